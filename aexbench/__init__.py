@@ -1,0 +1,56 @@
+"""aexbench: which explainer of an autoencoder's anomalies can be trusted, on which data, at what cost?
+
+Importing this package imports neither torch nor a plugin; names are loaded where they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aexbench.contracts import AnomalySet, Corruption, Dataset, Explainer, Features, Metric
+    from aexbench.corruption import Proposal
+    from aexbench.detector import Detector
+    from aexbench.errors import RequestError, SkipError
+    from aexbench.evaluation import evaluate
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AnomalySet": "contracts",
+    "Corruption": "contracts",
+    "Dataset": "contracts",
+    "Detector": "detector",
+    "Explainer": "contracts",
+    "Features": "contracts",
+    "Metric": "contracts",
+    "Proposal": "corruption",
+    "RequestError": "errors",
+    "SkipError": "errors",
+    "evaluate": "evaluation",
+}
+
+__all__ = [
+    "AnomalySet",
+    "Corruption",
+    "Dataset",
+    "Detector",
+    "Explainer",
+    "Features",
+    "Metric",
+    "Proposal",
+    "RequestError",
+    "SkipError",
+    "evaluate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'aexbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"aexbench.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

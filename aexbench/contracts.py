@@ -1,0 +1,228 @@
+"""What travels along the road: Features, Dataset, AnomalySet, and what a plugin of each family must do.
+
+    Dataset → Detector → AnomalySet → attributions → scores → leaderboard
+
+A plugin needs this file, `Detector` and its family's `register`, and nothing else of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aexbench.errors import RequestError
+
+if TYPE_CHECKING:
+    import torch
+
+    from aexbench.detector import Detector
+    from aexbench.training import Progress
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Describes the input columns; travels with Dataset, Detector and AnomalySet.
+
+    Parameters
+    ----------
+    names
+        One name per input column, or none at all (images).
+    low, high
+        Least and greatest regular value, one for all columns or one each.
+    groups
+        For each column the number (0 … G−1) of the feature that it encodes, where several columns encode one feature.
+        Corruptions change whole groups, and attributions are summed over groups before a metric sees them.
+    """
+
+    names: tuple[str, ...] = ()
+    low: float | tuple[float, ...] = 0.0
+    high: float | tuple[float, ...] = 1.0
+    groups: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Reject descriptions that contradict themselves."""
+        lengths = {len(part) for part in (self.names, self.low, self.high, self.groups) if isinstance(part, tuple)}
+        if len(lengths - {0}) > 1:
+            raise RequestError(f"names, low, high and groups of Features differ in length: {sorted(lengths)}")
+        if self.groups is not None and sorted(set(self.groups)) != list(range(len(set(self.groups)))):
+            raise RequestError("groups of Features must be numbered 0, 1, 2, … without a gap")
+        if np.any(np.greater_equal(self.low, self.high)):
+            raise RequestError("low of Features must lie below high")
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise RequestError unless samples of this shape have the columns described here."""
+        for name in ("names", "low", "high", "groups"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value and len(value) != int(np.prod(shape)):
+                raise RequestError(f"Features.{name} describes {len(value)} columns, a sample has shape {shape}")
+
+    def bounds(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `low` and `high` as arrays of the shape of one sample."""
+        low, high = (np.asarray(bound, dtype=np.float64) for bound in (self.low, self.high))
+        return tuple(np.broadcast_to(b.reshape(shape) if b.ndim else b, shape) for b in (low, high))  # type: ignore[return-value]
+
+    def count(self, shape: tuple[int, ...]) -> int:
+        """Return how many features a sample of this shape has: its groups, or its columns where there are none."""
+        return int(np.prod(shape)) if self.groups is None else len(set(self.groups))
+
+    def masks(self, features: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return for each feature number a mask (B, *shape) of the columns that encode it."""
+        groups = np.arange(np.prod(shape)) if self.groups is None else np.asarray(self.groups)
+        return (groups[None, :] == features[:, None]).reshape(len(features), *shape)
+
+    def sum_groups(self, attributions: ArrayLike) -> Array:
+        """Sum attributions (N, …) over the columns of each feature: (N, G), or unchanged without groups."""
+        values = np.asarray(attributions)
+        if self.groups is None:
+            return values
+        columns = values.reshape(len(values), -1)
+        return columns @ (np.asarray(self.groups)[:, None] == np.arange(max(self.groups) + 1)).astype(values.dtype)
+
+    def any_groups(self, truth: ArrayLike) -> NDArray[np.bool_]:
+        """Return the truth (N, …) by feature: (N, G), true where any column of the feature is, or unchanged without groups."""
+        return np.asarray(self.sum_groups(np.asarray(truth).astype(np.float64)) > 0)
+
+
+@dataclass(frozen=True)
+class AnomalySet:
+    """Anomalous samples and the truth about what makes each anomalous.
+
+    Attributes
+    ----------
+    x : (N, …) float
+        The anomalous samples.
+    truth : (N, …) bool
+        The columns that make each sample anomalous.
+    score, error : (N,) float64
+        The detector's score in [0, 1] and its reconstruction error e(x, x̂).
+    label : (N,) str
+        The corruption, or the kind of damage.
+    unit : (N,) int64
+        The source row or segment; samples of one unit are not independent.
+    features
+        The columns' description.
+    clean : (N, …) float or None
+        The sample that each was made from.
+    details : mapping of (N,) arrays
+        What the corruption measured on each accepted sample.
+    report : mapping
+        How the set came about: what was asked for, draws, rejections by reason.
+    """
+
+    x: Array
+    truth: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    error: NDArray[np.float64]
+    label: NDArray[np.str_]
+    unit: NDArray[np.int64]
+    features: Features
+    clean: Array | None = None
+    details: Mapping[str, Array] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Reject sets whose parts do not belong together."""
+        lengths = {len(getattr(self, name)) for name in ("x", "truth", "score", "error", "label", "unit")}
+        if len(lengths) > 1 or self.x.shape != self.truth.shape:
+            raise RequestError(f"parts of an AnomalySet differ: x {self.x.shape}, truth {self.truth.shape}, {lengths}")
+        if len(self.x) and not self.truth.reshape(len(self.x), -1).any(axis=1).all():
+            raise RequestError("every sample of an AnomalySet needs at least one true column")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass
+class Dataset:
+    """Splits, their Features, and the data set's own autoencoder.
+
+    Splits need slices, integer arrays and `len`, nothing more: they may be memory maps.
+
+    Attributes
+    ----------
+    train, validation, test : (N, …) float32
+        `train` and `validation` hold normal samples only.
+    features
+        The columns' description.
+    test_labels : (N,) bool or None
+        Which test samples are anomalous.
+    test_truth : (N, …) bool or None
+        Which columns make them so.
+    autoencoder
+        The data set's default autoencoder, a name with brackets such as `mlp[widths=[16, 8]]`.
+    """
+
+    train: Array
+    validation: Array
+    test: Array
+    features: Features
+    test_labels: NDArray[np.bool_] | None = None
+    test_truth: NDArray[np.bool_] | None = None
+    autoencoder: str = "mlp"
+
+    def __post_init__(self) -> None:
+        """Reject splits that do not belong together."""
+        shapes = {split.shape[1:] for split in (self.train, self.validation, self.test)}
+        if len(shapes) > 1:
+            raise RequestError(f"train, validation and test have samples of different shapes: {sorted(shapes)}")
+        self.features.check(self.train.shape[1:])
+
+    @property
+    def normal(self) -> Array:
+        """The normal samples of the test split: what corruptions start from."""
+        return self.test if self.test_labels is None else self.test[~self.test_labels]
+
+    def detector(self, seed: int = 0, autoencoder: str = "default", progress: Progress | None = None) -> Detector:
+        """Return this data set's autoencoder, trained once and kept in the user's cache folder.
+
+        Parameters
+        ----------
+        seed
+            Of the initial weights and of the order of the training samples.
+        autoencoder
+            A name with brackets; `default[loss=l1]` changes a parameter of the data set's own.
+        progress
+            Called with a line of text and the share done in [0, 1] while it trains.
+        """
+        from aexbench.training import trained_detector  # torch takes seconds to import
+
+        return trained_detector(self, seed=seed, autoencoder=autoencoder, progress=progress)
+
+
+class Explainer(Protocol):
+    """Says which columns are responsible for an anomaly; made as `Class(detector, *, background=…, **parameters)`."""
+
+    def explain(self, x: torch.Tensor) -> torch.Tensor:
+        """Return attributions (N, …) for samples x (N, …), on its device: higher is more responsible; raw and signed."""
+        ...
+
+
+class Corruption(Protocol):
+    """Makes anomalies with a known cause out of clean samples."""
+
+    def generate(
+        self,
+        detector: Detector,
+        clean: Array,
+        count: int | None = None,
+        threshold: float | str | None = None,
+        seed: int = 0,
+    ) -> AnomalySet:
+        """Return up to `count` corrupted samples whose score passes `threshold`."""
+        ...
+
+
+class Metric(Protocol):
+    """Compares attributions (N, …) with the truth (N, …)."""
+
+    def score(self, attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64] | float:
+        """Return one value per sample (N,), or one value where samples are pooled."""
+        ...
+
+

@@ -1,0 +1,67 @@
+"""Digests of what shapes a result: of plain values, of arrays, of files, of source text. Paths never count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def canonical(value: object) -> str:
+    """Return JSON with sorted keys and no spaces: one text for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def value_digest(value: object) -> str:
+    """Return the digest, 32 hexadecimal digits, of a value's canonical form."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
+
+
+def array_digest(arrays: Iterable[NDArray[Any]], rows: int = 65_536) -> str:
+    """Return the digest of arrays' types, shapes and contents; read in blocks, so that memory maps stay on disk."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        for start in range(0, len(array), rows):
+            digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a file's content, or of the names and contents of all files in a folder."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return value_digest([(str(p.relative_to(path)), file_digest(p)) for p in files])
+
+
+def source_digest(target: object) -> str:
+    """Return the digest of the file that defines `target`, or of all files where it lies in a plugin's own package.
+
+    Line ends are normalised.
+    """
+    module = sys.modules[getattr(target, "__module__", type(target).__module__)]
+    file = getattr(module, "__file__", None)
+    if file is None:  # defined at a prompt
+        return value_digest(repr(target))
+    path = Path(file)
+    return text_digest(path.parent.rglob("*.py") if _in_plugin_package(module.__name__, path) else [path])
+
+
+def text_digest(files: Iterable[Path]) -> str:
+    """Return the digest of text files, whatever their line ends."""
+    text = b"\0".join(file.read_bytes().replace(b"\r\n", b"\n") for file in sorted(files))
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _in_plugin_package(name: str, path: Path) -> bool:
+    """Whether a module belongs to a package inside a component folder, such as `aexbench.explainers.lrp`."""
+    depth = len(name.split("."))
+    return name.startswith("aexbench.") and (depth > 3 or (depth == 3 and path.name == "__init__.py"))

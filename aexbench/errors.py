@@ -1,0 +1,26 @@
+"""The two exceptions of aexbench: a request that is wrong, and a cell that cannot be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RequestError(ValueError):
+    """What was asked for is wrong: one line that says what to do. The command line exits with 2."""
+
+
+class SkipError(Exception):
+    """This explainer, corruption or metric does not apply here: the cell is `skipped` for this reason."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:
+    """Return the error for an unknown `name`: it names the nearest of the `known` ones and lists them all.
+
+    >>> print(unknown("parameter of recall", "topp", ["top"]))
+    unknown parameter of recall 'topp'; did you mean 'top'? Known: top
+    """
+    choices = sorted(known)
+    nearest = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    return RequestError(f"unknown {kind} {str(name)!r}{hint} Known: {', '.join(choices) or 'none'}")

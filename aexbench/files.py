@@ -1,0 +1,114 @@
+"""Files that are whole or not there: written under a temporary name, flushed to disk, then renamed.
+
+Nothing here unpickles: arrays travel as safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench.errors import RequestError
+
+TEMPORARY = ".part"
+
+
+class DamagedFileError(RequestError):
+    """A file's content is not what it should be."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically: a reader sees the old content or the new one, also after a crash."""
+    temporary = _write_temporary(path, content)
+    os.replace(temporary, path)
+    _flush_folder(path.parent)
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file atomically unless it is there already: the first writer wins, on one host or several."""
+    temporary = _write_temporary(path, content)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links: the rename may replace an equal file
+        os.replace(temporary, path)
+        return
+    os.unlink(temporary)
+    _flush_folder(path.parent)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON, atomically."""
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
+    """Return arrays and JSON metadata as the bytes of one safetensors file."""
+    from safetensors.numpy import save
+
+    text = {key: json.dumps(value, ensure_ascii=False, sort_keys=True) for key, value in metadata.items()}
+    return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=text))
+
+
+def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the arrays and the metadata of a safetensors file; DamagedFileError if it is none."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return arrays, {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{path} is damaged: {error}") from None
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and its parents; RequestError where that is not allowed or a file is in the way."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RequestError(f"{path} is needed as a folder, and a file is in its way") from None
+    except OSError as error:
+        raise RequestError(f"cannot make the folder {path}: {error.strerror}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise RequestError(f"no permission to write in the folder {path}")
+    return path
+
+
+def sweep(folder: Path, older_than_s: float = 3600.0) -> None:
+    """Remove temporary files that writers which were killed have left behind."""
+    for path in folder.glob(f".*{TEMPORARY}"):
+        if time.time() - path.stat().st_mtime > older_than_s:
+            path.unlink(missing_ok=True)
+
+
+def _write_temporary(path: Path, content: bytes) -> Path:
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RequestError(f"cannot write {path}: {error.strerror}") from None
+    return temporary
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

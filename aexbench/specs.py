@@ -1,0 +1,86 @@
+"""Names with parameters in brackets, `lrp[root=joint,first=w2]`: how people name components everywhere.
+
+The same grammar serves the command line, suites, leaderboards and records.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+
+from aexbench.errors import RequestError
+
+_SPEC = re.compile(r"\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\[(?P<inside>.*)\]\s*)?", re.DOTALL)
+_PLAIN = re.compile(r"[\w./:~+-]+")
+
+
+def parse(text: str) -> tuple[str, dict[str, object]]:
+    """Split a name with brackets into the name and its parameters.
+
+    A value is read as TOML where it is a number, a boolean, a quoted string or a list, and as text otherwise.
+
+    >>> parse("lrp[root=0.5,first=z-box]")
+    ('lrp', {'root': 0.5, 'first': 'z-box'})
+    """
+    match = _SPEC.fullmatch(text)
+    if match is None:
+        raise RequestError(f"cannot read {text!r}: write name or name[parameter=value,...]")
+    pairs = [_pair(part, text) for part in _split(match["inside"] or "", text)]
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        raise RequestError(f"a parameter stands twice in {text!r}")
+    return match["name"], parameters
+
+
+def write(name: str, parameters: Mapping[str, object]) -> str:
+    """Return the name with brackets that `parse` reads back.
+
+    >>> write("mlp", {"widths": [16, 8], "output": "sigmoid"})
+    'mlp[widths=[16, 8],output=sigmoid]'
+    """
+    inside = ",".join(f"{key}={_literal(value)}" for key, value in parameters.items())
+    return f"{name}[{inside}]" if inside else name
+
+
+def _split(inside: str, text: str) -> Iterator[str]:
+    """Yield the parts between commas that stand outside of quotes and inner brackets."""
+    part, depth, quote = "", 0, ""
+    for character in inside:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "[]":
+            depth += 1 if character == "[" else -1
+        if character == "," and depth == 0 and not quote:
+            yield part
+            part = ""
+        else:
+            part += character
+    if depth != 0 or quote:
+        raise RequestError(f"brackets or quotes do not close in {text!r}")
+    if part.strip():
+        yield part
+
+
+def _pair(part: str, text: str) -> tuple[str, object]:
+    key, equals, value = part.partition("=")
+    if not equals or not key.strip():
+        raise RequestError(f"cannot read {part.strip()!r} in {text!r}: write parameter=value")
+    return key.strip(), _value(value.strip())
+
+
+def _value(raw: str) -> object:
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw
+    return value if isinstance(value, str | bool | int | float | list) else raw
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and _value(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,71 @@
+"""Real data sets that come with scikit-learn: nothing is downloaded."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench import Dataset
+from aexbench.datasets import register
+from aexbench.splits import split
+
+
+@register("breast-cancer")
+def breast_cancer(*, seed: int = 0) -> Dataset:
+    """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the anomalies.
+
+    Parameters
+    ----------
+    seed
+        Of the split.
+
+    References
+    ----------
+    Street, Wolberg and Mangasarian, 1993; UCI Machine Learning Repository (CC BY 4.0).
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    return split(data.data, data.feature_names, data.target == 0, seed=seed, autoencoder="mlp[widths=[24, 10]]")
+
+
+@register("wine")
+def wine(*, seed: int = 0) -> Dataset:
+    """Wine recognition: 13 chemical measurements; the wines of the first cultivar are the anomalies.
+
+    Parameters
+    ----------
+    seed
+        Of the split.
+
+    References
+    ----------
+    Aeberhard and Forina, 1991; UCI Machine Learning Repository (CC BY 4.0).
+    """
+    from sklearn.datasets import load_wine
+
+    data = load_wine()
+    return split(data.data, data.feature_names, data.target == 0, seed=seed, autoencoder="mlp[widths=[12, 5]]")
+
+
+@register("digits")
+def digits(*, anomaly: int = 8, seed: int = 0) -> Dataset:
+    """Optical recognition of handwritten digits: 8 × 8 grey values as 64 features; one digit is the anomaly.
+
+    Parameters
+    ----------
+    anomaly
+        The digit that the autoencoder never sees in training, 0 to 9.
+    seed
+        Of the split.
+
+    References
+    ----------
+    Alpaydin and Kaynak, 1998; UCI Machine Learning Repository (CC BY 4.0).
+    """
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    anomalous: NDArray[np.bool_] = data.target == anomaly
+    autoencoder = "mlp[widths=[48, 20]]"
+    return split(data.data, data.feature_names, anomalous, seed=seed, autoencoder=autoencoder, one_scale=True)
