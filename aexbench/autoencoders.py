@@ -19,7 +19,6 @@ ACTIVATIONS = {
 }
 
 
-
 @dataclass(frozen=True)
 class Training:
     """How an autoencoder is trained; every registered autoencoder takes these parameters too.

@@ -74,7 +74,7 @@ class Features:
     def masks(self, features: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Return for each feature number a mask (B, *shape) of the columns that encode it."""
         groups = np.arange(np.prod(shape)) if self.groups is None else np.asarray(self.groups)
-        return (groups[None, :] == features[:, None]).reshape(len(features), *shape)
+        return np.asarray(groups[None, :] == features[:, None]).reshape(len(features), *shape)
 
     def sum_groups(self, attributions: ArrayLike) -> Array:
         """Sum attributions (N, …) over the columns of each feature: (N, G), or unchanged without groups."""
@@ -82,10 +82,11 @@ class Features:
         if self.groups is None:
             return values
         columns = values.reshape(len(values), -1)
-        return columns @ (np.asarray(self.groups)[:, None] == np.arange(max(self.groups) + 1)).astype(values.dtype)
+        belongs = np.asarray(self.groups)[:, None] == np.arange(max(self.groups) + 1)
+        return np.asarray(columns @ belongs.astype(values.dtype))
 
     def any_groups(self, truth: ArrayLike) -> NDArray[np.bool_]:
-        """Return the truth (N, …) by feature: (N, G), true where any column of the feature is, or unchanged without groups."""
+        """Return the truth (N, …) by feature: (N, G), true where any of its columns is, or unchanged without groups."""
         return np.asarray(self.sum_groups(np.asarray(truth).astype(np.float64)) > 0)
 
 
@@ -199,7 +200,7 @@ class Explainer(Protocol):
     """Says which columns are responsible for an anomaly; made as `Class(detector, *, background=…, **parameters)`."""
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return attributions (N, …) for samples x (N, …), on its device: higher is more responsible; raw and signed."""
+        """Return attributions (N, …) for x (N, …), on its device: higher is more responsible; raw and signed."""
         ...
 
 
@@ -224,5 +225,3 @@ class Metric(Protocol):
     def score(self, attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64] | float:
         """Return one value per sample (N,), or one value where samples are pooled."""
         ...
-
-

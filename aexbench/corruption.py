@@ -160,9 +160,7 @@ class Gate:
         return reason
 
 
-def _collect(
-    rounds: list[Round], detector: Detector, clean: Array, count: int, report: dict[str, Any]
-) -> AnomalySet:
+def _collect(rounds: list[Round], detector: Detector, clean: Array, count: int, report: dict[str, Any]) -> AnomalySet:
     """Return the first `count` accepted draws and the report of all draws up to the last of them."""
     reason = np.concatenate([r.reason for r in rounds])
     kept = np.flatnonzero(reason == "")[:count]
@@ -179,6 +177,4 @@ def _collect(
     report |= {name: float(value.mean()) for name, value in details.items() if value.dtype == np.bool_ and len(value)}
     score = detector.calibrated.score(torch.as_tensor(error)).numpy()
     label = np.full(len(kept), report["label"])
-    return AnomalySet(
-        x, truth, score, error, label, rows, detector.features, np.asarray(clean[rows]), details, report
-    )
+    return AnomalySet(x, truth, score, error, label, rows, detector.features, np.asarray(clean[rows]), details, report)

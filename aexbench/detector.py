@@ -45,7 +45,7 @@ class Detector:
     Parameters
     ----------
     model
-        Maps x (N, …) to x̂ of the same shape. It is taken as it is and never modified; inference runs in evaluation mode.
+        Maps x (N, …) to x̂ of the same shape. It is taken as it is, never modified, and run in evaluation mode.
     loss
         `"l2"` (paper, Eq. 6) or `"l1"` (Eq. 7).
     features
@@ -96,7 +96,9 @@ class Detector:
 
     @property
     def _reference(self) -> torch.Tensor:
-        tensors = (t for group in (self.model.parameters(), self.model.buffers()) for t in group if t.is_floating_point())
+        tensors = (
+            t for group in (self.model.parameters(), self.model.buffers()) for t in group if t.is_floating_point()
+        )
         return next(tensors, torch.empty(0))
 
     def reconstruct(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
@@ -238,5 +240,3 @@ def _activation_bytes(model: torch.nn.Module, x: torch.Tensor) -> int:
         for handle in handles:
             handle.remove()
     return sum(total)
-
-

@@ -12,6 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# What of the engine shapes the results of a family's plugins, besides their own source.
+ENGINE_SOURCES = {
+    "autoencoder": ["autoencoders.py", "training.py", "detector.py"],
+    "corruption": ["corruption.py"],
+    "data set": ["splits.py"],
+    "reference": ["references.py"],
+}
+
 
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces: one text for one value."""
@@ -53,6 +61,11 @@ def source_digest(target: object) -> str:
         return value_digest(repr(target))
     path = Path(file)
     return text_digest(path.parent.rglob("*.py") if _in_plugin_package(module.__name__, path) else [path])
+
+
+def engine_source(family: str) -> str:
+    """Return the digest of the engine's files that shape the results of a family."""
+    return text_digest(Path(__file__).parent / name for name in ENGINE_SOURCES.get(family, []))
 
 
 def text_digest(files: Iterable[Path]) -> str:

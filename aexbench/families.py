@@ -1,4 +1,4 @@
-"""The families of plugins: explainers, datasets, corruptions, metrics, and the autoencoders that detectors are built from."""
+"""The families of plugins: explainers, datasets, corruptions, metrics."""
 
 from __future__ import annotations
 
@@ -39,8 +39,6 @@ class FunctionMetric:
 
     function: Callable[..., Any]
     parameters: Mapping[str, Any]
-    higher_is_better: bool
-    pooled: bool
 
     def score(self, attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64] | float:
         """Return the function's scores."""
@@ -94,7 +92,7 @@ def _corruption_limits(
 
 
 def _adapt_metric(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]) -> FunctionMetric:
-    return FunctionMetric(plugin.target, values, **plugin.declaration)
+    return FunctionMetric(plugin.target, values)
 
 
 explainers = Registry(
@@ -116,12 +114,13 @@ corruptions = Registry(
     shared=_corruption_limits,
     declarable={"threshold": 0.3},
 )
+# title: the name in tables, with the parameters filled in; pooled: one value for many samples.
 metrics = Registry(
     "metric",
     "aexbench.metrics",
     function_context=2,
     adapt_function=_adapt_metric,
-    declarable={"higher_is_better": True, "pooled": False},
+    declarable={"higher_is_better": True, "pooled": False, "title": ""},
 )
 
 FAMILIES = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions, "metrics": metrics}

@@ -18,7 +18,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ class PluginWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a plugin: its name, its type as text and as object, and its default (`REQUIRED` if it has none)."""
+    """One parameter of a plugin: its name, its type as text and as object, its default (`REQUIRED` if it has none)."""
 
     name: str
     type_name: str
@@ -186,7 +186,7 @@ class Registry:
         return sorted(self._plugins)
 
     def describe(self, name: str) -> Plugin:
-        """Return what is known of a plugin: `summary`, `source`, `parameters` with types and defaults, `declaration`."""
+        """Return what is known of a plugin: `summary`, `source`, `parameters` with types and defaults."""
         self.load()
         if name not in self._plugins:
             error = unknown(self.family, name, self._plugins)
@@ -216,10 +216,12 @@ class Registry:
         if self._loaded:
             return
         self._loaded = True
-        for module in pkgutil.iter_modules(getattr(importlib.import_module(self.package), "__path__", []), f"{self.package}."):
-            self._attempt(module.name, lambda name=module.name: importlib.import_module(name))
+        for module in pkgutil.iter_modules(
+            getattr(importlib.import_module(self.package), "__path__", []), f"{self.package}."
+        ):
+            self._attempt(module.name, partial(importlib.import_module, module.name))
         for entry in importlib.metadata.entry_points(group=self.package):
-            self._attempt(f"{entry.name} ({entry.value})", lambda entry=entry: self._load_entry(entry))
+            self._attempt(f"{entry.name} ({entry.value})", partial(self._load_entry, entry))
 
     def _load_entry(self, entry: importlib.metadata.EntryPoint) -> None:
         target = entry.load()
@@ -284,7 +286,7 @@ def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any
         return Any if default is REQUIRED or default is None else type(default)
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
-    home = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    home = target.__init__ if inspect.isclass(target) else target
     try:
         return eval(parameter.annotation, getattr(home, "__globals__", {}))
     except NameError:  # a name imported for type checkers only: what the engine offers, such as a tensor
@@ -292,7 +294,9 @@ def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any
 
 
 def _type_name(annotation: Any) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    text = (
+        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    )
     return re.sub(r"\b(?:typing|pathlib|collections\.abc)\.", "", text)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,13 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from aexbench import autoencoders as architecture
-from aexbench import detector as detection
 from aexbench import files, specs
 from aexbench.autoencoders import Training, Untrained, autoencoders
 from aexbench.contracts import Dataset
 from aexbench.detector import Detector, ScoreScale
-from aexbench.digests import array_digest, source_digest, text_digest, value_digest
+from aexbench.digests import array_digest, engine_source, value_digest
 from aexbench.errors import RequestError
 from aexbench.registry import Plugin
 
@@ -54,8 +51,7 @@ class Recipe:
     @property
     def source(self) -> str:
         """The digest of the code that builds, trains and calibrates."""
-        engine = text_digest(Path(str(module.__file__)) for module in (architecture, detection, sys.modules[__name__]))
-        return value_digest([source_digest(self.plugin.target), engine])
+        return value_digest([self.plugin.digest, engine_source(autoencoders.family)])
 
 
 def trained_detector(
@@ -91,7 +87,7 @@ def cache_folder() -> Path:
 def train(
     dataset: Dataset, recipe: Recipe, seed: int, progress: Progress | None = None, device: str = "cpu"
 ) -> Detector:
-    """Train an autoencoder on the training split and return the calibrated detector, with the weights that validate best.
+    """Train an autoencoder on the training split and return the calibrated detector, at its best validation error.
 
     Its `report` says how many epochs it took, the errors reached, and the validation error of the mean training row:
     an autoencoder that is no better than that has learned nothing.
@@ -103,7 +99,9 @@ def train(
     splits = [torch.as_tensor(np.asarray(split), device=device) for split in (dataset.train, dataset.validation)]
     report = _fit(detector, training, splits[0], splits[1], seed, progress or (lambda text, share: None))
     mean = splits[0].mean(dim=0, keepdim=True)
-    report["mean_row_error"] = float(detector.error_share(splits[1], mean.expand_as(splits[1])).flatten(1).sum(1).mean())
+    report["mean_row_error"] = float(
+        detector.error_share(splits[1], mean.expand_as(splits[1])).flatten(1).sum(1).mean()
+    )
     detector.report = report
     return detector.calibrate(dataset.validation)
 
@@ -145,7 +143,7 @@ def _epoch(
         batch = x[rows]
         loss = detector.error_share(batch, detector.model(batch)).sum() / len(batch)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return float(loss.detach())
 

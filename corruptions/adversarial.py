@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from aexbench.corruptions import register
 
 from aexbench import Detector, Proposal
-from aexbench.corruptions import register
 
 
 @register("adversarial", threshold=0.3)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from aexbench.corruptions import register
 
 from aexbench import Detector
-from aexbench.corruptions import register
 
 
 @register("random", threshold=0.5)
 def random(detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Set one feature to a uniform value between the feature's low and high, 0 and 1 unless the data set says otherwise.
+    """Set one feature to a uniform value between its low and high: 0 and 1, unless the data set says otherwise.
 
     References
     ----------

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from aexbench.datasets import register
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
-from aexbench.datasets import register
 from aexbench.errors import unknown
 from aexbench.splits import split
 
@@ -145,7 +145,9 @@ def _read_npz(path: Path, label: str | None, truth: str | None, data: str) -> _T
         raise RequestError(f"cannot read {path}: {error}") from None
     values = arrays[data]
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.number):
-        raise RequestError(f"array {data!r} of {path.name} must be a table of numbers; it is {values.dtype} {values.shape}")
+        raise RequestError(
+            f"array {data!r} of {path.name} must be a table of numbers; it is {values.dtype} {values.shape}"
+        )
     labels = None if label is None else _booleans(arrays[label].squeeze(), f"array {label!r} of {path.name}")
     flags = None if truth is None else _booleans(arrays[truth], f"array {truth!r} of {path.name}")
     for name, array, shape in ((label, labels, values.shape[:1]), (truth, flags, values.shape)):

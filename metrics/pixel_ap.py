@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from aexbench.metrics import register
 from numpy.typing import ArrayLike, NDArray
 
-from aexbench.metrics import register
 
-
-@register("pixel-ap", pooled=True)
+@register("pixel-ap", pooled=True, title="pixel AP ({thresholds})")
 def pixel_ap(attributions: ArrayLike, truth: ArrayLike, *, thresholds: int | Literal["exact"] = "exact") -> float:
     """Return the average precision over all columns of all samples, pooled.
 

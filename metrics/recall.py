@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from aexbench.metrics import register
 from numpy.typing import ArrayLike, NDArray
 
-from aexbench.metrics import register
 
-
-@register("recall")
+@register("recall", title="recall@{top}")
 def recall(attributions: ArrayLike, truth: ArrayLike, *, top: int = 1) -> NDArray[np.float64]:
     """Return for each sample the share of its true features among the `top` highest attributions.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from aexbench.explainers import register
+from aexbench.explainers.lrp.rules import LinearRule, SquaredWeights, ZBox, ZPlus
 
 from aexbench import Detector, SkipError
 from aexbench.detector import evaluation_mode
-from aexbench.explainers import register
-from aexbench.explainers.lrp.rules import LinearRule, SquaredWeights, ZBox, ZPlus
 
 PASSED_ON = (torch.nn.ReLU, torch.nn.Sigmoid, torch.nn.Tanh, torch.nn.Identity, torch.nn.Dropout)
 NOT_NEGATIVE = (torch.nn.ReLU, torch.nn.Sigmoid)
@@ -71,8 +71,8 @@ class LRP:
         self.detector = detector.with_loss(loss)
         self.low, self.high = low, high
         self.modules = list(_stack(detector.model))
-        linear = [i for i, module in enumerate(self.modules) if isinstance(module, torch.nn.Linear)]
-        self.rules = {i: self._rule(i, first if i == linear[0] else rule) for i in linear}
+        self.linear = {i: module for i, module in enumerate(self.modules) if isinstance(module, torch.nn.Linear)}
+        self.rules = {i: self._rule(i, first if i == min(self.linear) else rule) for i in self.linear}
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, M) of each column; sums to e(x, x̂) per sample."""
@@ -86,7 +86,7 @@ class LRP:
             return relevance.to(x.device)
 
     def _rule(self, i: int, name: str) -> LinearRule:
-        weight = self.modules[i].weight.detach()  # type: ignore[union-attr]
+        weight = self.linear[i].weight.detach()
         if name == "w2":
             return SquaredWeights(weight)
         if name == "z-plus":

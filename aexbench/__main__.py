@@ -1,0 +1,5 @@
+"""`python -m aexbench` is `aexbench`."""
+
+from aexbench.cli import main
+
+main()

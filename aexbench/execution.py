@@ -1,0 +1,271 @@
+"""Executing cells: the one function from a cell to its record, and the loop over the cells that are not finished.
+
+`execute` needs a cell and a workspace and nothing else: workers in other processes and on other machines run the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sys
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from aexbench import families, files, planning, references, scoring, timing, training
+from aexbench.cells import Cell, Component
+from aexbench.contracts import AnomalySet, Dataset
+from aexbench.controls import controlled
+from aexbench.detector import Detector
+from aexbench.errors import RequestError, SkipError
+from aexbench.provenance import provenance
+from aexbench.store import FileInfo, Record, State, Store, file_info
+
+Say = Callable[[str, float | None], None]
+
+
+KEPT = 12  # data sets, detectors and anomaly sets
+
+
+def silent(text: str, share: float | None) -> None:
+    """Say nothing."""
+
+
+@dataclass
+class Workspace:
+    """Keeps data sets, detectors and anomaly sets warm between cells; the store is where they come from and go to."""
+
+    store: Store
+    device: str = "cpu"
+    say: Say = silent
+    _kept: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+
+    def dataset(self, component: Component) -> Dataset:
+        """Return a data set."""
+        dataset: Dataset = self._keep(
+            component.key, lambda: families.datasets.create(component.name, **component.arguments)
+        )
+        return dataset
+
+    def recipe(self, cell: Cell) -> training.Recipe:
+        """Return how the cell's detector is built and trained."""
+        return training.Recipe.of(cell.detector.text, self.dataset(cell.dataset).autoencoder)
+
+    def detector(self, cell: Cell) -> Detector:
+        """Return the cell's trained detector, with the weights that the store's first writer has put there."""
+        detector: Detector = self._keep(cell.detector_key, lambda: self._detector(cell))
+        return detector
+
+    def anomalies(self, cell: Cell) -> AnomalySet:
+        """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no anomaly."""
+        found: AnomalySet | SkipError = self._keep(cell.anomaly_key, lambda: self._anomalies(cell))
+        if isinstance(found, SkipError):
+            raise found
+        return found
+
+    def anomalies_info(self, cell: Cell) -> FileInfo:
+        """Return the checksum of the cell's anomaly set."""
+        info: FileInfo = self._keep(
+            f"{cell.anomaly_key} info", lambda: file_info(self.store.path("anomalies", cell.anomaly_key))
+        )
+        return info
+
+    def _detector(self, cell: Cell) -> Detector:
+        dataset, path = self.dataset(cell.dataset), self.store.path("detectors", cell.detector_key)
+        if not path.exists():
+            what = f"training {cell.dataset.text} seed {cell.detector_seed}"
+            detector = training.trained_detector(
+                dataset,
+                seed=cell.detector_seed,
+                autoencoder=cell.detector.text,
+                progress=lambda text, share: self.say(f"{what}: {text}", share),
+                device=self.device,
+            )
+            files.write_once(path, training.to_bytes(detector))
+        return training.from_file(path, dataset, self.recipe(cell), self.device)
+
+    def _anomalies(self, cell: Cell) -> AnomalySet | SkipError:
+        stored = self.store.read_anomalies(cell.anomaly_key)
+        if stored is not None:
+            return stored
+        self.say(f"corrupting {cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}", None)
+        try:
+            made = self._generate(cell)
+        except SkipError as error:
+            return error
+        if len(made) == 0:
+            return SkipError(f"no anomaly found: {_reasons(made.report)}")
+        self.store.write_anomalies(cell.anomaly_key, made)
+        written = self.store.read_anomalies(cell.anomaly_key)
+        assert written is not None
+        return written
+
+    def _generate(self, cell: Cell) -> AnomalySet:
+        dataset, detector = self.dataset(cell.dataset), self.detector(cell)
+        if cell.corruption.name == references.LABELS:
+            return references.labelled_anomalies(dataset, detector)
+        corruption = families.corruptions.create(cell.corruption.name, **cell.corruption.arguments)
+        anomalies: AnomalySet = corruption.generate(detector, dataset.normal, seed=cell.anomaly_seed)
+        return anomalies
+
+    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def pending(cells: Sequence[Cell], store: Store, rerun: frozenset[State] = frozenset()) -> list[Cell]:
+    """Return the cells that have no finished record, or one in a state that is to be run again."""
+    records = ((cell, store.finished(cell)) for cell in cells)
+    return [cell for cell, record in records if record is None or record.state in rerun]
+
+
+def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
+    """Load every data set and read every recipe before the first cell runs: what was asked wrongly shows now."""
+    for cell in {cell.detector_key: cell for cell in cells}.values():
+        workspace.recipe(cell)
+
+
+def run(cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace) -> Iterator[Record]:
+    """Execute cells in this process, one after the other, and yield each record once it is in the store."""
+    for cell in cells:
+        workspace.say(str(cell), None)
+        record = execute(cell, metrics, workspace)
+        workspace.store.write_record(record)
+        yield record
+
+
+def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Record:
+    """Return what comes of a cell; an exception of a component is a state with its reason."""
+    blank = functools.partial(
+        Record,
+        cell=cell,
+        role=planning.role(cell.explainer),
+        provenance=provenance(workspace.device),
+    )
+    try:
+        return blank(state="ok", **_result(cell, metrics, workspace))
+    except SkipError as error:
+        return blank(state="skipped", reason=str(error))
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return blank(state="out-of-memory", reason=_line(error))
+    except Exception as error:
+        return blank(state="failed", reason=_line(error), traceback=_traceback())
+
+
+def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> dict[str, Any]:
+    """Return the parts of an `ok` record, with its files written."""
+    anomalies, store = workspace.anomalies(cell), workspace.store
+    attributions, clock = _explain(cell, anomalies, workspace)
+    written = {
+        "attributions": store.write_attributions(cell.key, attributions),
+        "anomalies": workspace.anomalies_info(cell),
+    }
+    if clock is not None:
+        written["timings"] = store.write_timings(cell.key, clock.samples())
+    return {
+        "files": written,
+        "anomalies": dict(anomalies.report),
+        "detector": dict(workspace.detector(cell).report),
+        "timing": {} if clock is None else clock.summary(),
+        "scores": _write_scores(store, cell, attributions, anomalies, metrics, written["attributions"]),
+    }
+
+
+def _write_scores(
+    store: Store,
+    cell: Cell,
+    attributions: NDArray[Any],
+    anomalies: AnomalySet,
+    metrics: Sequence[Component],
+    info: FileInfo,
+) -> dict[str, float]:
+    """Derive a cell's scores, write one value per sample, and return the means."""
+    scores = scoring.score(attributions, anomalies, metrics)
+    described = {metric.text: scoring.info(metric) for metric in metrics}
+    store.write_scores(cell.key, scores, described, anomalies, info)
+    return scoring.summarize(scores, anomalies.label)
+
+
+def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> tuple[NDArray[Any], timing.Timing | None]:
+    """Return attributions, and on the trained detector what they cost; controls and references are not timed."""
+    if cell.explainer.name in references.REFERENCES:
+        return references.REFERENCES[cell.explainer.name](anomalies), None
+    detector = controlled(workspace.detector(cell), cell.control, cell.control_seed)
+    background = workspace.dataset(cell.dataset).train
+    given = cell.explainer.arguments
+    if "seed" in families.explainers.describe(cell.explainer.name).parameters:
+        given = {"seed": cell.explainer_seed, **given}
+    make = functools.partial(families.explainers.create, cell.explainer.name, detector, background=background, **given)
+    return explain(make, anomalies.x, detector, measure=cell.control == "none")
+
+
+def explain(
+    make: Callable[[], Any], samples: NDArray[Any], detector: Detector, measure: bool
+) -> tuple[NDArray[Any], timing.Timing | None]:
+    """Return an explainer's attributions of samples as an array, and its timing where that is to be measured.
+
+    `make` prepares the explainer. Attributions that are not finite are an error.
+    """
+    device = detector.device
+    x = torch.as_tensor(samples).to(device, detector.dtype)
+    explainer, prepare_s = timing.timed(make, device)
+    attributions = explainer.explain(x)
+    if not bool(torch.isfinite(attributions).all()):
+        raise ValueError("attributions are not finite")
+    result = attributions.to(torch.float64 if attributions.dtype == torch.float64 else torch.float32).cpu().numpy()
+    if not measure:
+        return result, None
+    singles = itertools.cycle(x.split(1))
+    clock = timing.Timing(
+        prepare_s,
+        len(x),
+        timing.measure((functools.partial(explainer.explain, one) for one in singles), device),
+        timing.measure(lambda: explainer.explain(x), device),
+        timing.peak_memory(lambda: explainer.explain(x), device),
+    )
+    return result, clock
+
+
+def rescore(store: Store, metrics: Sequence[Component]) -> Iterator[Record]:
+    """Derive scores from stored attributions and yield each `ok` record with its new scores, once it is written."""
+    records, complaints = store.records()
+    if complaints:
+        raise RequestError(complaints[0])
+    for record in records:
+        if record.state == "ok":
+            yield _rescored(store, record, metrics)
+
+
+def _rescored(store: Store, record: Record, metrics: Sequence[Component]) -> Record:
+    attributions, anomalies = store.read_attributions(record), store.anomalies_of(record)
+    scores = _write_scores(store, record.cell, attributions, anomalies, metrics, record.files["attributions"])
+    new = record.model_copy(update={"scores": scores})
+    store.write_record(new)
+    return new
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0][:500]
+
+
+def _traceback() -> str:
+    """Return the traceback with file names in place of paths."""
+    text = traceback.format_exc()
+    for line in traceback.extract_tb(sys.exc_info()[2]):
+        text = text.replace(line.filename, Path(line.filename).name)
+    return text
+
+
+def _reasons(report: Any) -> str:
+    rejected = ", ".join(f"{reason} {count:,}" for reason, count in report.get("rejected", {}).items())
+    return f"{report.get('draws', 0):,} draws rejected ({rejected})"

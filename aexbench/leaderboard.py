@@ -1,0 +1,291 @@
+"""The leaderboard: ranked by the score, beside the floors that a score must stand above. Derived from a store alone.
+
+A group is one data set, detector, corruption and label; each counts the same. An explainer's floors are the explainers
+that do not know the detector, its own loss-ablated form, and itself on the untrained twins. Its gain is its score minus
+the best of these, and is real only if the paired lower bound is above zero against every one of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench.cells import Cell, Component
+from aexbench.errors import RequestError, unknown
+from aexbench.files import DamagedFileError
+from aexbench.provenance import describe
+from aexbench.statistics import Bootstrap, Distribution, Estimate, average
+from aexbench.store import MetricInfo, Record, Scores, Store
+
+Part = tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]  # values per sample by metric, and units
+CONTROL_NAMES = {"initial": "initial twin", "permuted": "permuted twin", "loss-ablated": "loss-ablated"}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A score against its floors: the best floor, the gain over it, and the least lower bound against any floor."""
+
+    floor: str
+    floor_score: float
+    gain: float
+    low: float
+
+    @property
+    def above(self) -> bool:
+        """Whether the score stands above every floor."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One explainer on the board; `rank` is None for floors, references and incomplete rows."""
+
+    explainer: str
+    role: str
+    rank: int | None
+    scores: Mapping[str, Estimate]
+    gain: Gain | None
+    by_group: Mapping[str, tuple[float, Gain | None]]
+    complete: bool
+    latency_s: float | None
+    samples_per_s: float | None
+    prepare_s: float | None
+    hardware: str
+
+    @property
+    def note(self) -> str:
+        """What a reader must know beside the numbers."""
+        if self.role == "reference":
+            return "the truth itself"
+        if self.role == "floor":
+            return "floor"
+        if not self.complete:
+            return "incomplete"
+        return "" if self.gain is None or self.gain.above else "not above its floor"
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows in their order, the metrics' titles by name, the groups, and notes for readers."""
+
+    rows: Sequence[Row]
+    metrics: Mapping[str, str]
+    groups: Sequence[str]
+    notes: Sequence[str]
+    title: str = ""
+
+    @property
+    def primary(self) -> str:
+        """The metric that ranks."""
+        return next(iter(self.metrics))
+
+
+def leaderboard(store: Store, metric: str | None = None) -> Board:
+    """Return the board of a store, ranked by `metric` (a name as in the scores), or by the suite's first."""
+    records, complaints = store.records()
+    table = _Table()
+    for record in records:
+        if record.state == "ok":
+            try:
+                table.add(record, store.read_scores(record))
+            except DamagedFileError as error:
+                complaints.append(str(error))
+    if not table.cells:
+        states = ", ".join(sorted({record.state for record in records})) or "no records"
+        raise RequestError(f"{store.root} has no scores to rank ({states}): aexbench status {store.root} says more")
+    if metric is not None and metric not in table.metrics:
+        by_title = {info.title: name for name, info in table.metrics.items()}
+        if metric not in by_title:
+            raise unknown("metric of this store: metric", metric, [*table.metrics, *by_title])
+        metric = by_title[metric]
+    names = [*([metric] if metric else []), *(name for name in table.metrics if name != metric)]
+    rows = _ranked(_Rows(table, names).all(), table.metrics[names[0]])
+    notes = [*_notes(records, table, store), *complaints]
+    titles = {name: table.metrics[name].title for name in names}
+    suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
+    return Board(rows, titles, list(table.groups), notes, " + ".join(suites))
+
+
+@dataclass
+class _Table:
+    """Scores by explainer and control, group and seed."""
+
+    cells: dict[tuple[str, str], dict[str, dict[int, list[Part]]]] = field(default_factory=dict)
+    metrics: dict[str, MetricInfo] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)  # group → its source
+    sets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # explainer → anomaly sets
+    records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, record: Record, scores: Scores) -> None:
+        """Take in one cell's scores."""
+        cell = record.cell
+        explainer = self.text("explainer", cell.explainer)
+        for name, info in scores.metrics.items():
+            self.metrics.setdefault(name, info)
+        seeds = self.cells.setdefault((explainer, cell.control), {})
+        for label in np.unique(scores.label):
+            group = self.group(cell, str(label))
+            rows = np.flatnonzero(scores.label == label)
+            values = {name: v[rows] for name, v in scores.values.items()}
+            seeds.setdefault(group, {}).setdefault(cell.detector_seed, []).append((values, scores.unit[rows]))
+        if cell.control == "none":
+            self.sets[explainer].add(cell.anomaly_key)
+            self.records[explainer].append(record)
+
+    def text(self, kind: str, component: Component) -> str:
+        """Return a component's text; a second one of the same text gets a number."""
+        known = self.texts[kind, component.text]
+        known.setdefault(component.key)
+        place = list(known).index(component.key)
+        return component.text if place == 0 else f"{component.text} (version {place + 1})"
+
+    def group(self, cell: Cell, label: str) -> str:
+        """Return the name of a cell's group, and remember which source it belongs to."""
+        detector = self.text("detector", cell.detector)
+        source = self.text("dataset", cell.dataset) + ("" if detector == "default" else f" {detector}")
+        corruption = self.text("corruption", cell.corruption)
+        name = f"{source} / {corruption}" + ("" if label == cell.corruption.name else f" / {label}")
+        self.groups.setdefault(name, source)
+        return name
+
+
+class _Rows:
+    """Makes rows out of a table, with one bootstrap per source."""
+
+    def __init__(self, table: _Table, metrics: Sequence[str]) -> None:
+        self.table, self.metrics = table, metrics
+        units: dict[str, list[NDArray[np.int64]]] = defaultdict(list)
+        seeds: dict[str, set[int]] = defaultdict(set)
+        for groups in table.cells.values():
+            for group, by_seed in groups.items():
+                source = table.groups[group]
+                seeds[source] |= by_seed.keys()
+                units[source] += [unit for parts in by_seed.values() for _, unit in parts]
+        self.bootstraps = {
+            source: Bootstrap(np.concatenate(parts), sorted(seeds[source])) for source, parts in units.items()
+        }
+        self.roles = {name: records[0].role for name, records in table.records.items()}
+        self.everything = set().union(*table.sets.values())
+
+    def all(self) -> list[tuple[Row, Distribution]]:
+        """Return each explainer's row and the distribution of its primary score."""
+        return [self.row(explainer) for explainer in self.table.records]
+
+    def row(self, explainer: str) -> tuple[Row, Distribution]:
+        """Return an explainer's row and the distribution of its primary score."""
+        primary, records = self.metrics[0], self.table.records[explainer]
+        own = {metric: self.by_group((explainer, "none"), metric) for metric in self.metrics}
+        floors = {} if self.roles[explainer] != "explainer" else self.floors(explainer)
+        groups = own[primary]
+        by_group = {
+            group: (distribution.mean, self.gain({group: distribution}, floors))
+            for group, distribution in groups.items()
+        }
+        whole = average(list(groups.values()))
+        row = Row(
+            explainer=explainer,
+            role=self.roles[explainer],
+            rank=None,
+            scores={metric: average(list(by.values())).estimate() for metric, by in own.items() if by},
+            gain=self.gain(groups, floors),
+            by_group=by_group,
+            complete=self.table.sets[explainer] == self.everything,
+            **_times(records),
+        )
+        return row, whole
+
+    def by_group(self, key: tuple[str, str], metric: str) -> dict[str, Distribution]:
+        """Return the distribution of a metric's mean in each group that has it."""
+        found = {}
+        for group, seeds in self.table.cells.get(key, {}).items():
+            samples = {seed: merged for seed, parts in seeds.items() if (merged := _merge(parts, metric)) is not None}
+            if samples:
+                found[group] = self.bootstraps[self.table.groups[group]].mean(samples)
+        return found
+
+    def floors(self, explainer: str) -> dict[str, dict[str, Distribution]]:
+        """Return the floors of an explainer: group by group, the primary metric's distributions."""
+        keys = {name: (name, "none") for name, role in self.roles.items() if role == "floor"}
+        keys |= {title: (explainer, control) for control, title in CONTROL_NAMES.items()}
+        return {name: found for name, key in keys.items() if (found := self.by_group(key, self.metrics[0]))}
+
+    def gain(self, groups: Mapping[str, Distribution], floors: Mapping[str, Mapping[str, Distribution]]) -> Gain | None:
+        """Return the gain over the best floor; each floor is compared on the groups that both have."""
+        sign = 1 if self.table.metrics[self.metrics[0]].higher_is_better else -1
+        best, low = None, np.inf
+        for name, floor in floors.items():
+            shared = [group for group in groups if group in floor]
+            if not shared:
+                continue
+            own, other = (average([side[group] for group in shared]) for side in (groups, floor))
+            difference = own.minus(other).estimate()
+            low = min(low, difference.low if sign > 0 else -difference.high)
+            if best is None or sign * other.mean > sign * best[1]:
+                best = (name, other.mean, sign * difference.mean)
+        return None if best is None else Gain(*best, float(low))
+
+
+def _merge(parts: list[Part], metric: str) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """Return the mean over a control's seeds, sample by sample: all of them explain the same anomalies."""
+    scored = [(values[metric], unit) for values, unit in parts if metric in values]
+    if not scored:
+        return None
+    return np.mean([values for values, _ in scored], axis=0), scored[0][1]
+
+
+def _ranked(rows: list[tuple[Row, Distribution]], metric: MetricInfo) -> list[Row]:
+    """Return explainers by score, then floors, then references, each explainer with its rank.
+
+    A rank is one more than the number of explainers that are better for sure: those that cannot be told apart share it.
+    """
+    sign = 1 if metric.higher_is_better else -1
+    order = {"explainer": 0, "floor": 1, "reference": 2}
+    ranked = [pair for pair in rows if pair[0].role == "explainer" and pair[0].complete]
+    result = []
+    for row, own in sorted(rows, key=lambda pair: (order[pair[0].role], not pair[0].complete, -sign * pair[1].mean)):
+        if row.role == "explainer" and row.complete:
+            row = replace(row, rank=1 + sum(_surely_better(other, own, sign) for _, other in ranked))
+        result.append(row)
+    return result
+
+
+def _surely_better(one: Distribution, other: Distribution, sign: int) -> bool:
+    difference = one.minus(other).estimate()
+    return difference.low > 0 if sign > 0 else difference.high < 0
+
+
+def _times(records: Iterable[Record]) -> dict[str, Any]:
+    """Return median times; only times of one kind of machine stand in one row."""
+    timed = [record for record in records if record.timing]
+    machines = {describe(record.provenance.get("hardware", {})) for record in timed}
+    if len(machines) != 1:
+        nothing = dict.fromkeys(("latency_s", "samples_per_s", "prepare_s"))
+        return {**nothing, "hardware": "several machines" if machines else ""}
+    medians = {
+        name: float(np.median([record.timing[name] for record in timed]))
+        for name in ("latency_s", "samples_per_s", "prepare_s")
+    }
+    return {**medians, "hardware": machines.pop()}
+
+
+def _notes(records: Sequence[Record], table: _Table, store: Store) -> list[str]:
+    """Return what a reader must know of the whole board."""
+    notes = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
+    found = {r.cell.anomaly_key: (r.cell, r.anomalies) for r in records if r.state == "ok"}
+    for cell, report in found.values():
+        if report.get("found", 0) < report.get("asked", 0):
+            what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
+            notes.append(f"{what}: {report['found']} of {report['asked']} anomalies found in {report['draws']:,} draws")
+    bad = [record for record in records if record.state != "ok"]
+    if bad:
+        notes.append(f"{len(bad)} of {len(records)} cells are not ok: aexbench status says which, and why")
+    if not any(control != "none" for _, control in table.cells):
+        notes.append("no controls were run: whether a score comes from what the detector learned is not known")
+    machines = {row for name in table.records if (row := _times(table.records[name])["hardware"])}
+    return [*notes, *(f"timed on {machine}" for machine in sorted(machines))]

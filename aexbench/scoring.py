@@ -1,0 +1,81 @@
+"""Scores, derived from attributions: summed over feature groups, split by label, one value per sample.
+
+A metric that pools its samples (average precision over all pixels) has no value per sample. It gets its jackknife
+values instead, `v_i = θ + (n − 1) (mean_j θ_(−j) − θ_(−i))`, where θ_(−i) leaves sample i out: their mean is θ, and
+their spread says how much each sample moves it, so that one kind of statistics serves all metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aexbench import families
+from aexbench.cells import Component
+from aexbench.contracts import AnomalySet
+from aexbench.store import MetricInfo
+
+
+def score(
+    attributions: ArrayLike, anomalies: AnomalySet, metrics: Sequence[Component]
+) -> dict[str, NDArray[np.float64]]:
+    """Return for each metric one value per sample (N,), under the metric's name with brackets."""
+    values = anomalies.features.sum_groups(np.asarray(attributions))
+    truth = anomalies.features.any_groups(anomalies.truth)
+    return {
+        metric.text: _by_label(_function(metric), info(metric).pooled, values, truth, anomalies.label)
+        for metric in metrics
+    }
+
+
+def summarize(scores: Mapping[str, NDArray[np.float64]], label: NDArray[np.str_]) -> dict[str, float]:
+    """Return for each metric its mean over labels of the mean over samples."""
+    masks = [label == name for name in np.unique(label)]
+    return {name: float(np.mean([values[mask].mean() for mask in masks])) for name, values in scores.items()}
+
+
+def info(metric: Component) -> MetricInfo:
+    """Return what a leaderboard needs to know of a metric."""
+    declaration = families.metrics.describe(metric.name).declaration
+    title = declaration["title"].format(**metric.parameters) if declaration["title"] else metric.text
+    return MetricInfo(title=title, higher_is_better=declaration["higher_is_better"], pooled=declaration["pooled"])
+
+
+def _function(metric: Component) -> Callable[[Any, Any], Any]:
+    score: Callable[[Any, Any], Any] = families.metrics.create(metric.name, **metric.arguments).score
+    return score
+
+
+def _by_label(
+    metric: Callable[[Any, Any], Any],
+    pooled: bool,
+    values: NDArray[Any],
+    truth: NDArray[np.bool_],
+    label: NDArray[np.str_],
+) -> NDArray[np.float64]:
+    result = np.empty(len(values))
+    for name in np.unique(label):
+        rows = np.flatnonzero(label == name)
+        of = _jackknife if pooled else _each
+        result[rows] = of(metric, values[rows], truth[rows])
+    return result
+
+
+def _each(metric: Callable[[Any, Any], Any], values: NDArray[Any], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    scores = np.asarray(metric(values, truth), dtype=np.float64)
+    if scores.shape != (len(values),):
+        raise ValueError(f"a metric that does not pool returns one value per sample; got shape {scores.shape}")
+    return scores
+
+
+def _jackknife(
+    metric: Callable[[Any, Any], Any], values: NDArray[Any], truth: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    whole, count = float(metric(values, truth)), len(values)
+    if count == 1:
+        return np.array([whole])
+    without = np.array([float(metric(values[keep], truth[keep])) for keep in ~np.eye(count, dtype=bool)])
+    return np.asarray(whole + (count - 1) * (without.mean() - without))
