@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import Ge, Gt
 
 from aexbench.errors import RequestError
 from aexbench.registry import Plugin, Registry
@@ -36,10 +37,10 @@ class Training:
     """
 
     loss: Literal["l1", "l2"] = "l2"
-    epochs: int = 1000
-    patience: int = 30
-    batch_size: int = 64
-    learning_rate: float = 0.002
+    epochs: Annotated[int, Ge(1)] = 1000
+    patience: Annotated[int, Ge(1)] = 30
+    batch_size: Annotated[int, Ge(1)] = 64
+    learning_rate: Annotated[float, Gt(0)] = 0.002
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def status(store: StoreFolder) -> None:
     opened = Store(store)
     records, complaints = opened.records()
     done = {record.cell.key for record in records}
-    waiting = [text for _, cells in opened.plans() for key, text in cells.items() if key not in done]
+    waiting = [key for key in opened.planned() if key not in done]
     counts = Counter(record.state for record in records)
     for state in STATES:
         if counts[state] or state == "ok":
@@ -142,6 +142,7 @@ def leaderboard(
     store: StoreFolder,
     format: Annotated[str, typer.Option(help="table, markdown, csv, json or latex.")] = "table",
     metric: Annotated[str | None, typer.Option("--metric", "-m", help="Rank by this one.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also cells that no suite asks for any more.")] = False,
 ) -> None:
     """Rank the explainers of a store, beside their floors."""
     from aexbench import leaderboard as boards
@@ -150,7 +151,9 @@ def leaderboard(
 
     if format not in ("table", *rendering.FORMATS):
         raise unknown("format", format, ["table", *rendering.FORMATS])
-    board = boards.leaderboard(Store(store), metric)
+    opened = Store(store)
+    planned = opened.planned()
+    board = boards.leaderboard(opened, metric, None if everything or not planned else planned)
     if format == "table":
         _console().print(rendering.as_rich(board))
     else:
@@ -227,7 +230,7 @@ def _finish(store: Store, keys: list[str], ran: int) -> None:
     records = [record for key in keys if (record := store.record(key)) is not None]
     ok = sum(record.state == "ok" for record in records)
     if ok:
-        _console().print(rendering.as_rich(boards.leaderboard(store)))
+        _console().print(rendering.as_rich(boards.leaderboard(store, keys=set(keys))))
     before = f", {len(keys) - ran} of them from before" if ran < len(keys) else ""
     print(f"\n{ok} of {len(keys)} cells ok{before}; records in {store.root}")
     _print_reasons(records)
@@ -237,10 +240,12 @@ def _finish(store: Store, keys: list[str], ran: int) -> None:
 
 
 def _with_options(suite: Suite, **options: Any) -> Suite:
-    """Return the suite with those axes replaced that the command line names."""
+    """Return the suite with those axes replaced that the command line names; its notes go with its own axes."""
     from aexbench import planning
 
     given = {name: value for name, value in options.items() if value not in (None, [])}
+    if given.keys() & {"datasets", "corruptions"}:
+        given["notes"] = ""
     return planning.from_values({**suite.model_dump(), **given}, suite.name)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge, Lt
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import registry
@@ -86,7 +87,10 @@ def _adapt_corruption(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]
 
 
 def _corruption_limits(
-    *, threshold: float | Literal["strict"] = 0.3, count: int = 100, max_draws: int = 100_000
+    *,
+    threshold: Annotated[float, Ge(0), Lt(1)] | Literal["strict"] = 0.3,
+    count: Annotated[int, Ge(1)] = 100,
+    max_draws: Annotated[int, Ge(1)] = 100_000,
 ) -> None:
     """Hold the parameters that all single-feature corruptions share; see `aexbench.corruption.SingleFeature`."""
 

@@ -55,7 +55,7 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> byt
     """Return arrays and JSON metadata as the bytes of one safetensors file."""
     from safetensors.numpy import save
 
-    text = {key: json.dumps(value, ensure_ascii=False, sort_keys=True) for key, value in metadata.items()}
+    text = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
     return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=text))
 
 

@@ -7,8 +7,8 @@ the best of these, and is real only if the paired lower bound is above zero agai
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -85,9 +85,14 @@ class Board:
         return next(iter(self.metrics))
 
 
-def leaderboard(store: Store, metric: str | None = None) -> Board:
-    """Return the board of a store, ranked by `metric` (a name as in the scores), or by the suite's first."""
+def leaderboard(store: Store, metric: str | None = None, keys: Collection[str] | None = None) -> Board:
+    """Return the board of a store, ranked by `metric` (a name as in the scores), or by the suite's first.
+
+    `keys` says which cells are on it; without them, all that have a record.
+    """
     records, complaints = store.records()
+    if keys is not None:
+        records = [record for record in records if record.cell.key in keys]
     table = _Table()
     for record in records:
         if record.state == "ok":
@@ -101,7 +106,7 @@ def leaderboard(store: Store, metric: str | None = None) -> Board:
     if metric is not None and metric not in table.metrics:
         by_title = {info.title: name for name, info in table.metrics.items()}
         if metric not in by_title:
-            raise unknown("metric of this store: metric", metric, [*table.metrics, *by_title])
+            raise unknown("metric of this store", metric, [*table.metrics, *by_title])
         metric = by_title[metric]
     names = [*([metric] if metric else []), *(name for name in table.metrics if name != metric)]
     rows = _ranked(_Rows(table, names).all(), table.metrics[names[0]])
@@ -118,6 +123,7 @@ class _Table:
     cells: dict[tuple[str, str], dict[str, dict[int, list[Part]]]] = field(default_factory=dict)
     metrics: dict[str, MetricInfo] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)  # group → its source
+    controls: set[tuple[str, int]] = field(default_factory=set)
     sets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # explainer → anomaly sets
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
@@ -134,6 +140,7 @@ class _Table:
             rows = np.flatnonzero(scores.label == label)
             values = {name: v[rows] for name, v in scores.values.items()}
             seeds.setdefault(group, {}).setdefault(cell.detector_seed, []).append((values, scores.unit[rows]))
+        self.controls.add((cell.control, cell.control_seed))
         if cell.control == "none":
             self.sets[explainer].add(cell.anomaly_key)
             self.records[explainer].append(record)
@@ -285,7 +292,10 @@ def _notes(records: Sequence[Record], table: _Table, store: Store) -> list[str]:
     bad = [record for record in records if record.state != "ok"]
     if bad:
         notes.append(f"{len(bad)} of {len(records)} cells are not ok: aexbench status says which, and why")
-    if not any(control != "none" for _, control in table.cells):
-        notes.append("no controls were run: whether a score comes from what the detector learned is not known")
+    twins = Counter(control for control, _ in table.controls)
+    if twins["initial"] or twins["permuted"]:
+        notes.append(f"untrained twins: {twins['initial']} at initial weights, {twins['permuted']} permuted")
+    else:
+        notes.append("no untrained twins were run: whether a score comes from what was learned is not known")
     machines = {row for name in table.records if (row := _times(table.records[name])["hardware"])}
     return [*notes, *(f"timed on {machine}" for machine in sorted(machines))]

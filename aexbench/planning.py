@@ -72,7 +72,7 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
     """Return a suite from the values of its file; an unknown key or a wrong type is one clear line."""
     for key in values:
         if key not in Suite.model_fields:
-            raise unknown(f"key in suite {origin}: key", key, Suite.model_fields)
+            raise unknown(f"key of suite {origin}", key, Suite.model_fields)
     try:
         return Suite.model_validate(values)
     except ValidationError as error:

@@ -297,6 +297,7 @@ def _type_name(annotation: Any) -> str:
     text = (
         annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
     )
+    text = re.sub(r"Annotated\[(\w+), [^]]*\]", r"\1", text)  # the bounds stand in pydantic's message
     return re.sub(r"\b(?:typing|pathlib|collections\.abc)\.", "", text)
 
 

@@ -76,6 +76,8 @@ def _value(raw: str) -> object:
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
+        if raw.startswith("[") and raw.endswith("]"):  # a list of words without quotes
+            return [_value(part.strip()) for part in _split(raw[1:-1], raw)]
         return raw
     return value if isinstance(value, str | bool | int | float | list) else raw
 

@@ -217,6 +217,10 @@ class Store:
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise DamagedFileError(f"{path} is damaged: remove it, or run its suite again") from None
 
+    def planned(self) -> dict[str, str]:
+        """Return the cells of all plans: keys and texts."""
+        return {key: text for _, cells in self.plans() for key, text in cells.items()}
+
     def _write(self, folder: str, key: str, content: bytes) -> FileInfo:
         files.write_bytes(self.path(folder, key), content)
         return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
-from aexbench.corruptions import register
+from annotated_types import Ge, Gt
 
 from aexbench import Detector, Proposal
+from aexbench.corruptions import register
 
 
 @register("adversarial", threshold=0.3)
@@ -18,11 +19,11 @@ def adversarial(
     mask: torch.Tensor,
     rng: np.random.Generator,
     *,
-    steps: int = 100,
+    steps: Annotated[int, Ge(0)] = 100,
     theta: float = 1.0,
-    alpha: float = 0.05,
-    every: int = 10,
-    epsilon: float | None = None,
+    alpha: Annotated[float, Gt(0)] = 0.05,
+    every: Annotated[int, Ge(1)] = 10,
+    epsilon: Annotated[float, Gt(0)] | None = None,
     bounded: bool = False,
 ) -> Proposal:
     """Raise the errors of the other features and not its own, by sign-gradient steps on one feature's value.

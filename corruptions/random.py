@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from aexbench.corruptions import register
 
 from aexbench import Detector
+from aexbench.corruptions import register
 
 
 @register("random", threshold=0.5)

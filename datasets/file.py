@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from aexbench.datasets import register
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
+from aexbench.datasets import register
 from aexbench.errors import unknown
 from aexbench.splits import split
 

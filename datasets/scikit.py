@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from aexbench.datasets import register
 from numpy.typing import NDArray
 
 from aexbench import Dataset
+from aexbench.datasets import register
 from aexbench.splits import split
 
 

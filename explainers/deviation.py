@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from aexbench.explainers import register
 from numpy.typing import ArrayLike
 
 from aexbench import Detector
+from aexbench.explainers import register
 
 LEAST_SPREAD = 1e-6  # of a constant column: any change of it stands out
 

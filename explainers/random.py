@@ -6,9 +6,9 @@ import hashlib
 
 import numpy as np
 import torch
-from aexbench.explainers import register
 
 from aexbench import Detector
+from aexbench.explainers import register
 
 
 @register("random", floor=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from aexbench.explainers import register
 
 from aexbench import Detector
+from aexbench.explainers import register
 
 
 @register("residual")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from aexbench.metrics import register
+from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
+
+from aexbench.metrics import register
 
 
 @register("pixel-ap", pooled=True, title="pixel AP ({thresholds})")
-def pixel_ap(attributions: ArrayLike, truth: ArrayLike, *, thresholds: int | Literal["exact"] = "exact") -> float:
+def pixel_ap(
+    attributions: ArrayLike, truth: ArrayLike, *, thresholds: Annotated[int, Ge(2)] | Literal["exact"] = "exact"
+) -> float:
     """Return the average precision over all columns of all samples, pooled.
 
     Parameters
@@ -58,8 +62,6 @@ def pixel_ap(attributions: ArrayLike, truth: ArrayLike, *, thresholds: int | Lit
 
 
 def _threshold_ap(values: NDArray[np.float64], true: NDArray[np.bool_], thresholds: int) -> float:
-    if thresholds < 2:
-        raise ValueError(f"the paper's protocol needs at least two thresholds; got {thresholds}")
     grid = np.linspace(values.min(), values.max(), thresholds)
     marked = len(values) - np.searchsorted(np.sort(values), grid, side="right")
     hit = true.sum() - np.searchsorted(np.sort(values[true]), grid, side="right")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
-from aexbench.metrics import register
+from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
+
+from aexbench.metrics import register
 
 
 @register("recall", title="recall@{top}")
-def recall(attributions: ArrayLike, truth: ArrayLike, *, top: int = 1) -> NDArray[np.float64]:
+def recall(attributions: ArrayLike, truth: ArrayLike, *, top: Annotated[int, Ge(1)] = 1) -> NDArray[np.float64]:
     """Return for each sample the share of its true features among the `top` highest attributions.
 
     Ties cost what chance costs: a true feature with a features above it and t tied with it (itself included) counts
@@ -41,8 +45,6 @@ def recall(attributions: ArrayLike, truth: ArrayLike, *, top: int = 1) -> NDArra
     >>> recall([[0.1, 0.7, 0.2], [0.5, 0.5, 0.5]], [[0, 1, 0], [0, 1, 0]], top=1)
     array([1.        , 0.33333333])
     """
-    if top < 1:
-        raise ValueError(f"top counts features, from 1; got {top}")
     hits, counts = _hits(attributions, truth, np.array([top]))
     return np.asarray(hits[:, 0] / counts)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from aexbench.explainers import register
-from aexbench.explainers.lrp.rules import LinearRule, SquaredWeights, ZBox, ZPlus
 
 from aexbench import Detector, SkipError
 from aexbench.detector import evaluation_mode
+from aexbench.explainers import register
+from aexbench.explainers.lrp.rules import LinearRule, SquaredWeights, ZBox, ZPlus
 
 PASSED_ON = (torch.nn.ReLU, torch.nn.Sigmoid, torch.nn.Tanh, torch.nn.Identity, torch.nn.Dropout)
 NOT_NEGATIVE = (torch.nn.ReLU, torch.nn.Sigmoid)
