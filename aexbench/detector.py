@@ -119,7 +119,7 @@ class Detector:
 
     def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
         """Return |x − x̂|/m or (x − x̂)²/m, where m counts the columns (Eq. 13, 14)."""
-        return LOSSES[self.loss](x - x_hat) / x[0].numel()
+        return LOSSES[self.loss](x - x_hat) / x.shape[1:].numel()
 
     def with_loss(self, loss: str | None) -> Detector:
         """Return this detector with another loss, or itself: one network can be explained in L1 and in L2."""
@@ -180,24 +180,44 @@ class Detector:
                 return torch.cat([result(part, self._reconstruct(part)) for part in parts]).to(device)
 
     def _reconstruct(self, x: torch.Tensor) -> torch.Tensor:
-        try:
-            x_hat = self.model(x)
-        except RuntimeError as error:
-            if "shape" in str(error) or "size" in str(error):
-                raise RequestError(f"the model cannot take samples of shape {tuple(x.shape)}: {error}") from error
-            raise
+        x_hat = self._forward(x)
         if not isinstance(x_hat, torch.Tensor) or x_hat.shape != x.shape:
             got = tuple(x_hat.shape) if isinstance(x_hat, torch.Tensor) else type(x_hat).__name__
             raise RequestError(f"an autoencoder returns the shape it is given: {tuple(x.shape)} came out as {got}")
         return x_hat
+
+    def _forward(self, x: torch.Tensor) -> Any:
+        try:
+            return self.model(x)
+        except RuntimeError as error:
+            if "shape" in str(error) or "size" in str(error):
+                raise RequestError(f"the model cannot take samples of shape {tuple(x.shape)}: {error}") from error
+            raise
 
     def _chunk_rows(self, x: torch.Tensor) -> int:
         """Return how many samples' activations fit in one chunk, measured once per shape on one sample."""
         shape = tuple(x.shape[1:])
         if shape not in self._chunks:
             budget = CHUNK_BYTES.get(self.device.type, 2**28)
-            self._chunks[shape] = max(1, budget // max(1, _activation_bytes(self.model, x[:1])))
+            self._chunks[shape] = max(1, budget // max(1, self._activation_bytes(x[:1])))
         return self._chunks[shape]
+
+    def _activation_bytes(self, x: torch.Tensor) -> int:
+        """Return the bytes of all activations of the model's leaf modules for x."""
+        total = [x.numel() * x.element_size()]
+
+        def count(_: torch.nn.Module, __: object, output: object) -> None:
+            if isinstance(output, torch.Tensor):
+                total.append(output.numel() * output.element_size())
+
+        leaves = [module for module in self.model.modules() if not any(module.children())]
+        handles = [module.register_forward_hook(count) for module in leaves]
+        try:
+            self._forward(x)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return sum(total)
 
 
 class LossAblated(Detector):
@@ -208,7 +228,7 @@ class LossAblated(Detector):
 
     def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
         """Return 1/m everywhere."""
-        return torch.full_like(x_hat, 1.0 / x[0].numel())
+        return torch.full_like(x_hat, 1.0 / x.shape[1:].numel())
 
 
 @contextmanager
@@ -222,21 +242,3 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-def _activation_bytes(model: torch.nn.Module, x: torch.Tensor) -> int:
-    """Return the bytes of all activations of the model's leaf modules for x."""
-    total = [x.numel() * x.element_size()]
-
-    def count(_: torch.nn.Module, __: object, output: object) -> None:
-        if isinstance(output, torch.Tensor):
-            total.append(output.numel() * output.element_size())
-
-    leaves = [module for module in model.modules() if not any(module.children())]
-    handles = [module.register_forward_hook(count) for module in leaves]
-    try:
-        model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return sum(total)

@@ -46,10 +46,11 @@ def write(name: str, parameters: Mapping[str, object]) -> str:
 
 def _split(inside: str, text: str) -> Iterator[str]:
     """Yield the parts between commas that stand outside of quotes and inner brackets."""
-    part, depth, quote = "", 0, ""
+    part, depth, quote, escaped = "", 0, "", False
     for character in inside:
         if quote:
-            quote = "" if character == quote else quote
+            quote = "" if character == quote and not escaped else quote
+            escaped = character == "\\" and not escaped and quote == '"'
         elif character in "\"'":
             quote = character
         elif character in "[]":
@@ -85,4 +86,4 @@ def _value(raw: str) -> object:
 def _literal(value: object) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and _value(value) == value:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML allows no DEL

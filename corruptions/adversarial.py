@@ -94,7 +94,7 @@ def _errors(detector: Detector, x: torch.Tensor, mask: torch.Tensor, theta: floa
         x = x.detach().requires_grad_()
         phi = (x - detector.reconstruct(x)).square()
         own, others = (phi * mask).flatten(1).sum(1), (phi * ~mask).flatten(1).sum(1)
-        objective = (others - theta * own) / x[0].numel()
+        objective = (others - theta * own) / x.shape[1:].numel()
         (gradient,) = torch.autograd.grad(objective.sum(), x)
     return _Errors(own.detach(), others.detach(), objective.detach(), gradient)
 

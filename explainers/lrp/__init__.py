@@ -72,6 +72,8 @@ class LRP:
         self.low, self.high = low, high
         self.modules = list(_stack(detector.model))
         self.linear = {i: module for i, module in enumerate(self.modules) if isinstance(module, torch.nn.Linear)}
+        if not self.linear:
+            raise SkipError("lrp has nothing to propagate through: the model has no Linear layer")
         self.rules = {i: self._rule(i, first if i == min(self.linear) else rule) for i in self.linear}
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:

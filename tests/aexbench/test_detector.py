@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aexbench import Detector, Features, RequestError
+from aexbench.controls import controlled
+from aexbench.errors import SkipError
+from tests.conftest import mlp
+
+X = torch.rand(50, 5)
+MODEL = mlp((5, 3, 5), ("relu", "sigmoid")).float()
+
+
+@pytest.mark.parametrize(("loss", "expected"), [("l1", lambda d: d.abs().mean(1)), ("l2", lambda d: (d**2).mean(1))])
+def test_error_is_equation_6_and_7_and_the_map_sums_to_it(loss, expected):
+    detector = Detector(MODEL, loss)
+    torch.testing.assert_close(detector.error(X), expected(X - MODEL(X)).detach())
+    torch.testing.assert_close(detector.error_map(X).sum(1), detector.error(X))
+
+
+def test_chunks_do_not_change_results(monkeypatch):
+    whole = Detector(MODEL).error(X)
+    monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": 1})
+    torch.testing.assert_close(Detector(MODEL).error(X), whole)
+    assert Detector(MODEL).error(X[:0]).shape == (0,)
+
+
+def test_gradients_flow_where_the_input_requires_them():
+    x = X.clone().requires_grad_()
+    Detector(MODEL).error(x).sum().backward()
+    assert x.grad is not None
+    assert not Detector(MODEL).error(X).requires_grad
+
+
+def test_evaluation_mode_is_lent_and_given_back():
+    model = torch.nn.Sequential(torch.nn.Linear(5, 5), torch.nn.Dropout(0.9)).train()
+    detector = Detector(model)
+    torch.testing.assert_close(detector.error(X), detector.error(X))
+    assert model.training
+    assert model[1].training
+
+
+def test_arrays_and_other_types_are_taken():
+    np.testing.assert_allclose(Detector(MODEL).error(X.numpy().astype(np.float64)), Detector(MODEL).error(X))
+
+
+@pytest.mark.parametrize("model", [torch.nn.Linear(5, 4), torch.nn.Linear(4, 5), torch.nn.Flatten(0)])
+def test_a_model_that_is_no_autoencoder_is_refused(model):
+    with pytest.raises(RequestError, match=r"\(\d+, 5\)"):
+        Detector(model).error(X)
+
+
+def test_score_needs_a_scale_and_spans_zero_to_one():
+    detector = Detector(MODEL)
+    with pytest.raises(RequestError, match="calibrate"):
+        detector.score(X)
+    score = detector.calibrate(X).score(X)
+    assert float(score.min()) == 0
+    assert float(score.max()) <= 1
+    assert detector.scale == Detector(MODEL).calibrate(X.numpy()).scale
+    assert detector.scale != Detector(MODEL).calibrate(X, seed=1).scale
+
+
+def test_scale_is_least_normal_error_and_nearly_greatest_corrupted_one():
+    detector = Detector(MODEL).calibrate(X)
+    assert detector.calibrated.low == pytest.approx(float(detector.error(X).min()))
+    rows = X[torch.randint(len(X), (20_000,))].clone()
+    rows[torch.arange(20_000), torch.randint(5, (20_000,))] = torch.rand(20_000)
+    assert detector.calibrated.high == pytest.approx(float(detector.error(rows).quantile(0.999)), rel=0.1)
+
+
+def test_a_detector_that_detects_nothing_is_refused():
+    with pytest.raises(RequestError, match="detects nothing"):
+        Detector(torch.nn.Identity()).calibrate(X)
+
+
+def test_unknown_loss_and_wrong_features_are_refused():
+    with pytest.raises(RequestError, match="l1, l2"):
+        Detector(MODEL, "l3")
+    with pytest.raises(RequestError, match="differ in length"):
+        Features(names=("a", "b"), groups=(0,))
+    with pytest.raises(RequestError, match="without a gap"):
+        Features(groups=(0, 2))
+    with pytest.raises(RequestError, match="below high"):
+        Features(low=1.0)
+
+
+def test_loss_ablated_map_is_constant_whatever_the_loss():
+    ablated = controlled(Detector(MODEL), "loss-ablated", 0)
+    for detector in (ablated, ablated.with_loss("l1")):
+        torch.testing.assert_close(detector.error_map(X), torch.full((50, 5), 0.2))
+
+
+def test_initial_twin_has_other_weights_by_seed_and_the_original_stays():
+    before = {name: value.clone() for name, value in MODEL.state_dict().items()}
+    one, same, other = (controlled(Detector(MODEL), "initial", seed) for seed in (0, 0, 1))
+    torch.testing.assert_close(one.reconstruct(X), same.reconstruct(X))
+    assert not torch.allclose(one.reconstruct(X), other.reconstruct(X))
+    assert all(torch.equal(value, before[name]) for name, value in MODEL.state_dict().items())
+
+
+def test_permuted_twin_has_the_same_elements_in_another_order():
+    twin = controlled(Detector(MODEL), "permuted", 0)
+    for one, other in zip(MODEL.parameters(), twin.model.parameters(), strict=True):
+        torch.testing.assert_close(one.flatten().sort().values, other.flatten().sort().values)
+    assert not torch.equal(MODEL[0].weight, twin.model[0].weight)
+
+
+def test_twin_of_a_module_that_cannot_be_reset_is_skipped_with_the_reason():
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(5))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.scale * x
+
+    with pytest.raises(SkipError, match=r"model\.0 \(Scaled\)"):
+        controlled(Detector(torch.nn.Sequential(Scaled())), "initial", 0)
+
+
+def test_groups_are_summed_and_any_true_column_makes_a_true_group():
+    features = Features(groups=(0, 1, 0))
+    np.testing.assert_allclose(features.sum_groups([[1.0, 2.0, 3.0]]), [[4.0, 2.0]])
+    np.testing.assert_array_equal(features.any_groups([[False, False, True]]), [[True, False]])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_results_come_back_to_the_samples_device():
+    detector = Detector(mlp((5, 3, 5), ("relu", "sigmoid")).float().cuda())
+    assert detector.error(X).device.type == "cpu"
+    torch.testing.assert_close(detector.error(X), Detector(MODEL).error(X), rtol=1e-4, atol=1e-6)

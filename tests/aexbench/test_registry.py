@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from aexbench import RequestError, families
+from aexbench.registry import REQUIRED, PluginWarning, Registry
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry("thing", "aexbench.metrics", offered=frozenset({"background"}), _loaded=True)
+
+
+def test_a_function_and_a_class_are_made_with_checked_parameters(registry):
+    @registry.register("sum")
+    def add(*, one: int, two: float = 0.5) -> float:
+        """Add two numbers.
+
+        References
+        ----------
+        Euclid, Book VII.
+        """
+        return one + two
+
+    @registry.register("pair")
+    class Pair:
+        def __init__(self, *, background: object = None, kind: Literal["a", "b"] = "a") -> None:
+            self.background, self.kind = background, kind
+
+    assert registry.names() == ["pair", "sum"]
+    assert registry.create("sum", one="3") == 3.5
+    assert registry.create("sum[one=1,two=2]") == 3
+    assert registry.create("pair", background=7).background == 7
+    assert registry.create("sum", one=1, background=7) == 1.5  # offered, and not asked for
+    described = registry.describe("sum")
+    assert (described.summary, described.source) == ("Add two numbers.", "Euclid, Book VII.")
+    assert [(p.name, p.type_name, p.default) for p in described.parameters.values()] == [
+        ("one", "int", REQUIRED),
+        ("two", "float", 0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda r: r.create("summ"), "unknown thing 'summ'; did you mean 'sum'"),
+        (lambda r: r.create("sum"), "needs one"),
+        (lambda r: r.create("sum", one="x"), "one='x' is not int"),
+        (lambda r: r.create("sum", one=1, tow=2), "'tow'; did you mean 'two'"),
+        (lambda r: r.register("Bad Name"), "lower-case"),
+        (lambda r: r.register("sum", flour=True)(lambda: None), "unknown declaration"),
+        (lambda r: r.register("sum")(lambda: None), "registered already"),
+        (lambda r: r.register("any")(lambda **kwargs: None), "name its parameters"),
+    ],
+)
+def test_wrong_requests_are_one_clear_line(registry, call, message):
+    @registry.register("sum")
+    def add(*, one: int, two: float = 0.5) -> float:
+        return one + two
+
+    with pytest.raises(RequestError, match=message) as error:
+        call(registry)
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_entry_point_is_reported_and_the_others_load(monkeypatch):
+    def entry(name: str, value: str) -> importlib.metadata.EntryPoint:
+        return importlib.metadata.EntryPoint(name, value, "aexbench.metrics")
+
+    points = [entry("broken", "no_such_module:thing"), entry("from-outside", "operator:add")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "aexbench.metrics" else [])
+    registry = Registry("metric", "aexbench.metrics")
+    with pytest.warns(PluginWarning, match=r"(?s)broken \(no_such_module:thing\) did not load.*Traceback"):
+        assert registry.names() == ["from-outside"]  # the built-in ones are imported already, by another registry
+    assert "ModuleNotFoundError" in registry.broken["broken (no_such_module:thing)"]
+
+
+@pytest.fixture
+def _clean_families(monkeypatch):
+    for family in families.FAMILIES.values():
+        family.load()
+        monkeypatch.setattr(family, "_plugins", dict(family._plugins))
+        monkeypatch.setattr(family, "broken", {})
+
+
+@pytest.mark.usefixtures("_clean_families")
+def test_a_plugin_file_registers_and_may_be_named_twice(plugin_file):
+    for _ in range(2):
+        families.load_plugin(plugin_file)
+    assert "mine" in families.explainers.names()
+
+
+@pytest.mark.usefixtures("_clean_families")
+def test_a_broken_plugin_file_is_reported_with_its_traceback(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("import aexbench\n1 / 0\n")
+    with pytest.warns(PluginWarning, match=r"(?s)broken\.py did not load.*ZeroDivisionError"):
+        families.load_plugin(broken)
+    assert "residual" in families.explainers.names()
+    with pytest.raises(RequestError, match=r"unknown explainer 'mine'.*1 did not load: broken\.py"):
+        families.explainers.describe("mine")
+    with pytest.raises(RequestError, match="no plugin file"):
+        families.load_plugin(tmp_path / "missing.py")
+
+
+def test_every_plugin_package_is_in_the_wheel():
+    root = Path(__file__).parents[2]
+    import tomllib
+
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = [p.parent.relative_to(root) for name in families.FAMILIES for p in (root / name).rglob("__init__.py")]
+    assert {f"aexbench.{'.'.join(folder.parts)}" for folder in folders} <= set(listed)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from aexbench import Detector, explainers
+from tests.conftest import mlp
+
+MODEL = mlp((4, 2, 4), ("relu", "sigmoid"))
+X = torch.rand(200, 4, dtype=torch.float64)
+
+
+def test_residual_is_equation_13_and_14():
+    x_hat = MODEL(X).detach()
+    for loss, expected in (("l2", (X - x_hat) ** 2 / 4), ("l1", (X - x_hat).abs() / 4)):
+        torch.testing.assert_close(explainers.create("residual", Detector(MODEL), loss=loss).explain(X), expected)
+        torch.testing.assert_close(explainers.create("residual", Detector(MODEL, loss)).explain(X), expected)
+
+
+def test_random_has_mean_zero_and_spread_one_and_another_seed_is_other_noise():
+    noise = explainers.create("random", Detector(MODEL)).explain(X)
+    assert abs(float(noise.mean())) < 0.1
+    assert abs(float(noise.std()) - 1) < 0.1
+    assert not torch.allclose(noise, explainers.create("random[seed=1]", Detector(MODEL)).explain(X))
+
+
+def test_deviation_counts_spreads_from_the_mean():
+    background = np.array([[0.0, 1.0, 5.0, 0.0], [2.0, 3.0, 5.0, 4.0]])
+    deviation = explainers.create("deviation", Detector(MODEL), background=background)
+    expected = torch.tensor([[0.0, 2.0, 0.0, 0.5]], dtype=torch.float64)
+    torch.testing.assert_close(deviation.explain(torch.tensor([[1.0, 4.0, 5.0, 3.0]]).double()), expected)
+    assert deviation.explain(torch.tensor([[1.0, 2.0, 5.1, 2.0]])).argmax() == 2  # a constant column that changes

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from aexbench import metrics
+from aexbench.metrics.pixel_ap import pixel_ap
+from tests.metrics import pixel_ap_twin
+
+MAPS = hnp.arrays(np.float64, (2, 3, 4), elements=st.integers(-8, 8).map(lambda i: i / 4))
+TRUTH = hnp.arrays(np.bool_, (2, 3, 4)).filter(np.any)
+
+
+@given(MAPS, TRUTH)
+@settings(deadline=None)
+def test_exact_equals_the_sum_over_distinct_values(attributions, truth):
+    assert pixel_ap(attributions, truth) == pytest.approx(pixel_ap_twin.exact(attributions, truth))
+
+
+@given(MAPS, TRUTH, st.integers(2, 40))
+@settings(deadline=None)
+def test_protocol_equals_the_papers_thresholds_one_by_one(attributions, truth, thresholds):
+    expected = pixel_ap_twin.protocol(attributions, truth, thresholds)
+    assert pixel_ap(attributions, truth, thresholds=thresholds) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("thresholds", ["exact", 1000])
+def test_constant_map_has_the_chance_level(thresholds):
+    truth = np.arange(1000) % 10 == 0
+    assert pixel_ap(np.full(1000, 0.3), truth, thresholds=thresholds) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("thresholds", ["exact", 1000])
+def test_truth_as_map_is_perfect(thresholds):
+    truth = np.arange(1000) % 10 == 0
+    assert pixel_ap(truth.astype(float), truth, thresholds=thresholds) == 1.0
+
+
+def test_protocol_comes_near_the_exact_value():
+    rng = np.random.default_rng(0)
+    truth = rng.random((4, 64, 64)) < 0.1
+    attributions = rng.random(truth.shape) + 0.5 * truth
+    assert pixel_ap(attributions, truth, thresholds=1000) == pytest.approx(pixel_ap(attributions, truth), abs=2e-3)
+
+
+def test_made_by_name_pools_all_samples():
+    metric = metrics.create("pixel-ap", thresholds=1000)
+    assert isinstance(metric.score([[0.0, 1.0], [2.0, 3.0]], [[0, 1], [0, 1]]), float)
+    with pytest.raises(ValueError, match="nothing is true"):
+        metric.score([[0.0, 1.0]], [[0, 0]])
