@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from aexbench import cli
+from aexbench import cli, families
 
 SMALL = """
 name = "small"
@@ -28,6 +28,15 @@ class Outcome(NamedTuple):
 
 
 Cli = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def _registries_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what a test registers."""
+    for family in families.FAMILIES.values():
+        family.load()
+        monkeypatch.setattr(family, "_plugins", dict(family._plugins))
+        monkeypatch.setattr(family, "broken", {})
 
 
 @pytest.fixture

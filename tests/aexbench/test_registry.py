@@ -79,22 +79,12 @@ def test_a_broken_entry_point_is_reported_and_the_others_load(monkeypatch):
     assert "ModuleNotFoundError" in registry.broken["broken (no_such_module:thing)"]
 
 
-@pytest.fixture
-def _clean_families(monkeypatch):
-    for family in families.FAMILIES.values():
-        family.load()
-        monkeypatch.setattr(family, "_plugins", dict(family._plugins))
-        monkeypatch.setattr(family, "broken", {})
-
-
-@pytest.mark.usefixtures("_clean_families")
 def test_a_plugin_file_registers_and_may_be_named_twice(plugin_file):
     for _ in range(2):
         families.load_plugin(plugin_file)
     assert "mine" in families.explainers.names()
 
 
-@pytest.mark.usefixtures("_clean_families")
 def test_a_broken_plugin_file_is_reported_with_its_traceback(tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("import aexbench\n1 / 0\n")

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aexbench import Dataset, Features, RequestError, files, training
+
+TINY = "mlp[widths=[3],epochs=40,patience=5,learning_rate=0.01]"
+
+
+@pytest.fixture
+def dataset(linear_rows) -> Dataset:
+    return Dataset(linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), autoencoder=TINY)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path))
+
+
+def cached(tmp_path):
+    return sorted((tmp_path / "detectors").glob("*.safetensors"))
+
+
+def test_it_learns_and_says_what_it_reached(dataset):
+    told = []
+    report = dataset.detector(progress=lambda text, share: told.append((text, share))).report
+    assert report["validation_error"] < report["mean_row_error"]
+    assert 1 <= report["best_epoch"] <= report["epochs"] <= 40
+    assert report["stopped"] in ("early", "epochs used up")
+    assert len(told) == report["epochs"]
+    assert "validation error" in told[0][0]
+
+
+def test_it_is_trained_once_and_the_same_afterwards(dataset, tmp_path, monkeypatch):
+    first = dataset.detector(seed=1)
+    monkeypatch.setattr(training, "train", lambda *a: pytest.fail("trained again"))
+    again = dataset.detector(seed=1)
+    torch.testing.assert_close(first.score(dataset.test), again.score(dataset.test), rtol=0, atol=0)
+    assert (again.scale, dict(again.report)) == (first.scale, dict(first.report))
+    assert len(cached(tmp_path)) == 1
+
+
+def test_the_same_seed_trains_the_same_network(dataset, tmp_path):
+    first = dataset.detector(seed=1).error(dataset.test)
+    cached(tmp_path)[0].unlink()
+    torch.testing.assert_close(dataset.detector(seed=1).error(dataset.test), first, rtol=0, atol=0)
+
+
+def test_what_shapes_it_shapes_its_name(dataset, tmp_path):
+    dataset.detector(seed=0)
+    dataset.detector(seed=1)
+    dataset.detector(autoencoder="default[loss=l1]")
+    changed = dataset.train.copy()
+    changed[0, 0] += 1e-3
+    Dataset(changed, dataset.validation, dataset.test, Features(), autoencoder=TINY).detector()
+    assert len(cached(tmp_path)) == 4
+
+
+def test_a_damaged_file_in_the_cache_is_made_again(dataset, tmp_path):
+    expected = dataset.detector().error(dataset.test)
+    path = cached(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:50])
+    torch.testing.assert_close(dataset.detector().error(dataset.test), expected)
+
+
+def test_training_leaves_the_random_state(dataset):
+    state = torch.random.get_rng_state()
+    dataset.detector()
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_default_takes_changed_parameters_and_unknown_ones_are_refused(dataset):
+    assert dataset.detector(autoencoder="default[loss=l1]").loss == "l1"
+    for text, message in (("default[widhts=[2]]", "did you mean 'widths'"), ("mpl", "did you mean 'mlp'")):
+        with pytest.raises(RequestError, match=message):
+            dataset.detector(autoencoder=text)
+    with pytest.raises(RequestError, match="widths of at least 1"):
+        dataset.detector(autoencoder="mlp[widths=[0]]")
+
+
+def test_divergence_is_said(dataset):
+    broken = Dataset(
+        np.full((20, 8), np.inf, np.float32), dataset.validation, dataset.test, Features(), autoencoder=TINY
+    )
+    with pytest.raises(RequestError, match="diverged"):
+        broken.detector()
+
+
+def test_a_crash_while_writing_leaves_the_old_file_or_none(tmp_path, monkeypatch):
+    path = tmp_path / "record.json"
+    files.write_bytes(path, b"old")
+
+    def crash(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_the_first_writer_wins(tmp_path):
+    path = tmp_path / "weights"
+    files.write_once(path, b"first")
+    files.write_once(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aexbench import Dataset, Features, RequestError, datasets
+from aexbench.splits import split
+
+EMBEDDED = ["breast-cancer", "wine", "digits"]
+
+
+@pytest.fixture(params=EMBEDDED)
+def dataset(request) -> Dataset:
+    return datasets.create(request.param)
+
+
+def test_training_split_spans_zero_to_one_and_holds_normals_only(dataset):
+    assert dataset.train.dtype == np.float32
+    assert (dataset.train.min(), dataset.train.max()) == (0.0, 1.0)
+    assert len(dataset.features.names) == dataset.train.shape[1]
+    assert dataset.test_labels.sum() > 10
+    assert len(dataset.normal) == (~dataset.test_labels).sum() > 10
+
+
+def test_splits_are_seeded_and_share_no_row(dataset):
+    rows = [row.tobytes() for part in (dataset.train, dataset.validation, dataset.normal) for row in part]
+    assert len(set(rows)) >= 0.99 * len(rows)  # a few rows of the data themselves are equal
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_same_seed_same_split_another_seed_another(name):
+    one, same, other = (datasets.create(name, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.train, same.train)
+    assert not np.array_equal(one.train, other.train)
+
+
+def test_scale_comes_from_the_training_split_alone():
+    table = np.arange(40.0).reshape(20, 2)
+    table[:, 1] = 7.0
+    outside = 0
+    for seed in range(5):
+        made = split(table, ["a", "constant"], seed=seed)
+        assert (made.train[:, 0].min(), made.train[:, 0].max()) == (0, 1)
+        assert (made.train[:, 1] == 0).all()
+        rest = np.concatenate([made.validation, made.test])[:, 0]
+        outside += rest.max() > 1 or rest.min() < 0
+    assert outside >= 3
+
+
+def test_one_scale_keeps_columns_comparable():
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.random(30), 10 * rng.random(30)])
+    made = split(table, "ab", one_scale=True)
+    assert made.train[:, 0].max() < 0.2
+    assert made.train[:, 1].max() == 1.0
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.random((60, 3)), columns=["a", "b", "c"])
+    frame["note"], frame["bad"] = "text", (np.arange(60) >= 50).astype(int)
+    frame["why_b"] = frame["bad"].astype(bool)
+    return frame
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_file_with_label_and_truth(table, tmp_path, kind):
+    path = tmp_path / f"rows.{kind}"
+    table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
+    made = datasets.create("file", path=path, label="bad", truth="why_", drop=["note"])
+    assert made.features.names == ("a", "b", "c")
+    assert made.test_labels.sum() == 10
+    np.testing.assert_array_equal(made.test_truth.any(axis=1), made.test_labels)
+    assert made.test_truth[made.test_labels, 1].all()
+
+
+def test_file_npz(table, tmp_path):
+    path, x = tmp_path / "rows.npz", table[["a", "b", "c"]].to_numpy()
+    why = np.zeros((60, 3), bool)
+    why[50:, 2] = True
+    np.savez(path, X=x, y=table["bad"].to_numpy()[:, None], why=why)
+    made = datasets.create(f"file[path={path},label=y,truth=why]")
+    assert made.test_truth[made.test_labels].sum() == 10
+    assert datasets.create("file", path=path).test_labels is None
+    with pytest.raises(RequestError, match=r"unknown array of rows\.npz 'label'"):
+        datasets.create("file", path=path, label="label")
+    with pytest.raises(RequestError, match=r"'y' of rows\.npz has shape"):
+        datasets.create("file", path=path, truth="y")
+
+
+def test_two_files_agree_whatever_their_kind(table, tmp_path):
+    table[["a", "b", "c"]].to_csv(tmp_path / "rows.csv", index=False)
+    np.savez(tmp_path / "rows.npz", X=table[["a", "b", "c"]].to_numpy())
+    one, other = (datasets.create("file", path=tmp_path / f"rows.{kind}") for kind in ("csv", "npz"))
+    np.testing.assert_allclose(one.train, other.train)
+
+
+def test_parts_that_do_not_belong_together_are_refused():
+    x = np.zeros((5, 2), np.float32)
+    with pytest.raises(RequestError, match="different shapes"):
+        Dataset(x, x, np.zeros((5, 3), np.float32), Features())
+    with pytest.raises(RequestError, match="describes 3 columns"):
+        Dataset(x, x, x, Features(names=("a", "b", "c")))
