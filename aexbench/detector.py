@@ -176,7 +176,7 @@ class Detector:
             if samples.requires_grad and torch.is_grad_enabled():
                 return result(samples, self._reconstruct(samples)).to(device)
             with torch.no_grad():
-                parts = samples.split(self._chunk_rows(samples)) if len(samples) else [samples]
+                parts = samples.split(self.chunk_rows(samples)) if len(samples) else [samples]
                 return torch.cat([result(part, self._reconstruct(part)) for part in parts]).to(device)
 
     def _reconstruct(self, x: torch.Tensor) -> torch.Tensor:
@@ -194,15 +194,15 @@ class Detector:
                 raise RequestError(f"the model cannot take samples of shape {tuple(x.shape)}: {error}") from error
             raise
 
-    def _chunk_rows(self, x: torch.Tensor) -> int:
-        """Return how many samples' activations fit in one chunk, measured once per shape on one sample."""
+    def chunk_rows(self, x: torch.Tensor) -> int:
+        """Return how many samples' activations fit in cache or memory at once, measured once per shape."""
         shape = tuple(x.shape[1:])
         if shape not in self._chunks:
             budget = CHUNK_BYTES.get(self.device.type, 2**28)
-            self._chunks[shape] = max(1, budget // max(1, self._activation_bytes(x[:1])))
+            self._chunks[shape] = max(1, budget // max(1, self.activation_bytes(x[:1])))
         return self._chunks[shape]
 
-    def _activation_bytes(self, x: torch.Tensor) -> int:
+    def activation_bytes(self, x: torch.Tensor) -> int:
         """Return the bytes of all activations of the model's leaf modules for x."""
         total = [x.numel() * x.element_size()]
 
