@@ -31,6 +31,8 @@ _HOMES = {
     "evaluate": "evaluation",
 }
 
+_FAMILIES = ("corruptions", "datasets", "explainers", "metrics")
+
 __all__ = [
     "AnomalySet",
     "Corruption",
@@ -47,10 +49,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FAMILIES:
+        return importlib.import_module(f"aexbench.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'aexbench' has no attribute {name!r}")
     return getattr(importlib.import_module(f"aexbench.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_FAMILIES})

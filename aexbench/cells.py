@@ -58,6 +58,7 @@ class Cell(BaseModel):
     explainer: Component
     control: Control = "none"
     control_seed: int = 0
+    control_source: str = ""
     detector_seed: int = 0
     anomaly_seed: int = 0
     explainer_seed: int = 0
@@ -75,7 +76,7 @@ class Cell(BaseModel):
     @cached_property
     def key(self) -> str:
         """The digest of the cell; names its record and its attributions."""
-        control = [self.control, self.control_seed]
+        control = [self.control, self.control_seed, self.control_source]
         return value_digest([self.anomaly_key, self.explainer.identity, control, self.explainer_seed])
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexbench.errors import RequestError, unknown
+from aexbench.errors import RequestError, plain, unknown
 
 if TYPE_CHECKING:
     from aexbench.planning import Suite
@@ -41,7 +41,10 @@ def main() -> None:
     try:
         app()
     except RequestError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    except PermissionError as error:
+        print(f"error: no permission: {error.filename}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
@@ -109,7 +112,7 @@ def status(store: StoreFolder) -> None:
     print(f"{'not yet run':>14}  {len(waiting)}")
     _print_reasons(records)
     for complaint in complaints:
-        print(f"error: {complaint}", file=sys.stderr)
+        print(f"error: {plain(complaint)}", file=sys.stderr)
     raise typer.Exit(0 if counts["ok"] == len(records) and not complaints and not waiting else 1)
 
 
@@ -130,10 +133,14 @@ def score(
         families.load_plugin(path)
     opened = Store(store)
     planned = [entry for suite, _ in opened.plans() for entry in suite.get("metrics", [])]
-    entries = metric or list(dict.fromkeys(map(str, planned))) or ["recall[top=1]", "recall[top=3]"]
-    metrics = [component(families.metrics, entry) for entry in entries]
-    count = sum(1 for _ in execution.rescore(opened, metrics))
-    print(f"{count} cells scored by {', '.join(m.text for m in metrics)}")
+    entries = metric or planned or ["recall[top=1]", "recall[top=3]"]
+    metrics = list({made.text: made for made in (component(families.metrics, entry) for entry in entries)}.values())
+    records, complaints = opened.records()
+    if complaints:
+        raise RequestError(complaints[0])
+    execution.rescore(opened, records, metrics)
+    ok = sum(record.state == "ok" for record in records)
+    print(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
     print(f"Next: aexbench leaderboard {store}")
 
 
@@ -219,7 +226,15 @@ def _run(suite: Suite, folder: Path, device: str, rerun: frozenset[Any], dry_run
         left = len(execution.pending(cells, store))
         print(f"stopped; {len(cells) - left} of {len(cells)} cells are finished. The same command goes on from here.")
         raise typer.Exit(1) from None
+    execution.rescore(store, _lacking(store, cells, metrics), metrics)
     _finish(store, [cell.key for cell in cells], ran=len(todo))
+
+
+def _lacking(store: Store, cells: list[Any], metrics: list[Any]) -> list[Record]:
+    """Return the finished records that lack a metric: the suite has gained it since they were run."""
+    records = (store.record(cell.key) for cell in cells)
+    wanted = {metric.text for metric in metrics}
+    return [record for record in records if record is not None and record.state == "ok" and wanted - set(record.scores)]
 
 
 def _finish(store: Store, keys: list[str], ran: int) -> None:
@@ -276,7 +291,7 @@ def _print_reasons(records: list[Record]) -> None:
     reasons = Counter((record.state, record.reason) for record in records if record.state != "ok")
     for (state, reason), count in reasons.most_common():
         example = next(str(r.cell) for r in records if (r.state, r.reason) == (state, reason))
-        print(f"{state}: {reason} ({count} {'cell' if count == 1 else 'cells'}, such as {example})")
+        print(plain(f"{state}: {reason} ({count} {'cell' if count == 1 else 'cells'}, such as {example})"))
 
 
 def _describe(plugin: Any) -> dict[str, Any]:
@@ -292,7 +307,9 @@ def _describe(plugin: Any) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
-    return value if value is None or isinstance(value, str | bool | int | float) else list(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_json(item) for item in value]
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 def _print_listing(family: str, rows: list[dict[str, Any]]) -> None:

@@ -2,7 +2,8 @@
 
     Dataset → Detector → AnomalySet → attributions → scores → leaderboard
 
-A plugin needs this file, `Detector` and its family's `register`, and nothing else of the engine.
+A plugin needs the names of `aexbench` itself, its family's `register`, and at most `aexbench.errors` and
+`aexbench.splits`; nothing else of the engine.
 """
 
 from __future__ import annotations
@@ -169,6 +170,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Reject splits that do not belong together."""
+        for name in ("train", "validation", "test"):
+            setattr(self, name, _float32(getattr(self, name), name))
+        self.test_labels = _booleans(self.test_labels, (len(self.test),), "test_labels")
+        self.test_truth = _booleans(self.test_truth, self.test.shape, "test_truth")
         shapes = {split.shape[1:] for split in (self.train, self.validation, self.test)}
         if len(shapes) > 1:
             raise RequestError(f"train, validation and test have samples of different shapes: {sorted(shapes)}")
@@ -194,6 +199,24 @@ class Dataset:
         from aexbench.training import trained_detector  # torch takes seconds to import
 
         return trained_detector(self, seed=seed, autoencoder=autoencoder, progress=progress)
+
+
+def _float32(split: Any, name: str) -> Array:
+    """Return a split as it is, or as float32 where it is something else; memory maps are float32 already."""
+    array = split if isinstance(split, np.ndarray) else np.asarray(split)
+    if array.ndim < 2 or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+        raise RequestError(f"{name} of a Dataset must be numbers (N, …); it is {array.dtype} {array.shape}")
+    return array if array.dtype == np.float32 else array.astype(np.float32)
+
+
+def _booleans(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.bool_] | None:
+    """Return 0 and 1, or false and true, as booleans."""
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.shape != shape or not np.isin(array, [0, 1]).all():
+        raise RequestError(f"{name} of a Dataset must be 0 or 1 of shape {shape}; it is {array.dtype} {array.shape}")
+    return array.astype(bool)
 
 
 class Explainer(Protocol):

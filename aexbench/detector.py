@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -83,6 +83,8 @@ class Detector:
         if self.features is None:
             self.features = Features()
         self._chunks: dict[tuple[int, ...], int] = {}
+        tensors = (t for group in (self.model.parameters(), self.model.buffers()) for t in group)
+        self._reference = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
 
     @property
     def device(self) -> torch.device:
@@ -93,13 +95,6 @@ class Detector:
     def dtype(self) -> torch.dtype:
         """The type of the model's first parameter."""
         return self._reference.dtype
-
-    @property
-    def _reference(self) -> torch.Tensor:
-        tensors = (
-            t for group in (self.model.parameters(), self.model.buffers()) for t in group if t.is_floating_point()
-        )
-        return next(tensors, torch.empty(0))
 
     def reconstruct(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return x̂ (N, …) on x's device; gradients flow where x requires them, else it runs in chunks without."""
@@ -160,8 +155,8 @@ class Detector:
             count = min(size, SCALE_CORRUPTIONS - start)
             rows = rng.integers(len(reference), size=count)
             mask = self.features.masks(rng.integers(self.features.count(shape), size=count), shape)
-            x = torch.as_tensor(reference[rows]).cpu().numpy()
-            yield torch.as_tensor(np.where(mask, rng.uniform(low, high, (count, *shape)), x).astype(x.dtype))
+            x = torch.as_tensor(reference[rows]).cpu().double().numpy()
+            yield torch.as_tensor(np.where(mask, rng.uniform(low, high, (count, *shape)), x)).to(self.dtype)
 
     def _chunked(
         self, result: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], x: torch.Tensor | ArrayLike
@@ -172,7 +167,7 @@ class Detector:
             raise RequestError(f"samples have shape (N, …); got {tuple(samples.shape)}")
         device = samples.device
         samples = samples.to(self.device, self.dtype)
-        with evaluation_mode(self.model):
+        with evaluation_mode(self.model.modules()):
             if samples.requires_grad and torch.is_grad_enabled():
                 return result(samples, self._reconstruct(samples)).to(device)
             with torch.no_grad():
@@ -232,9 +227,9 @@ class LossAblated(Detector):
 
 
 @contextmanager
-def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode, and back in the end what was in training mode."""
-    training = [module for module in model.modules() if module.training]
+def evaluation_mode(modules: Iterable[torch.nn.Module]) -> Iterator[None]:
+    """Put a model's modules in evaluation mode, and back in the end what was in training mode."""
+    training = [module for module in modules if module.training]
     for module in training:
         module.training = False
     try:

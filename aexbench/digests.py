@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 # What of the engine shapes the results of a family's plugins, besides their own source.
 ENGINE_SOURCES = {
     "autoencoder": ["autoencoders.py", "training.py", "detector.py"],
+    "control": ["controls.py"],
     "corruption": ["corruption.py"],
     "data set": ["splits.py"],
     "reference": ["references.py"],

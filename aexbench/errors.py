@@ -1,4 +1,4 @@
-"""The two exceptions of aexbench: a request that is wrong, and a cell that cannot be."""
+"""The exceptions of aexbench: a request that is wrong, files that fail, and a cell that cannot be."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ class RequestError(ValueError):
     """What was asked for is wrong: one line that says what to do. The command line exits with 2."""
 
 
+class StoreError(RequestError):
+    """A file cannot be read or written, or is not what it should be: no result of a cell, but an end of the run."""
+
+
 class SkipError(Exception):
     """This explainer, corruption or metric does not apply here: the cell is `skipped` for this reason."""
+
+
+def plain(text: str) -> str:
+    """Return a stranger's text in one line without control characters: nothing that a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:

@@ -33,7 +33,7 @@ def evaluate(
     corruptions: Sequence[str] = ("null", "random", "adversarial"),
     metrics: Sequence[str] = ("recall[top=1]", "recall[top=3]"),
     seeds: int = 1,
-    count: int = 100,
+    count: int | None = None,
     twins: int = 2,
 ) -> pd.DataFrame:
     """Corrupt clean samples, explain them, and score the explanations.
@@ -53,7 +53,7 @@ def evaluate(
     seeds
         Anomaly sets per corruption, and seeds of explainers that sample.
     count
-        Anomalies per set.
+        Anomalies per set; the corruption's own (100) where left out.
     twins
         Untrained twins of each kind; with 0 neither twins nor loss-ablated forms are run.
 

@@ -11,10 +11,12 @@ import sys
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -23,9 +25,9 @@ from aexbench.cells import Cell, Component
 from aexbench.contracts import AnomalySet, Dataset
 from aexbench.controls import controlled
 from aexbench.detector import Detector
-from aexbench.errors import RequestError, SkipError
+from aexbench.errors import RequestError, SkipError, StoreError
 from aexbench.provenance import provenance
-from aexbench.store import FileInfo, Record, State, Store, file_info
+from aexbench.store import SCHEMA, FileInfo, Record, State, Store, Times, file_info
 
 Say = Callable[[str, float | None], None]
 
@@ -48,9 +50,9 @@ class Workspace:
 
     def dataset(self, component: Component) -> Dataset:
         """Return a data set."""
-        dataset: Dataset = self._keep(
-            component.key, lambda: families.datasets.create(component.name, **component.arguments)
-        )
+        dataset = self._keep(component.key, lambda: families.datasets.create(component.name, **component.arguments))
+        if not isinstance(dataset, Dataset):
+            raise RequestError(f"data set {component.text} made a {type(dataset).__name__}, not an aexbench.Dataset")
         return dataset
 
     def recipe(self, cell: Cell) -> training.Recipe:
@@ -78,6 +80,11 @@ class Workspace:
 
     def _detector(self, cell: Cell) -> Detector:
         dataset, path = self.dataset(cell.dataset), self.store.path("detectors", cell.detector_key)
+        try:
+            if path.exists():
+                return training.from_file(path, dataset, self.recipe(cell), self.device)
+        except files.DamagedFileError:
+            files.set_aside(path)
         if not path.exists():
             what = f"training {cell.dataset.text} seed {cell.detector_seed}"
             detector = training.trained_detector(
@@ -91,8 +98,18 @@ class Workspace:
         return training.from_file(path, dataset, self.recipe(cell), self.device)
 
     def _anomalies(self, cell: Cell) -> AnomalySet | SkipError:
-        stored = self.store.read_anomalies(cell.anomaly_key)
+        detector = self.store.path("detectors", cell.detector_key)
+        self.detector(cell)  # is there now
+        weights = file_info(detector).sha256
+        try:
+            stored = self.store.read_anomalies(cell.anomaly_key)
+        except files.DamagedFileError:
+            files.set_aside(self.store.path("anomalies", cell.anomaly_key))
+            stored = None
         if stored is not None:
+            if stored.report.get("detector") != weights:
+                path = self.store.path("anomalies", cell.anomaly_key)
+                raise StoreError(f"{path} was made with other weights than {detector}: move one of them away")
             return stored
         self.say(f"corrupting {cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}", None)
         try:
@@ -101,6 +118,7 @@ class Workspace:
             return error
         if len(made) == 0:
             return SkipError(f"no anomaly found: {_reasons(made.report)}")
+        made = replace(made, report={**made.report, "detector": weights})
         self.store.write_anomalies(cell.anomaly_key, made)
         written = self.store.read_anomalies(cell.anomaly_key)
         assert written is not None
@@ -130,9 +148,15 @@ def pending(cells: Sequence[Cell], store: Store, rerun: frozenset[State] = froze
 
 
 def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
-    """Load every data set and read every recipe before the first cell runs: what was asked wrongly shows now."""
+    """Load every data set and build every network before the first cell runs: what was asked wrongly shows now."""
     for cell in {cell.detector_key: cell for cell in cells}.values():
-        workspace.recipe(cell)
+        try:
+            dataset = workspace.dataset(cell.dataset)
+            workspace.recipe(cell).build(tuple(dataset.train.shape[1:]), seed=0)
+        except RequestError:
+            raise
+        except Exception as error:
+            raise RequestError(f"{cell.dataset.text} with detector {cell.detector.text}: {_line(error)}") from error
 
 
 def run(cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace) -> Iterator[Record]:
@@ -148,12 +172,15 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
     """Return what comes of a cell; an exception of a component is a state with its reason."""
     blank = functools.partial(
         Record,
+        schema_version=SCHEMA,
         cell=cell,
         role=planning.role(cell.explainer),
         provenance=provenance(workspace.device),
     )
     try:
         return blank(state="ok", **_result(cell, metrics, workspace))
+    except StoreError:  # a full disk or a damaged file says nothing about the explainer
+        raise
     except SkipError as error:
         return blank(state="skipped", reason=str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -176,7 +203,7 @@ def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> d
         "files": written,
         "anomalies": dict(anomalies.report),
         "detector": dict(workspace.detector(cell).report),
-        "timing": {} if clock is None else clock.summary(),
+        "timing": None if clock is None else Times(**clock.summary()),
         "scores": _write_scores(store, cell, attributions, anomalies, metrics, written["attributions"]),
     }
 
@@ -217,9 +244,12 @@ def explain(
     `make` prepares the explainer. Attributions that are not finite are an error.
     """
     device = detector.device
-    x = torch.as_tensor(samples).to(device, detector.dtype)
+    original = torch.as_tensor(samples).to(device, detector.dtype)
+    x = original.clone()
     explainer, prepare_s = timing.timed(make, device)
     attributions = explainer.explain(x)
+    if not torch.equal(x, original):
+        raise ValueError("the explainer changed the samples that it was given: it must copy them first")
     if not bool(torch.isfinite(attributions).all()):
         raise ValueError("attributions are not finite")
     result = attributions.to(torch.float64 if attributions.dtype == torch.float64 else torch.float32).cpu().numpy()
@@ -236,22 +266,29 @@ def explain(
     return result, clock
 
 
-def rescore(store: Store, metrics: Sequence[Component]) -> Iterator[Record]:
-    """Derive scores from stored attributions and yield each `ok` record with its new scores, once it is written."""
-    records, complaints = store.records()
-    if complaints:
-        raise RequestError(complaints[0])
-    for record in records:
-        if record.state == "ok":
-            yield _rescored(store, record, metrics)
+def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:
+    """Derive metrics from stored attributions and add them to the records; other metrics stay.
+
+    Everything is scored before anything is written: a metric that fails changes nothing.
+    """
+    derived = [(record, *_derived(store, record, metrics)) for record in records if record.state == "ok"]
+    for record, scores, anomalies in derived:
+        values, described = dict(scores), {metric.text: scoring.info(metric) for metric in metrics}
+        with suppress(files.DamagedFileError):  # no scores so far, or of other attributions
+            before = store.read_scores(record)
+            values, described = {**before.values, **values}, {**before.metrics, **described}
+        store.write_scores(record.cell.key, values, described, anomalies, record.files["attributions"])
+        store.write_record(record.model_copy(update={"scores": scoring.summarize(values, anomalies.label)}))
 
 
-def _rescored(store: Store, record: Record, metrics: Sequence[Component]) -> Record:
+def _derived(
+    store: Store, record: Record, metrics: Sequence[Component]
+) -> tuple[dict[str, NDArray[np.float64]], AnomalySet]:
     attributions, anomalies = store.read_attributions(record), store.anomalies_of(record)
-    scores = _write_scores(store, record.cell, attributions, anomalies, metrics, record.files["attributions"])
-    new = record.model_copy(update={"scores": scores})
-    store.write_record(new)
-    return new
+    try:
+        return scoring.score(attributions, anomalies, metrics), anomalies
+    except Exception as error:
+        raise RequestError(f"cannot score {record.cell}: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:

@@ -10,18 +10,19 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench.errors import RequestError
+from aexbench.errors import StoreError
 
 TEMPORARY = ".part"
 
 
-class DamagedFileError(RequestError):
+class DamagedFileError(StoreError):
     """A file's content is not what it should be."""
 
 
@@ -39,10 +40,10 @@ def write_once(path: Path, content: bytes) -> None:
         os.link(temporary, path)
     except FileExistsError:
         pass
-    except OSError:  # a file system without hard links: the rename may replace an equal file
-        os.replace(temporary, path)
-        return
-    os.unlink(temporary)
+    except OSError:  # a file system without hard links: only writers of the same moment may replace each other
+        if not path.exists():
+            os.replace(temporary, path)
+    temporary.unlink(missing_ok=True)
     _flush_folder(path.parent)
 
 
@@ -67,28 +68,35 @@ def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             return arrays, {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise DamagedFileError(f"{path} is damaged: {error}") from None
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder and its parents; RequestError where that is not allowed or a file is in the way."""
+    """Make a folder and its parents; StoreError where that is not allowed or a file is in the way."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise RequestError(f"{path} is needed as a folder, and a file is in its way") from None
+        raise StoreError(f"{path} is needed as a folder, and a file is in its way") from None
     except OSError as error:
-        raise RequestError(f"cannot make the folder {path}: {error.strerror}") from None
+        raise StoreError(f"cannot make the folder {path}: {error.strerror}") from None
     if not os.access(path, os.W_OK | os.X_OK):
-        raise RequestError(f"no permission to write in the folder {path}")
+        raise StoreError(f"no permission to write in the folder {path}")
     return path
 
 
 def sweep(folder: Path, older_than_s: float = 3600.0) -> None:
     """Remove temporary files that writers which were killed have left behind."""
     for path in folder.glob(f".*{TEMPORARY}"):
-        if time.time() - path.stat().st_mtime > older_than_s:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # its writer is alive, and just done
+            if time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged file, so that it can be made again and nothing is lost."""
+    with suppress(FileNotFoundError):
+        os.replace(path, path.with_name(f"{path.name}.damaged"))
 
 
 def _write_temporary(path: Path, content: bytes) -> Path:
@@ -100,7 +108,7 @@ def _write_temporary(path: Path, content: bytes) -> Path:
             os.fsync(file.fileno())
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RequestError(f"cannot write {path}: {error.strerror}") from None
+        raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return temporary
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aexbench import specs
 from aexbench.cells import Cell, Component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError
@@ -105,6 +106,7 @@ def leaderboard(store: Store, metric: str | None = None, keys: Collection[str] |
         raise RequestError(f"{store.root} has no scores to rank ({states}): aexbench status {store.root} says more")
     if metric is not None and metric not in table.metrics:
         by_title = {info.title: name for name, info in table.metrics.items()}
+        by_title |= {specs.write(*specs.parse(name)): name for name in table.metrics}
         if metric not in by_title:
             raise unknown("metric of this store", metric, [*table.metrics, *by_title])
         metric = by_title[metric]
@@ -124,7 +126,8 @@ class _Table:
     metrics: dict[str, MetricInfo] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)  # group → its source
     controls: set[tuple[str, int]] = field(default_factory=set)
-    sets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # explainer → anomaly sets
+    # (explainer, control, its seed) → anomaly sets
+    sets: dict[tuple[str, str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -141,8 +144,8 @@ class _Table:
             values = {name: v[rows] for name, v in scores.values.items()}
             seeds.setdefault(group, {}).setdefault(cell.detector_seed, []).append((values, scores.unit[rows]))
         self.controls.add((cell.control, cell.control_seed))
+        self.sets[explainer, cell.control, cell.control_seed].add(cell.anomaly_key)
         if cell.control == "none":
-            self.sets[explainer].add(cell.anomaly_key)
             self.records[explainer].append(record)
 
     def text(self, kind: str, component: Component) -> str:
@@ -182,7 +185,8 @@ class _Rows:
 
     def all(self) -> list[tuple[Row, Distribution]]:
         """Return each explainer's row and the distribution of its primary score."""
-        return [self.row(explainer) for explainer in self.table.records]
+        primary = self.metrics[0]
+        return [self.row(name) for name in self.table.records if self.by_group((name, "none"), primary)]
 
     def row(self, explainer: str) -> tuple[Row, Distribution]:
         """Return an explainer's row and the distribution of its primary score."""
@@ -202,10 +206,16 @@ class _Rows:
             scores={metric: average(list(by.values())).estimate() for metric, by in own.items() if by},
             gain=self.gain(groups, floors),
             by_group=by_group,
-            complete=self.table.sets[explainer] == self.everything,
+            complete=self.complete(explainer, groups),
             **_times(records),
         )
         return row, whole
+
+    def complete(self, explainer: str, groups: Mapping[str, Distribution]) -> bool:
+        """Whether an explainer has scores everywhere, and its controls too wherever others have some."""
+        controls = self.table.controls if self.roles[explainer] == "explainer" else {("none", 0)}
+        everywhere = all(self.table.sets.get((explainer, *control)) == self.everything for control in controls)
+        return everywhere and set(groups) == set(self.table.groups)
 
     def by_group(self, key: tuple[str, str], metric: str) -> dict[str, Distribution]:
         """Return the distribution of a metric's mean in each group that has it."""
@@ -269,13 +279,13 @@ def _surely_better(one: Distribution, other: Distribution, sign: int) -> bool:
 
 def _times(records: Iterable[Record]) -> dict[str, Any]:
     """Return median times; only times of one kind of machine stand in one row."""
-    timed = [record for record in records if record.timing]
-    machines = {describe(record.provenance.get("hardware", {})) for record in timed}
+    timed = [record for record in records if record.timing is not None]
+    machines = {describe(record.provenance.get("hardware")) for record in timed}
     if len(machines) != 1:
         nothing = dict.fromkeys(("latency_s", "samples_per_s", "prepare_s"))
         return {**nothing, "hardware": "several machines" if machines else ""}
     medians = {
-        name: float(np.median([record.timing[name] for record in timed]))
+        name: float(np.median([getattr(record.timing, name) for record in timed]))
         for name in ("latency_s", "samples_per_s", "prepare_s")
     }
     return {**medians, "hardware": machines.pop()}
@@ -286,9 +296,10 @@ def _notes(records: Sequence[Record], table: _Table, store: Store) -> list[str]:
     notes = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
     found = {r.cell.anomaly_key: (r.cell, r.anomalies) for r in records if r.state == "ok"}
     for cell, report in found.values():
-        if report.get("found", 0) < report.get("asked", 0):
+        asked, found_, draws = (report.get(name) for name in ("asked", "found", "draws"))
+        if isinstance(asked, int) and isinstance(found_, int) and found_ < asked:
             what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
-            notes.append(f"{what}: {report['found']} of {report['asked']} anomalies found in {report['draws']:,} draws")
+            notes.append(f"{what}: {found_} of {asked} anomalies found in {draws} draws")
     bad = [record for record in records if record.state != "ok"]
     if bad:
         notes.append(f"{len(bad)} of {len(records)} cells are not ok: aexbench status says which, and why")

@@ -38,8 +38,8 @@ class Suite(BaseModel):
     explainers: Axis
     detectors: Axis = ["default"]
     metrics: Axis = ["recall[top=1]", "recall[top=3]"]
-    seeds: Annotated[int, Field(ge=1)] | Annotated[list[int], Field(min_length=1)] = 1
-    twins: Annotated[int, Field(ge=0)] = 5
+    seeds: Annotated[int, Field(ge=1, le=1000)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = 1
+    twins: Annotated[int, Field(ge=0, le=100)] = 5
     controls: bool = True
 
     @property
@@ -106,6 +106,7 @@ def plan(suite: Suite) -> list[Cell]:
                     explainer=explainer,
                     control=control,
                     control_seed=control_seed,
+                    control_source="" if control == "none" else engine_source("control"),
                     detector_seed=seed,
                     anomaly_seed=seed,
                     explainer_seed=seed,

@@ -37,8 +37,10 @@ def _constant(device: str) -> dict[str, Any]:
     }
 
 
-def describe(hardware: dict[str, Any]) -> str:
-    """Return a machine in one line."""
+def describe(hardware: object) -> str:
+    """Return a machine in one line; what a stranger's record says instead is an unknown machine."""
+    if not isinstance(hardware, dict):
+        return "an unknown machine"
     gpu = f", {hardware['gpu']}" if hardware.get("gpu") else ""
     jobs = hardware.get("jobs") or 1
     parallel = f", {jobs} jobs in parallel" if jobs != 1 else ""

@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -48,8 +48,9 @@ class Parameter:
         import pydantic  # not needed for --help
 
         try:
-            config = None if _brings_own_config(self.annotation) else pydantic.ConfigDict(arbitrary_types_allowed=True)
-            return pydantic.TypeAdapter(self.annotation, config=config).validate_python(value)
+            config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+            own = hasattr(self.annotation, "__pydantic_config__") or hasattr(self.annotation, "model_config")
+            return pydantic.TypeAdapter(self.annotation, config=None if own else config).validate_python(value)
         except pydantic.ValidationError as error:
             wants = self.type_name.replace("Literal", "one of ")
             reason = error.errors()[0]["msg"]
@@ -232,12 +233,12 @@ class Registry:
         """Load one plugin; a broken one is kept by name with its traceback, and warned of."""
         try:
             load()
-        except Exception:
+        except (Exception, SystemExit):
             self.broken[what] = traceback.format_exc()
             warnings.warn(PluginWarning(f"{what} did not load:\n{self.broken[what]}"), stacklevel=3)
 
 
-def load_file(path: Path, families: Iterator[Registry] | list[Registry]) -> None:
+def load_file(path: Path, families: Sequence[Registry]) -> None:
     """Run a plugin file: what it registers is there afterwards; a broken one is reported and raises nothing."""
     path = path.resolve()
     if not path.is_file():
@@ -252,12 +253,14 @@ def load_file(path: Path, families: Iterator[Registry] | list[Registry]) -> None
     sys.modules[name] = module
     for family in families:
         family.load()
+    before = [dict(family._plugins) for family in families]
     try:
         spec.loader.exec_module(module)
-    except Exception:
+    except (Exception, SystemExit):
         del sys.modules[name]
         report = traceback.format_exc()
-        for family in families:
+        for family, plugins in zip(families, before, strict=True):  # what it has registered goes with it
+            family._plugins = plugins
             family.broken[str(path.name)] = report
         warnings.warn(PluginWarning(f"{path} did not load:\n{report}"), stacklevel=2)
 
@@ -299,7 +302,3 @@ def _type_name(annotation: Any) -> str:
     )
     text = re.sub(r"Annotated\[(\w+), [^]]*\]", r"\1", text)  # the bounds stand in pydantic's message
     return re.sub(r"\b(?:typing|pathlib|collections\.abc)\.", "", text)
-
-
-def _brings_own_config(annotation: Any) -> bool:
-    return hasattr(annotation, "__pydantic_config__") or hasattr(annotation, "model_config")

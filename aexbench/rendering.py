@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from aexbench.errors import plain
 from aexbench.leaderboard import Board, Gain, Row
 from aexbench.statistics import Estimate
 
@@ -22,20 +23,22 @@ GROUP_COLUMNS = 6
 
 def headers(board: Board) -> list[str]:
     """Return the headers of the main table."""
-    return ["#", "explainer", *board.metrics.values(), "latency", "best floor", "gain"]
+    return ["#", "explainer", *map(plain, board.metrics.values()), "latency", "best floor", "gain"]
 
 
 def line(row: Row, board: Board) -> list[str]:
     """Return a row of the main table as texts."""
     scores = [_estimate(row.scores.get(metric), metric == board.primary) for metric in board.metrics]
     rank = "–" if row.rank is None else str(row.rank)
-    return [rank, row.explainer, *scores, _seconds(row.latency_s), _floor(row), _gain(row.gain)]
+    return [rank, plain(row.explainer), *scores, _seconds(row.latency_s), plain(_floor(row)), _gain(row.gain)]
 
 
 def groups_table(board: Board) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of the primary metric by group; `·` marks what is not above its floor."""
-    lines = [[group, *(_by_group(row.by_group.get(group)) for row in board.rows)] for group in sorted(board.groups)]
-    return ["group", *(row.explainer for row in board.rows)], lines
+    lines = [
+        [plain(group), *(_by_group(row.by_group.get(group)) for row in board.rows)] for group in sorted(board.groups)
+    ]
+    return ["group", *(plain(row.explainer) for row in board.rows)], lines
 
 
 def as_rich(board: Board) -> Group:
@@ -43,13 +46,13 @@ def as_rich(board: Board) -> Group:
     names = headers(board)
     main = Table(title=escape(board.title) or None, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in names:
-        wide = name == "explainer"
         side: Literal["left", "right"] = "left" if name in ("explainer", "best floor") else "right"
-        main.add_column(escape(name), justify=side, no_wrap=not wide, overflow="fold" if wide else "ellipsis")
+        least = {"explainer": 13, "best floor": 9}.get(name, 7)
+        main.add_column(escape(name), justify=side, overflow="fold", min_width=None if name == "#" else least)
     for row in board.rows:
         style = "" if row.rank is not None and not row.note else "dim"
         main.add_row(*(escape(text) for text in line(row, board)), style=style)
-    return Group(main, Text(), *_group_tables(board), *(Text(note) for note in _legend(board)))
+    return Group(main, Text(), *_group_tables(board), *(Text(plain(note)) for note in _legend(board)))
 
 
 def _group_tables(board: Board) -> Iterator[RenderableType]:

@@ -61,6 +61,8 @@ def _by_label(
         rows = np.flatnonzero(label == name)
         of = _jackknife if pooled else _each
         result[rows] = of(metric, values[rows], truth[rows])
+    if not np.isfinite(result).all():
+        raise ValueError("a metric returned scores that are not finite")
     return result
 
 

@@ -35,7 +35,7 @@ def split(
     names
         One name per column.
     anomalous : (N,) bool, optional
-        Anomalous rows go to the test split; without it, all rows count as normal.
+        Anomalous rows go to the test split. Without it, rows with a true column are anomalous, or none.
     truth : (N, M) bool, optional
         The columns that make a row anomalous.
     seed
@@ -51,6 +51,8 @@ def split(
         If fewer than ten rows are normal.
     """
     table = np.asarray(data, dtype=np.float64)
+    if anomalous is None and truth is not None:
+        anomalous = np.asarray(truth, dtype=bool).any(axis=1)
     labels = np.zeros(len(table), dtype=bool) if anomalous is None else np.asarray(anomalous, dtype=bool)
     normal = np.random.default_rng(seed).permutation(np.flatnonzero(~labels))
     if len(normal) < LEAST_NORMAL:

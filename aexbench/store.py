@@ -62,12 +62,23 @@ class MetricInfo(BaseModel):
     pooled: bool = False
 
 
+class Times(BaseModel):
+    """Median times of an explainer on the trained detector; controls and references have none."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    prepare_s: float = Field(ge=0)
+    latency_s: float = Field(ge=0)
+    samples_per_s: float = Field(ge=0)
+    peak_bytes: int | None = None
+
+
 class Record(BaseModel):
     """What came of a cell. A state other than `ok` is a result too, with its reason."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1]
     cell: Cell
     state: State
     reason: str = ""
@@ -76,7 +87,7 @@ class Record(BaseModel):
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
     detector: dict[str, Any] = Field(default_factory=dict)
-    timing: dict[str, float | int | str | None] = Field(default_factory=dict)
+    timing: Times | None = None
     scores: dict[str, float] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -121,12 +132,12 @@ class Store:
             return None
 
     def finished(self, cell: Cell) -> Record | None:
-        """Return a cell's record if its attributions are there too, as large as they should be."""
+        """Return a cell's record if its attributions are there too, with the checksum that they should have."""
         record = self.record(cell.key)
         if record is None or record.state != "ok":
             return record
         path, info = self.path("attributions", cell.key), record.files.get("attributions")
-        return record if info and path.exists() and path.stat().st_size == info.bytes else None
+        return record if info and path.exists() and file_info(path) == info else None
 
     def records(self) -> tuple[list[Record], list[str]]:
         """Return all records in the order of their keys, and one line for each that cannot be read."""
@@ -174,13 +185,10 @@ class Store:
         try:
             if info is None or metadata["derived_from"] != info.sha256:
                 raise DamagedFileError(f"{path} is of other attributions: aexbench score {self.root} derives it again")
-            return Scores(
-                {k.removeprefix("metric:"): v for k, v in arrays.items() if k.startswith("metric:")},
-                {name: MetricInfo.model_validate(value) for name, value in metadata["metrics"].items()},
-                arrays["unit"],
-                np.asarray(metadata["labels"], dtype=str)[arrays["label"]],
-            )
-        except (KeyError, IndexError, TypeError, AttributeError, ValidationError) as error:
+            return _scores(arrays, metadata)
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, DamagedFileError):
+                raise
             raise DamagedFileError(f"{path} holds no scores: {error}") from None
 
     def write_timings(self, key: str, samples: Mapping[str, Any]) -> FileInfo:
@@ -213,8 +221,11 @@ class Store:
         for path in sorted((self.root / "plans").glob("*.json")):
             try:
                 plan = json.loads(path.read_text(encoding="utf-8"))
-                yield dict(plan["suite"]), {str(key): str(text) for key, text in plan["cells"].items()}
-            except (ValueError, KeyError, TypeError, AttributeError):
+                suite = dict(plan["suite"])
+                if not isinstance(suite.get("metrics", []), list):
+                    raise TypeError("metrics")
+                yield suite, {str(key): str(text) for key, text in plan["cells"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
                 raise DamagedFileError(f"{path} is damaged: remove it, or run its suite again") from None
 
     def planned(self) -> dict[str, str]:
@@ -224,6 +235,19 @@ class Store:
     def _write(self, folder: str, key: str, content: bytes) -> FileInfo:
         files.write_bytes(self.path(folder, key), content)
         return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:
+    """Return the scores in a sidecar; an error of one kind or another where it holds something else."""
+    metrics = {str(name): MetricInfo.model_validate(value) for name, value in metadata["metrics"].items()}
+    values = {name: arrays[f"metric:{name}"] for name in metrics}
+    unit, label = arrays["unit"], arrays["label"]
+    for array in (*values.values(), unit, label):
+        if array.ndim != 1 or len(array) != len(unit) or not np.isfinite(array).all():
+            raise ValueError("its arrays do not belong together")
+    if not (np.issubdtype(unit.dtype, np.integer) and np.issubdtype(label.dtype, np.integer)) or label.min() < 0:
+        raise ValueError("its units or labels are no numbers")
+    return Scores(values, metrics, unit, np.asarray([str(name) for name in metadata["labels"]])[label])
 
 
 def file_info(path: Path) -> FileInfo:
@@ -242,10 +266,10 @@ def read_record(path: Path) -> Record:
         key = record.cell.key
     except NewerSchemaError:
         raise
-    except (ValidationError, ValueError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+    except (ValueError, RecursionError, OSError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": type(error).__name__}
         place = ".".join(map(str, first["loc"]))
-        raise DamagedFileError(f"{path} is no record: {place} {first['msg']}".strip()) from None
+        raise DamagedFileError(f"{path} is no record: {place} {first['msg']}".replace("  ", " ")) from None
     if key != path.stem:
         raise DamagedFileError(f"{path} is no record: its cell belongs in {key}.json")
     return record

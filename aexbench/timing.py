@@ -51,7 +51,7 @@ class Timing:
     throughput: Samples
     peak_bytes: int | None = None
 
-    def summary(self) -> dict[str, float | int | str | None]:
+    def summary(self) -> dict[str, float | int | None]:
         """Return medians, in seconds."""
         return {
             "prepare_s": self.prepare_s,

@@ -100,6 +100,8 @@ def train(
     detector = Detector(model, training.loss, dataset.features)
     work = training.batch_size * detector.activation_bytes(torch.as_tensor(dataset.train[:1], device=device))
     splits = [torch.as_tensor(np.asarray(split), device=device) for split in (dataset.train, dataset.validation)]
+    if not all(bool(torch.isfinite(split).all()) for split in splits):
+        raise RequestError("the training or validation split holds values that are not finite")
     with few_threads(work):
         report = _fit(detector, training, splits[0], splits[1], seed, progress or (lambda text, share: None))
     mean = splits[0].mean(dim=0, keepdim=True)

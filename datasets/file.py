@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
@@ -29,7 +31,7 @@ def file(
     drop: Sequence[str] = (),
     data: str = "X",
     autoencoder: str = "mlp",
-    seed: int = 0,
+    seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite number.
 
@@ -82,12 +84,24 @@ def _read(path: Path, label: str | None, truth: str | None, drop: list[str], dat
     if kind not in (".csv", ".parquet"):
         raise RequestError(f"{path} is neither .csv, .parquet nor .npz")
     try:
-        frame = pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
+        frame = _read_csv(path) if kind == ".csv" else pd.read_parquet(path)
     except ImportError:
         raise RequestError('Parquet needs pyarrow: python -m pip install "aexbench[parquet]"') from None
     except (ValueError, OSError) as error:  # pandas' and Arrow's own errors are kinds of these
         raise RequestError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     return _from_frame(frame, path, label, truth, drop)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return the table of a CSV; a row with more values than the header has names is an error, not an index."""
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, index_col=False)
+        except pd.errors.ParserWarning:
+            raise ValueError("its rows have more values than its header has names") from None
 
 
 def _from_frame(frame: pd.DataFrame, path: Path, label: str | None, truth: str | None, drop: list[str]) -> _Table:

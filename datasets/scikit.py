@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from aexbench import Dataset
@@ -11,7 +14,7 @@ from aexbench.splits import split
 
 
 @register("breast-cancer")
-def breast_cancer(*, seed: int = 0) -> Dataset:
+def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the anomalies.
 
     Parameters
@@ -30,7 +33,7 @@ def breast_cancer(*, seed: int = 0) -> Dataset:
 
 
 @register("wine")
-def wine(*, seed: int = 0) -> Dataset:
+def wine(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Wine recognition: 13 chemical measurements; the wines of the first cultivar are the anomalies.
 
     Parameters
@@ -49,7 +52,7 @@ def wine(*, seed: int = 0) -> Dataset:
 
 
 @register("digits")
-def digits(*, anomaly: int = 8, seed: int = 0) -> Dataset:
+def digits(*, anomaly: Annotated[int, Ge(0), Le(9)] = 8, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Optical recognition of handwritten digits: 8 × 8 grey values as 64 features; one digit is the anomaly.
 
     Parameters

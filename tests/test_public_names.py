@@ -17,6 +17,11 @@ def test_all_is_sorted_complete_and_importable():
         _ = aexbench.nonsense
 
 
+def test_families_are_attributes_too():
+    code = "import aexbench; assert aexbench.metrics.names()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 @pytest.mark.parametrize("family", [explainers, datasets, corruptions, metrics])
 def test_every_family_has_the_same_four_verbs(family):
     assert family.__all__ == ["create", "describe", "names", "register"]

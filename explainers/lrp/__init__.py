@@ -78,7 +78,7 @@ class LRP:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, M) of each column; sums to e(x, x̂) per sample."""
-        with torch.no_grad(), evaluation_mode(self.detector.model):
+        with torch.no_grad(), evaluation_mode(self.detector.model.modules()):
             inputs = [x.to(self.detector.device, self.detector.dtype)]
             for module in self.modules:
                 inputs.append(module(inputs[-1]))

@@ -21,11 +21,15 @@ def _here(tmp_path, monkeypatch):
     np.savez(tmp_path / "objects.npz", X=np.array([["a"]], dtype=object))
     np.savez(tmp_path / "flat.npz", X=np.arange(5.0))
     (tmp_path / "broken.npz").write_bytes(b"PK nothing")
+    (tmp_path / "wide.csv").write_text("a,b\n" + "1,2,3\n" * 30)
     (tmp_path / "a-file").write_text("")
     for name, text in {
         "key": GOOD + "explainer=['lrp']\n",
         "type": GOOD.replace("['null']", "3"),
         "seeds": GOOD + "seeds=0\n",
+        "many": GOOD + "seeds=99999999999\n",
+        "minus": GOOD + "seeds=[-1]\n",
+        "widths": GOOD + "detectors=['mlp[widths=[]]']\n",
         "syntax": "name=",
         "table": GOOD.replace("['null']", "[{threshold=0.1}]"),
         "missing": "name='x'\n",
@@ -69,6 +73,13 @@ def _here(tmp_path, monkeypatch):
         (["run", "-d", "file[path=a-file]"], "neither .csv, .parquet nor .npz"),
         (["run", "--store", "a-file"], "a file is in its way"),
         (["run", "--store", "/proc/nothing"], "cannot make the folder"),
+        (["run", "-d", "file[path=wide.csv]"], "more values than its header"),
+        (["run", "-d", "digits[seed=-1]"], "seed=-1"),
+        (["run", "-e", "lrp[low=nan]"], "low=nan"),
+        (["run", "-c", "adversarial[theta=inf]"], "theta=inf"),
+        (["run", "many.toml"], "seeds: "),
+        (["run", "minus.toml"], "seeds"),
+        (["run", "widths.toml"], "widths of at least 1"),
         (["run", "--device", "tpu"], "unknown device 'tpu'"),
         (["run", "--rerun", "fialed"], "did you mean 'failed'"),
         (["run", "--plugin", "none.py"], "no plugin file"),

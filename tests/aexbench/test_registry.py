@@ -93,6 +93,13 @@ def test_a_broken_plugin_file_is_reported_with_its_traceback(tmp_path):
     assert "residual" in families.explainers.names()
     with pytest.raises(RequestError, match=r"unknown explainer 'mine'.*1 did not load: broken\.py"):
         families.explainers.describe("mine")
+    half = tmp_path / "half.py"
+    half.write_text(
+        "from aexbench import explainers\nexplainers.register('mine')(lambda d, x: x)\nraise SystemExit(3)\n"
+    )
+    with pytest.warns(PluginWarning, match=r"half\.py did not load"):
+        families.load_plugin(half)
+    assert "mine" not in families.explainers.names()
     with pytest.raises(RequestError, match="no plugin file"):
         families.load_plugin(tmp_path / "missing.py")
 

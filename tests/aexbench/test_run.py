@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from aexbench import families, planning
+from aexbench import families, files, planning
 from aexbench.store import Store
 
 CELLS = 2 * (2 * (1 + 1 + 2) + 2 + 2)  # corruptions × (explainers × (itself, ablated, twins) + floors + references)
@@ -59,6 +60,112 @@ def test_a_lost_or_damaged_file_is_made_again_and_nothing_else(aexbench_cli, sma
     outcome = aexbench_cli("run", small, "--store", folder)
     assert f"{CELLS - 2} of them from before" in outcome.out
     assert scores(folder) == expected
+
+
+def test_a_changed_byte_is_found_and_made_again(aexbench_cli, small, tmp_path):
+    folder = tmp_path / "store"
+    aexbench_cli("run", small, "--store", folder)
+    expected = scores(folder)
+    for kind in ("attributions", "anomalies", "detectors"):
+        path = sorted((folder / kind).iterdir())[0]
+        content = bytearray(path.read_bytes())
+        content[3 if kind != "attributions" else -3] ^= 1
+        path.write_bytes(content)
+        damaged = aexbench_cli("score", folder)
+        if kind != "detectors":  # scores need none
+            assert damaged.code == 2, kind
+        assert aexbench_cli("run", small, "-e", f"lrp[low=-{len(kind)}]", "--store", folder).code == 0
+        assert aexbench_cli("run", small, "--store", folder).code == 0
+        assert scores(folder).items() >= expected.items()
+
+
+def test_anomalies_are_never_explained_by_other_weights(aexbench_cli, small, tmp_path):
+    folder = tmp_path / "store"
+    aexbench_cli("run", small, "--store", folder)
+    path = sorted((folder / "detectors").iterdir())[0]
+    arrays, metadata = files.unpack(path)
+    path.write_bytes(files.pack({name: array * 1.5 for name, array in arrays.items()}, metadata))
+    outcome = aexbench_cli("run", small, "-e", "residual[loss=l1]", "--store", folder)
+    assert outcome.code == 2
+    assert "was made with other weights" in outcome.err
+
+
+def test_an_explainer_that_changes_its_samples_fails_and_harms_nobody(aexbench_cli, small, tmp_path):
+    @families.explainers.register("vandal")
+    def vandal(detector, x):
+        """Write where it must not."""
+        return x.zero_()
+
+    outcome = aexbench_cli("run", small, "-e", "vandal", "-e", "residual", "--no-controls", "--store", tmp_path / "a")
+    assert "the explainer changed the samples" in outcome.out
+    aexbench_cli("run", small, "-e", "residual", "--no-controls", "--store", tmp_path / "b")
+    assert scores(tmp_path / "a").items() >= scores(tmp_path / "b").items()
+
+
+def test_controls_explain_other_networks_and_everyone_gets_the_training_split_and_its_seed(
+    aexbench_cli, small, tmp_path
+):
+    seen = []
+
+    @families.explainers.register("recorder")
+    class Recorder:
+        def __init__(self, detector, *, background=None, seed: int = 7) -> None:
+            self.detector = detector
+            weights = torch.cat([p.flatten() for p in detector.model.parameters()])
+            seen.append(
+                (type(detector).__name__, float(weights.sum()), float(weights.sort().values[0]), background, seed)
+            )
+
+        def explain(self, x):
+            return self.detector.error_map(x)
+
+    aexbench_cli(
+        "run", small, "-e", "recorder", "-c", "random[threshold=0.2,count=5]", "--seeds", 2, "--store", tmp_path
+    )
+    train = families.datasets.create("wine").train
+    assert all(np.array_equal(background, train) for *_, background, _ in seen)
+    assert [seed for *_, seed in seen] == [0] * 4 + [1] * 4
+    (_, whole, least, *_), (ablated, *_), (_, initial, *_), (_, permuted, permuted_least, *_) = seen[:4]
+    assert ablated == "LossAblated"
+    assert initial != pytest.approx(whole)
+    assert (permuted, permuted_least) == (pytest.approx(whole, abs=1e-4), least)
+    store = Store(tmp_path)
+    maps = {
+        r.cell.control: store.read_attributions(r) for r in store.records()[0] if r.cell.explainer.name == "recorder"
+    }
+    for control in ("initial", "permuted", "loss-ablated"):
+        assert not np.allclose(maps["none"], maps[control])
+
+
+def test_scoring_adds_metrics_and_a_suite_that_gains_one_is_scored(aexbench_cli, small, tmp_path):
+    folder = tmp_path / "store"
+    aexbench_cli("run", small, "--store", folder)
+    assert aexbench_cli("score", folder, "-m", "recall[top=2]").code == 0
+    assert all({"recall", "recall[top=2]", "recall[top=3]"} <= set(s) for s in scores(folder).values())
+    small.write_text(small.read_text().replace('"recall[top=3]"', '{name = "recall", top = 4}'))
+    outcome = aexbench_cli("run", small, "--store", folder)
+    assert "from before" in outcome.out
+    assert all("recall[top=4]" in s for s in scores(folder).values())
+    assert aexbench_cli("score", folder).code == 0
+    assert aexbench_cli("leaderboard", folder, "-m", "recall[top=4]").code == 0
+
+
+def test_a_metric_that_fails_changes_nothing(aexbench_cli, small, tmp_path):
+    folder = tmp_path / "store"
+    aexbench_cli("run", small, "--store", folder)
+    before = {path: path.read_bytes() for kind in ("cells", "scores") for path in (folder / kind).iterdir()}
+    families.metrics.register("nan")(lambda attributions, truth: np.full(len(truth), np.nan))
+    outcome = aexbench_cli("score", folder, "-m", "nan")
+    assert (outcome.code, "not finite" in outcome.err) == (2, True)
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_an_unusable_cache_ends_the_run_and_is_no_result(aexbench_cli, small, tmp_path, monkeypatch):
+    (tmp_path / "a-file").write_text("")
+    monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path / "a-file"))
+    outcome = aexbench_cli("run", small, "--store", tmp_path / "store")
+    assert (outcome.code, "a file is in its way" in outcome.err) == (2, True)
+    assert scores(tmp_path / "store") == {}
 
 
 def test_a_record_of_a_newer_version_is_never_replaced(aexbench_cli, small, tmp_path):

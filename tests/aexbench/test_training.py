@@ -81,11 +81,28 @@ def test_default_takes_changed_parameters_and_unknown_ones_are_refused(dataset):
 
 
 def test_divergence_is_said(dataset):
-    broken = Dataset(
-        np.full((20, 8), np.inf, np.float32), dataset.validation, dataset.test, Features(), autoencoder=TINY
-    )
     with pytest.raises(RequestError, match="diverged"):
-        broken.detector()
+        dataset.detector(autoencoder="default[learning_rate=1e30,output=identity]")
+
+
+def test_values_that_are_not_finite_are_said(dataset):
+    broken = np.full((20, 8), np.inf, np.float32)
+    with pytest.raises(RequestError, match="not finite"):
+        Dataset(broken, dataset.validation, dataset.test, Features(), autoencoder=TINY).detector()
+
+
+def test_the_best_weights_by_validation_are_kept_and_training_stops_early(dataset):
+    seen = []
+    text = "default[learning_rate=0.3,epochs=60,patience=8]"
+    detector = dataset.detector(autoencoder=text, progress=lambda line, share: seen.append(float(line.split()[2])))
+    assert detector.report["validation_error"] == pytest.approx(min(seen), rel=2e-3)
+    assert detector.report["epochs"] == detector.report["best_epoch"] + 8 < 60
+    assert detector.report["stopped"] == "early"
+
+
+def test_the_scale_comes_from_the_validation_split(dataset):
+    detector = dataset.detector()
+    assert detector.calibrated.low == pytest.approx(float(detector.error(dataset.validation).min()))
 
 
 def test_a_crash_while_writing_leaves_the_old_file_or_none(tmp_path, monkeypatch):

@@ -123,6 +123,16 @@ def test_what_cannot_be_reached_is_reported_and_the_threshold_not_lowered(detect
     assert sum(none.report["rejected"].values()) == 50
 
 
+def test_a_value_that_does_not_change_is_no_anomaly(detector, linear_rows):
+    family = corruptions.register.__self__
+    still = family.make(family.adapt(lambda detector, x, mask, rng: x, "still"), (), {"max_draws": 40})
+    anomalies = still.generate(detector, linear_rows, threshold=0.9)
+    assert (len(anomalies), anomalies.report["rejected"]["value unchanged"] > 30) == (0, True)
+    wild = family.adapt(lambda detector, x, mask, rng: x.masked_fill(mask, float("inf")), "wild")
+    infinite = family.make(wild, (), {"max_draws": 40}).generate(detector, linear_rows, threshold=0.3)
+    assert (len(infinite), "error not finite" in infinite.report["rejected"]) == (0, True)
+
+
 def test_strict_asks_for_more_than_a_score(detector, linear_rows):
     strict = corruptions.create("random", threshold="strict").generate(detector, linear_rows[300:], count=50)
     scale = detector.calibrated

@@ -97,6 +97,24 @@ def test_two_files_agree_whatever_their_kind(table, tmp_path):
     np.testing.assert_allclose(one.train, other.train)
 
 
+def test_rows_with_a_true_column_are_anomalous_where_no_label_says_so(table, tmp_path):
+    table.drop(columns=["note", "bad"]).to_csv(tmp_path / "rows.csv", index=False)
+    made = datasets.create("file", path=tmp_path / "rows.csv", truth="why_")
+    assert made.test_labels.sum() == 10
+    assert len(made.train) == 30
+
+
+def test_labels_may_be_numbers_and_nothing_else():
+    x = np.zeros((5, 2))
+    made = Dataset(x, x, x, Features(), test_labels=[0, 1, 0, 0, 1])
+    assert (made.train.dtype, made.test_labels.dtype, len(made.normal)) == (np.float32, bool, 3)
+    for labels in ([0, 2, 0, 0, 0], [0, 1], [[0, 1, 0, 0, 0]]):
+        with pytest.raises(RequestError, match="test_labels of a Dataset"):
+            Dataset(x, x, x, Features(), test_labels=labels)
+    with pytest.raises(RequestError, match="must be numbers"):
+        Dataset(x, x, np.array([["a"]]), Features())
+
+
 def test_parts_that_do_not_belong_together_are_refused():
     x = np.zeros((5, 2), np.float32)
     with pytest.raises(RequestError, match="different shapes"):
