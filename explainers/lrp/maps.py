@@ -1,0 +1,98 @@
+"""Linear maps: what a weighted layer does without its bias, and the adjoint that carries relevance back.
+
+Linear, Conv1d/2d/3d and ConvTranspose1d/2d/3d with any stride, padding, dilation, groups and output padding are one
+class: a rule needs `y = A(w) x` and `x = A(w)ᵀ y` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Dense:
+    """`y = x wᵀ`; weights (out, in), inputs (N, …, in)."""
+
+    weight: torch.Tensor
+
+    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Return x wᵀ."""
+        return torch.nn.functional.linear(x, weight)
+
+    def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return y w, of the shape of x."""
+        return y @ weight
+
+    def scaled(self, factor: torch.Tensor) -> Dense:
+        """Return this map followed by a factor (out,) on its outputs: a folded BatchNorm."""
+        return Dense(self.weight * factor[:, None])
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution or, with `transposed`, its adjoint; weights (out, in / groups, …) or (in, out / groups, …)."""
+
+    weight: torch.Tensor
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    transposed: bool
+    output_padding: tuple[int, ...]
+    groups: int
+
+    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Return the convolution of x without a bias."""
+        result: torch.Tensor = aten.convolution(x, weight, None, *self._settings())
+        return result
+
+    def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return the adjoint applied to y, of the shape of x."""
+        mask = (True, False, False)
+        result: torch.Tensor = aten.convolution_backward(y, x, weight, None, *self._settings(), mask)[0]
+        return result
+
+    def scaled(self, factor: torch.Tensor) -> Convolution:
+        """Return this map followed by a factor (out channels,) on its outputs: a folded BatchNorm."""
+        weight = self.weight
+        if self.transposed:  # (groups · in, out, …): the outputs of a group belong to its inputs
+            grouped = weight.unflatten(0, (self.groups, -1))
+            by_group = factor.view(self.groups, 1, -1, *(1,) * (weight.dim() - 2))
+            weight = (grouped * by_group).flatten(0, 1)
+        else:
+            weight = weight * factor.view(-1, *(1,) * (weight.dim() - 1))
+        return Convolution(weight, *self._settings())
+
+    def _settings(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool, tuple[int, ...], int]:
+        return self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A linear operation without weights, such as average pooling; its adjoint is what autograd makes of it."""
+
+    operation: Callable[[torch.Tensor], torch.Tensor]
+    weight: torch.Tensor = field(default_factory=lambda: torch.ones(1))
+
+    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Return the operation's result."""
+        return self.operation(x)
+
+    def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return the adjoint applied to y, of the shape of x."""
+        return vjp(self.operation, x, y)
+
+
+def vjp(operation: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return y times the operation's Jacobian at x: the adjoint of a linear one, the winner's share of a maximum."""
+    with torch.enable_grad():
+        inputs = x.detach().requires_grad_()
+        (result,) = torch.autograd.grad(operation(inputs), inputs, y)
+    return result
+
+
+LinearMap = Dense | Convolution | Fixed

@@ -1,0 +1,201 @@
+"""Running a captured model forward, and relevance backward through it, with one rule per weighted operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from aexbench.explainers.lrp.capture import Operation
+from aexbench.explainers.lrp.maps import Fixed
+from aexbench.explainers.lrp.rules import Average, Rule
+
+Values = dict[Operation, Any]
+Watch = Callable[[Operation, torch.Tensor, torch.Tensor], None]
+
+
+@dataclass
+class Propagation:
+    """The operations of a model with their rules.
+
+    Parameters
+    ----------
+    operations
+        In the order of the forward pass, input first.
+    rules
+        The rule of each weighted operation.
+    """
+
+    operations: list[Operation]
+    rules: Mapping[Operation, Rule]
+    _steps: list[tuple[Operation, Callable[[Values], Any], tuple[Operation, ...]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Find out how each operation gets its arguments, and which values nobody needs after it."""
+        self.input, self.output = self.operations[0], self.operations[-1]
+        self._backwards = [operation for operation in reversed(self.operations) if operation.inputs]
+        last: dict[Operation, Operation] = {}
+        for operation in self.operations:
+            for source in _sources([operation.args, operation.kwargs]):
+                last[source] = operation
+        kept = {source for operation in self.operations for source in _needed(operation)} | {self.output}
+        for operation in self.operations[1:]:
+            done = tuple(source for source, user in last.items() if user is operation and source not in kept)
+            self._steps.append((operation, _runner(operation), done))
+
+    def forward(self, x: torch.Tensor) -> Values:
+        """Return the values that the backward pass needs; that of `output` is x̂."""
+        values: Values = {self.input: x}
+        for operation, run, done in self._steps:
+            values[operation] = run(values)
+            for source in done:
+                del values[source]
+        return values
+
+    def backward(self, values: Values, relevance: torch.Tensor, watch: Watch | None = None) -> torch.Tensor:
+        """Return the input's relevance from the output's; `watch` sees what each operation received and handed on."""
+        received: dict[Operation, Any] = {self.output: relevance}
+        for operation in self._backwards:
+            own = received.pop(operation, None)
+            if own is None:
+                continue
+            if operation.kind in ("pass", "output"):
+                _add(received, operation.inputs[0], own)
+                continue
+            shares = self._shares(operation, values, own)
+            if watch is not None and operation.kind != "route":
+                watch(operation, own, torch.cat([share.flatten(1) for share in shares], dim=1))
+            for source, share in zip(operation.inputs, shares, strict=True):
+                if share is not None:  # indices and the like take none
+                    _add(received, source, share)
+        return received.get(self.input, torch.zeros_like(values[self.input]))
+
+    def _shares(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
+        """Return the relevance of each input of an operation."""
+        if operation.kind == "weighted":
+            return [self.rules[operation].propagate(values[operation.inputs[0]], relevance)]
+        if operation.kind == "sum":
+            return _sum_shares([values[source] for source in operation.inputs], operation.signs, relevance)
+        if operation.kind == "average":
+            x = values[operation.inputs[0]]
+            return [Average(Fixed(_of_inputs(operation, values), torch.ones(()))).propagate(x, relevance)]
+        return _route(operation, values, relevance)
+
+
+def run_routes(target: Operation, x: torch.Tensor, operations: list[Operation]) -> torch.Tensor:
+    """Return what becomes of x on its way from the model's input to an operation that only routes lead to."""
+    values: Values = {operations[0]: x}
+    for operation in operations[1 : operations.index(target)]:
+        if operation.kind in ("constant", "size") or operation.from_input:
+            values[operation] = _runner(operation)(values)
+    result = values[target.inputs[0]]
+    assert isinstance(result, torch.Tensor)
+    return result
+
+
+def _sum_shares(operands: list[torch.Tensor], signs: tuple[float, ...], relevance: torch.Tensor) -> list[torch.Tensor]:
+    """Share a sum's relevance by the operands' positive contributions, and equally where there are none."""
+    parts = [(sign * operand).clamp_min(0).expand_as(relevance) for sign, operand in zip(signs, operands, strict=True)]
+    total = sum(parts, start=torch.zeros_like(relevance))
+    reached = total > 1e6 * torch.finfo(total.dtype).tiny
+    s = torch.where(reached, relevance / total, 0.0)
+    equal = torch.where(reached, 0.0, relevance / len(parts))
+    return [(part * s + equal).sum_to_size(operand.shape) for part, operand in zip(parts, operands, strict=True)]
+
+
+def _route(operation: Operation, values: Values, relevance: Any) -> list[Any]:
+    """Return where the relevance of copies and maxima comes from, by the adjoint of the operation at its inputs."""
+    if operation.name.startswith("getitem") and isinstance(values[operation.inputs[0]], tuple | list):
+        return [{operation.args[1]: relevance}]
+    if operation.adjoint is not None:
+        return [operation.adjoint(values[operation.inputs[0]], relevance)]
+    sources = list(dict.fromkeys(operation.inputs))
+    inputs = {source: values[source] for source in sources}
+    tensors = {source: value.detach().requires_grad_() for source, value in inputs.items() if _is_float(value)}
+    with torch.enable_grad():
+        result = _runner(operation)({**values, **tensors})
+    outputs, grads = _paired(result, relevance)
+    found = torch.autograd.grad(outputs, list(tensors.values()), grads, allow_unused=True)
+    by_source = dict(zip(tensors, found, strict=True))
+    shares = [by_source.pop(source, None) for source in operation.inputs]  # one that stands twice is given its sum once
+    return _with_inserted(shares, relevance) if operation.inserts else shares
+
+
+def _with_inserted(shares: list[torch.Tensor | None], relevance: torch.Tensor) -> list[torch.Tensor | None]:
+    """Give what has landed on inserted constants to the first input, evenly: nothing else can take it."""
+    first = shares[0]
+    assert first is not None
+    found = sum(share.flatten(1).sum(1) for share in shares if share is not None)
+    missing = (relevance.flatten(1).sum(1) - found) / first.shape[1:].numel()
+    return [first + missing.reshape(-1, *(1,) * (first.dim() - 1)), *shares[1:]]
+
+
+def _paired(result: Any, relevance: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Return the outputs that have relevance, and their relevance; one of several outputs goes by its number."""
+    if isinstance(result, torch.Tensor):
+        return [result], [relevance]
+    pairs = [(result[index], share) for index, share in relevance.items()]
+    return [output for output, _ in pairs], [share for _, share in pairs]
+
+
+def _of_inputs(operation: Operation, values: Values) -> Callable[[torch.Tensor], torch.Tensor]:
+    run = _runner(operation)
+    return lambda x: run({**values, operation.inputs[0]: x})
+
+
+def _add(received: dict[Operation, Any], source: Operation, share: Any) -> None:
+    """Add a share to what an operation has received; outputs of an operation with several are kept apart."""
+    if source not in received:
+        received[source] = share
+    elif isinstance(share, dict):
+        for index, part in share.items():
+            received[source][index] = received[source][index] + part if index in received[source] else part
+    else:
+        received[source] = received[source] + share
+
+
+def _needed(operation: Operation) -> tuple[Operation, ...]:
+    """Return the values that an operation's rule needs; routes and averages run again, with all their arguments."""
+    if operation.kind in ("weighted", "sum"):
+        return operation.inputs
+    return tuple(_sources([operation.args, operation.kwargs])) if operation.kind in ("route", "average") else ()
+
+
+def _runner(operation: Operation) -> Callable[[Values], Any]:
+    """Return the operation as a function of the values so far."""
+    args, kwargs, compute = operation.args, operation.kwargs, operation.compute
+    if not kwargs and len(args) == 1 and isinstance(args[0], Operation):
+        source = args[0]
+        return lambda values: compute(values[source])
+
+    def run(values: Values) -> Any:
+        return compute(*_filled(args, values), **{key: _filled(value, values) for key, value in kwargs.items()})
+
+    return run
+
+
+def _filled(value: Any, values: Values) -> Any:
+    """Return nested arguments with operations replaced by their values."""
+    if isinstance(value, Operation):
+        return values[value]
+    if isinstance(value, list | tuple):
+        return (
+            [_filled(item, values) for item in value]
+            if isinstance(value, list)
+            else tuple(_filled(i, values) for i in value)
+        )
+    if isinstance(value, slice):
+        return slice(*(_filled(part, values) for part in (value.start, value.stop, value.step)))
+    return value
+
+
+def _sources(value: Any) -> list[Operation]:
+    from aexbench.explainers.lrp.capture import _flat
+
+    return [leaf for leaf in _flat(value) if isinstance(leaf, Operation)]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
