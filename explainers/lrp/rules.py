@@ -1,14 +1,21 @@
 """Rules of LRP: how a layer's output relevance R_k is shared among its inputs i.
 
-Most rules name contributions z_ik, written as sums of input parts times weight parts, and share
+A rule names contributions z_ik, written as sums of input parts times weight parts, and shares
 
     R_i = Σ_k R_k z_ik / Σ_h z_hk .
 
 Biases take part in none: relevance given to a bias is lost.
 
 **Fallback.** The reconstruction error does not scale with activations, so an output can have relevance and no
-contribution at all (Σ_h z_hk = 0). Its relevance is then shared by the squared weights, w_ik² / Σ_h w_hk², and equally
-where all its weights are zero. Every rule but ε conserves; ε absorbs the share ε / (|z| + ε) of an output, on purpose.
+contribution at all. The rules whose contributions are never negative therefore count every input as active by at least
+an infinitesimal δ, and every weight as positive by at least δ times its square (relative to the layer's largest):
+
+    z_ik = max(x_i, δ) (w_ik⁺ + δ ŵ_ik²) + min(x_i, 0) w_ik⁻ .
+
+Where there are contributions, δ is far below rounding. Where there are none, what is left shares by the positive
+weights of the inactive inputs and by x_i ŵ_ik² of the active ones: nothing is lost, nothing divides by zero, and there
+is nothing to test for at run time. The other rules share by squared weights where their denominator is zero. ε alone
+does not conserve: it absorbs the share ε / (|z| + ε) of an output, on purpose.
 """
 
 from __future__ import annotations
@@ -26,8 +33,6 @@ Part = tuple[torch.Tensor, torch.Tensor]
 class Rule(ABC):
     """Shares the relevance of one layer's outputs among its inputs; what depends on the weights alone is made once."""
 
-    one_sign = False  # whether no contribution is ever negative
-
     def __init__(self, layer: LinearMap) -> None:
         self.layer = layer
         self._norms: dict[object, tuple[torch.Tensor, torch.Tensor | None]] = {}
@@ -36,51 +41,83 @@ class Rule(ABC):
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return the inputs' relevance, of the shape of x, from the outputs'."""
 
-    def share(self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], epsilon: float = 0.0) -> torch.Tensor:
-        """Return `R_i = Σ_k R_k z_ik / (Σ_h z_hk + ε sign)`, with the fallback where Σ_h z_hk is zero."""
-        z = self.layer.apply(*parts[0])
-        for part in parts[1:]:
-            z += self.layer.apply(*part)
-        size = z if self.one_sign else z.abs()
-        least = 1e6 * torch.finfo(z.dtype).tiny  # below, R / z could overflow
-        if float(size.amin()) > least:  # the common case, found in one pass
-            return self._hand_on(x, relevance / _stabilised(z, epsilon), parts)
-        unreached = size <= least
-        shared = self._hand_on(x, (relevance / _stabilised(z, epsilon)).masked_fill_(unreached, 0), parts)
+    def share(self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part]) -> torch.Tensor:
+        """Return `R_i = Σ_k R_k z_ik / Σ_h z_hk` for contributions that are never negative and never all zero."""
+        z = self._sum(parts)
+        _, uncovered = self._norm(x, self.ones)
+        if uncovered is None:
+            return self._hand_on(x, relevance / z, parts)
+        s = (relevance / z).masked_fill(uncovered, 0)
+        return self._hand_on(x, s, parts) + _spread(relevance * uncovered, x)
+
+    def share_signed(
+        self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], epsilon: float = 0.0
+    ) -> torch.Tensor:
+        """Return `R_i = Σ_k R_k z_ik / (Σ_h z_hk + ε sign)`, by squared weights where Σ_h z_hk is zero."""
+        z = self._sum(parts)
+        unreached = z.abs() <= 1e6 * torch.finfo(z.dtype).tiny  # R / z could overflow
+        z = z + torch.where(z < 0, -epsilon, epsilon)
+        shared = self._hand_on(x, (relevance / z).masked_fill_(unreached, 0), parts)
         left = relevance * unreached
-        return shared + self.fall_back(x, left) if bool(left.any()) else shared
-
-    def fall_back(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
-        """Share by squared weights; equally where all weights of an output are zero."""
-        return self.share_by_weights(x, relevance, self.squares)
-
-    @cached_property
-    def squares(self) -> torch.Tensor:
-        """w², scaled so that the largest neither under- nor overflows."""
-        weight = self.layer.weight
-        return (weight / weight.abs().amax().clamp_min(torch.finfo(weight.dtype).tiny)).square()
+        return shared + self.share_by_weights(x, left, self.squares) if bool(left.any()) else shared
 
     def share_by_weights(self, x: torch.Tensor, relevance: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Return `R_i = Σ_k R_k v_ik / Σ_h v_hk` for weights v ≥ 0; x gives its shape alone, and padding takes none."""
-        norm, dead = self._norm(x, weight)
+        norm, uncovered = self._norm(x, weight)
         shared = self.layer.adjoint(relevance / norm, weight, x)
-        return shared if dead is None else shared + self.share_by_weights(x, relevance * dead, torch.ones_like(weight))
+        if uncovered is None:
+            return shared
+        left = relevance * uncovered
+        return shared + (_spread(left, x) if weight is self.ones else self.share_by_weights(x, left, self.ones))
 
-    def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return Σ_h v_hk, infinite where it is zero, and where w² has none; kept for inputs of one shape."""
-        squared = weight is self.__dict__.get("squares")
-        key = (squared, tuple(x.shape[1:]))
-        if key not in self._norms:
-            norm = self.layer.apply(torch.ones((1, *x.shape[1:]), dtype=x.dtype, device=x.device), weight)
-            dead = norm <= torch.finfo(norm.dtype).tiny
-            self._norms[key] = (norm.masked_fill(dead, torch.inf), dead if squared and bool(dead.any()) else None)
-        return self._norms[key]
+    @cached_property
+    def relative(self) -> torch.Tensor:
+        """W relative to its largest element: shares do not depend on the scale of the weights."""
+        weight = self.layer.weight
+        return weight / weight.abs().amax().clamp_min(torch.finfo(weight.dtype).tiny)
+
+    @cached_property
+    def squares(self) -> torch.Tensor:
+        """ŵ²."""
+        return self.relative.square()
+
+    @cached_property
+    def ones(self) -> torch.Tensor:
+        """Every connection alike."""
+        return torch.ones_like(self.layer.weight)
+
+    @cached_property
+    def positive(self) -> torch.Tensor:
+        """W⁺ + δ ŵ², relative; an output whose weights are (nearly) all zero counts its inputs alike."""
+        least = torch.finfo(self.relative.dtype).tiny ** 0.125
+        return self.relative.clamp_min(0) + delta(self.relative) * self.squares.clamp_min(least)
+
+    @cached_property
+    def negative(self) -> torch.Tensor:
+        """W⁻, relative."""
+        return self.relative.clamp_max(0)
+
+    def _sum(self, parts: list[Part]) -> torch.Tensor:
+        z = self.layer.apply(*parts[0])
+        for part in parts[1:]:
+            z += self.layer.apply(*part)
+        return z
 
     def _hand_on(self, x: torch.Tensor, s: torch.Tensor, parts: list[Part]) -> torch.Tensor:
+        """Return Σ part ⊙ (wᵀ s) over the parts."""
         shared = self.layer.adjoint(s, parts[0][1], x).mul_(parts[0][0])
         for part, weight in parts[1:]:
             shared.addcmul_(self.layer.adjoint(s, weight, x), part)
         return shared
+
+    def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return Σ_h v_hk, infinite where it is zero, and where that is; kept for inputs of one shape."""
+        key = (weight is self.ones, tuple(x.shape[1:]))
+        if key not in self._norms:
+            norm = self.layer.apply(torch.ones((1, *x.shape[1:]), dtype=x.dtype, device=x.device), weight)
+            zero = norm <= torch.finfo(norm.dtype).tiny
+            self._norms[key] = (norm.masked_fill(zero, torch.inf), zero if bool(zero.any()) else None)
+        return self._norms[key]
 
 
 class ZPlus(Rule):
@@ -89,18 +126,16 @@ class ZPlus(Rule):
     `signed=False` promises that x is never negative: the second part is left out.
     """
 
-    one_sign = True
-
     def __init__(self, layer: LinearMap, signed: bool = True) -> None:
         super().__init__(layer)
-        self.positive, self.negative = signed_parts(layer.weight)
         self.signed = signed
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return x⁺ (W⁺ᵀ s) + x⁻ (W⁻ᵀ s) with s = R / z."""
-        if not self.signed:
-            return self.share(x, relevance, [(x, self.positive)])
-        return self.share(x, relevance, [(x.clamp_min(0), self.positive), (x.clamp_max(0), self.negative)])
+        parts = [(x.clamp_min(delta(x)), self.positive)]
+        if self.signed:
+            parts.append((x.clamp_max(0), self.negative))
+        return self.share(x, relevance, parts)
 
 
 class ZBox(Rule):
@@ -110,17 +145,22 @@ class ZBox(Rule):
     box widens its own.
     """
 
-    one_sign = True
-
     def __init__(self, layer: LinearMap, low: torch.Tensor, high: torch.Tensor) -> None:
         super().__init__(layer)
-        self.positive, self.negative = signed_parts(layer.weight)
         self.low, self.high = low, high
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return (x − l) (W⁺ᵀ s) + (x − h) (W⁻ᵀ s) with s = R / z."""
-        above, below = (x - self.low).clamp_min_(0), (x - self.high).clamp_max_(0)
+        above, below = (x - self.low).clamp_min_(delta(x)), (x - self.high).clamp_max_(0)
         return self.share(x, relevance, [(above, self.positive), (below, self.negative)])
+
+
+class Average(Rule):
+    """Pooling, bilinear upsampling, means: fixed weights that are never negative, so z⁺ counts x⁺ alone."""
+
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+        """Return x⁺ (Aᵀ s) with s = R / (A x⁺)."""
+        return self.share(x, relevance, [(x.clamp_min(delta(x)), self.ones)])
 
 
 class SquaredWeights(Rule):
@@ -128,15 +168,11 @@ class SquaredWeights(Rule):
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return Σ_k R_k w_ik² / Σ_h w_hk²."""
-        return self.fall_back(x, relevance)
+        return self.share_by_weights(x, relevance, self.squares)
 
 
 class Flat(Rule):
     """flat: `R_i = Σ_k R_k / n_k`, one share for each of an output's n_k inputs (Lapuschkin et al. 2019)."""
-
-    def __init__(self, layer: LinearMap) -> None:
-        super().__init__(layer)
-        self.ones = torch.ones_like(layer.weight)
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return Σ_k R_k / n_k."""
@@ -152,7 +188,7 @@ class Epsilon(Rule):
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return x (Wᵀ s) with s = R / (z + ε sign(z))."""
-        return self.share(x, relevance, [(x, self.layer.weight)], self.epsilon)
+        return self.share_signed(x, relevance, [(x, self.layer.weight)], self.epsilon)
 
 
 class Gamma(Rule):
@@ -164,15 +200,15 @@ class Gamma(Rule):
 
     def __init__(self, layer: LinearMap, gamma: float = 0.25) -> None:
         super().__init__(layer)
-        positive, negative = signed_parts(layer.weight)
-        self.up, self.down = layer.weight + gamma * positive, layer.weight + gamma * negative
+        weight = layer.weight
+        self.up, self.down = weight + gamma * weight.clamp_min(0), weight + gamma * weight.clamp_max(0)
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return the shares of outputs with z > 0 and of those with z ≤ 0, added."""
         above = self.layer.apply(x, self.layer.weight) > 0
         plus, minus = x.clamp_min(0), x.clamp_max(0)
-        agreeing = self.share(x, relevance * above, [(plus, self.up), (minus, self.down)])
-        return agreeing + self.share(x, relevance * ~above, [(plus, self.down), (minus, self.up)])
+        agreeing = self.share_signed(x, relevance * above, [(plus, self.up), (minus, self.down)])
+        return agreeing + self.share_signed(x, relevance * ~above, [(plus, self.down), (minus, self.up)])
 
 
 class AlphaBeta(Rule):
@@ -184,39 +220,26 @@ class AlphaBeta(Rule):
     def __init__(self, layer: LinearMap, alpha: float = 2.0) -> None:
         super().__init__(layer)
         self.alpha = alpha
-        self.positive, self.negative = signed_parts(layer.weight)
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return α times the positive shares minus β times the negative ones."""
-        plus, minus = x.clamp_min(0), x.clamp_max(0)
-        raising = [(plus, self.positive), (minus, self.negative)]
-        lowering = [(plus, self.negative), (minus, self.positive)]
-        up, down = (self.layer.apply(*parts[0]) + self.layer.apply(*parts[1]) for parts in (raising, lowering))
-        least = 1e6 * torch.finfo(x.dtype).tiny  # as in `share`
-        rises, falls = up > least, down < -least
+        plus, minus, up = x.clamp_min(0), x.clamp_max(0), self.relative.clamp_min(0)
+        raising, lowering = [(plus, up), (minus, self.negative)], [(plus, self.negative), (minus, up)]
+        least = 1e6 * torch.finfo(x.dtype).tiny  # as in `share_signed`
+        rises, falls = self._sum(raising) > least, self._sum(lowering) < -least
         by_raising = torch.where(falls, torch.where(rises, self.alpha, 0.0), 1.0)
         by_lowering = 1.0 - by_raising
-        return self.share(x, relevance * by_raising, raising) + self.share(x, relevance * by_lowering, lowering)
+        return self.share_signed(x, relevance * by_raising, raising) + self.share_signed(
+            x, relevance * by_lowering, lowering
+        )
 
 
-class Average(Rule):
-    """Pooling, bilinear upsampling, means: fixed weights that are never negative, so z⁺ counts x⁺ alone."""
-
-    one_sign = True
-
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
-        """Return x⁺ (Aᵀ s) with s = R / (A x⁺)."""
-        return self.share(x, relevance, [(x.clamp_min(0), self.layer.weight)])
-
-    def fall_back(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
-        """Share by the fixed weights themselves."""
-        return self.share_by_weights(x, relevance, self.layer.weight)
+def delta(like: torch.Tensor) -> float:
+    """Return the δ of a type: its square is still far from underflow, and δ itself far below rounding."""
+    return float(torch.finfo(like.dtype).tiny ** 0.25)
 
 
-def signed_parts(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return W⁺ and W⁻."""
-    return weight.clamp_min(0), weight.clamp_max(0)
-
-
-def _stabilised(z: torch.Tensor, epsilon: float) -> torch.Tensor:
-    return z + torch.where(z < 0, -epsilon, epsilon) if epsilon else z
+def _spread(relevance: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Give relevance that no input can take (an output without any) to all inputs of its sample, evenly."""
+    whole = relevance.flatten(1).sum(1) / x.shape[1:].numel()
+    return whole.reshape(-1, *(1,) * (x.dim() - 1)).expand_as(x)

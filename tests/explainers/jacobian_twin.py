@@ -55,7 +55,11 @@ def share(
     else:
         raise ValueError(f"unknown rule {rule!r}")
 
-    shares = torch.where(empty, fallback(layer, x, a), shares)
+    left = fallback(layer, x, a)
+    if rule in ("z-plus", "z-box"):
+        first, nothing = normalised(leading(a, (x.flatten() if rule == "z-plus" else x.flatten() - bottom)))
+        left = torch.where(nothing, left, first)
+    shares = torch.where(empty, left, shares)
     return (shares.T @ relevance.detach().double().flatten()).reshape(x.shape)
 
 
@@ -93,6 +97,11 @@ def alpha_beta(c: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     negative, no_negative = normalised(c.clamp(max=0))
     both = alpha * positive - (alpha - 1) * negative
     return torch.where(no_positive, negative, torch.where(no_negative, positive, both)), no_positive & no_negative
+
+
+def leading(a: Tensor, x: Tensor) -> Tensor:
+    """What is left of max(x, d) (a+ + d a^2 / max|a|) where nothing else contributes, to first order in a small d."""
+    return torch.where(x > 0, x * a**2 / a.abs().max(), a.clamp(min=0))
 
 
 def fallback(layer: Layer, x: Tensor, a: Tensor) -> Tensor:

@@ -72,13 +72,17 @@ def contribution(rule: str, a: float, w: float, low: float, high: float) -> floa
     raise ValueError(f"unknown rule {rule!r}: z-plus, w2 or z-box")
 
 
-def shares(rule: str, a: Array, w: Array, low: Array, high: Array) -> Array:
+def shares(rule: str, a: Array, w: Array, low: Array, high: Array, largest: float) -> Array:
     """Share z_ik / sum_h z_hk of unit k's relevance that each input receives (Eq. 5, the sum over all h).
 
-    Without any contribution the shares are w_ik^2 / sum_h w_hk^2; without any weight, 1 / n_in: both sum to one.
+    Without any contribution the shares are what max(a, d) (w+ + d w^2 / largest) leaves to first order in a small d;
+    without that w_ik^2 / sum_h w_hk^2; without any weight, 1 / n_in: all sum to one.
     """
     n_in = len(a)
     z = [contribution(rule, float(a[i]), float(w[i]), float(low[i]), float(high[i])) for i in range(n_in)]
+    if sum(z) == 0 and rule != "w2":
+        start = [float(a[i]) - (min(float(low[i]), float(a[i])) if rule == "z-box" else 0.0) for i in range(n_in)]
+        z = [start[i] * w[i] ** 2 / largest if start[i] > 0 else max(0.0, float(w[i])) for i in range(n_in)]
     if sum(z) == 0:
         z = [float(w[i]) ** 2 for i in range(n_in)]
     if sum(z) == 0:
@@ -90,7 +94,7 @@ def propagate(rule: str, a: Array, weight: Array, relevance: Array, low: Array, 
     """Relevance of a layer's inputs: R_i = sum_k R_k share_ik (Eq. 1). Biases take no part."""
     received = np.zeros(len(a))
     for k in range(len(weight)):
-        share = shares(rule, a, weight[k], low, high)
+        share = shares(rule, a, weight[k], low, high, float(np.abs(weight).max()))
         for i in range(len(a)):
             received[i] += relevance[k] * share[i]
     return received

@@ -211,6 +211,8 @@ class Tape(TorchFunctionMode):
                 w = scaled(origin.scale)
             name = self.rule if box is None else self.first
             stages = [parts_of(name, bilinear, x_value, w, exists, box)]
+            if name in ("z-plus", "z-box"):
+                stages.append(leading(bilinear, x_value - (0.0 if name == "z-plus" else box[0]), w, exists))
             stages += [parts_of(fallback, bilinear, x_value, w, exists, box) for fallback in ("w2", "flat")]
             return (handed(stages, relevance),)
 
@@ -240,6 +242,13 @@ def parts_of(
     if name == "flat":
         return [(by(torch.ones_like(w)), exists)]
     raise ValueError(f"no rule {name!r} here")
+
+
+def leading(bilinear: Callable[[Tensor, Tensor], Tensor], x: Tensor, w: Tensor, exists: Tensor) -> list[Part]:
+    """What is left of max(x, d) (w+ + d w^2 / max|w|) where nothing else contributes, to first order in a small d."""
+    largest, active = w.abs().max(), x.clamp(min=0) * exists
+    idle = (x <= 0) * exists
+    return [(lambda v: bilinear(v, w**2 / largest), active), (lambda v: bilinear(v, w.clamp(min=0)), idle)]
 
 
 def handed(stages: Iterable[list[Part]], relevance: Tensor) -> Tensor:

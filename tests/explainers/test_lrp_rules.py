@@ -62,10 +62,24 @@ def _map(module):
     return next(operation.layer for operation in capture(nn.Sequential(module)) if operation.layer is not None)
 
 
-def test_relevance_without_a_contribution_is_shared_by_squared_weights_and_equally_without_weights():
-    rule = ZPlus(Dense(torch.tensor([[-1.0, -2.0], [0.0, 0.0]])))
-    shared = rule.propagate(torch.tensor([[1.0, 1.0]]), torch.tensor([[0.5, 0.2]]))
-    torch.testing.assert_close(shared, torch.tensor([[0.5 / 5 + 0.1, 0.5 * 4 / 5 + 0.1]]))
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([1.0, 1.0, 1.0], [[1 / 14, 4 / 14, 9 / 14], [0, 1 / 9, 8 / 9], [1 / 3] * 3]),  # all active
+        ([0.0, 0.0, 0.0], [[1 / 14, 4 / 14, 9 / 14], [0, 1 / 3, 2 / 3], [1 / 3] * 3]),  # none
+        ([1.0, 0.0, 0.0], [[1, 0, 0], [0, 1 / 3, 2 / 3], [1, 0, 0]]),
+    ],
+)
+def test_relevance_without_a_contribution_is_handed_on_whole(x, expected):
+    weight = torch.tensor([[-1.0, -2.0, -3.0], [0.0, 1.0, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    if x == [1.0, 1.0, 1.0]:
+        expected[1] = [0, 1 / 3, 2 / 3]  # contributions of its own
+    for k in range(3):
+        relevance = torch.zeros(1, 3, dtype=torch.float64)
+        relevance[0, k] = 1.0
+        for signed in (True, False):
+            found = ZPlus(Dense(weight), signed).propagate(torch.tensor([x], dtype=torch.float64), relevance)
+            torch.testing.assert_close(found, torch.tensor([expected[k]], dtype=torch.float64))
 
 
 @given(st.integers(0, 1000), st.sampled_from([1e-30, 1e-12, 1.0, 1e12]), st.sampled_from([1e-25, 1.0]))
