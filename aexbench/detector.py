@@ -114,7 +114,7 @@ class Detector:
 
     def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
         """Return |x − x̂|/m or (x − x̂)²/m, where m counts the columns (Eq. 13, 14)."""
-        return LOSSES[self.loss](x - x_hat) / x.shape[1:].numel()
+        return LOSSES[self.loss](x - x_hat).div_(x.shape[1:].numel())
 
     def with_loss(self, loss: str | None) -> Detector:
         """Return this detector with another loss, or itself: one network can be explained in L1 and in L2."""

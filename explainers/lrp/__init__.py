@@ -226,7 +226,8 @@ class LRP:
         layer = operation.layer
         assert layer is not None
         if name == "z-plus":
-            return ZPlus(layer, signed=not operation.inputs[0].not_negative)
+            source = operation.inputs[0]
+            return ZPlus(layer, signed=not source.not_negative, floored=source.floored)
         if name == "z-box":
             if not operation.inputs[0].from_input:
                 raise RequestError(f"lrp: z-box needs bounds of what {operation.name} reads, and it reads activations")

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from aexbench import SkipError
 from aexbench.detector import evaluation_mode
-from aexbench.explainers.lrp.maps import Convolution, Dense, LinearMap
+from aexbench.explainers.lrp.maps import Convolution, Dense, LinearMap, floored_relu
 
 Kind = Literal["input", "constant", "size", "weighted", "average", "route", "pass", "sum", "output"]
 
@@ -106,7 +106,7 @@ SIZE_NAMES = {"size", "dim", "numel", "ndimension", "getattr", "__len__", "len"}
 NOT_NEGATIVE_MODULES = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus, nn.Hardsigmoid)
 NOT_NEGATIVE_NAMES = {"relu", "relu_", "relu6", "sigmoid", "sigmoid_", "softplus", "hardsigmoid", "expit"}
 DIRECT: dict[type[nn.Module], Callable[..., Any]] = {
-    nn.ReLU: torch.relu,
+    nn.ReLU: floored_relu,
     nn.Sigmoid: torch.sigmoid,
     nn.Tanh: torch.tanh,
     nn.Identity: lambda x: x,
@@ -128,6 +128,7 @@ class Operation:
     layer: LinearMap | None = None
     signs: tuple[float, ...] = ()  # of a sum's inputs
     not_negative: bool = False
+    floored: bool = False  # never less than δ
     from_input: bool = False  # nothing but routes between the model's input and here
     adjoint: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None  # of (x, y), where one is known
     inserts: bool = False  # a route that puts constants beside its inputs: padding, the holes of unpooling
@@ -217,7 +218,9 @@ class _Builder:
         elif isinstance(module, PASS_MODULES):
             self._fold(x, module)
             not_negative = isinstance(module, NOT_NEGATIVE_MODULES) or _keeps_sign(module, x)
-            self._append(node, "pass", _direct(module), args, inputs=(x,), not_negative=not_negative, place=place)
+            compute = _direct(module)
+            known = {"not_negative": not_negative, "floored": compute is floored_relu}
+            self._append(node, "pass", compute, args, inputs=(x,), place=place, **known)
         elif isinstance(module, (*ROUTE_MODULES, *AVERAGE_MODULES, nn.Upsample)):
             bilinear = isinstance(module, nn.Upsample) and module.mode != "nearest"
             kind: Kind = "average" if bilinear or isinstance(module, AVERAGE_MODULES) else "route"
@@ -247,6 +250,9 @@ class _Builder:
             self._dense(node, name, compute, args, kwargs, place)
         elif name in CONVOLUTIONS and carrying == [args[0]]:
             self._functional_convolution(node, name, compute, args, kwargs, place)
+        elif name in ("relu", "relu_"):
+            known = {"not_negative": True, "floored": True}
+            self._append(node, "pass", floored_relu, (carrying[0],), inputs=(carrying[0],), place=place, **known)
         elif name in PASS_NAMES or (name in SCALE_NAMES and len(carrying) == 1 and carrying[0] is args[0]):
             positive = name in NOT_NEGATIVE_NAMES or (
                 name in ("clone", "contiguous", "dropout") and carrying[0].not_negative

@@ -87,6 +87,16 @@ class Fixed:
         return vjp(self.operation, x, y)
 
 
+def delta(like: torch.Tensor) -> float:
+    """Return the δ of a type: its square is still far from underflow, and δ itself far below rounding."""
+    return float(torch.finfo(like.dtype).tiny ** 0.25)
+
+
+def floored_relu(x: torch.Tensor) -> torch.Tensor:
+    """Return max(x, δ): a ReLU to within rounding, whose outputs a rule can share by as they are."""
+    return x.clamp_min(delta(x))
+
+
 def vjp(operation: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return y times the operation's Jacobian at x: the adjoint of a linear one, the winner's share of a maximum."""
     with torch.enable_grad():

@@ -25,7 +25,7 @@ from functools import cached_property
 
 import torch
 
-from aexbench.explainers.lrp.maps import LinearMap
+from aexbench.explainers.lrp.maps import Dense, LinearMap, delta
 
 Part = tuple[torch.Tensor, torch.Tensor]
 
@@ -36,6 +36,7 @@ class Rule(ABC):
     def __init__(self, layer: LinearMap) -> None:
         self.layer = layer
         self._norms: dict[object, tuple[torch.Tensor, torch.Tensor | None]] = {}
+        self._shares: dict[bool, torch.Tensor] = {}
 
     @abstractmethod
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
@@ -44,11 +45,11 @@ class Rule(ABC):
     def share(self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part]) -> torch.Tensor:
         """Return `R_i = Σ_k R_k z_ik / Σ_h z_hk` for contributions that are never negative and never all zero."""
         z = self._sum(parts)
+        s = torch.div(relevance, z, out=z)  # in the memory of z: at ten thousand rows a new page costs more than a sum
         _, uncovered = self._norm(x, self.ones)
         if uncovered is None:
-            return self._hand_on(x, relevance / z, parts)
-        s = (relevance / z).masked_fill(uncovered, 0)
-        return self._hand_on(x, s, parts) + _spread(relevance * uncovered, x)
+            return self._hand_on(x, s, parts)
+        return self._hand_on(x, s.masked_fill(uncovered, 0), parts) + _spread(relevance * uncovered, x)
 
     def share_signed(
         self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], epsilon: float = 0.0
@@ -64,7 +65,10 @@ class Rule(ABC):
     def share_by_weights(self, x: torch.Tensor, relevance: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Return `R_i = Σ_k R_k v_ik / Σ_h v_hk` for weights v ≥ 0; x gives its shape alone, and padding takes none."""
         norm, uncovered = self._norm(x, weight)
-        shared = self.layer.adjoint(relevance / norm, weight, x)
+        if isinstance(self.layer, Dense):  # one norm per output: divided into the weights once
+            shared = self.layer.adjoint(relevance, self._divided(weight, norm), x)
+        else:
+            shared = self.layer.adjoint(relevance / norm, weight, x)
         if uncovered is None:
             return shared
         left = relevance * uncovered
@@ -110,6 +114,13 @@ class Rule(ABC):
             shared.addcmul_(self.layer.adjoint(s, weight, x), part)
         return shared
 
+    def _divided(self, weight: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
+        """Return v_ik / Σ_h v_hk (out, in) of a dense layer; kept."""
+        key = weight is self.ones
+        if key not in self._shares:
+            self._shares[key] = weight / norm.reshape(-1, weight.shape[0])[0, :, None]
+        return self._shares[key]
+
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return Σ_h v_hk, infinite where it is zero, and where that is; kept for inputs of one shape."""
         key = (weight is self.ones, tuple(x.shape[1:]))
@@ -123,16 +134,17 @@ class Rule(ABC):
 class ZPlus(Rule):
     """z⁺: `z = x⁺ W⁺ + x⁻ W⁻`, positive contributions alone (Montavon et al. 2017, Sec. 4.2; x of either sign).
 
-    `signed=False` promises that x is never negative: the second part is left out.
+    `signed=False` promises that x is never negative: the second part is left out. `floored=True` promises that it is
+    at least δ: a captured ReLU returns nothing less.
     """
 
-    def __init__(self, layer: LinearMap, signed: bool = True) -> None:
+    def __init__(self, layer: LinearMap, signed: bool = True, floored: bool = False) -> None:
         super().__init__(layer)
-        self.signed = signed
+        self.signed, self.floored = signed, floored
 
     def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
         """Return x⁺ (W⁺ᵀ s) + x⁻ (W⁻ᵀ s) with s = R / z."""
-        parts = [(x.clamp_min(delta(x)), self.positive)]
+        parts = [(x if self.floored else x.clamp_min(delta(x)), self.positive)]
         if self.signed:
             parts.append((x.clamp_max(0), self.negative))
         return self.share(x, relevance, parts)
@@ -232,11 +244,6 @@ class AlphaBeta(Rule):
         return self.share_signed(x, relevance * by_raising, raising) + self.share_signed(
             x, relevance * by_lowering, lowering
         )
-
-
-def delta(like: torch.Tensor) -> float:
-    """Return the δ of a type: its square is still far from underflow, and δ itself far below rounding."""
-    return float(torch.finfo(like.dtype).tiny ** 0.25)
 
 
 def _spread(relevance: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from tests.explainers.networks import table_2
 from torch import nn
 
 from aexbench import Detector, explainers
+from tests.explainers.networks import table_2
 
 
 def mlp() -> nn.Sequential:
     sizes = [21, 64, 32, 8, 32, 64, 21]
-    layers = [layer for pair in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(*pair), nn.ReLU())]
+    layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
     return nn.Sequential(*layers[:-1], nn.Sigmoid())
 
 
