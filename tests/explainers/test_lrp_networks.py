@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from aexbench import Detector, SkipError, explainers
 from tests.explainers import tape_twin
+from tests.explainers.memory import Peak
 from tests.explainers.networks import SMALL, UNet, table_2
 
 NETWORKS = [*SMALL, table_2]
@@ -206,6 +207,18 @@ def test_a_copied_model_is_explained_alike():
     model, x = network(UNet), images(UNet)
     first = explainers.create("lrp", Detector(model)).explain(x)
     torch.testing.assert_close(explainers.create("lrp", Detector(copy.deepcopy(model))).explain(x), first)
+
+
+@pytest.mark.parametrize("kind", [table_2, UNet])
+def test_peak_memory_is_at_most_twice_the_forward_activations(kind, monkeypatch):
+    monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": 2**40})  # all samples at once
+    detector, x = Detector(network(kind, torch.float32)), images(kind, 2, torch.float32)
+    explainer = explainers.create("lrp", detector)
+    explainer.explain(x)  # what is prepared once is there now
+    with Peak() as peak:
+        explainer.explain(x)
+    assert peak.most <= 2 * detector.activation_bytes(x)
+    assert peak.most >= 0.5 * detector.activation_bytes(x)  # it does count
 
 
 @pytest.mark.gpu
