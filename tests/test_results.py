@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from aexbench.leaderboard import leaderboard
 from aexbench.rendering import as_markdown
 from aexbench.store import Store
 
 ROOT = Path(__file__).parents[1]
-QUICKSTART = ROOT / "results" / "quickstart"
+RESULTS = ROOT / "results"
 
 
-def test_quickstart_board_is_made_of_its_records():
-    store = Store(QUICKSTART)
+@pytest.mark.parametrize("name", ["quickstart", "lrp-roots"])
+def test_board_is_made_of_its_records(name):
+    store = Store(RESULTS / name)
     records, complaints = store.records()
     assert not complaints
     assert {record.state for record in records} == {"ok"}
     assert all(record.provenance["hardware"]["cpu"] for record in records)
-    assert as_markdown(leaderboard(store)) == (QUICKSTART / "board.md").read_text()
+    assert as_markdown(leaderboard(store)) == (RESULTS / name / "board.md").read_text()
 
 
 def test_readme_shows_the_quickstart_board():
-    table = (QUICKSTART / "board.md").read_text().split("\n\n")[0]
+    table = (RESULTS / "quickstart" / "board.md").read_text().split("\n\n")[0]
     assert table in (ROOT / "README.md").read_text()

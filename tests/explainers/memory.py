@@ -11,12 +11,12 @@ from torch.utils._pytree import tree_leaves
 
 
 class Peak(TorchDispatchMode):
-    """Counts the bytes of every storage that an operation makes, until it is freed; `most` is the peak."""
+    """Counts the bytes of every storage that an operation makes: `total`, and `most` alive at one time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.alive: set[int] = set()
-        self.now = self.most = 0
+        self.now = self.most = self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
@@ -32,6 +32,7 @@ class Peak(TorchDispatchMode):
             return
         self.alive.add(key)
         self.now += size
+        self.total += size
         self.most = max(self.most, self.now)
         weakref.finalize(storage, self._free, key, size)
 
