@@ -203,7 +203,7 @@ def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> d
         "files": written,
         "anomalies": dict(anomalies.report),
         "detector": dict(workspace.detector(cell).report),
-        "timing": None if clock is None else Times(**clock.summary()),
+        "timing": None if clock is None else Times.model_validate(clock.summary()),
         "scores": _write_scores(store, cell, attributions, anomalies, metrics, written["attributions"]),
     }
 

@@ -52,9 +52,8 @@ class Parameter:
             own = hasattr(self.annotation, "__pydantic_config__") or hasattr(self.annotation, "model_config")
             return pydantic.TypeAdapter(self.annotation, config=None if own else config).validate_python(value)
         except pydantic.ValidationError as error:
-            wants = self.type_name.replace("Literal", "one of ")
             reason = error.errors()[0]["msg"]
-            raise RequestError(f"{owner}: parameter {self.name}={value!r} is not {wants} ({reason})") from None
+            raise RequestError(f"{owner}: {self.name}={value!r} is wrong: {reason[:1].lower()}{reason[1:]}") from None
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def split(
     """
     table = np.asarray(data, dtype=np.float64)
     if anomalous is None and truth is not None:
-        anomalous = np.asarray(truth, dtype=bool).any(axis=1)
+        anomalous = np.asarray(np.asarray(truth, dtype=bool).any(axis=1))
     labels = np.zeros(len(table), dtype=bool) if anomalous is None else np.asarray(anomalous, dtype=bool)
     normal = np.random.default_rng(seed).permutation(np.flatnonzero(~labels))
     if len(normal) < LEAST_NORMAL:

@@ -121,7 +121,7 @@ class LRP:
         if preset is not None and (first is not None or rule is not None):
             raise RequestError("lrp: give either a preset, or first and rule")
         self.detector = detector.with_loss(loss)
-        self.share = {"input": 1.0, "joint": 0.5}.get(root, root) if isinstance(root, str) else root
+        self.share: float = {"input": 1.0, "joint": 0.5}[root] if isinstance(root, str) else root
         self.relevance = relevance
         self.low = detector.features.low if low is None else low
         self.high = detector.features.high if high is None else high

@@ -219,7 +219,7 @@ class _Builder:
             self._fold(x, module)
             not_negative = isinstance(module, NOT_NEGATIVE_MODULES) or _keeps_sign(module, x)
             compute = _direct(module)
-            known = {"not_negative": not_negative, "floored": compute is floored_relu}
+            known: dict[str, Any] = {"not_negative": not_negative, "floored": compute is floored_relu}
             self._append(node, "pass", compute, args, inputs=(x,), place=place, **known)
         elif isinstance(module, (*ROUTE_MODULES, *AVERAGE_MODULES, nn.Upsample)):
             bilinear = isinstance(module, nn.Upsample) and module.mode != "nearest"
@@ -251,8 +251,8 @@ class _Builder:
         elif name in CONVOLUTIONS and carrying == [args[0]]:
             self._functional_convolution(node, name, compute, args, kwargs, place)
         elif name in ("relu", "relu_"):
-            known = {"not_negative": True, "floored": True}
-            self._append(node, "pass", floored_relu, (carrying[0],), inputs=(carrying[0],), place=place, **known)
+            x = carrying[0]
+            self._append(node, "pass", floored_relu, (x,), inputs=(x,), not_negative=True, floored=True, place=place)
         elif name in PASS_NAMES or (name in SCALE_NAMES and len(carrying) == 1 and carrying[0] is args[0]):
             positive = name in NOT_NEGATIVE_NAMES or (
                 name in ("clone", "contiguous", "dropout") and carrying[0].not_negative
@@ -289,9 +289,12 @@ class _Builder:
         self, node: fx.Node, name: str, compute: Any, args: Any, kwargs: Any, place: str
     ) -> None:
         dims, transposed = CONVOLUTIONS[name]
-        order = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-        if transposed:
-            order = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+        plain = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+        order = (
+            ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+            if transposed
+            else plain
+        )
         given = dict(zip(order, args, strict=False)) | kwargs
         weight, padding = _value(given["weight"]), given.get("padding", 0)
         dilation = _tuple(given.get("dilation", 1), dims)
@@ -354,7 +357,7 @@ class _Builder:
         padded = [v for v in (kwargs.get("value"), getattr(compute, "value", None)) if isinstance(v, int | float)]
         positive = all(i.not_negative for i in inputs) and all(v >= 0 for v in padded)
         near = all(i.from_input for i in inputs)
-        known = {
+        known: dict[str, Any] = {
             "not_negative": positive,
             "from_input": near,
             "inserts": "pad" in place.lower() or "unpool" in place.lower(),
@@ -381,7 +384,11 @@ class _Builder:
 
     def _fold(self, before: Operation, module: nn.Module) -> None:
         """Let a linear layer's rule see the factor of a BatchNorm that alone follows it: γ may turn signs round."""
-        if not isinstance(module, BATCH_NORMS) or before.layer is None or self.users(before) != 1:
+        if (
+            not isinstance(module, BATCH_NORMS)
+            or not isinstance(before.layer, Dense | Convolution)
+            or self.users(before) != 1
+        ):
             return
         deviation = (_tensor(module.running_var) + module.eps).sqrt()
         gamma = module.weight.detach() if module.affine else torch.ones_like(deviation)
@@ -392,10 +399,20 @@ class _Builder:
         return next((len(node.users) for node, made in self.made.items() if made is operation), 1)
 
     def _args(self, node: fx.Node) -> tuple[Any, ...]:
-        return tuple(fx.node.map_arg(node.args, lambda n: self.made[n]))
+        return tuple(self._made(argument) for argument in node.args)
 
     def _kwargs(self, node: fx.Node) -> dict[str, Any]:
-        return dict(fx.node.map_arg(node.kwargs, lambda n: self.made[n]))
+        return {key: self._made(argument) for key, argument in node.kwargs.items()}
+
+    def _made(self, argument: Any) -> Any:
+        """Return an fx argument with every node replaced by its operation."""
+        if isinstance(argument, fx.Node):
+            return self.made[argument]
+        if isinstance(argument, list | tuple):
+            return [self._made(a) for a in argument] if isinstance(argument, list) else tuple(map(self._made, argument))
+        if isinstance(argument, slice):
+            return slice(*(self._made(part) for part in (argument.start, argument.stop, argument.step)))
+        return argument
 
     def _append(
         self,

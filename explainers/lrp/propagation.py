@@ -70,7 +70,8 @@ class Propagation:
             for source, share in zip(operation.inputs, shares, strict=True):
                 if share is not None:  # indices and the like take none
                     _add(received, source, share)
-        return received.get(self.input, torch.zeros_like(values[self.input]))
+        result: torch.Tensor = received.get(self.input, torch.zeros_like(values[self.input]))
+        return result
 
     def _shares(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         """Return the relevance of each input of an operation."""

@@ -50,7 +50,7 @@ def _here(tmp_path, monkeypatch):
         (["run", "missing.toml"], "datasets: Field required"),
         (["run", "-e", "lpr"], "unknown explainer 'lpr'; did you mean 'lrp'"),
         (["run", "-e", "lrp[firts=w2]"], "'firts'; did you mean 'first'"),
-        (["run", "-e", "lrp[first=w3]"], "first='w3' is not one of ['w2', 'z-box', 'z-plus']"),
+        (["run", "-e", "lrp[first=w3]"], "first='w3' is wrong: input should be 'z-plus', 'w2', 'z-box'"),
         (["run", "-e", "lrp["], "cannot read 'lrp['"),
         (["run", "-e", "oracle[x=1]"], "oracle takes no parameters"),
         (["run", "-d", "digit"], "unknown data set 'digit'; did you mean 'digits'"),

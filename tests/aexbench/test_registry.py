@@ -49,7 +49,7 @@ def test_a_function_and_a_class_are_made_with_checked_parameters(registry):
     [
         (lambda r: r.create("summ"), "unknown thing 'summ'; did you mean 'sum'"),
         (lambda r: r.create("sum"), "needs one"),
-        (lambda r: r.create("sum", one="x"), "one='x' is not int"),
+        (lambda r: r.create("sum", one="x"), "one='x' is wrong: input should be a valid integer"),
         (lambda r: r.create("sum", one=1, tow=2), "'tow'; did you mean 'two'"),
         (lambda r: r.register("Bad Name"), "lower-case"),
         (lambda r: r.register("sum", flour=True)(lambda: None), "unknown declaration"),
