@@ -296,10 +296,12 @@ def _notes(records: Sequence[Record], table: _Table, store: Store) -> list[str]:
     notes = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
     found = {r.cell.anomaly_key: (r.cell, r.anomalies) for r in records if r.state == "ok"}
     for cell, report in found.values():
-        asked, found_, draws = (report.get(name) for name in ("asked", "found", "draws"))
-        if isinstance(asked, int) and isinstance(found_, int) and found_ < asked:
-            what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
-            notes.append(f"{what}: {found_} of {asked} anomalies found in {draws} draws")
+        what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
+        asked, made, draws, distinct = (report.get(name) for name in ("asked", "found", "draws", "distinct"))
+        if isinstance(asked, int) and isinstance(made, int) and made < asked:
+            notes.append(f"{what}: {made} of {asked} anomalies found in {draws} draws")
+        if isinstance(distinct, int) and isinstance(made, int) and distinct < made / 4:
+            notes.append(f"{what}: only {distinct} distinct pairs of row and feature among {made} anomalies")
     bad = [record for record in records if record.state != "ok"]
     if bad:
         notes.append(f"{len(bad)} of {len(records)} cells are not ok: aexbench status says which, and why")
