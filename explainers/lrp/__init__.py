@@ -120,6 +120,8 @@ class LRP:
     ) -> None:
         if preset is not None and (first is not None or rule is not None):
             raise RequestError("lrp: give either a preset, or first and rule")
+        if detector.dtype == torch.float16:
+            raise SkipError("lrp needs a wider range than float16 has: use bfloat16, float32 or float64")
         self.detector = detector.with_loss(loss)
         self.share: float = {"input": 1.0, "joint": 0.5}[root] if isinstance(root, str) else root
         self.relevance = relevance
@@ -190,13 +192,19 @@ class LRP:
         return Ledger(error.flatten(1).sum(1), total, rank_correlation(*maps), layers)
 
     def _check(self, x: torch.Tensor) -> None:
-        """Compare, once, what was captured with the model itself on one sample."""
+        """Compare, once, what was captured with the model itself, on a few samples together and alone."""
         if self._checked or len(x) == 0:
             return
-        captured, own = self._forward(x[:1])[self.propagation.output], self.detector.reconstruct(x[:1])
-        tolerance = 100 * torch.finfo(x.dtype).eps
-        if captured.shape != own.shape or not torch.allclose(captured, own, rtol=tolerance, atol=tolerance):
-            raise SkipError("lrp: the captured forward pass is not the model's (random, or with side effects?)")
+        samples = torch.cat([x[:4], x[:4].flip(-1)])
+        captured, own = self._forward(samples)[self.propagation.output], self.detector.reconstruct(samples)
+        alone = torch.cat([self.detector.reconstruct(sample) for sample in samples.split(1)])
+        tolerance = min(100 * torch.finfo(x.dtype).eps, 0.05)
+        for result, reason in (
+            (captured, "the captured forward pass is not the model's (random, or with side effects?)"),
+            (alone, "the model mixes the samples of a batch"),
+        ):
+            if not torch.allclose(result, own, rtol=tolerance, atol=tolerance, equal_nan=True):
+                raise SkipError(f"lrp: {reason}")
         self._checked = True
 
     def _forward(self, x: torch.Tensor) -> Values:

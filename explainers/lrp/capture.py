@@ -6,7 +6,8 @@ without a rule is an error that says what it is, where it stands and what to do:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -111,6 +112,10 @@ DIRECT: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Tanh: torch.tanh,
     nn.Identity: lambda x: x,
 }
+MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "area")  # no weight is negative
+SHAPED_LIKE = ("expand_as", "view_as", "reshape_as", "type_as", "to")
+MADE_LIKE = ("new_ones", "new_zeros", "new_full", "new_tensor", "ones_like", "zeros_like", "full_like")
+KEEPS_VALUES = ("contiguous", "clone", "float", "double", "to", "dropout", "dropout1d", "dropout2d", "dropout3d")
 RANDOM = ("rand", "normal", "bernoulli", "multinomial", "dropout")
 CONVOLUTIONS = {f"conv{d}d": (d, False) for d in (1, 2, 3)} | {f"conv_transpose{d}d": (d, True) for d in (1, 2, 3)}
 
@@ -131,6 +136,7 @@ class Operation:
     floored: bool = False  # never less than δ
     from_input: bool = False  # nothing but routes between the model's input and here
     adjoint: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None  # of (x, y), where one is known
+    broadcasts: bool = False  # a constant operand may have made it larger than its input
     inserts: bool = False  # a route that puts constants beside its inputs: padding, the holes of unpooling
 
     @property
@@ -147,7 +153,7 @@ def capture(model: nn.Module) -> list[Operation]:
     SkipError
         If an operation has no rule, or torch.fx cannot follow the forward pass.
     """
-    with evaluation_mode(model.modules()), torch.no_grad():
+    with evaluation_mode(model.modules()), _attributes_kept(model), torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             graph = fx.Tracer().trace(model)
         except Exception as error:  # whatever the model's own forward does with a symbolic input
@@ -158,6 +164,18 @@ def capture(model: nn.Module) -> list[Operation]:
             if node in used or node.op == "placeholder":
                 builder.add(node)
     return builder.operations
+
+
+@contextmanager
+def _attributes_kept(model: nn.Module) -> Iterator[None]:
+    """Undo what a forward pass writes into its modules: while it is traced that would be symbols."""
+    before = {module: dict(module.__dict__) for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, attributes in before.items():
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
 
 
 WAYS_OUT = (
@@ -207,6 +225,11 @@ class _Builder:
         args = self._args(node)
         if not any(isinstance(a, Operation) and a.carries for a in _flat(args)):
             raise SkipError(f"lrp: {place} does not depend on the model's input; {WAYS_OUT}")
+        kwargs = self._kwargs(node)
+        if not args or (kwargs and not isinstance(module, ROUTE_MODULES)):
+            raise _no_rule(
+                f"{type(module).__name__} called with keywords ({', '.join(kwargs)})", f"module {node.target!r}"
+            )
         x = args[0]
         if isinstance(module, nn.Linear):
             layer = Dense(module.weight.detach())
@@ -219,12 +242,19 @@ class _Builder:
             self._fold(x, module)
             not_negative = isinstance(module, NOT_NEGATIVE_MODULES) or _keeps_sign(module, x)
             compute = _direct(module)
-            known: dict[str, Any] = {"not_negative": not_negative, "floored": compute is floored_relu}
+            near = x.from_input and isinstance(module, nn.Identity | nn.modules.dropout._DropoutNd)
+            known: dict[str, Any] = {
+                "not_negative": not_negative,
+                "floored": compute is floored_relu,
+                "from_input": near,
+            }
             self._append(node, "pass", compute, args, inputs=(x,), place=place, **known)
         elif isinstance(module, (*ROUTE_MODULES, *AVERAGE_MODULES, nn.Upsample)):
             bilinear = isinstance(module, nn.Upsample) and module.mode != "nearest"
             kind: Kind = "average" if bilinear or isinstance(module, AVERAGE_MODULES) else "route"
-            self._resampling(node, kind, module, args, place)
+            if isinstance(module, nn.Upsample) and module.mode not in MODES:
+                raise _no_rule(f"{module.mode} upsampling", f"module {node.target!r}")
+            self._resampling(node, kind, module, args, place, kwargs)
         else:
             raise _no_rule(type(module).__name__, f"module {node.target!r}")
 
@@ -240,9 +270,14 @@ class _Builder:
         args, kwargs = self._args(node), self._kwargs(node)
         carrying = [a for a in _flat([args, kwargs]) if isinstance(a, Operation) and a.carries]
         place = f"{name} at {_place(node)}"
-        if not carrying:
+        _refuse_training(name, args, kwargs, place)
+        if name in SHAPED_LIKE:  # the other operand gives its shape alone
+            carrying = [a for a in args[:1] if isinstance(a, Operation) and a.carries]
+        if name in SHAPED_LIKE and not carrying:
+            self._append(node, "size", compute, args, kwargs)
+        elif not carrying:
             self._constant(node, name, compute, args, kwargs)
-        elif name in SIZE_NAMES:
+        elif name in (*SIZE_NAMES, *MADE_LIKE):
             if name == "getattr" and args[1] not in ("shape", "ndim", "device", "dtype"):
                 raise _no_rule(f"attribute {args[1]!r}", _place(node))
             self._append(node, "size", compute, args, kwargs)
@@ -253,14 +288,20 @@ class _Builder:
         elif name in ("relu", "relu_"):
             x = carrying[0]
             self._append(node, "pass", floored_relu, (x,), inputs=(x,), not_negative=True, floored=True, place=place)
-        elif name in PASS_NAMES or (name in SCALE_NAMES and len(carrying) == 1 and carrying[0] is args[0]):
+        elif name in PASS_NAMES or (name in SCALE_NAMES and len(carrying) == 1 and _scales(name, args, carrying[0])):
+            if len(carrying) > 1:
+                raise _no_rule(f"{name} with limits or weights that depend on the input", _place(node))
             positive = name in NOT_NEGATIVE_NAMES or (
                 name in ("clone", "contiguous", "dropout") and carrying[0].not_negative
             )
             compute = _cloning(compute) if _in_place(name, args, kwargs) else compute
-            self._append(node, "pass", compute, args, kwargs, (carrying[0],), not_negative=positive, place=place)
+            near = carrying[0].from_input and name in KEEPS_VALUES
+            known: dict[str, Any] = {"not_negative": positive, "from_input": near, "broadcasts": name in SCALE_NAMES}
+            self._append(node, "pass", compute, args, kwargs, (carrying[0],), place=place, **known)
         elif name in SUM_NAMES:
             self._sum(node, name, compute, args, kwargs, carrying, place)
+        elif name in ("interpolate", "upsample") and kwargs.get("mode", "nearest") not in MODES:
+            raise _no_rule(f"{kwargs['mode']} interpolation", _place(node))
         elif name in AVERAGE_NAMES or (
             name in ("interpolate", "upsample") and kwargs.get("mode", "nearest") != "nearest"
         ):
@@ -354,13 +395,17 @@ class _Builder:
         """Append a route or an average: it keeps the sign of what it resamples."""
         kwargs = kwargs or {}
         inputs = tuple(a for a in _flat([args, kwargs]) if isinstance(a, Operation) and a.carries)
+        if place.split(" ")[0] in SHAPED_LIKE:
+            inputs = inputs[:1]
         padded = [v for v in (kwargs.get("value"), getattr(compute, "value", None)) if isinstance(v, int | float)]
-        positive = all(i.not_negative for i in inputs) and all(v >= 0 for v in padded)
+        joined = place.startswith(("cat", "concat", "stack"))
+        constants = joined and any(isinstance(a, Operation) and not a.carries for a in _flat([args[:1], kwargs]))
+        positive = all(i.not_negative for i in inputs) and all(v >= 0 for v in padded) and not constants
         near = all(i.from_input for i in inputs)
         known: dict[str, Any] = {
             "not_negative": positive,
             "from_input": near,
-            "inserts": "pad" in place.lower() or "unpool" in place.lower(),
+            "inserts": constants or "pad" in place.lower() or "unpool" in place.lower(),
         }
         if kind == "route" and len(inputs) == 1:
             known["adjoint"] = _known_adjoint(place.split(" ")[0], compute)
@@ -374,7 +419,7 @@ class _Builder:
             raise _no_rule(f"{name} with alpha", _place(node))
         compute = _cloning(compute) if _in_place(name, args, kwargs) else compute
         if len(carrying) == 1:
-            self._append(node, "pass", compute, args, kwargs, (carrying[0],), place=place)
+            self._append(node, "pass", compute, args, kwargs, (carrying[0],), place=place, broadcasts=True)
             return
         positive = SUM_NAMES[name] > 0 and all(operand.not_negative for operand in carrying)
         signs = (1.0, SUM_NAMES[name])
@@ -441,6 +486,19 @@ def _used(graph: fx.Graph) -> set[fx.Node]:
             used.add(node)
             waiting += node.all_input_nodes
     return used
+
+
+def _refuse_training(name: str, args: Any, kwargs: Any, place: str) -> None:
+    """Refuse functions that are told to behave as in training: noise, and statistics of the batch."""
+    position, default = {"batch_norm": (5, False)}.get(name, (2, True))
+    known = name == "batch_norm" or "dropout" in name
+    if known and kwargs.get("training", args[position] if len(args) > position else default):
+        raise SkipError(f"lrp: {place} behaves as in training: give it training=self.training")
+
+
+def _scales(name: str, args: Any, carrying: Operation) -> bool:
+    """Whether a product or a quotient has its input in a place where it is scaled: c * x, x * c, x / c."""
+    return carrying is args[0] or (name in ("mul", "multiply") and carrying is args[1])
 
 
 def _no_rule(name: str, place: str) -> SkipError:

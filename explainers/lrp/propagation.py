@@ -40,7 +40,7 @@ class Propagation:
         for operation in self.operations:
             for source in _sources([operation.args, operation.kwargs]):
                 last[source] = operation
-        kept = {source for operation in self.operations for source in _needed(operation)} | {self.output}
+        kept = {source for operation in self.operations for source in _needed(operation)} | {self.input, self.output}
         for operation in self.operations[1:]:
             done = tuple(source for source, user in last.items() if user is operation and source not in kept)
             self._steps.append((operation, _runner(operation), done))
@@ -62,7 +62,8 @@ class Propagation:
             if own is None:
                 continue
             if operation.kind in ("pass", "output"):
-                _add(received, operation.inputs[0], own)
+                source = operation.inputs[0]
+                _add(received, source, own.sum_to_size(values[source].shape) if operation.broadcasts else own)
                 continue
             shares = self._shares(operation, values, own)
             if watch is not None and operation.kind != "route":
@@ -70,8 +71,8 @@ class Propagation:
             for source, share in zip(operation.inputs, shares, strict=True):
                 if share is not None:  # indices and the like take none
                     _add(received, source, share)
-        result: torch.Tensor = received.get(self.input, torch.zeros_like(values[self.input]))
-        return result
+        found: torch.Tensor | None = received.get(self.input)
+        return torch.zeros_like(values[self.input]) if found is None else found
 
     def _shares(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         """Return the relevance of each input of an operation."""
@@ -159,7 +160,7 @@ def _add(received: dict[Operation, Any], source: Operation, share: Any) -> None:
 
 def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all their arguments."""
-    if operation.kind in ("weighted", "sum"):
+    if operation.kind in ("weighted", "sum") or operation.broadcasts:
         return operation.inputs
     return tuple(_sources([operation.args, operation.kwargs])) if operation.kind in ("route", "average") else ()
 

@@ -149,6 +149,80 @@ def test_a_capture_that_is_not_the_model_is_refused():
         explainers.create("lrp", Detector(SideEffect())).explain(torch.rand(20, 5))
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda m, x: m.layer(F.dropout(x, 0.5, training=m.training)),
+        lambda m, x: m.layer(x.contiguous() * 2 - 1),
+        lambda m, x: m.layer(2 * x),
+        lambda m, x: torch.relu(m.layer(x)) + torch.ones(5, dtype=x.dtype).expand_as(x),
+        lambda m, x: m.layer(x)[:, :1] + torch.zeros(5, dtype=x.dtype),
+        lambda m, x: m.layer(torch.cat([x[:, :3], x.new_ones(x.shape[0], 2)], 1)),
+        lambda m, x: m.layer(
+            torch.cat([torch.relu(m.layer(x))[:, :3], torch.ones(1, 2).to(x).expand(x.shape[0], 2)], 1)
+        ),
+    ],
+)
+def test_ordinary_steps_conserve(operation):
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(5, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return operation(self, x)
+
+    detector = Detector(network(Model))
+    x = torch.rand(6, 5, dtype=torch.float64)
+    for first in ("w2", "z-plus"):
+        relevance = explainers.create("lrp", detector, first=first).explain(x)
+        torch.testing.assert_close(relevance.sum(1), detector.error(x))
+
+
+@pytest.mark.parametrize("first", [nn.Dropout(0.5), nn.Identity()])
+def test_what_changes_no_value_leaves_the_first_layer_the_first(first):
+    plain = nn.Sequential(nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 5))
+    x = torch.rand(6, 5)
+    found = explainers.create("lrp", Detector(nn.Sequential(first, *plain))).explain(x)
+    torch.testing.assert_close(found, explainers.create("lrp", Detector(plain)).explain(x))
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (lambda m, h: h - h.mean(0), "mixes the samples"),
+        (lambda m, h: h.roll(1, 0), "mixes the samples"),
+        (lambda m, h: F.dropout(h, 0.1), "training=self.training"),
+        (lambda m, h: F.batch_norm(h, None, None, training=True), "training=self.training"),
+        (lambda m, h: F.interpolate(h[:, None, None], size=(1, 5), mode="bicubic")[:, 0, 0], "bicubic"),
+        (lambda m, h: torch.clamp(h, min=-h), "depend on the input"),
+    ],
+)
+def test_what_looks_like_a_known_operation_and_is_not_is_refused(operation, message):
+    with pytest.raises(SkipError, match=message):
+        explainers.create("lrp", Detector(Wrapped(operation))).explain(torch.rand(6, 5))
+
+
+def test_half_precision_is_refused():
+    with pytest.raises(SkipError, match="float16"):
+        explainers.create("lrp", Detector(nn.Sequential(nn.Linear(5, 5)).half()))
+
+
+def test_what_a_forward_pass_remembers_is_not_symbols():
+    class Remembers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.code = nn.Linear(5, 5), None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.code = self.layer(x)
+            return self.code
+
+    model = Remembers()
+    explainers.create("lrp", Detector(model))
+    assert model.code is None
+
+
 def test_ledger_says_where_relevance_goes():
     model = network(UNet)
     x = images(UNet, rows=4)
