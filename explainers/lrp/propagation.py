@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,20 +109,45 @@ def _sum_shares(operands: list[torch.Tensor], signs: tuple[float, ...], relevanc
 
 def _route(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     """Return where the relevance of copies and maxima comes from, by the adjoint of the operation at its inputs."""
-    if operation.name.startswith("getitem") and isinstance(values[operation.inputs[0]], tuple | list):
-        return [{operation.args[1]: relevance}]
+    several = isinstance(values[operation.inputs[0]], tuple | list)
+    if several and operation.name.startswith("getitem") and isinstance(operation.args[1], int):
+        return [{operation.args[1] % len(values[operation.inputs[0]]): relevance}]
     if operation.adjoint is not None:
         return [operation.adjoint(values[operation.inputs[0]], relevance)]
     sources = list(dict.fromkeys(operation.inputs))
-    inputs = {source: values[source] for source in sources}
-    tensors = {source: value.detach().requires_grad_() for source, value in inputs.items() if _is_float(value)}
+    copies = {source: _tracked(values[source]) for source in sources}
     with torch.enable_grad():
-        result = _runner(operation)({**values, **tensors})
+        result = _runner(operation)({**values, **copies})
     outputs, grads = _paired(result, relevance)
-    found = torch.autograd.grad(outputs, list(tensors.values()), grads, allow_unused=True)
-    by_source = dict(zip(tensors, found, strict=True))
+    leaves = [leaf for copy in copies.values() for leaf in _leaves(copy)]
+    found = iter(torch.autograd.grad(outputs, leaves, grads, allow_unused=True))
+    by_source = {source: _shares_of(copy, found) for source, copy in copies.items()}
     shares = [by_source.pop(source, None) for source in operation.inputs]  # one that stands twice is given its sum once
     return _with_inserted(shares, relevance) if operation.inserts else shares
+
+
+def _tracked(value: Any) -> Any:
+    """Return a value, or several, as leaves that autograd follows; indices stay as they are."""
+    if isinstance(value, tuple | list):
+        return (
+            type(value)(_tracked(item) for item in value)
+            if type(value) in (tuple, list)
+            else tuple(map(_tracked, value))
+        )
+    return value.detach().requires_grad_() if _is_float(value) else value
+
+
+def _leaves(value: Any) -> list[torch.Tensor]:
+    items = value if isinstance(value, tuple | list) else [value]
+    return [item for item in items if _is_float(item)]
+
+
+def _shares_of(copy: Any, found: Iterator[torch.Tensor | None]) -> Any:
+    """Return the next of the found shares for a value: one, or by number for several."""
+    if not isinstance(copy, tuple | list):
+        return next(found) if _is_float(copy) else None
+    by_number = {number: next(found) for number, item in enumerate(copy) if _is_float(item)}
+    return {number: share for number, share in by_number.items() if share is not None} or None
 
 
 def _with_inserted(shares: list[torch.Tensor | None], relevance: torch.Tensor) -> list[torch.Tensor | None]:
@@ -138,7 +163,7 @@ def _paired(result: Any, relevance: Any) -> tuple[list[torch.Tensor], list[torch
     """Return the outputs that have relevance, and their relevance; one of several outputs goes by its number."""
     if isinstance(result, torch.Tensor):
         return [result], [relevance]
-    pairs = [(result[index], share) for index, share in relevance.items()]
+    pairs = [(result[index], share) for index, share in relevance.items()]  # of those that were asked for
     return [output for output, _ in pairs], [share for _, share in pairs]
 
 

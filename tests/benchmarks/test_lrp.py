@@ -39,7 +39,7 @@ def alternating(one: Callable[[], object], other: Callable[[], object], rounds: 
     return float(medians[0] / medians[1])
 
 
-# Measured on two cores: 0.67, 0.78, 0.9 to 1.0 for the table, 1.6 and 1.2 for images. The bounds leave a noisy machine room.
+# Measured on two cores: 0.67, 0.78, 0.9 to 1.0 for the table, 1.6 and 1.2 for images; a noisy machine gets a margin.
 @pytest.mark.parametrize(
     ("kind", "preset", "shape", "batch", "rounds", "most"),
     [

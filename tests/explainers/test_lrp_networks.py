@@ -155,6 +155,8 @@ def test_a_capture_that_is_not_the_model_is_refused():
         lambda m, x: m.layer(F.dropout(x, 0.5, training=m.training)),
         lambda m, x: m.layer(x.contiguous() * 2 - 1),
         lambda m, x: m.layer(2 * x),
+        lambda m, x: m.layer(torch.cat(m.layer(x).split([2, 3], 1)[::-1], 1)),
+        lambda m, x: torch.stack(m.layer(x).unbind(1), 1),
         lambda m, x: torch.relu(m.layer(x)) + torch.ones(5, dtype=x.dtype).expand_as(x),
         lambda m, x: m.layer(x)[:, :1] + torch.zeros(5, dtype=x.dtype),
         lambda m, x: m.layer(torch.cat([x[:, :3], x.new_ones(x.shape[0], 2)], 1)),
