@@ -32,21 +32,7 @@ PASS_MODULES = (
 )
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 PASS_NAMES = {
-    *(
-        "relu",
-        "relu_",
-        "relu6",
-        "leaky_relu",
-        "leaky_relu_",
-        "prelu",
-        "elu",
-        "elu_",
-        "celu",
-        "selu",
-        "gelu",
-        "silu",
-        "mish",
-    ),
+    *("relu6", "leaky_relu", "leaky_relu_", "prelu", "elu", "elu_", "celu", "selu", "gelu", "silu", "mish"),
     *("sigmoid", "sigmoid_", "tanh", "tanh_", "softplus", "hardtanh", "hardtanh_", "hardsigmoid", "hardswish"),
     *("logsigmoid", "softsign", "clamp", "clamp_", "clip", "clamp_min", "clamp_max", "expit"),
     *("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"),
@@ -105,7 +91,7 @@ SUM_NAMES = {"add": 1.0, "add_": 1.0, "iadd": 1.0, "sub": -1.0, "sub_": -1.0, "i
 SCALE_NAMES = {"mul", "mul_", "imul", "multiply", "div", "div_", "truediv", "itruediv", "divide", "true_divide"}
 SIZE_NAMES = {"size", "dim", "numel", "ndimension", "getattr", "__len__", "len"}
 NOT_NEGATIVE_MODULES = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus, nn.Hardsigmoid)
-NOT_NEGATIVE_NAMES = {"relu", "relu_", "relu6", "sigmoid", "sigmoid_", "softplus", "hardsigmoid", "expit"}
+NOT_NEGATIVE_NAMES = {"relu6", "sigmoid", "sigmoid_", "softplus", "hardsigmoid", "expit"}
 DIRECT: dict[type[nn.Module], Callable[..., Any]] = {
     nn.ReLU: floored_relu,
     nn.Sigmoid: torch.sigmoid,
