@@ -2,8 +2,8 @@
 
     Dataset → Detector → AnomalySet → attributions → scores → leaderboard
 
-A plugin needs the names of `aexbench` itself, its family's `register`, and at most `aexbench.errors` and
-`aexbench.splits`; nothing else of the engine.
+A plugin needs the names of `aexbench` itself and its family's `register`; what else of the engine is made for plugins
+stands in `errors`, `extras`, `detector`, `splits`, `baselines` and `segments`.
 """
 
 from __future__ import annotations

@@ -171,8 +171,8 @@ class Detector:
             if samples.requires_grad and torch.is_grad_enabled():
                 return result(samples, self._reconstruct(samples)).to(device)
             with torch.no_grad():
-                parts = samples.split(self.chunk_rows(samples)) if len(samples) else [samples]
-                return torch.cat([result(part, self._reconstruct(part)) for part in parts]).to(device)
+                rows = self.chunk_rows(samples) if len(samples) else 1
+                return in_chunks(lambda part: result(part, self._reconstruct(part)), samples, rows).to(device)
 
     def _reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         x_hat = self._forward(x)
@@ -224,6 +224,31 @@ class LossAblated(Detector):
     def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
         """Return 1/m everywhere."""
         return torch.full_like(x_hat, 1.0 / x.shape[1:].numel())
+
+
+def in_chunks(compute: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, rows: int) -> torch.Tensor:
+    """Return compute(x), `rows` samples at a time, and half as many whenever memory runs out.
+
+    >>> in_chunks(lambda part: 2 * part, torch.arange(5), rows=2)
+    tensor([0, 2, 4, 6, 8])
+    """
+    parts: list[torch.Tensor] = []
+    start = 0
+    while start < len(x) or not parts:
+        try:
+            parts.append(compute(x[start : start + rows]))
+            start += rows
+            continue
+        except (MemoryError, RuntimeError) as error:
+            if rows == 1 or not is_out_of_memory(error):
+                raise
+        rows //= 2  # outside of `except`: what the failed attempt has allocated is free by now
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory has run out: on the host, on a GPU, or inside a library of torch's."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @contextmanager

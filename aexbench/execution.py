@@ -24,7 +24,7 @@ from aexbench import families, files, planning, references, scoring, timing, tra
 from aexbench.cells import Cell, Component
 from aexbench.contracts import AnomalySet, Dataset
 from aexbench.controls import controlled
-from aexbench.detector import Detector
+from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError
 from aexbench.provenance import provenance
 from aexbench.store import SCHEMA, FileInfo, Record, State, Store, Times, file_info
@@ -183,9 +183,9 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
         raise
     except SkipError as error:
         return blank(state="skipped", reason=str(error))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return blank(state="out-of-memory", reason=_line(error))
     except Exception as error:
+        if is_out_of_memory(error):
+            return blank(state="out-of-memory", reason=_line(error))
         return blank(state="failed", reason=_line(error), traceback=_traceback())
 
 

@@ -6,6 +6,7 @@ import torch
 
 from aexbench import Detector, Features, RequestError
 from aexbench.controls import controlled
+from aexbench.detector import in_chunks
 from aexbench.errors import SkipError
 from tests.conftest import mlp
 
@@ -133,3 +134,28 @@ def test_results_come_back_to_the_samples_device():
     detector = Detector(mlp((5, 3, 5), ("relu", "sigmoid")).float().cuda())
     assert detector.error(X).device.type == "cpu"
     torch.testing.assert_close(detector.error(X), Detector(MODEL).error(X), rtol=1e-4, atol=1e-6)
+
+
+def test_chunks_halve_where_memory_runs_out():
+    seen: list[int] = []
+
+    def compute(part):
+        seen.append(len(part))
+        if len(part) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 2 * part
+
+    x = torch.arange(10.0)[:, None]
+    assert torch.equal(in_chunks(compute, x, rows=8), 2 * x)
+    assert seen == [8, 4, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("no"), RuntimeError("another error"), ValueError("and another")]
+)
+def test_other_errors_and_a_single_sample_that_does_not_fit_are_raised(error):
+    def compute(part):
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        in_chunks(compute, torch.zeros(4, 1), rows=1 if isinstance(error, torch.OutOfMemoryError) else 4)

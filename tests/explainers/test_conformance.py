@@ -2,65 +2,85 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from aexbench import Detector, explainers
+from aexbench import Detector, SkipError, explainers
+from aexbench.conformance import check_explainer
 from tests.conftest import mlp
 
-BACKGROUND = np.random.default_rng(1).random((40, 7)).astype(np.float32)
+COSTLY = {}  # fewer evaluations where the default takes long
+ROWS = np.random.default_rng(1).random((40, 7)).astype(np.float32)
+IMAGES = np.random.default_rng(2).random((12, 1, 16, 16)).astype(np.float32)
 
 
-@pytest.fixture(params=explainers.names())
-def explainer(request):
+def of_rows() -> tuple[Detector, np.ndarray, torch.Tensor]:
     model = mlp((7, 5, 3, 5, 7), ("relu", "relu", "relu", "sigmoid"))
-    return explainers.create(request.param, Detector(model), background=BACKGROUND)
+    return Detector(model), ROWS, torch.rand(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-X = torch.rand(9, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+def of_images() -> tuple[Detector, np.ndarray, torch.Tensor]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1), nn.Sigmoid()
+        ).double()
+    return Detector(model), IMAGES, torch.as_tensor(IMAGES[:3, :, ::-1].copy()).double()
 
 
-def test_returns_finite_floats_of_the_samples_shape(explainer):
-    attributions = explainer.explain(X)
-    assert attributions.shape == X.shape
-    assert attributions.is_floating_point()
-    assert torch.isfinite(attributions).all()
-    assert not attributions.requires_grad
-
-
-def test_does_not_depend_on_batch_or_order(explainer):
-    whole = explainer.explain(X)
-    torch.testing.assert_close(torch.cat([explainer.explain(x) for x in X.split(2)]), whole)
-    torch.testing.assert_close(explainer.explain(X.flip(0)).flip(0), whole)
-
-
-def test_is_repeatable_and_leaves_the_random_state(explainer):
-    state = torch.random.get_rng_state()
-    torch.testing.assert_close(explainer.explain(X), explainer.explain(X), rtol=0, atol=0)
-    assert torch.equal(state, torch.random.get_rng_state())
-
-
-def test_takes_arrays(explainer):
-    torch.testing.assert_close(explainer.explain(X.numpy()), explainer.explain(X))
-
-
+@pytest.mark.parametrize("kind", [of_rows, of_images])
 @pytest.mark.parametrize("name", explainers.names())
-def test_leaves_the_model_as_it_was(name):
-    model = mlp((7, 5, 3, 5, 7), ("relu", "relu", "relu", "sigmoid")).train()
-    before = copy.deepcopy(model.state_dict())
-    explainers.create(name, Detector(model), background=BACKGROUND).explain(X)
-    assert model.training
-    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
-    assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
-    for key, value in model.state_dict().items():
-        assert torch.equal(value, before[key])
+def test_keeps_the_contract(name, kind):
+    detector, background, x = kind()
+
+    def make(of: Detector):
+        return explainers.create(name, of, background=background, **COSTLY.get(name, {}))
+
+    try:
+        findings = check_explainer(make, detector, x)
+    except SkipError as error:
+        pytest.skip(f"{name}: {error}")
+    assert [finding for finding in findings if finding.problem] == []
 
 
-def test_a_wrong_shape_is_an_error():
-    plugin = explainers.register.__self__.adapt(lambda detector, x: x.sum(1))
-    made = explainers.register.__self__.make(plugin, (Detector(mlp((7, 7), ("relu",))),), {})
-    with pytest.raises(ValueError, match=r"attributions have shape \(9,\), the samples \(9, 7\)"):
-        made.explain(X)
+def explainer(function):
+    plugin = explainers.register.__self__.adapt(function)
+    return lambda detector: explainers.register.__self__.make(plugin, (detector,), {})
+
+
+def noise(detector, x):
+    return torch.rand_like(x)
+
+
+def counted(detector, x):
+    return detector.error_map(x) * len(x)
+
+
+def in_place(detector, x):
+    return x.mul_(2) + 0
+
+
+def hooked(detector, x):
+    detector.model.register_forward_hook(lambda *_: None)
+    return detector.error_map(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "rule", "problem"),
+    [
+        (lambda detector, x: x.sum(1), "finite floats of the samples' shape", "attributions have shape"),
+        (lambda detector, x: x / 0, "finite floats of the samples' shape", "not finite"),
+        (counted, "a sample alone as in a batch", "differ by"),
+        (lambda detector, x: x.cumsum(0), "any order", "differ by"),
+        (noise, "repeatable", "differ by"),
+        (noise, "leaves the random state", "torch"),
+        (in_place, "leaves the samples", "copy them first"),
+        (hooked, "leaves the model", "hooks of"),
+    ],
+)
+def test_what_breaks_it_is_named(function, rule, problem):
+    detector, _, x = of_rows()
+    findings = dict(check_explainer(explainer(function), detector, x))
+    assert problem in findings[rule]
