@@ -70,8 +70,8 @@ def _grid(height: int, width: int, count: int) -> torch.Tensor:
     """Return the numbers (height, width) of about `count` patches that are as square as can be."""
     side = max(1.0, (height * width / count) ** 0.5)
     rows, columns = (max(1, round(length / side)) for length in (height, width))
-    row = torch.arange(height) * rows // height
-    return row[:, None] * columns + torch.arange(width) * columns // width
+    row, column = torch.arange(height) * rows // height, torch.arange(width) * columns // width
+    return torch.add(row[:, None] * columns, column)
 
 
 def _superpixels(image: np.ndarray, features: Features, count: int) -> np.ndarray:
