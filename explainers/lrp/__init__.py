@@ -17,8 +17,10 @@ from aexbench import Detector, Features, RequestError, SkipError
 from aexbench.detector import evaluation_mode
 from aexbench.errors import unknown
 from aexbench.explainers import register
-from aexbench.explainers.lrp.capture import Operation, capture
+from aexbench.explainers.lrp.capture import capture
 from aexbench.explainers.lrp.ledger import Layer, Ledger, rank_correlation
+from aexbench.explainers.lrp.maps import Dense
+from aexbench.explainers.lrp.operations import Operation
 from aexbench.explainers.lrp.propagation import Propagation, Values, run_routes
 from aexbench.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, SquaredWeights, ZBox, ZPlus
 
@@ -54,7 +56,8 @@ class LRP:
     Parameters
     ----------
     detector
-        Its model maps one tensor to one tensor; see `capture` for what it may be made of.
+        Its model maps one tensor to one tensor; see `handlers.py` for what it may be made of. Weights that change in
+        place (`load_state_dict`, an optimiser's step) are read anew; a change through `.data` is not seen.
     loss
         The detector's own where it is left out.
     first
@@ -129,27 +132,38 @@ class LRP:
         self.high = detector.features.high if high is None else high
         Features(low=self.low, high=self.high)  # refuses a box that is none
         self.settings = {"epsilon": {"epsilon": epsilon}, "gamma": {"gamma": gamma}, "alpha-beta": {"alpha": alpha}}
-        first, rule = PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")
-        self.operations = capture(detector.model)
-        with torch.no_grad():
-            chosen = _chosen(self.operations, first, rule, list(layers))
-            self.names = chosen
-            self.rules = {operation: self._rule(operation, name) for operation, name in chosen.items()}
-        self.propagation = Propagation(self.operations, self.rules)
+        self._wanted = (
+            *(PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")),
+            list(layers),
+        )
         self._modules = list(detector.model.modules())
+        self._stored = [kind for module in self._modules for kind in (module._parameters, module._buffers) if kind]
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Read the model, and make all that depends on its weights alone."""
+        self._read = self._versions()
+        self.operations = capture(self.detector.model)
+        with torch.no_grad():
+            self.names = _chosen(self.operations, *self._wanted)
+            self.rules = {operation: self._rule(operation, name) for operation, name in self.names.items()}
+        self.propagation = Propagation(self.operations, self.rules)
         self._checked = False
         self._boxes = {operation: rule for operation, rule in self.rules.items() if isinstance(rule, ZBox)}
         self._bounded_for: tuple[int, ...] | None = None
         # Convolutions on a CPU run up to 1.5 times faster with channels last; `view` cannot take that layout.
-        self._channels_last = not any(operation.name.startswith("view") for operation in self.operations)
+        self._channels_last = not any(operation.function == "view" for operation in self.operations)
+
+    def _versions(self) -> list[tuple[int, int]]:
+        """Return what differs once a weight has been changed in place or replaced."""
+        tensors = (tensor for kind in self._stored for tensor in kind.values() if tensor is not None)
+        return [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample."""
         device = x.device
         with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self._modules):
-            x = x.clone() if x.is_inference() else x  # what inference mode has made cannot meet autograd
-            x = x.to(self.detector.device, self.detector.dtype)
-            self._check(x)
+            x = self._taken(x)
             rows = self.detector.chunk_rows(x) if len(x) > 1 else 1
             if len(x) <= rows:
                 return self._explain(x).to(device)
@@ -169,7 +183,7 @@ class LRP:
         """
         layers: list[Layer] = []
         with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self._modules):
-            x = torch.as_tensor(x).to(self.detector.device, self.detector.dtype)
+            x = self._taken(torch.as_tensor(x))
             values = self._forward(x)
             error = self.detector.error_share(x, values[self.propagation.output])
             uniform = _spread(error)
@@ -191,27 +205,39 @@ class LRP:
         total = maps[0 if self.relevance == "error" else 1].flatten(1).sum(1)
         return Ledger(error.flatten(1).sum(1), total, rank_correlation(*maps), layers)
 
+    def _taken(self, x: torch.Tensor) -> torch.Tensor:
+        """Return samples as the model takes them, once it is sure that what is prepared is this model's."""
+        x = x.clone() if x.is_inference() else x  # what inference mode has made cannot meet autograd
+        x = x.to(self.detector.device, self.detector.dtype)
+        if self._versions() != self._read:
+            self._prepare()
+        if not self._checked and len(x):
+            self._check(x)
+        return x
+
     def _check(self, x: torch.Tensor) -> None:
-        """Compare, once, what was captured with the model itself, on a few samples together and alone."""
-        if self._checked or len(x) == 0:
-            return
+        """Compare what was captured with the model itself, on a few samples together and alone."""
         samples = torch.cat([x[:4], x[:4].flip(-1)])
-        captured, own = self._forward(samples)[self.propagation.output], self.detector.reconstruct(samples)
+        values = self._forward(samples, keep=True)
+        captured, own = values[self.propagation.output], self.detector.reconstruct(samples)
+        for operation in self.operations:
+            if operation.folded and isinstance(operation.layer, Dense) and values[operation].dim() > 2:
+                raise SkipError(f"lrp: a BatchNorm over positions follows {operation.name}: permute, or move it")
         alone = torch.cat([self.detector.reconstruct(sample) for sample in samples.split(1)])
         tolerance = min(100 * torch.finfo(x.dtype).eps, 0.05)
         for result, reason in (
-            (captured, "the captured forward pass is not the model's (random, or with side effects?)"),
+            (captured, "the captured forward pass is not the model's (random, with side effects, changed by a hook?)"),
             (alone, "the model mixes the samples of a batch"),
         ):
             if not torch.allclose(result, own, rtol=tolerance, atol=tolerance, equal_nan=True):
                 raise SkipError(f"lrp: {reason}")
         self._checked = True
 
-    def _forward(self, x: torch.Tensor) -> Values:
+    def _forward(self, x: torch.Tensor, keep: bool = False) -> Values:
         self._bound(x)
         if self._channels_last and x.dim() == 4 and x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)
-        return self.propagation.forward(x)
+        return self.propagation.forward(x, keep)
 
     def _explain(self, x: torch.Tensor) -> torch.Tensor:
         values = self._forward(x)

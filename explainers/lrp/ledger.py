@@ -52,6 +52,8 @@ class Ledger:
 
     def __str__(self) -> str:
         """Return a table of medians over samples."""
+        if len(self.error) == 0:
+            return "no samples"
         lines = [f"{'layer':<40} {'rule':<10} {'handed on':>9} {'contraction':>11}"]
         for layer in self.layers:
             kept = float((layer.handed_on / layer.received).nanmedian())

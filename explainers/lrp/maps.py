@@ -7,7 +7,7 @@ class: a rule needs `y = A(w) x` and `x = A(w)ᵀ y` and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -28,6 +28,11 @@ class Dense:
         """Return y w, of the shape of x."""
         return y @ weight
 
+    @property
+    def outputs(self) -> int:
+        """How many columns come out."""
+        return len(self.weight)
+
     def scaled(self, factor: torch.Tensor) -> Dense:
         """Return this map followed by a factor (out,) on its outputs: a folded BatchNorm."""
         return Dense(self.weight * factor[:, None])
@@ -41,9 +46,9 @@ class Convolution:
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
-    transposed: bool
     output_padding: tuple[int, ...]
     groups: int
+    transposed: bool = False
 
     def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Return the convolution of x without a bias."""
@@ -56,6 +61,11 @@ class Convolution:
         result: torch.Tensor = aten.convolution_backward(y, x, weight, None, *self._settings(), mask)[0]
         return result
 
+    @property
+    def outputs(self) -> int:
+        """How many channels come out."""
+        return self.weight.shape[1] * self.groups if self.transposed else len(self.weight)
+
     def scaled(self, factor: torch.Tensor) -> Convolution:
         """Return this map followed by a factor (out channels,) on its outputs: a folded BatchNorm."""
         weight = self.weight
@@ -65,7 +75,7 @@ class Convolution:
             weight = (grouped * by_group).flatten(0, 1)
         else:
             weight = weight * factor.view(-1, *(1,) * (weight.dim() - 1))
-        return Convolution(weight, *self._settings())
+        return replace(self, weight=weight)
 
     def _settings(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool, tuple[int, ...], int]:
         return self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from aexbench.explainers.lrp.capture import Operation
 from aexbench.explainers.lrp.maps import Fixed
+from aexbench.explainers.lrp.operations import Operation, flat, replaced
 from aexbench.explainers.lrp.rules import Average, Rule
 
 Values = dict[Operation, Any]
@@ -45,12 +45,12 @@ class Propagation:
             done = tuple(source for source, user in last.items() if user is operation and source not in kept)
             self._steps.append((operation, _runner(operation), done))
 
-    def forward(self, x: torch.Tensor) -> Values:
-        """Return the values that the backward pass needs; that of `output` is x̂."""
+    def forward(self, x: torch.Tensor, keep: bool = False) -> Values:
+        """Return the values that the backward pass needs, or all of them; that of `output` is x̂."""
         values: Values = {self.input: x}
         for operation, run, done in self._steps:
             values[operation] = run(values)
-            for source in done:
+            for source in () if keep else done:
                 del values[source]
         return values
 
@@ -110,7 +110,7 @@ def _sum_shares(operands: list[torch.Tensor], signs: tuple[float, ...], relevanc
 def _route(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     """Return where the relevance of copies and maxima comes from, by the adjoint of the operation at its inputs."""
     several = isinstance(values[operation.inputs[0]], tuple | list)
-    if several and operation.name.startswith("getitem") and isinstance(operation.args[1], int):
+    if several and operation.function == "getitem" and isinstance(operation.args[1], int):
         return [{operation.args[1] % len(values[operation.inputs[0]]): relevance}]
     if operation.adjoint is not None:
         return [operation.adjoint(values[operation.inputs[0]], relevance)]
@@ -198,30 +198,14 @@ def _runner(operation: Operation) -> Callable[[Values], Any]:
         return lambda values: compute(values[source])
 
     def run(values: Values) -> Any:
-        return compute(*_filled(args, values), **{key: _filled(value, values) for key, value in kwargs.items()})
+        filled = lambda leaf: values[leaf] if isinstance(leaf, Operation) else leaf  # noqa: E731
+        return compute(*replaced(args, filled), **{key: replaced(value, filled) for key, value in kwargs.items()})
 
     return run
 
 
-def _filled(value: Any, values: Values) -> Any:
-    """Return nested arguments with operations replaced by their values."""
-    if isinstance(value, Operation):
-        return values[value]
-    if isinstance(value, list | tuple):
-        return (
-            [_filled(item, values) for item in value]
-            if isinstance(value, list)
-            else tuple(_filled(i, values) for i in value)
-        )
-    if isinstance(value, slice):
-        return slice(*(_filled(part, values) for part in (value.start, value.stop, value.step)))
-    return value
-
-
 def _sources(value: Any) -> list[Operation]:
-    from aexbench.explainers.lrp.capture import _flat
-
-    return [leaf for leaf in _flat(value) if isinstance(leaf, Operation)]
+    return [leaf for leaf in flat(value) if isinstance(leaf, Operation)]
 
 
 def _is_float(value: Any) -> bool:
