@@ -17,6 +17,7 @@ from aexbench.detector import Detector
 
 BaselineName = Literal["mean", "zeros", "nearest", "reconstruction"]
 Baseline = Callable[[torch.Tensor], torch.Tensor]
+ROWS, IMAGES = 755, 5  # that stand for a background: the paper's number for tables
 BLOCK = 65_536  # rows of a background that are read at once: it may be a memory map
 
 
@@ -75,3 +76,15 @@ def sample(background: ArrayLike, count: int, seed: int = 0) -> Array:
         return np.asarray(rows)
     chosen = np.random.default_rng(seed).choice(len(rows), size=count, replace=False)
     return np.asarray(rows[np.sort(chosen)])
+
+
+def representatives(detector: Detector, background: ArrayLike, rows: int | None = None, seed: int = 0) -> torch.Tensor:
+    """Return a seeded sample of the background on the detector's device, of its type.
+
+    `rows` is 755 for tables and 5 for images where it is left out: methods that put every one of them in the place of
+    what is missing ask the detector that many rows for each of their questions.
+    """
+    normal = background if isinstance(background, np.ndarray) else np.asarray(background)
+    default = IMAGES if normal.ndim == 4 else ROWS
+    chosen = sample(normal, default if rows is None else rows, seed)
+    return torch.as_tensor(chosen).to(detector.device, detector.dtype)

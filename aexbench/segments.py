@@ -45,9 +45,10 @@ def segments(x: torch.Tensor, features: Features, kind: SegmentKind = "slic", co
             [0, 0, 1]])
     """
     if not is_image(x):
-        groups = torch.arange(x[0].numel()) if features.groups is None else torch.as_tensor(features.groups)
+        columns = torch.arange(x.shape[1:].numel())
+        groups = columns if features.groups is None else torch.as_tensor(features.groups)
         return groups.view(1, *x.shape[1:]).expand(x.shape).to(x.device)
-    if kind == "patches":
+    if kind == "patches" or len(x) == 0:
         return _grid(x.shape[2], x.shape[3], count).expand(x.shape).to(x.device)
     found = [_superpixels(image, features, count) for image in x.detach().double().cpu().numpy()]
     return torch.as_tensor(np.stack(found), device=x.device)[:, None].expand(x.shape)

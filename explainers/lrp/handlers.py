@@ -130,7 +130,7 @@ def batch_norm(call: Call) -> Operation:
     if isinstance(call.compute, BuiltinFunctionType):  # torch.batch_norm takes its arguments in another order
         raise call.refused("torch.batch_norm (torch.nn.functional.batch_norm has one)")
     if uses_batch:
-        raise SkipError(f"lrp: {call.place} uses the statistics of the batch: samples are not explained by themselves")
+        raise SkipError(f"lrp: {call.place} uses the batch's statistics: give it its own, and training=self.training")
     x, variance = call.x, call.setting("running_var", None)
     weight = call.setting("weight", None)
     deviation = (variance.detach() + call.setting("eps", 1e-5)).sqrt()

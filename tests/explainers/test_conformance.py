@@ -11,7 +11,10 @@ from aexbench import Detector, SkipError, explainers
 from aexbench.conformance import check_explainer
 from tests.conftest import mlp
 
-COSTLY = {}  # fewer evaluations where the default takes long
+COSTLY = {
+    name: {"nsamples": 40, "rows": 4}  # fewer evaluations where the default takes long
+    for name in ("kernelshap", "kernelshap-batched", "per-feature-shap")
+}
 ROWS = np.random.default_rng(1).random((40, 7)).astype(np.float32)
 IMAGES = np.random.default_rng(2).random((12, 1, 16, 16)).astype(np.float32)
 

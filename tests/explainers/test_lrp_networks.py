@@ -127,7 +127,7 @@ def test_an_operation_without_a_rule_is_named_with_its_place_and_the_ways_out(op
 
 def test_batch_statistics_are_refused():
     model = nn.Sequential(nn.Linear(5, 5), nn.BatchNorm1d(5, track_running_stats=False))
-    with pytest.raises(SkipError, match="statistics of the batch"):
+    with pytest.raises(SkipError, match="the batch's statistics"):
         explainers.create("lrp", Detector(model))
 
 

@@ -1,0 +1,77 @@
+"""Shapley values from what coalitions are worth: one factorisation for all samples whose varying features agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import torch
+
+from aexbench.explainers.shapley.coalitions import Design
+from aexbench.explainers.shapley.values import Worth
+
+VALUE_BYTES = 2**26  # of the values of one round of samples
+
+
+class Regression:
+    """Shapley values of what coalitions are worth, for samples of any segments."""
+
+    def __init__(self, worth: Worth, nsamples: int, seed: int) -> None:
+        self.worth, self.nsamples, self.seed = worth, nsamples, seed
+        self._designs: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+
+    def solve(self, x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return Shapley values (N, P, D) in float64 of the segments of samples x (N, …) numbered (N, …)."""
+        if len(x) == 0:
+            return torch.zeros(0, 1, 1, dtype=torch.float64)
+        total = self.worth.of_everybody(x) - self.worth.of_nobody(x)
+        players = int(numbers.max()) + 1
+        found = torch.zeros(len(x), players, total.shape[1], dtype=torch.float64, device=x.device)
+        for part in self._alike(x, numbers, players):
+            for rows in part.split(self._round(total.shape[1])):
+                found[rows] = self._solve(x[rows], numbers[rows[0]], total[rows], players)
+        return found
+
+    def _solve(self, x: torch.Tensor, numbers: torch.Tensor, total: torch.Tensor, players: int) -> torch.Tensor:
+        """Return Shapley values (N, P, D) of samples with the same segments and the same varying ones among them."""
+        varying = self.varying(x[:1], numbers[None], players)[0].nonzero().flatten()
+        found = torch.zeros(len(x), players, total.shape[1], dtype=torch.float64, device=x.device)
+        if len(varying) == 1:
+            found[:, varying[0]] = total
+        if len(varying) > 1:
+            coalitions, by_value, by_total = self._design(len(varying))
+            everyone = torch.zeros(len(coalitions), players, dtype=torch.bool, device=x.device)
+            everyone[:, varying] = coalitions
+            worth = self.worth.of_coalitions(x, everyone[:, numbers][None]) - self.worth.of_nobody(x)[:, None]
+            found[:, varying] = by_value @ worth + by_total[:, None] * total[:, None]
+        return found
+
+    def varying(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> torch.Tensor:
+        """Return which segments (N, P) differ from any row of the background: shap's tolerance, 1e-8 + 1e-5 |b|."""
+        differs = torch.zeros(x.shape, dtype=torch.bool, device=x.device)
+        for row in self.worth.background:
+            differs |= (x - row).abs() > 1e-8 + 1e-5 * row.abs()
+        counts = torch.zeros(len(x), players, device=x.device)
+        return counts.scatter_add_(1, numbers.flatten(1), differs.flatten(1).to(counts.dtype)) > 0
+
+    def _alike(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> list[torch.Tensor]:
+        """Return the rows of samples that have the same segments, and the same varying ones among them."""
+        varying = self.varying(x, numbers, players).cpu().numpy()
+        same = numbers.stride(0) == 0 or len(numbers) == 1  # one row of numbers stands for all
+        keys = [b"" if same else row.tobytes() for row in numbers.cpu().numpy()]
+        groups: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+        for index, row in enumerate(varying):
+            groups[keys[index], row.tobytes()].append(index)
+        return [torch.tensor(rows, device=x.device) for rows in groups.values()]
+
+    def _design(self, players: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return coalitions and the solution operators for a number of players, drawn and factorised once."""
+        if players not in self._designs:
+            design = Design.drawn(players, self.nsamples, self.seed)
+            device = self.worth.background.device
+            parts = (design.coalitions, design.by_value, design.by_total)
+            self._designs[players] = tuple(torch.as_tensor(part, device=device) for part in parts)  # type: ignore[assignment]
+        return self._designs[players]
+
+    def _round(self, outputs: int) -> int:
+        """Return for how many samples the values of all coalitions are kept at once."""
+        return max(1, VALUE_BYTES // (8 * self.nsamples * outputs))
