@@ -18,7 +18,8 @@ from aexbench.detector import Detector
 BaselineName = Literal["mean", "zeros", "nearest", "reconstruction"]
 Baseline = Callable[[torch.Tensor], torch.Tensor]
 ROWS, IMAGES = 755, 5  # that stand for a background: the paper's number for tables
-BLOCK = 65_536  # rows of a background that are read at once: it may be a memory map
+BLOCK = 16_384  # rows of a background that are read at once: it may be a memory map
+PAIRS = 2**22  # distances that are kept at once: 32 MiB
 
 
 def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> Baseline:
@@ -57,9 +58,10 @@ def nearest(x: torch.Tensor, background: Array) -> torch.Tensor:
     best, rows = torch.full((len(x),), torch.inf, dtype=torch.float64), torch.zeros(len(x), dtype=torch.int64)
     for start in range(0, len(background), BLOCK):
         block = torch.as_tensor(np.asarray(background[start : start + BLOCK], dtype=np.float64)).flatten(1)
-        distance, row = torch.cdist(samples, block, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
-        rows = torch.where(distance < best, row + start, rows)
-        best = torch.minimum(distance, best)
+        for part in torch.arange(len(x)).split(PAIRS // BLOCK):
+            distance, row = torch.cdist(samples[part], block, compute_mode="use_mm_for_euclid_dist").min(dim=1)
+            rows[part] = torch.where(distance < best[part], row + start, rows[part])
+            best[part] = torch.minimum(distance, best[part])
     return torch.as_tensor(np.asarray(background[rows.numpy()])).to(x)
 
 

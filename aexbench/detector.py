@@ -194,7 +194,9 @@ class Detector:
         shape = tuple(x.shape[1:])
         if shape not in self._chunks:
             budget = CHUNK_BYTES.get(self.device.type, 2**28)
-            self._chunks[shape] = max(1, budget // max(1, self.activation_bytes(x[:1])))
+            one = torch.zeros(1, *shape, dtype=self.dtype, device=self.device)
+            with torch.no_grad(), evaluation_mode(self.model.modules()):
+                self._chunks[shape] = max(1, budget // max(1, self.activation_bytes(one)))
         return self._chunks[shape]
 
     def activation_bytes(self, x: torch.Tensor) -> int:

@@ -16,7 +16,7 @@ from aexbench.contracts import Features
 from aexbench.extras import optional
 
 SegmentKind = Literal["slic", "patches"]
-COMPACTNESS = 0.1  # of SLIC on values in [0, 1]: larger segments are rounder
+COMPACTNESS = (0.1, 1.0, 10.0)  # of SLIC on values in [0, 1]: more gives rounder segments, and does not merge noise
 
 
 def is_image(x: torch.Tensor) -> bool:
@@ -76,9 +76,18 @@ def _grid(height: int, width: int, count: int) -> torch.Tensor:
 
 
 def _superpixels(image: np.ndarray, features: Features, count: int) -> np.ndarray:
-    """Return the SLIC segments (H, W) of an image (C, H, W), numbered from 0; the same image has always the same."""
+    """Return the SLIC segments (H, W) of an image (C, H, W), numbered from 0; the same image has always the same.
+
+    Where an image has so little to follow that they run together, they are made rounder, until half of `count` stay.
+    """
     slic = optional("skimage.segmentation").slic
     low, high = features.bounds(image.shape)
     scaled = np.clip((image - low) / (high - low), 0.0, 1.0)
-    found = slic(scaled, n_segments=count, compactness=COMPACTNESS, start_label=0, channel_axis=0, convert2lab=False)
-    return np.unique(found, return_inverse=True)[1].reshape(found.shape).astype(np.int64)
+    for compactness in COMPACTNESS:
+        found = slic(
+            scaled, n_segments=count, compactness=compactness, start_label=0, channel_axis=0, convert2lab=False
+        )
+        names, numbers = np.unique(found, return_inverse=True)
+        if 2 * len(names) >= count:
+            break
+    return numbers.reshape(found.shape).astype(np.int64)

@@ -84,8 +84,10 @@ class KernelShap:
         numbers = segments(samples, self.detector.features, self.segments, self.count)
         players = int(numbers.max()) + 1 if len(x) else 1
         found = np.zeros((len(x), players))
-        for index, (sample, number) in enumerate(zip(samples.split(1), numbers.cpu().numpy(), strict=True)):
-            values = self._of_one(sample.flatten(1).double().cpu().numpy(), number.ravel())
+        for index, (sample, number) in enumerate(
+            zip(samples.flatten(1).double().cpu().numpy(), numbers.cpu().numpy(), strict=True)
+        ):
+            values = self._of_one(sample[None], number.ravel())
             found[index, : len(values)] = values
         dtype = x.dtype if x.is_floating_point() else self.detector.dtype
         return spread(torch.as_tensor(found, device=x.device), numbers.to(x.device)).to(dtype)
@@ -102,7 +104,8 @@ class KernelShap:
 
     def _error(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Return the errors of flat rows (R, M)."""
-        return self.detector.error(rows.reshape(-1, *self.shape)).double().cpu().numpy()
+        errors: NDArray[np.float64] = self.detector.error(rows.reshape(-1, *self.shape)).double().cpu().numpy()
+        return errors
 
 
 def _centres(rows: NDArray[np.float64], count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

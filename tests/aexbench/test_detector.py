@@ -159,3 +159,12 @@ def test_other_errors_and_a_single_sample_that_does_not_fit_are_raised(error):
 
     with pytest.raises(type(error), match=str(error)):
         in_chunks(compute, torch.zeros(4, 1), rows=1 if isinstance(error, torch.OutOfMemoryError) else 4)
+
+
+def test_asking_how_many_rows_fit_leaves_the_model_as_it_was():
+    model = torch.nn.Sequential(torch.nn.Linear(5, 5), torch.nn.BatchNorm1d(5), torch.nn.Dropout(0.5)).train()
+    before, state = {k: v.clone() for k, v in model.state_dict().items()}, torch.random.get_rng_state()
+    assert Detector(model).chunk_rows(X.double()) > 1
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert model[1].training

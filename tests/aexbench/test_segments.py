@@ -37,6 +37,19 @@ def test_superpixels_follow_edges_and_depend_on_the_image_alone():
         assert not set(image[grey == 0].tolist()) & set(image[grey == 1].tolist())
 
 
+@pytest.mark.parametrize("count", [4, 16, 50])
+def test_noise_and_flat_images_do_not_fall_into_one_segment(count):
+    x = torch.cat(
+        [torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.full((1, 1, 28, 28), 0.5)]
+    )
+    for numbers in segments(x, Features(), count=count):
+        assert count / 3 <= len(numbers.unique()) <= 2 * count
+
+
+def test_no_images_have_no_segments():
+    assert segments(IMAGES[:0], Features()).shape == (0, 2, 20, 30)
+
+
 def test_columns_share_what_their_segment_is_given():
     numbers = segments(IMAGES, Features(), "patches", 6)
     values = torch.arange(18.0, dtype=torch.float64).view(3, 6)

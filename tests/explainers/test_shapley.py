@@ -186,7 +186,9 @@ def test_per_feature_shap_sums_the_shapley_values_of_the_worst_features(top):
         assert len(shapley_twin.worst_features(x, x - gap, share)) == top
         given = {"background": BACKGROUND, "share": share}
         found = explainers.create("per-feature-shap", DETECTOR, **given).explain(x[None])[0]
-        np.testing.assert_allclose(found, shapley_twin.per_feature_magnitude(model, x, BACKGROUND, top), rtol=1e-6)
+        np.testing.assert_allclose(
+            found, shapley_twin.per_feature_magnitude(model, x, BACKGROUND, top), rtol=1e-6, atol=1e-12
+        )
         away = explainers.create("per-feature-shap", DETECTOR, combine="contributing", **given).explain(x[None])[0]
         of_outputs = shapley_twin.output_shap(model, x, BACKGROUND, top)
         expected = sum(np.maximum(-np.sign(gap[i]) * shap, 0) for i, shap in of_outputs.items())

@@ -10,13 +10,6 @@ MODEL = mlp((4, 2, 4), ("relu", "sigmoid"))
 X = torch.rand(200, 4, dtype=torch.float64)
 
 
-def test_residual_is_equation_13_and_14():
-    x_hat = MODEL(X).detach()
-    for loss, expected in (("l2", (X - x_hat) ** 2 / 4), ("l1", (X - x_hat).abs() / 4)):
-        torch.testing.assert_close(explainers.create("residual", Detector(MODEL), loss=loss).explain(X), expected)
-        torch.testing.assert_close(explainers.create("residual", Detector(MODEL, loss)).explain(X), expected)
-
-
 def test_random_has_mean_zero_and_spread_one_and_another_seed_is_other_noise():
     noise = explainers.create("random", Detector(MODEL)).explain(X)
     assert abs(float(noise.mean())) < 0.1
