@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("aexbench", "torch", "numpy", "scikit-learn")
+OPTIONAL = ("captum", "lime", "scikit-image", "shap")  # named where they are installed
 
 
 def provenance(device: str = "cpu") -> dict[str, Any]:
@@ -24,7 +25,7 @@ def _constant(device: str) -> dict[str, Any]:
     import torch
 
     return {
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "commit": commit(),
         "system": f"{platform.system()} {platform.machine()}",
         "hardware": {
@@ -35,6 +36,11 @@ def _constant(device: str) -> dict[str, Any]:
             "jobs": 1,
         },
     }
+
+
+def _versions() -> dict[str, str]:
+    installed = [name for name in OPTIONAL if next(iter(metadata.distributions(name=name)), None)]
+    return {name: metadata.version(name) for name in (*PACKAGES, *installed)}
 
 
 def describe(hardware: object) -> str:

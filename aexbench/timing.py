@@ -19,6 +19,7 @@ import torch
 WARM_UPS = 2
 LEAST, MOST = 3, 30  # repetitions
 BUDGET_S = 0.2  # per figure: repetitions stop after it, though not before LEAST
+SLOW_S = 2.0  # a call that took longer before is measured once
 
 
 @dataclass
@@ -81,12 +82,16 @@ def measure(
     least: int = LEAST,
     most: int = MOST,
     budget_s: float = BUDGET_S,
+    expected_s: float = 0.0,
 ) -> Samples:
     """Call again and again, and keep the time of every call after the warm-up.
 
     `calls` is one call to repeat, or an iterator of calls on different samples. It stops after `most` calls, or once
-    `budget_s` is used up and `least` are made. A call slower than the budget is warmed up once.
+    `budget_s` is used up and `least` are made. A call slower than the budget is warmed up once; one that is expected to
+    take seconds, because it has done so before, is made once and needs no warm-up.
     """
+    if expected_s > SLOW_S:
+        warm_ups, least, most = 0, 1, 1
     source = calls if isinstance(calls, Iterator) else iter(lambda: calls, None)
     samples = Samples()
     with no_garbage_collection():

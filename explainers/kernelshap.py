@@ -104,8 +104,8 @@ class KernelShap:
 
     def _error(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Return the errors of flat rows (R, M)."""
-        errors: NDArray[np.float64] = self.detector.error(rows.reshape(-1, *self.shape)).double().cpu().numpy()
-        return errors
+        errors = self.detector.error(rows.reshape(-1, *self.shape))
+        return np.asarray(errors.double().cpu().numpy())
 
 
 def _centres(rows: NDArray[np.float64], count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -25,6 +25,12 @@ def test_slow_calls_are_made_at_least_so_often_and_not_more():
     assert len(calls) == 3  # no budget, no warm-up
 
 
+def test_a_call_that_took_seconds_before_is_measured_once():
+    calls = []
+    samples = timing.measure(lambda: calls.append(1), CPU, expected_s=2.5)
+    assert (len(calls), len(samples.wall_s)) == (1, 1)
+
+
 def test_different_samples_take_turns_and_garbage_waits():
     seen = []
 
