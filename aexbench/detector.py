@@ -83,6 +83,7 @@ class Detector:
         if self.features is None:
             self.features = Features()
         self._chunks: dict[tuple[int, ...], int] = {}
+        self._overwrites = False  # whether the model writes into its input, known with the first chunk
         tensors = (t for group in (self.model.parameters(), self.model.buffers()) for t in group)
         self._reference = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
 
@@ -107,6 +108,21 @@ class Detector:
     def error(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return e(x, x̂) (N,), the mean over columns (Eq. 6, 7). Gradients as in `reconstruct`."""
         return self._chunked(lambda samples, x_hat: self.error_share(samples, x_hat).flatten(1).sum(1), x)
+
+    def error_gradient(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
+        """Return ∂e/∂x (N, …) on x's device, without a graph and whatever the gradient mode around."""
+        samples = self._taken(x)
+
+        def gradient(part: torch.Tensor) -> torch.Tensor:
+            with torch.inference_mode(False), torch.enable_grad():
+                point = part.clone().requires_grad_()
+                error = self.error(point)
+                if not error.requires_grad:  # a control's constant error
+                    return torch.zeros_like(point)
+                return torch.autograd.grad(error.sum(), point)[0]
+
+        rows = self.chunk_rows(samples)
+        return in_chunks(gradient, samples.detach(), rows).to(x.device if isinstance(x, torch.Tensor) else "cpu")
 
     def score(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return anomaly scores (N,) in [0, 1]; `calibrate` must have been called."""
@@ -162,17 +178,20 @@ class Detector:
         self, result: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], x: torch.Tensor | ArrayLike
     ) -> torch.Tensor:
         """Return result(x, x̂), in chunks sized to cache and memory unless gradients are wanted."""
-        samples = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
-        if samples.dim() < 2:
-            raise RequestError(f"samples have shape (N, …); got {tuple(samples.shape)}")
-        device = samples.device
-        samples = samples.to(self.device, self.dtype)
+        samples, device = self._taken(x), x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
+        rows = self.chunk_rows(samples)
         with evaluation_mode(self.model.modules()):
             if samples.requires_grad and torch.is_grad_enabled():
                 return result(samples, self._reconstruct(samples)).to(device)
             with torch.no_grad():
-                rows = self.chunk_rows(samples) if len(samples) else 1
                 return in_chunks(lambda part: result(part, self._reconstruct(part)), samples, rows).to(device)
+
+    def _taken(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
+        """Return samples as the model takes them."""
+        samples = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
+        if samples.dim() < 2:
+            raise RequestError(f"samples have shape (N, …); got {tuple(samples.shape)}")
+        return samples.to(self.device, self.dtype)
 
     def _reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         x_hat = self._forward(x)
@@ -183,7 +202,7 @@ class Detector:
 
     def _forward(self, x: torch.Tensor) -> Any:
         try:
-            return self.model(x)
+            return self.model(x.clone() if self._overwrites else x)
         except RuntimeError as error:
             if "shape" in str(error) or "size" in str(error):
                 raise RequestError(f"the model cannot take samples of shape {tuple(x.shape)}: {error}") from error
@@ -194,9 +213,10 @@ class Detector:
         shape = tuple(x.shape[1:])
         if shape not in self._chunks:
             budget = CHUNK_BYTES.get(self.device.type, 2**28)
-            one = torch.zeros(1, *shape, dtype=self.dtype, device=self.device)
-            with torch.no_grad(), evaluation_mode(self.model.modules()):
+            with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self.model.modules()):
+                one = torch.zeros(1, *shape, dtype=self.dtype, device=self.device)
                 self._chunks[shape] = max(1, budget // max(1, self.activation_bytes(one)))
+                self._overwrites = one._version > 0
         return self._chunks[shape]
 
     def activation_bytes(self, x: torch.Tensor) -> int:

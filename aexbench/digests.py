@@ -18,7 +18,7 @@ ENGINE_SOURCES = {
     "control": ["controls.py"],
     "corruption": ["corruption.py"],
     "data set": ["splits.py"],
-    "explainer": ["baselines.py", "segments.py", "smoothing.py"],
+    "explainer": ["baselines.py", "seeding.py", "segments.py", "smoothing.py"],
     "reference": ["references.py"],
 }
 

@@ -100,7 +100,7 @@ class KernelShap:
         with _numpy_seed(self.seed):
             explainer = self.shap.KernelExplainer(self._error, data)
             values = explainer.shap_values(sample, nsamples=self.nsamples, l1_reg=False, silent=True)
-        return np.asarray(values, dtype=np.float64)[0]
+        return np.asarray(values[0], dtype=np.float64)
 
     def _error(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Return the errors of flat rows (R, M)."""

@@ -168,3 +168,26 @@ def test_asking_how_many_rows_fit_leaves_the_model_as_it_was():
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert torch.equal(state, torch.random.get_rng_state())
     assert model[1].training
+
+
+def test_a_model_that_overwrites_its_input_is_given_a_copy():
+    detector, x = Detector(torch.nn.Sequential(torch.nn.ReLU(inplace=True), *MODEL)), X - 0.5
+    given = x.clone()
+    expected = Detector(torch.nn.Sequential(torch.nn.ReLU(), *MODEL)).error(x)
+    torch.testing.assert_close(detector.error(given), expected)
+    torch.testing.assert_close(
+        detector.error_gradient(given)[x < 0],
+        torch.autograd.grad(detector.error(point := given.clone().requires_grad_()).sum(), point)[0][x < 0],
+    )
+    assert torch.equal(given, x)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_the_gradient_of_the_error_is_autograds(mode):
+    point = X.clone().requires_grad_()
+    expected = torch.autograd.grad((point - MODEL(point)).square().mean(1).sum(), point)[0]
+    with mode():
+        found = Detector(MODEL).error_gradient(X)
+    torch.testing.assert_close(found.clone(), expected)
+    assert not found.requires_grad
+    assert Detector(MODEL).error_gradient(X.numpy()[:0]).shape == (0, 5)

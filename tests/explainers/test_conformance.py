@@ -11,9 +11,14 @@ from aexbench import Detector, SkipError, explainers
 from aexbench.conformance import check_explainer
 from tests.conftest import mlp
 
+# Fewer evaluations where the default takes long.
+SHAP = {"nsamples": 40, "rows": 4}
 COSTLY = {
-    name: {"nsamples": 40, "rows": 4}  # fewer evaluations where the default takes long
-    for name in ("kernelshap", "kernelshap-batched", "per-feature-shap")
+    **dict.fromkeys(("kernelshap", "kernelshap-batched", "per-feature-shap"), SHAP),
+    "shapley-sampling": {"nsamples": 3},
+    "integrated-gradients": {"steps": 20},
+    "lime": {"nsamples": 100},
+    "arcana": {"steps": 20},
 }
 ROWS = np.random.default_rng(1).random((40, 7)).astype(np.float32)
 IMAGES = np.random.default_rng(2).random((12, 1, 16, 16)).astype(np.float32)

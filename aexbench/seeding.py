@@ -1,0 +1,27 @@
+"""Randomness that depends on a sample's content alone: neither its batch nor its place there matters."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+
+def content_seeds(x: torch.Tensor, seed: int) -> list[list[int]]:
+    """Return for each sample (N, …) a seed for numpy's generators, made of its values and of `seed`.
+
+    Equal values give equal seeds, whatever their type and device.
+
+    >>> one, other = content_seeds(torch.tensor([[1.0], [2.0]]), seed=0)
+    >>> one == content_seeds(torch.tensor([[1.0]]), seed=0)[0], one == other
+    (True, False)
+    """
+    contents = [row.tobytes() for row in x.detach().cpu().contiguous().to(torch.float64).numpy()]
+    digests = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
+    return [[seed, int.from_bytes(digest, "little")] for digest in digests]
+
+
+def generators(x: torch.Tensor, seed: int) -> list[np.random.Generator]:
+    """Return a random generator for each sample (N, …)."""
+    return [np.random.default_rng(entropy) for entropy in content_seeds(x, seed)]

@@ -1,0 +1,181 @@
+"""Perturbations of the input: occlusion of images by captum, and Shapley values from random orders of the features."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from annotated_types import Ge
+from numpy.typing import ArrayLike
+
+from aexbench import Detector, RequestError, SkipError, baselines, seeding
+from aexbench.detector import in_chunks
+from aexbench.explainers import register
+from aexbench.extras import optional
+from aexbench.segments import SegmentKind, is_image, spread
+from aexbench.segments import segments as numbered
+
+
+@register("occlusion")
+class Occlusion:
+    """Return by how much the error falls where a window of an image shows the mean of the background.
+
+    A window that covers all channels slides over the image; each pixel takes the mean over the windows that cover it.
+
+    Parameters
+    ----------
+    detector
+        Whose error is explained.
+    background : (B, C, H, W)
+        Normal images, the training split.
+    window
+        The window's height and width in pixels; an eighth of the image's shorter side where it is left out.
+    stride
+        Pixels from one window to the next, at most `window`; half of it where it is left out.
+    loss
+        The detector's own where it is left out.
+
+    Raises
+    ------
+    SkipError
+        If samples are no images (N, C, H, W): `repair` does the same for each column of a table.
+    RequestError
+        If the window is larger than the image, or the stride than the window.
+
+    References
+    ----------
+    Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", Sec. 4.2.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        background: ArrayLike,
+        window: Annotated[int, Ge(1)] | None = None,
+        stride: Annotated[int, Ge(1)] | None = None,
+        loss: Literal["l1", "l2"] | None = None,
+    ) -> None:
+        self.detector = detector.with_loss(loss)
+        self.mean = baselines.baseline("mean", self.detector, background)
+        self.window, self.stride = window, stride
+        self.method = optional("captum.attr").Occlusion(self.detector.error)
+
+    def explain(self, x: torch.Tensor) -> torch.Tensor:
+        """Return by how much the error falls (N, C, H, W); below 0 where it rises."""
+        if not is_image(x):
+            raise SkipError("occlusion: its window slides over images; repair does the same for columns of a table")
+        window, stride = self._sizes(min(x.shape[2:]))
+        samples = x.detach().to(self.detector.device, self.detector.dtype)
+        if len(samples) == 0:
+            return samples
+        rows, channels = self.detector.chunk_rows(samples), x.shape[1]
+
+        def occlude(part: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.method.attribute(
+                part,
+                sliding_window_shapes=(channels, window, window),
+                strides=(channels, stride, stride),
+                baselines=self.mean(part[:1]),
+                perturbations_per_eval=max(1, rows // len(part)),
+            )
+            return found
+
+        return in_chunks(occlude, samples, rows)
+
+    def _sizes(self, side: int) -> tuple[int, int]:
+        window = max(1, side // 8) if self.window is None else self.window
+        stride = max(1, window // 2) if self.stride is None else self.stride
+        if window > side:
+            raise RequestError(f"occlusion: window={window} is larger than the image, whose shorter side has {side}")
+        if stride > window:
+            raise RequestError(f"occlusion: stride={stride} leaves gaps between windows of {window} pixels")
+        return window, stride
+
+
+@register("shapley-sampling")
+class ShapleySampling:
+    """Return Shapley values of e(x): what each feature adds when features take x's values one by one, in random orders.
+
+    Features that have not come yet keep the background's mean. The attributions are unbiased, and sum to e(x) − e(mean)
+    whatever the orders. It takes nsamples · (features + 1) forward rows a sample. captum's `ShapleyValueSampling` has
+    the same formula, but draws its orders from torch's global state, the same for all samples of a batch.
+
+    Parameters
+    ----------
+    detector
+        Whose error is explained. The columns of a feature group come together and take equal shares.
+    background : (B, …)
+        Normal samples, the training split.
+    nsamples
+        Random orders for each sample.
+    segments, count
+        Of images: `slic` superpixels or `patches`, about `count` of them, are the features; each pixel takes an equal
+        share of its segment's value.
+    seed
+        Of the orders, along with each sample's content.
+    loss
+        The detector's own where it is left out.
+
+    References
+    ----------
+    Castro, Gómez and Tejada 2009, "Polynomial calculation of the Shapley value based on sampling", ApproShapley;
+    Štrumbelj and Kononenko 2010, "An Efficient Explanation of Individual Classifications using Game Theory".
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        background: ArrayLike,
+        nsamples: Annotated[int, Ge(1)] = 25,
+        segments: SegmentKind = "slic",
+        count: Annotated[int, Ge(1)] = 50,
+        seed: Annotated[int, Ge(0)] = 0,
+        loss: Literal["l1", "l2"] | None = None,
+    ) -> None:
+        self.detector = detector.with_loss(loss)
+        self.mean = baselines.baseline("mean", self.detector, background)
+        self.segments, self.count = segments, count
+        self.nsamples, self.seed = nsamples, seed
+
+    def explain(self, x: torch.Tensor) -> torch.Tensor:
+        """Return contributions (N, …) to e(x) − e(mean)."""
+        samples = x.detach().to(self.detector.device, self.detector.dtype)
+        if len(samples) == 0:
+            return samples
+        features = self.count if is_image(x) else self.detector.features.count(tuple(x.shape[1:]))
+        rows = self.detector.chunk_rows(samples) // (self.nsamples * (features + 1))
+        return in_chunks(self._values, samples, max(1, rows))
+
+    def _values(self, part: torch.Tensor) -> torch.Tensor:
+        """Return the attributions of a few samples."""
+        numbers = numbered(part, self.detector.features, self.segments, self.count)
+        places = self._places(part, numbers)
+        samples = torch.arange(len(part), device=part.device).repeat_interleave(self.nsamples)
+
+        def walks(chosen: torch.Tensor) -> torch.Tensor:
+            rows = samples[chosen]
+            return self._gains(part[rows], numbers[rows], places.flatten(0, 1)[chosen])
+
+        every = torch.arange(len(samples), device=part.device)
+        gains = in_chunks(walks, every, max(1, self.detector.chunk_rows(part) // (places.shape[2] + 1)))
+        return spread(gains.view(places.shape).mean(dim=1), numbers)
+
+    def _places(self, part: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return each feature's place (n, nsamples, P) in random orders; 0 for segments that an image does not have."""
+        counts = (numbers.flatten(1).amax(dim=1) + 1).tolist()
+        places = np.zeros((len(part), self.nsamples, max(counts)), dtype=np.int64)
+        for row, generator, own in zip(places, seeding.generators(part, self.seed), counts, strict=True):
+            row[:, :own] = generator.random((self.nsamples, own)).argsort(axis=1)
+        return torch.as_tensor(places, device=part.device)
+
+    def _gains(self, x: torch.Tensor, numbers: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Return what each feature (w, P) adds to the error at its place in w orders, each of a sample of its own."""
+        count = places.shape[1]
+        place = places.gather(1, numbers.flatten(1)).view(numbers.shape)
+        come = torch.arange(count + 1, device=x.device).view(1, -1, *[1] * (x.dim() - 1)) > place[:, None]
+        errors = self.detector.error(torch.where(come, x[:, None], self.mean(x)[:, None]).flatten(0, 1))
+        errors = errors.to(torch.promote_types(errors.dtype, torch.float32))  # half precision has no digits to lose
+        return errors.view(-1, count + 1).diff(dim=1).gather(1, places)
