@@ -221,7 +221,11 @@ def _booleans(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.bool
 
 
 class Explainer(Protocol):
-    """Says which columns are responsible for an anomaly; made as `Class(detector, *, background=…, **parameters)`."""
+    """Says which columns are responsible for an anomaly; made as `Class(detector, *, background=…, **parameters)`.
+
+    It may also have a method `measures(x, attributions)` that returns a mapping of what it says of its own answers, one
+    value per sample (N,), such as a gap to completeness; medians and maxima go into the record.
+    """
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return attributions (N, …) for x (N, …), on its device: higher is more responsible; raw and signed."""

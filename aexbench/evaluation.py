@@ -139,9 +139,9 @@ def _rows(
         detector = twin()
         make = functools.partial(families.explainers.make, plugin, (detector,), {"background": background, **known})
         measure = place["control"] == "none"
-        attributions, clock = execution.explain(make, anomalies.x, detector, measure)
+        attributions, clock, measures = execution.explain(make, anomalies.x, detector, measure)
         values = scoring.score(attributions, anomalies, metrics)
-        scores, times = scoring.summarize(values, anomalies.label), clock.summary() if clock else {}
+        scores, times = scoring.summarize(values, anomalies.label), {**(clock.summary() if clock else {}), **measures}
     except SkipError as error:
         state, reason = "skipped", str(error)
     except Exception as error:

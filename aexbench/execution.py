@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -191,7 +191,7 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
 def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> dict[str, Any]:
     """Return the parts of an `ok` record, with its files written."""
     anomalies, store = workspace.anomalies(cell), workspace.store
-    attributions, clock = _explain(cell, anomalies, workspace)
+    attributions, clock, measures = _explain(cell, anomalies, workspace)
     written = {
         "attributions": store.write_attributions(cell.key, attributions),
         "anomalies": workspace.anomalies_info(cell),
@@ -202,6 +202,7 @@ def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> d
         "files": written,
         "anomalies": dict(anomalies.report),
         "detector": dict(workspace.detector(cell).report),
+        "measures": measures,
         "timing": None if clock is None else Times.model_validate(clock.summary()),
         "scores": _write_scores(store, cell, attributions, anomalies, metrics, written["attributions"]),
     }
@@ -222,10 +223,18 @@ def _write_scores(
     return scoring.summarize(scores, anomalies.label)
 
 
-def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> tuple[NDArray[Any], timing.Timing | None]:
+class Explained(NamedTuple):
+    """Attributions, what they cost where that was measured, and what their explainer says of them."""
+
+    attributions: NDArray[Any]
+    timing: timing.Timing | None = None
+    measures: dict[str, float] = {}  # noqa: RUF012 (never changed)
+
+
+def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explained:
     """Return attributions, and on the trained detector what they cost; controls and references are not timed."""
     if cell.explainer.name in references.REFERENCES:
-        return references.REFERENCES[cell.explainer.name](anomalies), None
+        return Explained(references.REFERENCES[cell.explainer.name](anomalies))
     detector = controlled(workspace.detector(cell), cell.control, cell.control_seed)
     background = workspace.dataset(cell.dataset).train
     given = cell.explainer.arguments
@@ -235,9 +244,7 @@ def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> tuple[N
     return explain(make, anomalies.x, detector, measure=cell.control == "none")
 
 
-def explain(
-    make: Callable[[], Any], samples: NDArray[Any], detector: Detector, measure: bool
-) -> tuple[NDArray[Any], timing.Timing | None]:
+def explain(make: Callable[[], Any], samples: NDArray[Any], detector: Detector, measure: bool) -> Explained:
     """Return an explainer's attributions of samples as an array, and its timing where that is to be measured.
 
     `make` prepares the explainer. Attributions that are not finite are an error.
@@ -252,8 +259,9 @@ def explain(
     if not bool(torch.isfinite(attributions).all()):
         raise ValueError("attributions are not finite")
     result = attributions.to(torch.float64 if attributions.dtype == torch.float64 else torch.float32).cpu().numpy()
+    measures = _measures(explainer, x, attributions)
     if not measure:
-        return result, None
+        return Explained(result, None, measures)
     singles = itertools.cycle(x.split(1))
     clock = timing.Timing(
         prepare_s,
@@ -262,7 +270,15 @@ def explain(
         timing.measure(lambda: explainer.explain(x), device, expected_s=first_s),
         timing.peak_memory(lambda: explainer.explain(x), device),
     )
-    return result, clock
+    return Explained(result, clock, measures)
+
+
+def _measures(explainer: Any, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, float]:
+    """Return median and maximum of what an explainer measures of its own answers, if it has such a method."""
+    measure = getattr(explainer, "measures", None)
+    values: dict[str, torch.Tensor] = measure(x, attributions) if callable(measure) else {}
+    summaries: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"median": torch.median, "max": torch.max}
+    return {f"{name} {key}": float(of(value)) for name, value in values.items() for key, of in summaries.items()}
 
 
 def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:

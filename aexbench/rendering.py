@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -18,7 +19,7 @@ from aexbench.errors import plain
 from aexbench.leaderboard import Board, Gain, Row
 from aexbench.statistics import Estimate
 
-GROUP_COLUMNS = 6
+NAME_WIDTH, FLOOR_WIDTH, GROUP_WIDTH, GROUP_COLUMNS = 22, 9, 13, 4  # of a terminal of 80 columns
 
 
 def headers(board: Board) -> list[str]:
@@ -35,37 +36,39 @@ def line(row: Row, board: Board) -> list[str]:
 
 def groups_table(board: Board) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of the primary metric by group; `·` marks what is not above its floor."""
-    lines = [
-        [plain(group), *(_by_group(row.by_group.get(group)) for row in board.rows)] for group in sorted(board.groups)
-    ]
-    return ["group", *(plain(row.explainer) for row in board.rows)], lines
+    groups = sorted(board.groups)
+    lines = [[plain(row.explainer), *(_by_group(row.by_group.get(group)) for group in groups)] for row in board.rows]
+    return ["explainer", *map(plain, groups)], lines
 
 
 def as_rich(board: Board) -> Group:
     """Return the board for a terminal of 80 columns."""
     names = headers(board)
+    width = max(13, NAME_WIDTH - 9 * max(0, len(board.metrics) - 2))
     main = Table(title=escape(board.title) or None, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in names:
         side: Literal["left", "right"] = "left" if name in ("explainer", "best floor") else "right"
-        least = {"explainer": 13, "best floor": 9}.get(name, 7)
-        main.add_column(escape(name), justify=side, overflow="fold", min_width=None if name == "#" else least)
+        most = {"explainer": width, "best floor": FLOOR_WIDTH}.get(name)
+        main.add_column(escape(name), justify=side, overflow="fold", max_width=most)
     for row in board.rows:
         style = "" if row.rank is not None and not row.note else "dim"
-        main.add_row(*(escape(text) for text in line(row, board)), style=style)
+        main.add_row(*(escape(_folded(text, width)) for text in line(row, board)), style=style)
     return Group(main, Text(), *_group_tables(board), *(Text(plain(note)) for note in _legend(board)))
 
 
 def _group_tables(board: Board) -> Iterator[RenderableType]:
-    """Yield the table by group, at most GROUP_COLUMNS explainers wide."""
+    """Yield the table by group, at most GROUP_COLUMNS groups wide."""
     names, lines = groups_table(board)
     for start in range(1, len(names), GROUP_COLUMNS):
         columns = [0, *range(start, min(start + GROUP_COLUMNS, len(names)))]
         title = f"{escape(board.metrics[board.primary])} by group"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-        for column in columns:
-            table.add_column(escape(names[column]), justify="right" if column else "left", overflow="fold")
+        table.add_column("explainer", min_width=NAME_WIDTH, overflow="fold")
+        for column in columns[1:]:
+            title = escape(_folded(names[column].replace(" / ", "\n"), GROUP_WIDTH))
+            table.add_column(title, justify="right", overflow="fold", max_width=GROUP_WIDTH)
         for texts in lines:
-            table.add_row(*(escape(texts[column]) for column in columns))
+            table.add_row(*(escape(_folded(texts[column], NAME_WIDTH)) for column in columns))
         yield table
         yield Text()
 
@@ -142,7 +145,7 @@ def _estimate(estimate: Estimate | None, interval: bool) -> str:
 
 def _floor(row: Row) -> str:
     if row.role != "explainer":
-        return "(floor)" if row.role == "floor" else "(the truth itself)"
+        return "(floor)" if row.role == "floor" else "(the truth)"
     return "" if row.gain is None else f"{row.gain.floor_score:.2f} {row.gain.floor}"
 
 
@@ -183,6 +186,24 @@ def _plain(row: Row) -> dict[str, object]:
 def _csv(value: object) -> object:
     """Keep a spreadsheet from taking a stranger's name for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _folded(name: str, width: int) -> str:
+    """Break a name that is longer than `width` before its brackets, and after commas and slashes.
+
+    >>> print(_folded("lrp[preset=paper-tabular,root=joint]", 22))
+    lrp
+    [preset=paper-tabular,
+    root=joint]
+    """
+    lines = [""]
+    parts = re.split(r"(?<=[,/])|(?=\[)", name)
+    pieces = [piece for part in parts for piece in (re.split("(?==)", part) if len(part) > width else [part])]
+    for part in pieces:
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.strip() for line in lines)
 
 
 def _markdown_table(names: list[str], lines: list[list[str]]) -> str:

@@ -87,6 +87,7 @@ class Record(BaseModel):
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
     detector: dict[str, Any] = Field(default_factory=dict)
+    measures: dict[str, float] = Field(default_factory=dict)  # an explainer's own, such as its gap to completeness
     timing: Times | None = None
     scores: dict[str, float] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)

@@ -95,6 +95,13 @@ class IntegratedGradients:
         promised = self.detector.error(samples) - self.detector.error(self.baseline(samples))
         return found.flatten(1).sum(1) - promised.to(found.device)
 
+    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the gap to completeness (N,): |delta| as a share of the greater of e(x) and e(baseline)."""
+        samples = x.detach().to(self.detector.device, self.detector.dtype)
+        errors = torch.stack([self.detector.error(samples), self.detector.error(self.baseline(samples))])
+        gap = self.delta(x, attributions).abs().to(errors.device) / errors.amax(dim=0).clamp_min(1e-12)
+        return {"gap to completeness": gap}
+
     def _gradients(self, forward_fn: Any, inputs: tuple[torch.Tensor], **_: object) -> tuple[torch.Tensor]:
         """Return the gradients at captum's points on the lines."""
         return (self.detector.error_gradient(inputs[0]),)

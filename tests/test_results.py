@@ -1,4 +1,4 @@
-"""Published boards are what the program makes of the records beside them, and the README shows one of them."""
+"""Published boards are what the program makes of the records beside them, and the README shows two of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 
 
-@pytest.mark.parametrize("name", ["quickstart", "lrp-roots"])
+@pytest.mark.parametrize("name", ["quickstart", "tabular", "lrp-roots"])
 def test_board_is_made_of_its_records(name):
     store = Store(RESULTS / name)
     records, complaints = store.records()
@@ -24,6 +24,7 @@ def test_board_is_made_of_its_records(name):
     assert as_markdown(leaderboard(store)) == (RESULTS / name / "board.md").read_text()
 
 
-def test_readme_shows_the_quickstart_board():
-    table = (RESULTS / "quickstart" / "board.md").read_text().split("\n\n")[0]
-    assert table in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("name", ["quickstart", "tabular"])
+def test_readme_shows_the_board(name):
+    table = (RESULTS / name / "board.md").read_text().split("\n\n")[0]
+    assert f"<!-- board of {name} -->\n\n{table}\n\n<!-- end of board -->" in (ROOT / "README.md").read_text()

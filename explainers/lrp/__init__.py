@@ -169,6 +169,12 @@ class LRP:
                 return self._explain(x).to(device)
             return torch.cat([self._explain(part) for part in x.split(rows)]).to(device)
 
+    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the gap to conservation |Σ R − e| / e (N,)."""
+        error = self.detector.error(x)
+        gap = (attributions.flatten(1).sum(1).to(error) - error).abs() / error.clamp_min(torch.finfo(error.dtype).tiny)
+        return {"gap to conservation": gap}
+
     def ledger(self, x: torch.Tensor) -> Ledger:
         """Return where the relevance of samples x (N, …) goes: in all, per layer, and how much depends on the error.
 

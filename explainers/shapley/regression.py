@@ -23,15 +23,18 @@ class Regression:
         """Return Shapley values (N, P, D) in float64 of the segments of samples x (N, …) numbered (N, …)."""
         if len(x) == 0:
             return torch.zeros(0, 1, 1, dtype=torch.float64)
-        total = self.worth.of_everybody(x) - self.worth.of_nobody(x)
+        nobody = self.worth.of_nobody(x)
+        total = self.worth.of_everybody(x) - nobody
         players = int(numbers.max()) + 1
         found = torch.zeros(len(x), players, total.shape[1], dtype=torch.float64, device=x.device)
         for part in self._alike(x, numbers, players):
             for rows in part.split(self._round(total.shape[1])):
-                found[rows] = self._solve(x[rows], numbers[rows[0]], total[rows], players)
+                found[rows] = self._solve(x[rows], numbers[rows[0]], nobody[rows], total[rows], players)
         return found
 
-    def _solve(self, x: torch.Tensor, numbers: torch.Tensor, total: torch.Tensor, players: int) -> torch.Tensor:
+    def _solve(
+        self, x: torch.Tensor, numbers: torch.Tensor, nobody: torch.Tensor, total: torch.Tensor, players: int
+    ) -> torch.Tensor:
         """Return Shapley values (N, P, D) of samples with the same segments and the same varying ones among them."""
         varying = self.varying(x[:1], numbers[None], players)[0].nonzero().flatten()
         found = torch.zeros(len(x), players, total.shape[1], dtype=torch.float64, device=x.device)
@@ -41,7 +44,7 @@ class Regression:
             coalitions, by_value, by_total = self._design(len(varying))
             everyone = torch.zeros(len(coalitions), players, dtype=torch.bool, device=x.device)
             everyone[:, varying] = coalitions
-            worth = self.worth.of_coalitions(x, everyone[:, numbers][None]) - self.worth.of_nobody(x)[:, None]
+            worth = self.worth.of_coalitions(x, everyone[:, numbers][None]) - nobody[:, None]
             found[:, varying] = by_value @ worth + by_total[:, None] * total[:, None]
         return found
 

@@ -203,7 +203,7 @@ def test_an_empty_store_and_an_unknown_metric_are_refused(store):
         leaderboard(store, "metrik")
 
 
-NASTY = "<b>[red]|=1+1\\&%$#_{}~^"
+NASTY = "<b>[red]|=1\\&%$#_{}~^"
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_names_are_escaped_for_where_they_are_written(nasty):
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(as_rich(nasty))
     assert NASTY in console.export_text()
-    assert r"\<b\>\[red\]\|=1+1\\&%$\#\_\{\}~^" in FORMATS["markdown"](nasty)
+    assert r"\<b\>\[red\]\|=1\\&%$\#\_\{\}~^" in FORMATS["markdown"](nasty)
     assert r"\textbackslash{}\&\%\$\#\_\{\}\textasciitilde{}\textasciicircum{}" in FORMATS["latex"](nasty)
     assert json.loads(FORMATS["json"](nasty))["rows"][0]["explainer"] == NASTY
     assert next(csv.DictReader(io.StringIO(FORMATS["csv"](nasty))))["explainer"] == NASTY

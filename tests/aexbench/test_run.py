@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from aexbench import families, files, planning
+from aexbench import execution, families, files, planning, specs
 from aexbench.store import Store
 
 CELLS = 2 * (2 * (1 + 1 + 2) + 2 + 2)  # corruptions × (explainers × (itself, ablated, twins) + floors + references)
@@ -313,10 +313,29 @@ def test_the_path_of_a_file_does_not_count_and_its_content_does(tmp_path):
 def test_quickstart_declares_what_it_promises():
     suite = planning.load("quickstart")
     assert (suite.datasets, suite.seed_list) == (["breast-cancer", "digits"], [0, 1])
-    assert (len(suite.corruptions), len(suite.explainers)) == (3, 4)
+    assert (len(suite.corruptions), len(suite.explainers)) == (3, 6)
     cells = planning.plan(suite)
     assert {cell.control for cell in cells} == {"none", "initial", "permuted", "loss-ablated"}
     assert len({cell.key for cell in cells}) == len(cells)
+
+
+def test_a_record_holds_what_an_explainer_measures_of_its_answers(tmp_path):
+    suite = {"name": "x", "datasets": ["wine"], "corruptions": ["random[count=5]"], "controls": False}
+    suite["explainers"] = ["lrp", "integrated-gradients[steps=50]", "residual"]
+    cells = planning.plan(planning.from_values(suite, "x"))
+    records = list(execution.run(cells, [], execution.Workspace(Store(tmp_path, create=True))))
+    assert [list(record.measures) for record in records] == [
+        ["gap to conservation median", "gap to conservation max"],
+        ["gap to completeness median", "gap to completeness max"],
+        [],
+    ]
+    assert 0 <= records[0].measures["gap to conservation max"] < 1e-4
+    assert 0 < records[1].measures["gap to completeness median"] < 0.05
+
+
+def test_tabular_has_every_explainer_that_takes_tables():
+    named = {specs.parse(entry)[0] for entry in planning.load("tabular").explainers}
+    assert named == set(families.explainers.names()) - {"occlusion", "ssim-residual"}
 
 
 def test_help_answers_at_once():

@@ -124,7 +124,7 @@ def test_takes_as_many_samples_as_it_says(shape, default):
         explainer.explain(x)
         before = model.rows
         explainer.explain(x)
-        assert model.rows - before == expected + 1  # one to know how many fit at once
+        assert model.rows - before == expected
 
 
 def test_another_seed_draws_other_samples():

@@ -1,0 +1,105 @@
+"""What each explainer asks of the model: rows forward and backward, counted, and time against one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from aexbench import Detector, SkipError, explainers, timing
+from tests.benchmarks.test_lrp import mlp
+
+BATCH, COLUMNS = 20, 21
+BACKGROUND = np.random.default_rng(0).random((755, COLUMNS)).astype(np.float32)
+X = torch.as_tensor(np.random.default_rng(1).random((BATCH, COLUMNS)).astype(np.float32))
+# Rows a sample, forward and backward, where the method says what they are.
+EXPECTED = {
+    "arcana": (401, 400),
+    "deviation": (0, 0),
+    "gradient-shap": (200, 200),
+    "input-x-gradient": (1, 1),
+    "integrated-gradients": (500, 500),
+    "kernelshap-batched": (755_000 + 1 + 755 / BATCH, 0),
+    "lime": (5000, 0),
+    "random": (0, 0),
+    "repair": (COLUMNS + 1, 0),
+    "residual": (1, 0),
+    "saliency": (1, 1),
+    "shapley-sampling": (25 * (COLUMNS + 1), 0),
+    "smoothgrad": (50, 50),
+}
+COSTLY = {"kernelshap": {"rows": 20}}
+
+
+@dataclass
+class Rows:
+    """Rows that went forward through a model, and rows of gradients that came back."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+class Arithmetic(TorchDispatchMode):
+    """Counts the floating-point operations of products and convolutions, forward and backward."""
+
+    total = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        packet = function._overloadpacket
+        if packet in flop_registry:
+            self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+@contextmanager
+def counted(model: torch.nn.Module) -> Iterator[Rows]:
+    rows = Rows()
+
+    def came_back(gradient: torch.Tensor) -> None:
+        rows.backward += len(gradient)
+
+    def went(_: torch.nn.Module, __: object, output: torch.Tensor) -> None:
+        rows.forward += len(output)
+        if output.requires_grad:
+            output.register_hook(came_back)
+
+    handle = model.register_forward_hook(went)
+    try:
+        yield rows
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("name", explainers.names())
+def test_rows_and_time(name):
+    torch.manual_seed(0)
+    detector = Detector(mlp().eval())
+    try:
+        explainer = explainers.create(name, detector, background=BACKGROUND, **COSTLY.get(name, {}))
+        explainer.explain(X[:2])
+    except SkipError as error:
+        pytest.skip(str(error))
+    with counted(detector.model) as rows:
+        explainer.explain(X)
+    with Arithmetic() as spent:
+        explainer.explain(X)
+    with Arithmetic() as one:
+        detector.error(X)
+    forward, whole, single = (
+        float(np.median(timing.measure(call, torch.device("cpu"), most=10).wall_s))
+        for call in (lambda: detector.error(X), lambda: explainer.explain(X), lambda: explainer.explain(X[:1]))
+    )
+    print(
+        f"\n{name:22} {rows.forward / BATCH:11,.1f} forward {rows.backward / BATCH:7,.1f} backward rows a sample, "
+        f"{spent.total / one.total:9,.1f} forward passes of arithmetic; {whole / BATCH * 1e3:9.3f} ms each of {BATCH}, "
+        f"{whole / forward:8,.1f} times one forward pass; {single * 1e3:8.2f} ms alone"
+    )
+    if name in EXPECTED:
+        assert (rows.forward / BATCH, rows.backward / BATCH) == pytest.approx(EXPECTED[name])
