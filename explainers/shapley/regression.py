@@ -6,10 +6,12 @@ from collections import defaultdict
 
 import torch
 
+from aexbench.detector import in_chunks
 from aexbench.explainers.shapley.coalitions import Design
 from aexbench.explainers.shapley.values import Worth
 
 VALUE_BYTES = 2**26  # of the values of one round of samples
+DIFFERENCES = 2**22  # between samples and the background that are looked at at once
 
 
 class Regression:
@@ -26,45 +28,43 @@ class Regression:
         nobody = self.worth.of_nobody(x)
         total = self.worth.of_everybody(x) - nobody
         players = int(numbers.max()) + 1
+        varying = self.varying(x, numbers, players)
         found = torch.zeros(len(x), players, total.shape[1], dtype=torch.float64, device=x.device)
-        for part in self._alike(x, numbers, players):
+        for part in _alike(numbers, varying):
+            taking_part = varying[part[0]].nonzero().flatten()
             for rows in part.split(self._round(total.shape[1])):
-                found[rows] = self._solve(x[rows], numbers[rows[0]], nobody[rows], total[rows], players)
+                values = self._solve(x[rows], numbers[rows[0]], taking_part, nobody[rows], total[rows])
+                found[rows[:, None], taking_part] = values
         return found
 
     def _solve(
-        self, x: torch.Tensor, numbers: torch.Tensor, nobody: torch.Tensor, total: torch.Tensor, players: int
+        self,
+        x: torch.Tensor,
+        numbers: torch.Tensor,
+        players: torch.Tensor,
+        nobody: torch.Tensor,
+        total: torch.Tensor,
     ) -> torch.Tensor:
-        """Return Shapley values (N, P, D) of samples with the same segments and the same varying ones among them."""
-        varying = self.varying(x[:1], numbers[None], players)[0].nonzero().flatten()
-        found = torch.zeros(len(x), players, total.shape[1], dtype=torch.float64, device=x.device)
-        if len(varying) == 1:
-            found[:, varying[0]] = total
-        if len(varying) > 1:
-            coalitions, by_value, by_total = self._design(len(varying))
-            everyone = torch.zeros(len(coalitions), players, dtype=torch.bool, device=x.device)
-            everyone[:, varying] = coalitions
-            worth = self.worth.of_coalitions(x, everyone[:, numbers][None]) - nobody[:, None]
-            found[:, varying] = by_value @ worth + by_total[:, None] * total[:, None]
-        return found
+        """Return Shapley values (N, p, D) of those segments that take part, the same for all samples."""
+        if len(players) < 2:  # one has it all
+            return total[:, None].expand(-1, len(players), -1)
+        coalitions, by_value, by_total = self._design(len(players))
+        everyone = torch.zeros(len(coalitions), int(numbers.max()) + 1, dtype=torch.bool, device=x.device)
+        everyone[:, players] = coalitions
+        worth = self.worth.of_coalitions(x, everyone[:, numbers][None]) - nobody[:, None]
+        return by_value @ worth + by_total[:, None] * total[:, None]
 
     def varying(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> torch.Tensor:
         """Return which segments (N, P) differ from any row of the background: shap's tolerance, 1e-8 + 1e-5 |b|."""
-        differs = torch.zeros(x.shape, dtype=torch.bool, device=x.device)
-        for row in self.worth.background:
-            differs |= (x - row).abs() > 1e-8 + 1e-5 * row.abs()
-        counts = torch.zeros(len(x), players, device=x.device)
-        return counts.scatter_add_(1, numbers.flatten(1), differs.flatten(1).to(counts.dtype)) > 0
+        background = self.worth.background
+        tolerance = 1e-8 + 1e-5 * background.abs()
 
-    def _alike(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> list[torch.Tensor]:
-        """Return the rows of samples that have the same segments, and the same varying ones among them."""
-        varying = self.varying(x, numbers, players).cpu().numpy()
-        same = numbers.stride(0) == 0 or len(numbers) == 1  # one row of numbers stands for all
-        keys = [b"" if same else row.tobytes() for row in numbers.cpu().numpy()]
-        groups: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
-        for index, row in enumerate(varying):
-            groups[keys[index], row.tobytes()].append(index)
-        return [torch.tensor(rows, device=x.device) for rows in groups.values()]
+        def differs(part: torch.Tensor) -> torch.Tensor:
+            return ((part[:, None] - background).abs() > tolerance).any(dim=1)
+
+        columns = in_chunks(differs, x, max(1, DIFFERENCES // background.numel())).flatten(1)
+        counts = torch.zeros(len(x), players, device=x.device)
+        return counts.scatter_add_(1, numbers.flatten(1), columns.to(counts.dtype)) > 0
 
     def _design(self, players: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return coalitions and the solution operators for a number of players, drawn and factorised once."""
@@ -78,3 +78,13 @@ class Regression:
     def _round(self, outputs: int) -> int:
         """Return for how many samples the values of all coalitions are kept at once."""
         return max(1, VALUE_BYTES // (8 * self.nsamples * outputs))
+
+
+def _alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
+    """Return the rows of samples that have the same segments (N, …), and the same varying ones (N, P) among them."""
+    shared = numbers.stride(0) == 0 or len(numbers) == 1  # one row of numbers stands for all
+    keys = [b"" if shared else row.tobytes() for row in numbers.cpu().numpy()]
+    groups: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    for index, (key, row) in enumerate(zip(keys, varying.cpu().numpy(), strict=True)):
+        groups[key, row.tobytes()].append(index)
+    return [torch.tensor(rows, device=varying.device) for rows in groups.values()]
