@@ -38,16 +38,20 @@ class Worth:
         The detector is asked N · K · B rows, as many at a time as its chunks hold; what is kept is v.
         """
         count = columns.shape[1]
-        pairs = torch.arange(len(x) * count, device=x.device)
-        one_mask = len(columns) == 1
+        kept = columns.to(x.dtype)
+        at_once = max(1, self.detector.chunk_rows(x) // len(self.background))
+        room = torch.empty(at_once, len(self.background), *x.shape[1:], dtype=x.dtype, device=x.device)
 
         def worth(part: torch.Tensor) -> torch.Tensor:
             sample, coalition = part // count, part % count
-            mask = columns[0, coalition] if one_mask else columns[sample, coalition]
-            return self._mean(torch.where(mask[:, None], x[sample][:, None], self.background), x[sample])
+            given = x[sample][:, None]
+            weight = kept[sample if len(kept) > 1 else 0, coalition][:, None]
+            # Exact at 0 and 1, and half as much memory traffic as a choice by a mask into memory of its own.
+            rows = torch.lerp(self.background.expand(len(part), *room.shape[1:]), given, weight, out=room[: len(part)])
+            return self._mean(rows, x[sample])
 
-        rows = self.detector.chunk_rows(x) // len(self.background)
-        return in_chunks(worth, pairs, max(1, rows)).view(len(x), count, -1)
+        pairs = torch.arange(len(x) * count, device=x.device)
+        return in_chunks(worth, pairs, at_once).view(len(x), count, -1)
 
     def of_nobody(self, x: torch.Tensor) -> torch.Tensor:
         """Return v(∅) (N, D): of the background alone."""
