@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from annotated_types import Ge, Le
 
 from aexbench import Detector, Features, RequestError, SkipError
-from aexbench.detector import evaluation_mode
+from aexbench.detector import evaluation_mode, in_chunks
 from aexbench.errors import unknown
 from aexbench.explainers import register
 from aexbench.explainers.lrp.capture import capture
-from aexbench.explainers.lrp.ledger import Layer, Ledger, rank_correlation
-from aexbench.explainers.lrp.maps import Dense
-from aexbench.explainers.lrp.operations import Operation
-from aexbench.explainers.lrp.propagation import Propagation, Values, run_routes
+from aexbench.explainers.lrp.checks import compare, same_weights
+from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample, rank_correlation
+from aexbench.explainers.lrp.maps import floored_relu
+from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, flat
+from aexbench.explainers.lrp.propagation import Propagation, Values, Watch, run_routes
 from aexbench.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, SquaredWeights, ZBox, ZPlus
 
 RuleName = Literal["z-plus", "w2", "z-box", "epsilon", "gamma", "alpha-beta", "flat"]
@@ -56,13 +57,15 @@ class LRP:
     Parameters
     ----------
     detector
-        Its model maps one tensor to one tensor; see `handlers.py` for what it may be made of. Weights that change in
-        place (`load_state_dict`, an optimiser's step) are read anew; a change through `.data` is not seen.
+        Its model maps one tensor to one tensor; see `handlers.py` for what it may be made of. It is read anew after
+        weights have changed in place (`load_state_dict`, an optimiser's step) or modules, weights or hooks were
+        replaced; a change through `.data`, or of an attribute that is neither, is not seen.
     loss
         The detector's own where it is left out.
     first
-        The rule of the layers that read the input: `w2`, `z-box`, `z-plus`, … Left out, it is z-box where the
-        Features (or `low` and `high`) bound the input, and w2 where they do not.
+        The rule of the layers that read the input, as it is, rearranged, or scaled and shifted (x − mean, a first
+        BatchNorm): `w2`, `z-box`, `z-plus`, … Left out, it is z-box where the Features (or `low` and `high`) bound the
+        input, and w2 where they do not.
     rule
         The rule of all other weighted layers.
     preset
@@ -132,32 +135,35 @@ class LRP:
         self.high = detector.features.high if high is None else high
         Features(low=self.low, high=self.high)  # refuses a box that is none
         self.settings = {"epsilon": {"epsilon": epsilon}, "gamma": {"gamma": gamma}, "alpha-beta": {"alpha": alpha}}
-        self._wanted = (
-            *(PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")),
-            list(layers),
-        )
-        self._modules = list(detector.model.modules())
-        self._stored = [kind for module in self._modules for kind in (module._parameters, module._buffers) if kind]
+        first, rule = PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")
+        self._wanted = first, rule, list(layers)
         self._prepare()
 
     def _prepare(self) -> None:
         """Read the model, and make all that depends on its weights alone."""
+        self._modules = list(self.detector.model.modules())
+        self._stored = [kind for module in self._modules for kind in (module._parameters, module._buffers) if kind]
+        self._parts = [module._modules for module in self._modules if module._modules]
         self._read = self._versions()
         self.operations = capture(self.detector.model)
         with torch.no_grad():
             self.names = _chosen(self.operations, *self._wanted)
-            self.rules = {operation: self._rule(operation, name) for operation, name in self.names.items()}
+            _floor(self.operations, self.names)
+            self.rules = {o: self._rule(o, name) for o, name in self.names.items() if name != "z-box"}
         self.propagation = Propagation(self.operations, self.rules)
-        self._checked = False
-        self._boxes = {operation: rule for operation, rule in self.rules.items() if isinstance(rule, ZBox)}
+        self._checked: set[tuple[int, ...]] = set()  # shapes of samples
+        self._boxes = [operation for operation, name in self.names.items() if name == "z-box"]  # ruled in _bound
         self._bounded_for: tuple[int, ...] | None = None
         # Convolutions on a CPU run up to 1.5 times faster with channels last; `view` cannot take that layout.
         self._channels_last = not any(operation.function == "view" for operation in self.operations)
 
-    def _versions(self) -> list[tuple[int, int]]:
-        """Return what differs once a weight has been changed in place or replaced."""
+    def _versions(self) -> list[Any]:
+        """Return what differs once a weight has changed in place, or a weight, a module or a hook has come or gone."""
         tensors = (tensor for kind in self._stored for tensor in kind.values() if tensor is not None)
-        return [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
+        weights = [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
+        parts = [id(module) for kind in self._parts for module in kind.values()]
+        hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in self._modules]
+        return [weights, parts, hooks]
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample."""
@@ -165,18 +171,17 @@ class LRP:
         with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self._modules):
             x = self._taken(x)
             rows = self.detector.chunk_rows(x) if len(x) > 1 else 1
-            if len(x) <= rows:
-                return self._explain(x).to(device)
-            return torch.cat([self._explain(part) for part in x.split(rows)]).to(device)
+            return in_chunks(self._explain, x, rows).to(device)
 
     def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the gap to conservation |Σ R − e| / e (N,)."""
-        error = self.detector.error(x)
-        gap = (attributions.flatten(1).sum(1).to(error) - error).abs() / error.clamp_min(torch.finfo(error.dtype).tiny)
-        return {"gap to conservation": gap}
+        error = self.detector.error_map(x)
+        return {"gap to conservation": gap(attributions, error.to(attributions))}
 
     def ledger(self, x: torch.Tensor) -> Ledger:
         """Return where the relevance of samples x (N, …) goes: in all, per layer, and how much depends on the error.
+
+        All samples' activations are kept at once.
 
         Examples
         --------
@@ -187,29 +192,20 @@ class LRP:
         >>> bool(ledger.gap.max() < 1e-4)
         True
         """
-        layers: list[Layer] = []
         with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self._modules):
             x = self._taken(torch.as_tensor(x))
             values = self._forward(x)
             error = self.detector.error_share(x, values[self.propagation.output])
-            uniform = _spread(error)
-            maps = [self._propagate(values, x, start) for start in (error, uniform)]
-
-            def book(operation: Operation, received: torch.Tensor, handed_on: torch.Tensor) -> None:
-                sums = (received.flatten(1).sum(1), handed_on.sum(1))
-                layers.append(Layer(operation.name, self.names.get(operation, operation.kind), *sums, torch.zeros(0)))
-
-            def contraction(operation: Operation, received: torch.Tensor, handed_on: torch.Tensor) -> None:
-                variation = received.flatten(1).abs().sum(1)
-                ratios.append(handed_on.abs().sum(1) / variation.clamp_min(torch.finfo(x.dtype).tiny))
-
-            ratios: list[torch.Tensor] = []
-            self.propagation.backward(values, self.share * error, book)
-            self.propagation.backward(values, self.share * (error - uniform), contraction)
-        for layer, ratio in zip(layers, ratios, strict=True):
-            layer.contraction = ratio
-        total = maps[0 if self.relevance == "error" else 1].flatten(1).sum(1)
-        return Ledger(error.flatten(1).sum(1), total, rank_correlation(*maps), layers)
+            starts = {"error": error, "uniform": _spread(error)}
+            difference = Book(len(x), self.names)
+            self.propagation.backward(values, self.share * (error - starts["uniform"]), difference)
+            books = {name: Book(len(x), self.names) for name in starts}
+            maps = {name: self._propagate(values, x, start, books[name]) for name, start in starts.items()}
+        layers = books[self.relevance].layers
+        for layer, changed in zip(layers, difference.layers, strict=False):  # none where nothing is propagated
+            layer.contraction = changed.contraction
+        total, correlation = per_sample(maps[self.relevance], len(x)), rank_correlation(*maps.values())
+        return Ledger(per_sample(error, len(x)), total, correlation, layers)
 
     def _taken(self, x: torch.Tensor) -> torch.Tensor:
         """Return samples as the model takes them, once it is sure that what is prepared is this model's."""
@@ -217,27 +213,31 @@ class LRP:
         x = x.to(self.detector.device, self.detector.dtype)
         if self._versions() != self._read:
             self._prepare()
-        if not self._checked and len(x):
-            self._check(x)
+        if len(x) and tuple(x.shape[1:]) not in self._checked:
+            with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+                self._check(x)
+            self._checked.add(tuple(x.shape[1:]))
         return x
 
     def _check(self, x: torch.Tensor) -> None:
         """Compare what was captured with the model itself, on a few samples together and alone."""
         samples = torch.cat([x[:4], x[:4].flip(-1)])
-        values = self._forward(samples, keep=True)
-        captured, own = values[self.propagation.output], self.detector.reconstruct(samples)
-        for operation in self.operations:
-            if operation.folded and isinstance(operation.layer, Dense) and values[operation].dim() > 2:
-                raise SkipError(f"lrp: a BatchNorm over positions follows {operation.name}: permute, or move it")
+        own = self.detector.reconstruct(samples)
+        values = self._captured(samples)
+        if not same_weights(self.operations, values):  # hooks that compute weights before a call have done so by now
+            self._prepare()
+            values = self._captured(samples)
         alone = torch.cat([self.detector.reconstruct(sample) for sample in samples.split(1)])
-        tolerance = min(100 * torch.finfo(x.dtype).eps, 0.05)
-        for result, reason in (
-            (captured, "the captured forward pass is not the model's (random, with side effects, changed by a hook?)"),
-            (alone, "the model mixes the samples of a batch"),
-        ):
-            if not torch.allclose(result, own, rtol=tolerance, atol=tolerance, equal_nan=True):
-                raise SkipError(f"lrp: {reason}")
-        self._checked = True
+        compare(self.operations, values, own, alone)
+
+    def _captured(self, samples: torch.Tensor) -> Values:
+        try:
+            return self._forward(samples, keep=True)
+        except RequestError:
+            raise
+        except Exception as error:  # whatever the model's operations say to what its own forward pass is not given
+            reason = f"{type(error).__name__}: {error}".split("\n")[0]
+            raise SkipError(f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}") from error
 
     def _forward(self, x: torch.Tensor, keep: bool = False) -> Values:
         self._bound(x)
@@ -250,11 +250,13 @@ class LRP:
         start = self.detector.error_share(x, values[self.propagation.output])
         return self._propagate(values, x, start if self.relevance == "error" else _spread(start))
 
-    def _propagate(self, values: Values, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    def _propagate(
+        self, values: Values, x: torch.Tensor, start: torch.Tensor, watch: Watch | None = None
+    ) -> torch.Tensor:
         """Return the input's relevance: the share t through x̂, the rest directly."""
         if self.share == 0:
             return start
-        through = self.propagation.backward(values, start if self.share == 1 else self.share * start)
+        through = self.propagation.backward(values, start if self.share == 1 else self.share * start, watch)
         through = through if self.share == 1 else through + (1 - self.share) * start
         return through.contiguous()
 
@@ -268,25 +270,36 @@ class LRP:
         if name == "z-plus":
             source = operation.inputs[0]
             return ZPlus(layer, signed=not source.not_negative, floored=source.floored)
-        if name == "z-box":
-            if not operation.inputs[0].from_input:
-                raise RequestError(f"lrp: z-box needs bounds of what {operation.name} reads, and it reads activations")
-            return ZBox(layer, *(torch.empty(0) for _ in range(2)))  # see _bound
         return RULES[name](layer, **self.settings.get(name, {}))
 
     def _bound(self, x: torch.Tensor) -> None:
         """Tell the z-box rules the bounds of their inputs, which depend on the samples' shape alone."""
-        shape = tuple(x.shape[1:])
-        if shape == self._bounded_for or not self._boxes:
+        if not self._boxes or self._bounded_for in (tuple(x.shape), tuple(x.shape[1:])):
             return
+        shape = tuple(x.shape[1:])
         features = Features(low=self.low, high=self.high)
         features.check(shape)
         bounds = [torch.as_tensor(bound.copy()).to(x)[None] for bound in features.bounds(shape)]
         if not all(bool(torch.isfinite(bound).all()) for bound in bounds):
             raise RequestError("lrp: z-box needs finite bounds: give low and high, or choose first=w2")
-        for operation, rule in self._boxes.items():
-            rule.low, rule.high = (run_routes(operation, bound, self.operations) for bound in bounds)
         self._bounded_for = shape
+        for operation in self._boxes:
+            routed = [run_routes(operation, bound, self.operations[0]) for bound in bounds]
+            if len(routed[0]) != 1:  # the samples of a batch do not lie along the first axis any more
+                routed = [run_routes(operation, bound.expand_as(x), self.operations[0]) for bound in bounds]
+                self._bounded_for = tuple(x.shape)
+            low, high = torch.minimum(*routed), torch.maximum(*routed)  # a negative factor swaps them
+            assert operation.layer is not None
+            self.rules[operation] = ZBox(operation.layer, low, high)
+
+
+def _floor(operations: list[Operation], names: dict[Operation, str]) -> None:
+    """Floor the ReLUs that z⁺ alone reads: it can share by their results as they are."""
+    for operation in operations:
+        if operation.may_floor:
+            readers = [other for other in operations if operation in flat([other.args, other.kwargs])]
+            if all(names.get(reader) == "z-plus" for reader in readers):
+                operation.compute, operation.floored = floored_relu, True
 
 
 def _chosen(operations: list[Operation], first: str, rule: str, layers: list[str]) -> dict[Operation, str]:
@@ -304,6 +317,9 @@ def _chosen(operations: list[Operation], first: str, rule: str, layers: list[str
         if not matching:
             raise unknown("layer of this model", pattern, names.values())
         chosen |= dict.fromkeys(matching, wanted)
+    for operation, name in chosen.items():
+        if name == "z-box" and not operation.inputs[0].from_input:
+            raise RequestError(f"lrp: z-box needs bounds of what {operation.name} reads, and it reads activations")
     return chosen
 
 

@@ -7,6 +7,8 @@ to do: never a silent gradient.
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +19,16 @@ from torch import fx, nn
 
 from aexbench import SkipError
 from aexbench.detector import evaluation_mode
-from aexbench.explainers.lrp.handlers import HANDLERS, MODULES, Call, in_place
+from aexbench.explainers.lrp.handlers import HANDLERS, MODULES, VIEWS, Call, asks_for_size, in_place
 from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, no_rule, replaced
 
-RANDOM = ("rand", "normal", "bernoulli", "multinomial", "dropout")
+RANDOM = (
+    *("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "normal", "normal_", "uniform_"),
+    *("bernoulli", "bernoulli_", "multinomial", "poisson", "exponential_", "dropout"),
+)
+
+
+CONTAINERS = (list, dict, set, OrderedDict)
 
 
 def capture(model: nn.Module) -> list[Operation]:
@@ -33,9 +41,9 @@ def capture(model: nn.Module) -> list[Operation]:
     """
     with evaluation_mode(model.modules()), _attributes_kept(model), torch.random.fork_rng(devices=[]), torch.no_grad():
         graph = _traced(model)
-        builder, used = _Builder(model), _used(graph, dict(model.named_modules()))
+        builder = _Builder(model, _used(graph, dict(model.named_modules())))
         for node in graph.nodes:
-            if node in used or node.op == "placeholder":
+            if node in builder.used or node.op == "placeholder":
                 builder.add(node)
     return builder.operations
 
@@ -46,7 +54,9 @@ def _traced(model: nn.Module) -> fx.Graph:
     try:
         for module in hooks:
             module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
-        return fx.Tracer().trace(model)
+        tracer = fx.Tracer()
+        tracer.proxy_buffer_attributes = True
+        return tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:  # whatever the model's own forward does with a symbolic input
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise SkipError(f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}") from error
@@ -55,22 +65,34 @@ def _traced(model: nn.Module) -> fx.Graph:
             module._forward_hooks, module._forward_pre_hooks = after, before
 
 
+def _defaults(model: nn.Module) -> dict[str, Any]:
+    """Return the optional arguments of a model's forward pass, which is followed as it is called with x alone."""
+    parameters = list(inspect.signature(model.forward).parameters.values())[1:]
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 @contextmanager
 def _attributes_kept(model: nn.Module) -> Iterator[None]:
     """Undo what is written into a model's modules: while a forward pass is traced that would be symbols."""
     before = {module: dict(module.__dict__) for module in model.modules()}
+    held = [value for attributes in before.values() for value in attributes.values() if type(value) in CONTAINERS]
+    contents = [copy.copy(value) for value in held]
     try:
         yield
     finally:
         for module, attributes in before.items():
             module.__dict__.clear()
             module.__dict__.update(attributes)
+        for value, content in zip(held, contents, strict=True):
+            value.clear()
+            value.extend(content) if isinstance(value, list) else value.update(content)
 
 
 class _Builder:
     """Turns fx nodes into operations, one by one in their order."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, used: set[fx.Node]) -> None:
+        self.used = used
         self.modules = dict(model.named_modules())
         self.model = model
         self.operations: list[Operation] = []
@@ -78,7 +100,12 @@ class _Builder:
 
     def add(self, node: fx.Node) -> None:
         """Append what a node stands for; a convolution with unusual padding is two operations."""
-        getattr(self, f"_{node.op}")(node)
+        try:
+            getattr(self, f"_{node.op}")(node)
+        except SkipError:
+            raise
+        except Exception as error:  # arguments that a handler does not expect
+            raise no_rule(f"{node.target} as it is called ({type(error).__name__}: {error})", _place(node)) from error
 
     def append(self, name: str, kind: Kind, compute: Callable[..., Any], **known: Any) -> Operation:
         """Append an operation and return it."""
@@ -106,18 +133,22 @@ class _Builder:
         if not isinstance(result, fx.Node):
             raise SkipError("lrp explains models that return one tensor, the reconstruction")
         source = self.made[result]
+        if not source.carries:
+            raise SkipError("lrp: the reconstruction does not depend on the model's input")
         self.append(str(node), "output", lambda x: x, args=(source,), inputs=(source,))
 
     def _call_module(self, node: fx.Node) -> None:
         module = self.modules[str(node.target)]
-        kind = next((MODULES[base] for base in type(module).__mro__ if base in MODULES), None)
-        if kind is None:
-            raise no_rule(type(module).__name__, f"module {node.target!r}")
-        call = self._called(node, kind, module, f"{node.target} ({type(module).__name__})")
-        call.module = module
+        base = next((base for base in type(module).__mro__ if base in MODULES), None)
+        call = self._called(node, MODULES[base] if base else "", module, f"{node.target} ({type(module).__name__})")
         if not call.carrying:
-            raise SkipError(f"lrp: {call.place} does not depend on the model's input; {WAYS_OUT}")
-        self._handle(node, call)
+            self.made[node] = self._independent(call, node)
+        elif base is None or type(module).forward is not base.forward:
+            raise no_rule(type(module).__name__, f"module {node.target!r}")
+        else:
+            self._handle(node, call)
+            if module._forward_hooks or module._forward_pre_hooks:
+                self.made[node].hooked = module.forward
 
     def _call_function(self, node: fx.Node) -> None:
         self._call(node, getattr(node.target, "__name__", str(node.target)), node.target)
@@ -128,7 +159,7 @@ class _Builder:
 
     def _call(self, node: fx.Node, name: str, compute: Any) -> None:
         """Append a function or a method by its name: both spell the same operations."""
-        call = self._called(node, name, compute, f"{name} at {_place(node)}")
+        call = self._called(node, name, compute, f"{node.name} at {_place(node)}")
         if call.carrying and name not in HANDLERS:
             raise no_rule(name, _place(node))
         if call.carrying:
@@ -142,19 +173,28 @@ class _Builder:
         kwargs = {key: replaced(value, self._made) for key, value in node.kwargs.items()}
         if not args and "input" in kwargs:
             args = (kwargs.pop("input"),)
-        return Call(name, compute, args, kwargs, place, self.append, len(node.users))
+        users = sum(1 for user in node.users if user in self.used and not asks_for_size(user))
+        return Call(name, compute, args, kwargs, place, self.append, users)
 
     def _handle(self, node: fx.Node, call: Call) -> None:
         self.made[node] = HANDLERS[call.name](call)
-        if in_place(call.name, call.module, call.args, call.kwargs):  # whoever reads its input later reads the result
+        if in_place(call.name, call.module, call.kwargs):  # whoever reads its input later reads the result
             overwritten = call.args[0]
+            self._refuse_aliases(call, overwritten)
             self.made |= {other: self.made[node] for other, made in self.made.items() if made is overwritten}
+
+    def _refuse_aliases(self, call: Call, overwritten: Operation) -> None:
+        """Refuse to overwrite what another value shares memory with: it would change as well."""
+        base = overwritten.inputs[0] if overwritten.function in VIEWS else None
+        viewed = any(made.function in VIEWS and overwritten in made.inputs for made in self.operations)
+        if viewed or (base is not None and base.users > 1):
+            raise call.refused(f"{call.name} that overwrites a view, or what has views,")
 
     def _independent(self, call: Call, node: fx.Node) -> Operation:
         """Append what does not depend on the input's values: computed now, or at every call if it needs its size."""
-        if any(word in call.name for word in RANDOM):
+        if call.name in RANDOM:
             raise no_rule(call.name, _place(node))
-        if in_place(call.name, None, call.args, call.kwargs):
+        if call.module is None and in_place(call.name, None, call.kwargs):
             raise no_rule(f"{call.name}, which changes the model,", _place(node))
         if any(isinstance(leaf, Operation) and leaf.kind != "constant" for leaf in flat([call.args, call.kwargs])):
             return call.make("size", args=call.args, kwargs=call.kwargs)
@@ -175,13 +215,29 @@ def _used(graph: fx.Graph, modules: dict[str, nn.Module]) -> set[fx.Node]:
             used.add(node)
             waiting += node.all_input_nodes
             waiting += [user for user in node.users if _overwrites(user, node, modules)]
+    _refuse_hidden_writes(graph, used, modules)
     return used
 
 
 def _overwrites(user: fx.Node, node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    module = modules[str(user.target)] if user.op == "call_module" else None
-    name = str(user.target) if user.op != "call_function" else getattr(user.target, "__name__", "")
-    return user.all_input_nodes[:1] == [node] and in_place(name, module, user.args, user.kwargs)
+    return user.all_input_nodes[:1] == [node] and _in_place(user, modules)
+
+
+def _in_place(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    module = modules[str(node.target)] if node.op == "call_module" else None
+    name = str(node.target) if node.op != "call_function" else getattr(node.target, "__name__", "")
+    return node.op.startswith("call") and in_place(name, module, node.kwargs)
+
+
+def _refuse_hidden_writes(graph: fx.Graph, used: set[fx.Node], modules: dict[str, nn.Module]) -> None:
+    """Refuse a result that nobody reads, but that is written into a view of what somebody does."""
+    for node in graph.nodes:
+        if node not in used and _in_place(node, modules):
+            base = node
+            while base not in used and base.all_input_nodes:
+                base = base.all_input_nodes[0]
+            if base in used and base.op != "get_attr":
+                raise no_rule(f"{node.target} that overwrites a view", _place(node))
 
 
 def _place(node: fx.Node) -> str:

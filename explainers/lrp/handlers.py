@@ -11,32 +11,27 @@ from types import BuiltinFunctionType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn import functional as F
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
 
 from aexbench import SkipError
-from aexbench.explainers.lrp.maps import Convolution, Dense, floored_relu
+from aexbench.explainers.lrp.maps import Convolution, Dense
 from aexbench.explainers.lrp.operations import Kind, Operation, constant, flat, no_rule
 
 NOT_NEGATIVE = ("relu6", "sigmoid", "sigmoid_", "softplus", "hardsigmoid", "expit")
 DIRECT: dict[type[nn.Module], Callable[..., Any]] = {
-    nn.ReLU: floored_relu,
+    nn.ReLU: torch.relu,
     nn.Sigmoid: torch.sigmoid,
     nn.Tanh: torch.tanh,
     nn.Identity: lambda x: x,
 }
 MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "area")  # no weight is negative
-# The parameters of functions by their position, where a handler asks for them; modules have attributes of these names.
+# Parameters of functions by their position, where torch.fx does not name them; modules have attributes of these names.
 POSITIONS = {
-    "convolution": {"weight": 1, "stride": 3, "padding": 4, "dilation": 5, "groups": 6},
+    "weighted": {"weight": 1, "stride": 3, "padding": 4, "dilation": 5, "groups": 6},
     "transposed": {"weight": 1, "stride": 3, "padding": 4, "output_padding": 5, "groups": 6, "dilation": 7},
-    "batch_norm": {"running_mean": 1, "running_var": 2, "weight": 3, "bias": 4, "training": 5, "eps": 7},
+    "batch_norm": {"running_mean": 1, "running_var": 2},
     "dropout": {"training": 2},
-    "interpolate": {"mode": 3},
-    "hardtanh": {"min_val": 1},
-    "pad": {"value": 3},
 }
 
 
@@ -51,7 +46,11 @@ class Call:
     place: str
     append: Callable[..., Operation]
     users: int
-    module: nn.Module | None = None
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The module that is called, if it is one."""
+        return self.compute if isinstance(self.compute, nn.Module) else None
 
     @property
     def carrying(self) -> list[Operation]:
@@ -63,7 +62,7 @@ class Call:
     def x(self) -> Operation:
         """The one operand of an operation that has one."""
         if not self.args or self.carrying != [self.args[0]]:
-            raise self.refused(f"{self.name} with limits, weights or sizes that depend on the input")
+            raise self.refused(f"{self.name} whose other arguments depend on the input")
         operand: Operation = self.args[0]
         return operand
 
@@ -71,7 +70,7 @@ class Call:
         """Return a parameter's value: the module's attribute, or what the function was given."""
         if self.module is not None:
             return getattr(self.module, name, default)
-        position = POSITIONS[table or self.name].get(name, len(self.args))
+        position = POSITIONS.get(table or self.name, {}).get(name, len(self.args))
         given = self.args[position] if position < len(self.args) else self.kwargs.get(name, default)
         if any(isinstance(leaf, Operation) and leaf.kind != "constant" for leaf in flat(given)):
             raise self.refused(f"{self.name} whose {name} depends on the input")
@@ -96,10 +95,11 @@ class Call:
 
 
 def relu(call: Call) -> Operation:
-    """Append a ReLU; its captured form never returns less than δ."""
-    compute = floored_relu if call.module is None else _direct(call.module)
-    x, floored = call.x, compute is floored_relu
-    return call.make("pass", compute, args=(x,), inputs=(x,), not_negative=True, floored=floored)
+    """Append a ReLU, which may be floored where its readers are known."""
+    compute = torch.relu if call.module is None else _direct(call.module)
+    return call.make(
+        "pass", compute, args=(call.x,), inputs=(call.x,), not_negative=True, may_floor=compute is torch.relu
+    )
 
 
 def activation(call: Call) -> Operation:
@@ -107,7 +107,9 @@ def activation(call: Call) -> Operation:
     x = call.x
     keeps = call.name in _KEEPS_VALUES
     not_negative = call.name in NOT_NEGATIVE or (keeps and x.not_negative)
-    return call.whole("pass", (x,), _undestructive(call), not_negative=not_negative, from_input=keeps and x.from_input)
+    known = {"not_negative": not_negative, "from_input": keeps and x.from_input}
+    larger = any(isinstance(leaf, Operation) for leaf in flat([call.args[1:], call.kwargs]))  # limits may be
+    return call.whole("pass", (x,), _undestructive(call), broadcasts=larger, **known)
 
 
 def hardtanh(call: Call) -> Operation:
@@ -124,43 +126,47 @@ def dropout(call: Call) -> Operation:
 
 def batch_norm(call: Call) -> Operation:
     """Append a BatchNorm, and let the weights of a layer that it alone follows have its factor: it may turn signs."""
-    uses_batch = (
-        call.setting("training", False) if call.module is None else not call.setting("track_running_stats", True)
-    )
     if isinstance(call.compute, BuiltinFunctionType):  # torch.batch_norm takes its arguments in another order
         raise call.refused("torch.batch_norm (torch.nn.functional.batch_norm has one)")
-    if uses_batch:
+    variance = call.setting("running_var", None)
+    if variance is None or (call.module is None and call.setting("training", False)):
         raise SkipError(f"lrp: {call.place} uses the batch's statistics: give it its own, and training=self.training")
-    x, variance = call.x, call.setting("running_var", None)
-    weight = call.setting("weight", None)
+    x, weight = call.x, call.setting("weight", None)
     deviation = (variance.detach() + call.setting("eps", 1e-5)).sqrt()
     factor = (torch.ones_like(deviation) if weight is None else weight.detach()) / deviation
-    if x.layer is not None and x.users == 1 and len(factor) == x.layer.outputs:
-        x.layer, x.folded = x.layer.scaled(factor), True
-    return call.whole("pass", (x,))
+    if x.own is not None and x.users == 1 and len(factor) == x.own.outputs:
+        x.layer = x.own.scaled(factor)
+    return call.whole("pass", (x,), from_input=x.from_input)
 
 
 def linear(call: Call) -> Operation:
     """Append a Linear module or function."""
-    weight = call.setting("weight", None, "convolution") if call.module is None else _weight(call.module)
+    weight = call.setting("weight", None, "weighted")
     compute = call.compute if call.module is None else _direct(call.module)
-    return call.whole("weighted", (call.x,), compute, layer=Dense(weight.detach()))
+    return _weighted(call, call.x, compute, Dense(weight.detach()))
 
 
 def matmul(call: Call) -> Operation:
     """Append a product x W with constant weights (in, out)."""
-    weight = call.setting("weight", None, "convolution")
+    name = next((name for name in ("other", "mat2") if name in call.kwargs), "weight")
+    weight = call.setting(name, None, "weighted")
     if weight is None or weight.dim() != 2:
         raise call.refused(f"{call.name} with weights of any shape but (in, out)")
-    return call.whole("weighted", (call.x,), layer=Dense(weight.detach().T))
+    return _weighted(call, call.args[0], call.compute, Dense(weight.detach().T))
+
+
+def _weighted(call: Call, x: Operation, compute: Any, layer: Dense | Convolution) -> Operation:
+    if not isinstance(x, Operation) or not x.carries:
+        raise call.refused(f"{call.name} of a constant by what depends on the input")
+    return call.whole("weighted", (x,), compute, layer=layer, own=layer)
 
 
 def convolution(call: Call) -> Operation:
     """Append a convolution; padding other than zeros is a route of its own before it."""
-    dims, table = int(call.name[-2]), "transposed" if "transpose" in call.name else "convolution"
+    dims, table = int(call.name[-2]), "transposed" if "transpose" in call.name else "weighted"
     if len(call.args) + len(call.kwargs) > 1 and call.module is not None:
         raise call.refused("a transposed convolution called with output_size (give it output_padding when it is made)")
-    weight = call.setting("weight", None, table) if call.module is None else _weight(call.module)
+    weight = call.setting("weight", None, table)
     stride, dilation, output_padding = (
         _tuple(call.setting(name, default, table), dims)
         for name, default in (("stride", 1), ("dilation", 1), ("output_padding", 0))
@@ -175,7 +181,7 @@ def convolution(call: Call) -> Operation:
         padding = _named_padding(padding, weight.shape[2:], dilation)
     groups, transposed = call.setting("groups", 1, table), table == "transposed"
     layer = Convolution(weight.detach(), stride, _tuple(padding, dims), dilation, output_padding, groups, transposed)
-    return _padded_convolution(call, layer) if apart else call.whole("weighted", (call.x,), layer=layer)
+    return _padded_convolution(call, layer) if apart else _weighted(call, call.x, call.compute, layer)
 
 
 def _padded_convolution(call: Call, layer: Convolution) -> Operation:
@@ -190,7 +196,7 @@ def _padded_convolution(call: Call, layer: Convolution) -> Operation:
     convolve = getattr(F, call.name)
     settings = (module.stride, 0, module.dilation, module.groups)
     compute = lambda t: convolve(t, module.weight, module.bias, *settings)  # noqa: E731
-    return call.make("weighted", compute, args=(padded,), inputs=(padded,), layer=layer)
+    return call.make("weighted", compute, args=(padded,), inputs=(padded,), layer=layer, own=layer)
 
 
 def route(call: Call) -> Operation:
@@ -221,7 +227,7 @@ def interpolate(call: Call) -> Operation:
     mode = call.setting("mode", "nearest", "interpolate")
     if mode not in MODES:
         raise call.refused(f"{mode} interpolation")
-    return route(call) if mode == "nearest" else average(call)
+    return route(call) if mode in ("nearest", "nearest-exact") else average(call)
 
 
 def add(call: Call) -> Operation:
@@ -230,7 +236,8 @@ def add(call: Call) -> Operation:
         raise call.refused(f"{call.name} with alpha")
     sign, carrying = -1.0 if "sub" in call.name else 1.0, call.carrying
     if len(carrying) == 1:
-        return call.whole("pass", (carrying[0],), _undestructive(call), broadcasts=True)
+        near = carrying[0].from_input
+        return call.whole("pass", (carrying[0],), _undestructive(call), broadcasts=True, from_input=near)
     not_negative = sign > 0 and all(operand.not_negative for operand in carrying)
     signs = (1.0, sign)
     return call.whole("sum", tuple(carrying), _undestructive(call), signs=signs, not_negative=not_negative)
@@ -242,7 +249,7 @@ def scale(call: Call) -> Operation:
     swapped = call.name in ("mul", "multiply") and carrying == list(call.args[1:])
     if len(carrying) != 1 or not (carrying[0] is call.args[0] or swapped):
         raise call.refused(f"{call.name} by what depends on the input")
-    return call.whole("pass", (carrying[0],), _undestructive(call), broadcasts=True)
+    return call.whole("pass", (carrying[0],), _undestructive(call), broadcasts=True, from_input=carrying[0].from_input)
 
 
 def size(call: Call) -> Operation:
@@ -263,6 +270,7 @@ _ACTIVATIONS = (
     *("identity", "relu6", "leaky_relu", "leaky_relu_", "prelu", "rrelu", "elu", "elu_", "celu", "selu", "gelu"),
     *("silu", "mish", "sigmoid", "sigmoid_", "tanh", "tanh_", "softplus", "hardsigmoid", "hardswish", "logsigmoid"),
     *("softsign", "clamp", "clamp_", "clip", "clamp_min", "clamp_max", "expit", "neg", "negative"),
+    *("log_sigmoid", "celu_", "selu_", "rrelu_", "neg_", "clip_", "clamp_min_", "clamp_max_"),
     *("layer_norm", "group_norm", "instance_norm", "contiguous", "clone", "float", "double", "detach"),
 )
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -287,6 +295,11 @@ _ROUTES = (
     *("cat", "concat", "concatenate", "stack"),
     *(f"{kind}pool{d}d" for d in (1, 2, 3) for kind in ("max_", "_max_", "adaptive_max_", "max_un")),
     *(f"{kind}max_pool{d}d_with_indices" for d in (1, 2, 3) for kind in ("", "adaptive_")),
+)
+VIEWS = (
+    *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "t", "swapaxes", "swapdims", "movedim"),
+    *("squeeze", "unsqueeze", "getitem", "narrow", "select", "chunk", "split", "tensor_split", "unbind", "expand"),
+    *("ravel", "moveaxis", "broadcast_to", "view_as", "reshape_as", "expand_as"),
 )
 _AVERAGES = ("mean", "sum", *(f"{kind}avg_pool{d}d" for d in (1, 2, 3) for kind in ("", "adaptive_")))
 _SCALES = ("mul", "mul_", "imul", "multiply", "div", "div_", "truediv", "itruediv", "divide", "true_divide")
@@ -357,18 +370,18 @@ MODULES: dict[type[nn.Module], str] = {
 }
 
 
-def in_place(name: str, module: nn.Module | None, args: Any, kwargs: dict[str, Any]) -> bool:
+def in_place(name: str, module: nn.Module | None, kwargs: dict[str, Any]) -> bool:
     """Whether a call overwrites its first operand."""
     if module is not None:
         return bool(getattr(module, "inplace", False))
-    flagged = kwargs.get("inplace", False) or (
-        HANDLERS.get(name) in (relu, activation) and any(a is True for a in args)
-    )
-    return (
-        bool(flagged)
-        or (name.endswith("_") and not name.startswith("_"))
-        or name in ("iadd", "isub", "imul", "itruediv")
-    )
+    by_name = (name.endswith("_") and not name.startswith("_")) or name in ("iadd", "isub", "imul", "itruediv")
+    return by_name or bool(kwargs.get("inplace", False))
+
+
+def asks_for_size(node: fx.Node) -> bool:
+    """Whether a node reads nothing of its input but its shape, type or device."""
+    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
+    return HANDLERS.get(name) is size
 
 
 def _undestructive(call: Call) -> Callable[..., Any]:
@@ -376,7 +389,7 @@ def _undestructive(call: Call) -> Callable[..., Any]:
     if call.module is not None:
         return _direct(call.module)
     compute = call.compute
-    if not in_place(call.name, None, call.args, call.kwargs):
+    if not in_place(call.name, None, call.kwargs):
         return compute  # type: ignore[no-any-return]
     return lambda x, *args, **kwargs: compute(x.clone(), *args, **kwargs)
 
@@ -390,18 +403,6 @@ def _direct(module: nn.Module) -> Callable[..., Any]:
     if type(module) in DIRECT and not hooked:
         return DIRECT[type(module)]
     return (lambda x: module(x.clone())) if getattr(module, "inplace", False) else module
-
-
-def _weight(module: nn.Module) -> torch.Tensor:
-    """Return the weight that a module will use: older normalisations compute it in a hook before each call."""
-    for hook in module._forward_pre_hooks.values():
-        if isinstance(hook, WeightNorm):
-            return hook.compute_weight(module)  # type: ignore[no-any-return]
-        if isinstance(hook, SpectralNorm):
-            return hook.compute_weight(module, do_power_iteration=False)
-    weight = module.weight
-    assert isinstance(weight, torch.Tensor)
-    return weight
 
 
 def _tuple(value: Any, dims: int) -> tuple[int, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from aexbench.explainers.lrp.operations import Operation
 
 
 @dataclass
@@ -13,7 +16,8 @@ class Layer:
     """One layer's book: relevance received from its outputs and handed on to its inputs, per sample (N,).
 
     `contraction` is the total variation between the relevance of the error and the same amount spread evenly, at the
-    layer's inputs over that at its outputs: 1 keeps what distinguishes them, 0 forgets it.
+    layer's inputs over that at its outputs: 1 keeps what distinguishes them, 0 forgets it; not a number where they do
+    not differ.
     """
 
     name: str
@@ -48,7 +52,7 @@ class Ledger:
     @property
     def gap(self) -> torch.Tensor:
         """|Σ R − e| / e per sample (N,)."""
-        return (self.total - self.error).abs() / self.error.clamp_min(torch.finfo(self.error.dtype).tiny)
+        return gap(self.total[:, None], self.error[:, None])
 
     def __str__(self) -> str:
         """Return a table of medians over samples."""
@@ -65,6 +69,36 @@ class Ledger:
             f"largest gap to the error {worst:.1e}; rank correlation with the loss-ablated map {correlation:.3f}"
         )
         return "\n".join(lines)
+
+
+class Book:
+    """Watches a backward pass, and keeps what each layer receives and hands on."""
+
+    def __init__(self, count: int, names: Mapping[Operation, str]) -> None:
+        self.count, self.names = count, names
+        self.layers: list[Layer] = []
+
+    def __call__(self, operation: Operation, received: torch.Tensor, handed_on: list[torch.Tensor]) -> None:
+        """Book one operation."""
+        given, variation = (
+            torch.stack([per_sample(share, self.count) for share in shares]).sum(0)
+            for shares in (handed_on, [share.abs() for share in handed_on])
+        )
+        contraction = variation / per_sample(received.abs(), self.count)  # 0 / 0 is not a number
+        rule = self.names.get(operation, operation.kind)
+        self.layers.append(Layer(operation.name, rule, per_sample(received, self.count), given, contraction))
+
+
+def per_sample(values: torch.Tensor, count: int) -> torch.Tensor:
+    """Return each sample's sum (count,) in float64; a layer may have merged samples and positions."""
+    by_sample = values.flatten(1) if len(values) == count else values.reshape(count, -1)
+    return by_sample.sum(1, dtype=torch.float64)
+
+
+def gap(attributions: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
+    """Return |Σ R − e| / e (N,) from attributions and error maps (N, …)."""
+    total, wanted = (per_sample(values, len(values)) for values in (attributions, error))
+    return (total - wanted).abs() / wanted.clamp_min(torch.finfo(torch.float64).tiny)
 
 
 def rank_correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -94,7 +94,7 @@ class Fixed:
 
     def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the adjoint applied to y, of the shape of x."""
-        return vjp(self.operation, x, y)
+        return vjp(self.operation, x, y).contiguous()  # that of a sum is one element seen many times
 
 
 def delta(like: torch.Tensor) -> float:

@@ -30,15 +30,17 @@ class Operation:
     inputs: tuple[Operation, ...] = ()  # those that relevance may go to
     function: str = ""  # what it does, whether a module or a function spells it: "relu", "getitem"
     users: int = 1
-    layer: Dense | Convolution | None = None
+    layer: Dense | Convolution | None = None  # with the factor of a BatchNorm that alone follows it
+    own: Dense | Convolution | None = None  # without it
+    hooked: Any = None  # the module's own forward, where hooks may change what it returns
     signs: tuple[float, ...] = ()  # of a sum's inputs
     not_negative: bool = False
     floored: bool = False  # never less than δ
+    may_floor: bool = False  # a ReLU whose result may be floored, where z⁺ alone reads it
     from_input: bool = False  # nothing but routes between the model's input and here
     adjoint: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None  # of (x, y), where one is known
     broadcasts: bool = False  # a constant operand may have made it larger than its input
     inserts: bool = False  # a route that puts constants beside its inputs: padding, the holes of unpooling
-    folded: bool = False  # its weights hold the factor of the BatchNorm that follows it
 
     @property
     def carries(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ from aexbench.explainers.lrp.operations import Operation, flat, replaced
 from aexbench.explainers.lrp.rules import Average, Rule
 
 Values = dict[Operation, Any]
-Watch = Callable[[Operation, torch.Tensor, torch.Tensor], None]
+HANDS_ON = ("pass", "route", "sum")
+Watch = Callable[[Operation, torch.Tensor, list[torch.Tensor]], None]
 
 
 @dataclass
@@ -36,6 +37,10 @@ class Propagation:
         """Find out how each operation gets its arguments, and which values nobody needs after it."""
         self.input, self.output = self.operations[0], self.operations[-1]
         self._backwards = [operation for operation in reversed(self.operations) if operation.inputs]
+        self._inserted: set[Operation] = set()  # whose values hold inserted constants
+        for operation in self.operations:
+            if operation.inserts or (operation.kind in HANDS_ON and self._inserted.intersection(operation.inputs)):
+                self._inserted.add(operation)
         last: dict[Operation, Operation] = {}
         for operation in self.operations:
             for source in _sources([operation.args, operation.kwargs]):
@@ -67,44 +72,85 @@ class Propagation:
                 continue
             shares = self._shares(operation, values, own)
             if watch is not None and operation.kind != "route":
-                watch(operation, own, torch.cat([share.flatten(1) for share in shares], dim=1))
+                watch(operation, own, [share for share in shares if share is not None])
             for source, share in zip(operation.inputs, shares, strict=True):
                 if share is not None:  # indices and the like take none
                     _add(received, source, share)
-        found: torch.Tensor | None = received.get(self.input)
-        return torch.zeros_like(values[self.input]) if found is None else found
+        found: torch.Tensor = received[self.input]
+        return found
 
     def _shares(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         """Return the relevance of each input of an operation."""
         if operation.kind == "weighted":
-            return [self.rules[operation].propagate(values[operation.inputs[0]], relevance)]
+            source = operation.inputs[0]
+            exists = self._exists(source, values) if source in self._inserted else None
+            return [self.rules[operation].propagate(values[source], relevance, exists)]
         if operation.kind == "sum":
-            return _sum_shares([values[source] for source in operation.inputs], operation.signs, relevance)
+            masks = [self._exists(o, values) if o in self._inserted else None for o in operation.inputs]
+            return _sum_shares([values[source] for source in operation.inputs], operation.signs, relevance, masks)
         if operation.kind == "average":
-            x = values[operation.inputs[0]]
-            return [Average(Fixed(_of_inputs(operation, values), torch.ones(()))).propagate(x, relevance)]
+            source = operation.inputs[0]
+            exists = self._exists(source, values) if source in self._inserted else None
+            average = Average(Fixed(_of_inputs(operation, values), torch.ones(())))
+            return [average.propagate(values[source], relevance, exists)]
         return _route(operation, values, relevance)
 
+    def _exists(self, operation: Operation, values: Values) -> Any:
+        """Return where an operation's values come from the model's input (1), and where they were inserted (0)."""
+        if operation not in self._inserted:
+            return _mapped(torch.ones_like, values[operation])
+        if operation.kind == "pass":
+            return self._exists(operation.inputs[0], values)
+        found = {source: self._exists(source, values) for source in operation.inputs}
+        if operation.kind == "sum":
+            return torch.maximum(*torch.broadcast_tensors(*(found[source] for source in operation.inputs)))
+        zeros = {source: _mapped(torch.zeros_like, value) for source, value in found.items()}
+        run = _runner(operation)
+        return _mapped(torch.sub, run({**values, **found}), run({**values, **zeros}))
 
-def run_routes(target: Operation, x: torch.Tensor, operations: list[Operation]) -> torch.Tensor:
-    """Return what becomes of x on its way from the model's input to an operation that only routes lead to."""
-    values: Values = {operations[0]: x}
-    for operation in operations[1 : operations.index(target)]:
-        if operation.kind in ("constant", "size") or operation.from_input:
+
+def _mapped(function: Callable[..., torch.Tensor], value: Any, *others: Any) -> Any:
+    """Return the function of a value, or of each of several; indices stay as they are."""
+    if isinstance(value, tuple | list):
+        return tuple(_mapped(function, *items) for items in zip(value, *others, strict=True))
+    return function(value, *others) if _is_float(value) else value
+
+
+def run_routes(target: Operation, x: torch.Tensor, model_input: Operation) -> torch.Tensor:
+    """Return what becomes of x on its way from the model's input to an operation that reads it nearly as it is."""
+    values: Values = {model_input: x}
+
+    def value_of(operation: Operation) -> Any:
+        if operation not in values:
+            for source in _sources([operation.args, operation.kwargs]):
+                value_of(source)
             values[operation] = _runner(operation)(values)
-    result = values[target.inputs[0]]
+        return values[operation]
+
+    result = value_of(target.inputs[0])
     assert isinstance(result, torch.Tensor)
     return result
 
 
-def _sum_shares(operands: list[torch.Tensor], signs: tuple[float, ...], relevance: torch.Tensor) -> list[torch.Tensor]:
+def _sum_shares(
+    operands: list[torch.Tensor],
+    signs: tuple[float, ...],
+    relevance: torch.Tensor,
+    exists: Sequence[torch.Tensor | None],
+) -> list[torch.Tensor]:
     """Share a sum's relevance by the operands' positive contributions, and equally where there are none."""
     parts = [(sign * operand).clamp_min(0).expand_as(relevance) for sign, operand in zip(signs, operands, strict=True)]
+    equals: list[float | torch.Tensor] = [1 / len(parts)] * len(parts)
+    if any(mask is not None for mask in exists):  # inserted constants take none, unless there is nothing else
+        masks = [torch.ones_like(relevance) if mask is None else mask.expand_as(relevance) for mask in exists]
+        parts = [part * mask for part, mask in zip(parts, masks, strict=True)]
+        there = torch.stack(masks).sum(0)
+        equals = [torch.where(there > 0, mask / there, 1 / len(parts)) for mask in masks]
     total = sum(parts, start=torch.zeros_like(relevance))
     reached = total > 1e6 * torch.finfo(total.dtype).tiny
-    s = torch.where(reached, relevance / total, 0.0)
-    equal = torch.where(reached, 0.0, relevance / len(parts))
-    return [(part * s + equal).sum_to_size(operand.shape) for part, operand in zip(parts, operands, strict=True)]
+    s, left = torch.where(reached, relevance / total, 0.0), torch.where(reached, 0.0, relevance)
+    shares = [part * s + equal * left for part, equal in zip(parts, equals, strict=True)]
+    return [share.sum_to_size(operand.shape) for share, operand in zip(shares, operands, strict=True)]
 
 
 def _route(operation: Operation, values: Values, relevance: Any) -> list[Any]:

@@ -28,6 +28,7 @@ import torch
 from aexbench.explainers.lrp.maps import Dense, LinearMap, delta
 
 Part = tuple[torch.Tensor, torch.Tensor]
+Exists = torch.Tensor | None
 
 
 class Rule(ABC):
@@ -39,40 +40,56 @@ class Rule(ABC):
         self._shares: dict[bool, torch.Tensor] = {}
 
     @abstractmethod
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
-        """Return the inputs' relevance, of the shape of x, from the outputs'."""
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+        """Return the inputs' relevance, of the shape of x, from the outputs'.
 
-    def share(self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part]) -> torch.Tensor:
+        `exists` is 0 where an input is a constant that was put in by padding or unpooling, and takes none.
+        """
+
+    def share(self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], exists: Exists = None) -> torch.Tensor:
         """Return `R_i = Σ_k R_k z_ik / Σ_h z_hk` for contributions that are never negative and never all zero."""
+        if exists is not None:
+            parts = [(part * exists, weight) for part, weight in parts]
         z = self._sum(parts)
         s = torch.div(relevance, z, out=z)  # in the memory of z: at ten thousand rows a new page costs more than a sum
-        _, uncovered = self._norm(x, self.ones)
+        _, uncovered = self._norm(x, self.ones, exists)
         if uncovered is None:
             return self._hand_on(x, s, parts)
         return self._hand_on(x, s.masked_fill(uncovered, 0), parts) + _spread(relevance * uncovered, x)
 
     def share_signed(
-        self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], epsilon: float = 0.0
+        self,
+        x: torch.Tensor,
+        relevance: torch.Tensor,
+        parts: list[Part],
+        epsilon: float = 0.0,
+        exists: Exists = None,
     ) -> torch.Tensor:
         """Return `R_i = Σ_k R_k z_ik / (Σ_h z_hk + ε sign)`, by squared weights where Σ_h z_hk is zero."""
+        if exists is not None:
+            parts = [(part * exists, weight) for part, weight in parts]
         z = self._sum(parts)
         unreached = z.abs() <= 1e6 * torch.finfo(z.dtype).tiny  # R / z could overflow
         z = z + torch.where(z < 0, -epsilon, epsilon)
         shared = self._hand_on(x, (relevance / z).masked_fill_(unreached, 0), parts)
         left = relevance * unreached
-        return shared + self.share_by_weights(x, left, self.squares) if bool(left.any()) else shared
+        return shared + self.share_by_weights(x, left, self.squares, exists) if bool(left.any()) else shared
 
-    def share_by_weights(self, x: torch.Tensor, relevance: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def share_by_weights(
+        self, x: torch.Tensor, relevance: torch.Tensor, weight: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return `R_i = Σ_k R_k v_ik / Σ_h v_hk` for weights v ≥ 0; x gives its shape alone, and padding takes none."""
-        norm, uncovered = self._norm(x, weight)
-        if isinstance(self.layer, Dense):  # one norm per output: divided into the weights once
+        norm, uncovered = self._norm(x, weight, exists)
+        if exists is not None:
+            shared = self.layer.adjoint(relevance / norm, weight, x) * exists
+        elif isinstance(self.layer, Dense):  # one norm per output: divided into the weights once
             shared = self.layer.adjoint(relevance, self._divided(weight, norm), x)
         else:
             shared = self.layer.adjoint(relevance / norm, weight, x)
         if uncovered is None:
             return shared
         left = relevance * uncovered
-        return shared + (_spread(left, x) if weight is self.ones else self.share_by_weights(x, left, self.ones))
+        return shared + (_spread(left, x) if weight is self.ones else self.share_by_weights(x, left, self.ones, exists))
 
     @cached_property
     def relative(self) -> torch.Tensor:
@@ -121,13 +138,16 @@ class Rule(ABC):
             self._shares[key] = weight / norm.reshape(-1, weight.shape[0])[0, :, None]
         return self._shares[key]
 
-    def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return Σ_h v_hk, infinite where it is zero, and where that is; kept for inputs of one shape."""
+    def _norm(
+        self, x: torch.Tensor, weight: torch.Tensor, exists: Exists = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return Σ_h v_hk, infinite where it is zero, and where that is; kept for whole inputs of one shape."""
+        if exists is not None:
+            return _positive(self.layer.apply(exists, weight))
         key = (weight is self.ones, tuple(x.shape[1:]))
         if key not in self._norms:
-            norm = self.layer.apply(torch.ones((1, *x.shape[1:]), dtype=x.dtype, device=x.device), weight)
-            zero = norm <= torch.finfo(norm.dtype).tiny
-            self._norms[key] = (norm.masked_fill(zero, torch.inf), zero if bool(zero.any()) else None)
+            ones = torch.ones((1, *x.shape[1:]), dtype=x.dtype, device=x.device)
+            self._norms[key] = _positive(self.layer.apply(ones, weight))
         return self._norms[key]
 
 
@@ -142,12 +162,12 @@ class ZPlus(Rule):
         super().__init__(layer)
         self.signed, self.floored = signed, floored
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return x⁺ (W⁺ᵀ s) + x⁻ (W⁻ᵀ s) with s = R / z."""
         parts = [(x if self.floored else x.clamp_min(delta(x)), self.positive)]
         if self.signed:
             parts.append((x.clamp_max(0), self.negative))
-        return self.share(x, relevance, parts)
+        return self.share(x, relevance, parts, exists)
 
 
 class ZBox(Rule):
@@ -161,34 +181,34 @@ class ZBox(Rule):
         super().__init__(layer)
         self.low, self.high = low, high
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return (x − l) (W⁺ᵀ s) + (x − h) (W⁻ᵀ s) with s = R / z."""
         above, below = (x - self.low).clamp_min_(delta(x)), (x - self.high).clamp_max_(0)
-        return self.share(x, relevance, [(above, self.positive), (below, self.negative)])
+        return self.share(x, relevance, [(above, self.positive), (below, self.negative)], exists)
 
 
 class Average(Rule):
     """Pooling, bilinear upsampling, means: fixed weights that are never negative, so z⁺ counts x⁺ alone."""
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return x⁺ (Aᵀ s) with s = R / (A x⁺)."""
-        return self.share(x, relevance, [(x.clamp_min(delta(x)), self.ones)])
+        return self.share(x, relevance, [(x.clamp_min(delta(x)), self.ones)], exists)
 
 
 class SquaredWeights(Rule):
     """w²: `R_i = Σ_k R_k w_ik² / Σ_h w_hk²`, whatever the input (Montavon et al. 2017, Sec. 4.1)."""
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return Σ_k R_k w_ik² / Σ_h w_hk²."""
-        return self.share_by_weights(x, relevance, self.squares)
+        return self.share_by_weights(x, relevance, self.squares, exists)
 
 
 class Flat(Rule):
     """flat: `R_i = Σ_k R_k / n_k`, one share for each of an output's n_k inputs (Lapuschkin et al. 2019)."""
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return Σ_k R_k / n_k."""
-        return self.share_by_weights(x, relevance, self.ones)
+        return self.share_by_weights(x, relevance, self.ones, exists)
 
 
 class Epsilon(Rule):
@@ -198,9 +218,9 @@ class Epsilon(Rule):
         super().__init__(layer)
         self.epsilon = epsilon
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return x (Wᵀ s) with s = R / (z + ε sign(z))."""
-        return self.share_signed(x, relevance, [(x, self.layer.weight)], self.epsilon)
+        return self.share_signed(x, relevance, [(x, self.layer.weight)], self.epsilon, exists)
 
 
 class Gamma(Rule):
@@ -215,12 +235,13 @@ class Gamma(Rule):
         weight = layer.weight
         self.up, self.down = weight + gamma * weight.clamp_min(0), weight + gamma * weight.clamp_max(0)
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return the shares of outputs with z > 0 and of those with z ≤ 0, added."""
         above = self.layer.apply(x, self.layer.weight) > 0
         plus, minus = x.clamp_min(0), x.clamp_max(0)
-        agreeing = self.share_signed(x, relevance * above, [(plus, self.up), (minus, self.down)])
-        return agreeing + self.share_signed(x, relevance * ~above, [(plus, self.down), (minus, self.up)])
+        agreeing, opposing = [(plus, self.up), (minus, self.down)], [(plus, self.down), (minus, self.up)]
+        shared = self.share_signed(x, relevance * above, agreeing, exists=exists)
+        return shared + self.share_signed(x, relevance * ~above, opposing, exists=exists)
 
 
 class AlphaBeta(Rule):
@@ -233,7 +254,7 @@ class AlphaBeta(Rule):
         super().__init__(layer)
         self.alpha = alpha
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
         """Return α times the positive shares minus β times the negative ones."""
         plus, minus, up = x.clamp_min(0), x.clamp_max(0), self.relative.clamp_min(0)
         raising, lowering = [(plus, up), (minus, self.negative)], [(plus, self.negative), (minus, up)]
@@ -241,9 +262,14 @@ class AlphaBeta(Rule):
         rises, falls = self._sum(raising) > least, self._sum(lowering) < -least
         by_raising = torch.where(falls, torch.where(rises, self.alpha, 0.0), 1.0)
         by_lowering = 1.0 - by_raising
-        return self.share_signed(x, relevance * by_raising, raising) + self.share_signed(
-            x, relevance * by_lowering, lowering
-        )
+        shared = self.share_signed(x, relevance * by_raising, raising, exists=exists)
+        return shared + self.share_signed(x, relevance * by_lowering, lowering, exists=exists)
+
+
+def _positive(norm: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return a norm with infinity in place of zeros, and where they are, if there are any."""
+    zero = norm <= torch.finfo(norm.dtype).tiny
+    return norm.masked_fill(zero, torch.inf), zero if bool(zero.any()) else None
 
 
 def _spread(relevance: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

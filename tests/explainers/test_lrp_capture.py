@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
 
 from aexbench import Detector, SkipError, explainers
 from tests.explainers import tape_twin
@@ -145,7 +146,7 @@ def constrained(m, x):
             "torch.batch_norm",
         ),
         (lambda m, x: F.layer_norm(x, (6,), weight=x[0]), ROWS, "depend on the input"),
-        (aliased, ROWS, "is not the model's"),
+        (aliased, ROWS, "overwrites a view"),
         (constrained, ROWS, "which changes the model"),
     ],
 )
@@ -229,12 +230,24 @@ def test_hooks_are_given_values_and_what_they_return_counts():
     explainers.create("lrp", Detector(model)).explain(ROWS)
     assert all(isinstance(value, torch.Tensor) for value in seen)
     assert seen
-    model.act[0].register_forward_hook(lambda module, x, y: 2 * y)
-    relevance = explainers.create("lrp", Detector(model)).explain(ROWS)
-    torch.testing.assert_close(relevance.sum(1), Detector(model).error(ROWS))
-    model.act.register_forward_hook(lambda module, x, y: 2 * y)
-    with pytest.raises(SkipError, match="changed by a hook"):
-        explainers.create("lrp", Detector(model)).explain(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("part", "hook", "message"),
+    [
+        ("act", lambda module, x, y: 2 * y, "or a hook"),
+        ("act.0", lambda module, x, y: 2 * y, r"a hook changes what act.0 \(Sigmoid\)"),
+        ("a", lambda module, x, y: y.flip(1), r"a \(Linear\) does not return what its weights say"),
+    ],
+)
+def test_a_hook_that_changes_something_is_refused(part, hook, message):
+    model = relu_network(act=nn.Sequential(nn.Sigmoid()))
+    model.steps = lambda m, x: m.b(m.act(m.a(x)))
+    explainer = explainers.create("lrp", Detector(model))
+    explainer.explain(ROWS)
+    model.get_submodule(part).register_forward_hook(hook)
+    with pytest.raises(SkipError, match=message):
+        explainer.explain(ROWS)
 
 
 def test_a_sample_that_is_not_finite_spoils_itself_alone():
@@ -248,3 +261,225 @@ def test_a_sample_that_is_not_finite_spoils_itself_alone():
 
 def test_the_ledger_of_no_samples_says_so():
     assert str(explainers.create("lrp", Detector(relu_network())).ledger(ROWS[:0])) == "no samples"
+
+
+def test_a_sum_is_an_average_of_fixed_weights():
+    model = made(
+        lambda m, x: m.b(torch.relu(m.a(x))).sum(1, keepdim=True) + torch.relu(m.a(x)).mean(1, keepdim=True) + x
+    )
+    relevance = explainers.create("lrp", Detector(model)).explain(ROWS)
+    torch.testing.assert_close(relevance.sum(1), Detector(model).error(ROWS))
+
+
+RULES = ("z-plus", "w2", "z-box", "epsilon", "gamma", "alpha-beta", "flat")
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x, relu: m.b(relu(m.a(x))),
+        lambda m, x, relu: m.b(m.a(x) + relu(m.a(-x) - 9)),
+        lambda m, x, relu: m.b(relu(m.a(x) - 9)),
+        lambda m, x, relu: m.b(-relu(m.a(x)) * 2),
+    ],
+)
+def test_a_relu_is_a_clamp_at_zero(forward, rule):
+    settings = {"first": rule, "rule": "z-plus"} if rule == "z-box" else {"first": rule, "rule": rule}
+    found, expected = (
+        explainers.create("lrp", Detector(made(lambda m, x: forward(m, x, relu))), **settings).explain(ROWS)  # noqa: B023
+        for relu in (torch.relu, lambda h: h.clamp(min=0))
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("preset", ["paper-tabular", "paper-image"])
+def test_padding_apart_is_padding_within(preset):
+    found, expected = (
+        explainers.create("lrp", Detector(made(forward)), preset=preset).explain(IMAGES)
+        for forward in (
+            lambda m, x: F.conv2d(
+                F.pad(F.relu(F.conv2d(F.pad(x, (1, 1, 1, 1)), m.conv.weight)), (1,) * 4),
+                m.up.weight.flip(0).transpose(0, 1),
+            ),
+            lambda m, x: F.conv2d(
+                F.relu(F.conv2d(x, m.conv.weight, padding=1)), m.up.weight.flip(0).transpose(0, 1), padding=1
+            ),
+        )
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_bounds_follow_the_input_wherever_it_goes():
+    merged = made(lambda m, x: m.b(F.relu(m.a(x.reshape(-1, 6)))).view(x.shape))
+    x = torch.rand(3, 4, 6, dtype=torch.float64)
+    found = explainers.create("lrp", Detector(merged), first="z-box").explain(x)
+    torch.testing.assert_close(
+        found, explainers.create("lrp", Detector(relu_network()), first="z-box").explain(x.view(-1, 6)).view_as(x) / 4
+    )
+
+    def sized(m, x):
+        hidden = F.relu(m.a(x))
+        return m.b(hidden.reshape(hidden.size(0), -1)) + m.c(x)
+
+    detector = Detector(made(sized, c=nn.Linear(6, 6)))
+    torch.testing.assert_close(
+        explainers.create("lrp", detector, first="z-box").explain(ROWS).sum(1), detector.error(ROWS)
+    )
+
+
+def test_the_first_rule_is_that_of_layers_behind_a_scaling():
+    scaled = made(lambda m, x: m.b(F.relu(m.a((x - 0.5) / -0.2))))
+    explainer = explainers.create("lrp", Detector(scaled), first="z-box", low=0.0, high=1.0)
+    found = explainer.explain(ROWS)
+    assert list(explainer.names.values()) == ["z-box", "z-plus"]
+    folded = made(lambda m, x: m.b(F.relu(m.a(x))))
+    with torch.no_grad():
+        folded.a.bias -= 0.5 * folded.a.weight.sum(1) / -0.2
+        folded.a.weight /= -0.2
+    # The error is of x itself in both.
+    torch.testing.assert_close(found, explainers.create("lrp", Detector(folded), first="z-box").explain(ROWS))
+
+
+def test_a_batch_norm_is_folded_even_if_sizes_are_read():
+    def sized(m, x):
+        hidden = m.conv(x)
+        n, c, h, w = hidden.shape
+        return m.up(F.relu(m.norm2d(hidden)).view(n, c, h, w))[:, :, :6, :6]
+
+    found = explainers.create("lrp", Detector(made(sized)), first="w2").explain(IMAGES)
+    plain = made(lambda m, x: m.up(F.relu(m.norm2d(m.conv(x))))[:, :, :6, :6])
+    torch.testing.assert_close(found, explainers.create("lrp", Detector(plain), first="w2").explain(IMAGES))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 255.0, 1e5])
+def test_raw_values_in_float32_are_no_mixed_batch(scale):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 784))
+        x = scale * torch.rand(32, 784)
+    relevance = explainers.create("lrp", Detector(model), first="w2").explain(x)
+    torch.testing.assert_close(relevance.sum(1), Detector(model).error(x), rtol=1e-4, atol=0)
+
+
+def test_optional_arguments_have_their_defaults():
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 5), nn.Linear(5, 6)
+
+        def forward(self, x, mask=None, latent=False):
+            if mask is not None:
+                x = x * mask
+            code = F.relu(self.a(x))
+            return code if latent else self.b(code)
+
+    detector = Detector(Masked().double())
+    torch.testing.assert_close(explainers.create("lrp", detector).explain(ROWS).sum(1), detector.error(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "error"),
+    [
+        (lambda: made(lambda m, x: m.b(F.hardtanh_(m.a(x)))), ROWS, None),
+        (lambda: made(lambda m, x: m.b(F.logsigmoid(m.a(x)))), ROWS, None),
+        (lambda: made(lambda m, x: F.linear(m.a(x), F.normalize(m.b.weight))), ROWS, None),
+        (lambda: made(lambda m, x: torch.mm(m.a(x), mat2=m.b.weight.t())), ROWS, None),
+        (lambda: made(lambda m, x: F.linear(m.a(x), m.b.weight)), ROWS, None),
+        (lambda: made(lambda m, x: F.batch_norm(m.a(x), None, None)), ROWS, "the batch's statistics"),
+        (lambda: made(lambda m, x: torch.zeros_like(m.a(x))), ROWS, "does not depend"),
+        (lambda: made(lambda m, x: m.b(torch.clamp(m.a(x)[:, :1], min=NEGATIVE))), ROWS, None),
+        (lambda: relu_network(), torch.rand(3, 7), "cannot take samples of shape"),
+    ],
+)
+def test_it_is_explained_or_refused_in_one_line(model, x, error):
+    detector = Detector(model())
+    if error is None:
+        relevance = explainers.create("lrp", detector).explain(x)
+        torch.testing.assert_close(relevance.sum(1), detector.error(x))
+    else:
+        with pytest.raises((SkipError, ValueError), match=error):
+            explainers.create("lrp", detector).explain(x)
+
+
+def test_what_changes_in_the_model_is_noticed():
+    def after(change):
+        model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 6)).double()
+        explainer = explainers.create("lrp", Detector(model))
+        explainer.explain(ROWS)
+        change(model)
+        return explainer.explain(ROWS), explainers.create("lrp", Detector(model)).explain(ROWS)
+
+    def replace(model):
+        model[0] = nn.Linear(6, 5).double()
+
+    def pruned(model):
+        prune.l1_unstructured(model[0], "weight", 0.3)
+        model.load_state_dict(
+            {key: value * 2 if "weight_orig" in key else value for key, value in model.state_dict().items()}
+        )
+
+    for change in (replace, pruned, lambda model: model.__setitem__(1, nn.Tanh())):
+        torch.testing.assert_close(*after(change))
+
+
+def test_refused_models_keep_what_they_hold_and_the_random_state():
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.seen, self.cache = nn.Linear(6, 6), [], {}
+            self.register_buffer("count", torch.zeros(1))
+
+        def forward(self, x):
+            hidden = self.layer(x)
+            self.seen.append(hidden)
+            self.cache["hidden"] = hidden
+            return hidden + torch.randn(6)
+
+    model = Noisy()
+    state = torch.random.get_rng_state()
+    explainer = explainers.create("lrp", Detector(model))
+    assert (model.seen, model.cache) == ([], {})
+    with pytest.raises(SkipError, match="random"):
+        explainer.explain(torch.rand(3, 6, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_a_view_that_is_overwritten_later_is_refused():
+    def clamped(m, x):
+        hidden = m.a(x)
+        hidden[:, :2].clamp_(max=3.0)
+        return m.b(hidden)
+
+    def viewed(m, x):
+        hidden = m.a(x)
+        view = hidden.view(-1, 5)
+        hidden.clamp_(max=3.0)
+        return m.b(view)
+
+    for forward in (clamped, viewed):
+        with pytest.raises(SkipError, match="overwrites a view"):
+            explainers.create("lrp", Detector(made(forward))).explain(ROWS)
+    inside = nn.Sequential(
+        nn.Linear(6, 8), nn.Unflatten(1, (2, 4)), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(8, 6)
+    )
+    relevance = explainers.create("lrp", Detector(inside)).explain(ROWS.float())
+    torch.testing.assert_close(relevance.sum(1), Detector(inside).error(ROWS.float()))
+
+
+def test_functions_have_names_of_their_own():
+    model = made(lambda m, x: F.linear(F.linear(x, m.a.weight), m.b.weight))
+    explainer = explainers.create("lrp", Detector(model), layers=["linear_1=flat"], first="w2")
+    assert list(explainer.names.values()) == ["w2", "flat"]
+
+
+def test_the_ledger_books_each_sample_and_the_map_that_is_explained():
+    merged = made(lambda m, x: m.b(F.relu(m.a(x.reshape(-1, 6)))).view(x.shape))
+    x = torch.rand(3, 4, 6, dtype=torch.float64)
+    ledger = explainers.create("lrp", Detector(merged), relevance="uniform", root=0.5).ledger(x)
+    assert all(len(layer.received) == len(layer.contraction) == 3 for layer in ledger.layers)
+    torch.testing.assert_close(ledger.total, ledger.error)
+    perfect = explainers.create("lrp", Detector(nn.Sequential(nn.Linear(2, 2, bias=False))), first="w2")
+    with torch.no_grad():
+        perfect.detector.model[0].weight.copy_(torch.eye(2))
+    assert perfect.ledger(torch.rand(3, 2)).layers[0].contraction.isnan().all()
