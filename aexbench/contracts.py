@@ -159,6 +159,11 @@ class Dataset:
         Which columns make them so.
     autoencoder
         The data set's default autoencoder, a name with brackets such as `mlp[widths=[16, 8]]`.
+    test_units : (N,) int or None
+        What each test sample belongs to, a segment or an object: samples of one unit are not independent. Each is its
+        own where it is left out.
+    test_kinds : (N,) str or None
+        The kind of each test sample's anomaly, such as the damage; scores are split by it.
     """
 
     train: Array
@@ -168,9 +173,15 @@ class Dataset:
     test_labels: NDArray[np.bool_] | None = None
     test_truth: NDArray[np.bool_] | None = None
     autoencoder: str = "mlp"
+    test_units: NDArray[np.int64] | None = None
+    test_kinds: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         """Reject splits that do not belong together."""
+        for name in ("test_units", "test_kinds"):
+            value = getattr(self, name)
+            if value is not None and np.shape(value) != (len(self.test),):
+                raise RequestError(f"{name} of a Dataset must have one entry per test sample")
         for name in ("train", "validation", "test"):
             setattr(self, name, _float32(getattr(self, name), name))
         self.test_labels = _booleans(self.test_labels, (len(self.test),), "test_labels")

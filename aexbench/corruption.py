@@ -7,27 +7,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aexbench.baselines import sample
 from aexbench.contracts import AnomalySet, Array
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
 
 CLEAN_ABOVE = "clean score above the threshold"
+CLEAN_ROWS = 20_000  # that a corruption which asks for `clean` is given at most
 STRICT_CHANGE = 0.05  # of a column's range, for threshold="strict"
 ROUND_BYTES = 2**26  # of one round's samples
 
 
 class Proposal(NamedTuple):
-    """Corrupted samples (B, …), and what the corruption measured on each of them: arrays (B,) by name."""
+    """Corrupted samples (B, …), and what the corruption measured on each of them: arrays (B,) by name.
+
+    `mask` (B, …) says which columns it has changed where these are more than those of the one feature it was given.
+    """
 
     x: torch.Tensor
     details: Mapping[str, torch.Tensor]
+    mask: torch.Tensor | None = None
 
 
 class Round(NamedTuple):
@@ -51,7 +57,8 @@ class SingleFeature:
         The label of the samples: the corruption's name.
     propose
         `(detector, x, mask, rng, **parameters)` returns x (B, …) changed where mask (B, …) is true, as a tensor or a
-        `Proposal`. It draws from `rng` one row per sample, so that results do not depend on how draws are batched.
+        `Proposal`. It draws from `rng` one row per sample, so that results do not depend on how draws are batched. If
+        it has a parameter `clean`, it is given a seeded sample of the clean samples: at most 20,000.
     parameters
         The function's parameters.
     threshold, count, max_draws
@@ -64,6 +71,7 @@ class SingleFeature:
     threshold: float | Literal["strict"] = 0.3
     count: int = 100
     max_draws: int = 100_000
+    asks_clean: bool = False
 
     def generate(
         self,
@@ -86,7 +94,9 @@ class SingleFeature:
         threshold = self.threshold if threshold is None else threshold
         count = self.count if count is None else count
         gate = Gate.of(detector, threshold, clean.shape[1:])
-        rounds = list(self._rounds(detector, clean, gate, count, seed))
+        known = {"clean": sample(clean, CLEAN_ROWS)} if self.asks_clean else {}
+        proposing = replace(self, parameters={**self.parameters, **known})
+        rounds = list(proposing._rounds(detector, clean, gate, count, seed))
         return _collect(rounds, detector, clean, count, {"label": self.label, "asked": count, "threshold": threshold})
 
     def _rounds(self, detector: Detector, clean: Array, gate: Gate, count: int, seed: int) -> Iterator[Round]:
@@ -120,8 +130,12 @@ class SingleFeature:
         mask = torch.as_tensor(truth, device=detector.device)
         proposed = self.propose(detector, source.clone(), mask, rng, **self.parameters)
         proposal = proposed if isinstance(proposed, Proposal) else Proposal(proposed, {})
+        if proposal.mask is not None:
+            if not bool(proposal.mask[mask].all()):
+                raise ValueError("a corruption's mask must hold the feature that it was given")
+            mask, truth = proposal.mask, proposal.mask.cpu().numpy()
         if not torch.equal(proposal.x[~mask], source[~mask]):
-            raise ValueError("a corruption may change the columns of its feature alone")
+            raise ValueError("a corruption may change the columns of its mask alone")
         before, error = (detector.error(x).double().cpu().numpy() for x in (source, proposal.x))
         change = (proposal.x - source).abs().double().cpu().numpy()
         details = {name: value.detach().cpu().numpy() for name, value in proposal.details.items()}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 ENGINE_SOURCES = {
     "autoencoder": ["autoencoders.py", "training.py", "detector.py"],
     "control": ["controls.py"],
-    "corruption": ["corruption.py"],
+    "corruption": ["baselines.py", "corruption.py"],
     "data set": ["splits.py"],
     "explainer": ["baselines.py", "seeding.py", "segments.py", "smoothing.py"],
     "reference": ["references.py"],

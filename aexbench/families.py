@@ -83,7 +83,7 @@ def _adapt_corruption(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]
     from aexbench.corruption import SingleFeature  # imports torch
 
     shared = {name: values.pop(name) for name in inspect.signature(_corruption_limits).parameters}
-    return SingleFeature(plugin.name, plugin.target, values, **shared)
+    return SingleFeature(plugin.name, plugin.target, values, **shared, asks_clean="clean" in plugin.offered)
 
 
 def _corruption_limits(
@@ -114,6 +114,7 @@ corruptions = Registry(
     "corruption",
     "aexbench.corruptions",
     function_context=4,
+    offered=frozenset({"clean"}),
     adapt_function=_adapt_corruption,
     shared=_corruption_limits,
     declarable={"threshold": 0.3},

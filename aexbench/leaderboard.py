@@ -257,7 +257,7 @@ def _merge(parts: list[Part], metric: str) -> tuple[NDArray[np.float64], NDArray
 
 
 def _ranked(rows: list[tuple[Row, Distribution]], metric: MetricInfo) -> list[Row]:
-    """Return explainers by score, then floors, then references, each explainer with its rank.
+    """Return explainers by rank and score, then floors, then references.
 
     A rank is one more than the number of explainers that are better for sure: those that cannot be told apart share it.
     """
@@ -265,11 +265,12 @@ def _ranked(rows: list[tuple[Row, Distribution]], metric: MetricInfo) -> list[Ro
     order = {"explainer": 0, "floor": 1, "reference": 2}
     ranked = [pair for pair in rows if pair[0].role == "explainer" and pair[0].complete]
     result = []
-    for row, own in sorted(rows, key=lambda pair: (order[pair[0].role], not pair[0].complete, -sign * pair[1].mean)):
-        if row.role == "explainer" and row.complete:
-            row = replace(row, rank=1 + sum(_surely_better(other, own, sign) for _, other in ranked))
-        result.append(row)
-    return result
+    for row, own in rows:
+        rank = 1 + sum(_surely_better(other, own, sign) for _, other in ranked)
+        is_ranked = row.role == "explainer" and row.complete
+        key = (order[row.role], not row.complete, rank if is_ranked else 0, -sign * own.mean)
+        result.append((key, replace(row, rank=rank if is_ranked else None)))
+    return [row for _, row in sorted(result, key=lambda pair: pair[0])]
 
 
 def _surely_better(one: Distribution, other: Distribution, sign: int) -> bool:

@@ -55,8 +55,8 @@ def labelled_anomalies(dataset: Dataset, detector: Detector) -> AnomalySet:
         dataset.test_truth[rows],
         detector.score(x).double().numpy(),
         detector.error(x).double().numpy(),
-        np.full(len(rows), LABELS),
-        rows,
+        np.full(len(rows), LABELS) if dataset.test_kinds is None else np.asarray(dataset.test_kinds)[rows],
+        rows if dataset.test_units is None else np.asarray(dataset.test_units)[rows],
         dataset.features,
         report={"label": LABELS, "asked": len(rows), "found": len(rows)},
     )

@@ -17,7 +17,7 @@ from aexbench import Detector, Features, RequestError, SkipError
 from aexbench.detector import evaluation_mode, in_chunks
 from aexbench.errors import unknown
 from aexbench.explainers import register
-from aexbench.explainers.lrp.capture import capture
+from aexbench.explainers.lrp.capture import NotFollowedError, capture
 from aexbench.explainers.lrp.checks import compare, same_weights
 from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample, rank_correlation
 from aexbench.explainers.lrp.maps import floored_relu
@@ -137,15 +137,26 @@ class LRP:
         self.settings = {"epsilon": {"epsilon": epsilon}, "gamma": {"gamma": gamma}, "alpha-beta": {"alpha": alpha}}
         first, rule = PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")
         self._wanted = first, rule, list(layers)
+        self._shape: tuple[int, ...] | None = None
         self._prepare()
 
-    def _prepare(self) -> None:
-        """Read the model, and make all that depends on its weights alone."""
+    def _prepare(self, samples: torch.Tensor | None = None) -> None:
+        """Read the model, and make all that depends on its weights alone.
+
+        A forward pass that asks for shapes can only be read with samples at hand, and anew for those of another shape.
+        """
         self._modules = list(self.detector.model.modules())
         self._stored = [kind for module in self._modules for kind in (module._parameters, module._buffers) if kind]
         self._parts = [module._modules for module in self._modules if module._modules]
-        self._read = self._versions()
-        self.operations = capture(self.detector.model)
+        self._hooks = [hooks for m in self._modules for hooks in (m._forward_hooks, m._forward_pre_hooks)]
+        self._read, self._shape = self._versions(), None
+        try:
+            self.operations = capture(self.detector.model)
+        except NotFollowedError:
+            if samples is None:
+                self._read = []  # of no model: the first samples are there soon
+                return
+            self.operations, self._shape = capture(self.detector.model, samples[:3]), tuple(samples.shape[1:])
         with torch.no_grad():
             self.names = _chosen(self.operations, *self._wanted)
             _floor(self.operations, self.names)
@@ -159,11 +170,12 @@ class LRP:
 
     def _versions(self) -> list[Any]:
         """Return what differs once a weight has changed in place, or a weight, a module or a hook has come or gone."""
-        tensors = (tensor for kind in self._stored for tensor in kind.values() if tensor is not None)
-        weights = [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
-        parts = [id(module) for kind in self._parts for module in kind.values()]
-        hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in self._modules]
-        return [weights, parts, hooks]
+        tensors = [tensor for kind in self._stored for tensor in kind.values() if tensor is not None]
+        try:
+            weights = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+        except RuntimeError:  # made in inference mode, and without a version
+            weights = [(tensor.data_ptr(), 0) for tensor in tensors]
+        return [weights, [id(module) for kind in self._parts for module in kind.values()], [*map(len, self._hooks)]]
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample."""
@@ -211,8 +223,8 @@ class LRP:
         """Return samples as the model takes them, once it is sure that what is prepared is this model's."""
         x = x.clone() if x.is_inference() else x  # what inference mode has made cannot meet autograd
         x = x.to(self.detector.device, self.detector.dtype)
-        if self._versions() != self._read:
-            self._prepare()
+        if self._versions() != self._read or self._shape not in (None, tuple(x.shape[1:])):
+            self._prepare(x)
         if len(x) and tuple(x.shape[1:]) not in self._checked:
             with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
                 self._check(x)
@@ -225,7 +237,7 @@ class LRP:
         own = self.detector.reconstruct(samples)
         values = self._captured(samples)
         if not same_weights(self.operations, values):  # hooks that compute weights before a call have done so by now
-            self._prepare()
+            self._prepare(samples)
             values = self._captured(samples)
         alone = torch.cat([self.detector.reconstruct(sample) for sample in samples.split(1)])
         compare(self.operations, values, own, alone)

@@ -20,6 +20,7 @@ from torch import fx, nn
 from aexbench import SkipError
 from aexbench.detector import evaluation_mode
 from aexbench.explainers.lrp.handlers import HANDLERS, MODULES, VIEWS, Call, asks_for_size, in_place
+from aexbench.explainers.lrp.shapes import ShapeTracer
 from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, no_rule, replaced
 
 RANDOM = (
@@ -31,16 +32,23 @@ RANDOM = (
 CONTAINERS = (list, dict, set, OrderedDict)
 
 
-def capture(model: nn.Module) -> list[Operation]:
+class NotFollowedError(SkipError):
+    """torch.fx cannot follow a forward pass."""
+
+
+def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operation]:
     """Return the operations of a model's forward pass in evaluation mode, the input first and the output last.
+
+    With a sample (N, …) what the forward pass does may depend on the sample's shape, N excepted; what is returned then
+    holds for that shape alone.
 
     Raises
     ------
     SkipError
-        If an operation has no rule, or torch.fx cannot follow the forward pass.
+        If an operation has no rule. NotFollowedError if torch.fx cannot follow the forward pass.
     """
     with evaluation_mode(model.modules()), _attributes_kept(model), torch.random.fork_rng(devices=[]), torch.no_grad():
-        graph = _traced(model)
+        graph = _traced(model, fx.Tracer() if sample is None else ShapeTracer(sample))
         builder = _Builder(model, _used(graph, dict(model.named_modules())))
         for node in graph.nodes:
             if node in builder.used or node.op == "placeholder":
@@ -48,18 +56,17 @@ def capture(model: nn.Module) -> list[Operation]:
     return builder.operations
 
 
-def _traced(model: nn.Module) -> fx.Graph:
+def _traced(model: nn.Module, tracer: fx.Tracer) -> fx.Graph:
     """Return the graph of a model without its hooks, which expect values and would be given symbols."""
     hooks = {module: (module._forward_hooks, module._forward_pre_hooks) for module in model.modules()}
     try:
         for module in hooks:
             module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
-        tracer = fx.Tracer()
         tracer.proxy_buffer_attributes = True
         return tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:  # whatever the model's own forward does with a symbolic input
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise SkipError(f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}") from error
+        raise NotFollowedError(f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}") from error
     finally:
         for module, (after, before) in hooks.items():
             module._forward_hooks, module._forward_pre_hooks = after, before

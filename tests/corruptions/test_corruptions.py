@@ -152,5 +152,5 @@ def test_wrong_thresholds_are_refused(threshold, detector, linear_rows):
 def test_a_corruption_that_changes_other_features_is_an_error(detector, linear_rows):
     family = corruptions.register.__self__
     plugin = family.adapt(lambda detector, x, mask, rng: x + 1, "greedy")
-    with pytest.raises(ValueError, match="its feature alone"):
+    with pytest.raises(ValueError, match="its mask alone"):
         family.make(plugin, (), {}).generate(detector, linear_rows)

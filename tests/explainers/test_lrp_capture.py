@@ -483,3 +483,40 @@ def test_the_ledger_books_each_sample_and_the_map_that_is_explained():
     with torch.no_grad():
         perfect.detector.model[0].weight.copy_(torch.eye(2))
     assert perfect.ledger(torch.rand(3, 2)).layers[0].contraction.isnan().all()
+
+
+def asserting(m, x):
+    assert x.shape[1] == 6
+    return m.b(F.relu(m.a(x)))
+
+
+def branching(m, x):
+    if x.dim() == 2 and len(x.shape) == x.ndim:
+        x = x.view(*x.shape)
+    batch, *rest = x.shape
+    return m.b(F.relu(m.a(x.reshape(batch, *rest))))
+
+
+def looping(m, x):
+    hidden = torch.stack([F.relu(m.a(x))[:, i] for i in range(m.a(x).shape[1])], dim=1)
+    return m.b(torch.stack([part for part in hidden.unbind(1)], dim=1))
+
+
+@pytest.mark.parametrize("forward", [asserting, branching, looping])
+def test_a_forward_pass_may_ask_for_shapes(forward):
+    explainer = explainers.create("lrp", Detector(made(forward)))
+    expected = explainers.create("lrp", Detector(relu_network())).explain(ROWS)
+    torch.testing.assert_close(explainer.explain(ROWS), expected)
+    torch.testing.assert_close(explainer.explain(ROWS[:1]), expected[:1])  # a batch of another size
+    torch.testing.assert_close(torch.cat([explainer.explain(ROWS)] * 3), torch.cat([expected] * 3))
+
+
+def test_samples_of_another_shape_are_followed_anew():
+    def upsampled(m, x):
+        height, width = x.shape[2:]
+        return F.interpolate(m.out(F.avg_pool2d(F.relu(m.conv(x)), 2)), size=(int(height), int(width)))
+
+    detector = Detector(made(upsampled, out=nn.Conv2d(4, 1, 1)))
+    explainer = explainers.create("lrp", detector)
+    for x in (IMAGES, torch.rand(2, 1, 8, 4, dtype=torch.float64), IMAGES[:1]):
+        torch.testing.assert_close(explainer.explain(x).flatten(1).sum(1), detector.error(x))

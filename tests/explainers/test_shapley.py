@@ -11,6 +11,7 @@ from aexbench import Detector, Features, explainers
 from aexbench.explainers.shapley.coalitions import Design, draw
 from tests.conftest import mlp
 from tests.explainers import shapley_twin
+from tests.explainers.memory import Peak
 
 RNG = np.random.default_rng(0)
 MODEL = mlp((6, 4, 3, 4, 6), ("relu", "tanh", "relu", "sigmoid"))
@@ -193,6 +194,22 @@ def test_per_feature_shap_sums_the_shapley_values_of_the_worst_features(top):
         of_outputs = shapley_twin.output_shap(model, x, BACKGROUND, top)
         expected = sum(np.maximum(-np.sign(gap[i]) * shap, 0) for i, shap in of_outputs.items())
         np.testing.assert_allclose(away, expected, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [{}, {"value": "fixed-target"}, {"output": 3}])
+def test_memory_is_bounded_whatever_is_asked(kind, monkeypatch):
+    monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": 2**20})
+    monkeypatch.setattr("aexbench.explainers.shapley.regression.VALUE_BYTES", 2**20)
+    monkeypatch.setattr("aexbench.explainers.shapley.regression.DIFFERENCES", 2**16)
+    given = {"background": WIDE_BACKGROUND, "nsamples": 400, **kind}
+    explainer = explainers.create("kernelshap-batched", Detector(WIDE), **given)
+    explainer.explain(WIDE_X)  # what is prepared once is there now
+    with Peak() as few:
+        explainer.explain(WIDE_X)
+    with Peak() as many:
+        explainer.explain(WIDE_X.repeat(40, 1))
+    assert many.total > 20 * few.total
+    assert many.most < 6 * 2**20
 
 
 def test_no_samples_have_no_attributions():

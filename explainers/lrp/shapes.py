@@ -1,0 +1,95 @@
+"""Following a forward pass that asks for shapes: torch.fx beside real samples, which answer.
+
+`x.dim()`, `x.shape[1]` and all sizes but the first are numbers then; the first one, which may be that of the batch,
+stays a symbol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import fx
+
+
+class ShapeTracer(fx.Tracer):
+    """Traces a model, and computes on a sample (N, …) what every symbol stands for."""
+
+    def __init__(self, sample: torch.Tensor) -> None:
+        super().__init__()
+        self.sample = sample
+        self.values: dict[fx.Node, Any] = {}
+        self._computing = False
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Return a symbol that knows its shape."""
+        return _Shaped(node, self)
+
+    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **named: Any) -> fx.Proxy:
+        """Return a new symbol, with its value at hand."""
+        made = super().create_proxy(kind, target, args, kwargs, *rest, **named)
+        self._value(made.node)
+        return made
+
+    def call_module(self, m: torch.nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        """Call a module, which is a symbol unless values are computed."""
+        return forward(*args, **kwargs) if self._computing else super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Read a module's attribute, which may be a symbol unless values are computed."""
+        return attr_val if self._computing else super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def _value(self, node: fx.Node) -> Any:
+        if node not in self.values:
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._value)
+            self._computing = True
+            try:
+                self.values[node] = self._computed(node, args, kwargs)
+            finally:
+                self._computing = False
+        return self.values[node]
+
+    def _computed(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        if node.op == "placeholder":
+            return next(iter(args), None) if self.values else self.sample.clone()
+        if node.op == "get_attr":
+            value: Any = self.root
+            for part in str(node.target).split("."):
+                value = getattr(value, part)
+            return value
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        if node.op == "call_module":
+            return self.root.get_submodule(str(node.target))(*args, **kwargs)
+        return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+class _Shaped(fx.Proxy):
+    """A symbol whose rank and sizes are numbers, but for the first size."""
+
+    @property
+    def _value(self) -> Any:
+        values: dict[fx.Node, Any] = self.tracer.values  # type: ignore[attr-defined]
+        return values[self.node]
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return self.size()  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return int(self._value.dim())
+
+    def dim(self) -> int:
+        return int(self._value.dim())
+
+    def size(self, dim: int | None = None) -> Any:
+        sizes: list[Any] = list(self._value.shape)
+        sizes[0] = self.tracer.create_proxy("call_method", "size", (self, 0), {})
+        return tuple(sizes) if dim is None else sizes[dim]
+
+    def __iter__(self) -> Iterator[fx.Proxy]:  # type: ignore[override]
+        if isinstance(self._value, tuple | list):
+            return iter([self[index] for index in range(len(self._value))])
+        return super().__iter__()  # type: ignore[return-value]

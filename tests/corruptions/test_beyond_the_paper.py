@@ -1,0 +1,87 @@
+"""Corruptions that a distance from the mean does not find: mirror, inward, swap; and several features at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aexbench import Detector, Features, RequestError, corruptions
+from aexbench.corruption import Proposal
+from tests.conftest import mlp
+
+NAMES = ["mirror", "inward", "swap", "group", "group[choice=correlated,size=2]"]
+
+
+def generated(name, detector, rows, **given):
+    return corruptions.create(name).generate(detector, rows, **{"count": 30, "threshold": 0.1, "seed": 2, **given})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_truth_is_what_differs_and_draws_do_not_depend_on_rounds(name, detector, linear_rows, monkeypatch):
+    rows = linear_rows[300:]
+    made = generated(name, detector, rows)
+    assert len(made) == 30
+    changed = made.x != made.clean
+    assert not (changed & ~made.truth).any()
+    assert changed.any(axis=1).all()
+    assert (made.truth.sum(axis=1) == (1 if "group" not in name else 2 if "size=2" in name else 3)).all()
+    monkeypatch.setattr("aexbench.corruption.ROUND_BYTES", 1)
+    few = generated(name, detector, rows, count=5)
+    np.testing.assert_allclose(few.x, made.x[:5], rtol=1e-12)
+    np.testing.assert_array_equal(few.truth, made.truth[:5])
+
+
+def test_swapped_values_are_values_of_the_same_column(detector, linear_rows):
+    rows = linear_rows[300:]
+    made = generated("swap", detector, rows)
+    for x, mask in zip(made.x, made.truth, strict=True):
+        (column,) = np.flatnonzero(mask)
+        assert np.isclose(rows[:, column], x[column]).any()
+
+
+def test_inward_values_were_unusual_and_are_usual(detector, linear_rows):
+    rows = linear_rows[300:].astype(np.float64)
+    made = generated("inward", detector, linear_rows[300:])
+    z_before, z_after = (np.abs(x - rows.mean(0)) / rows.std(0) for x in (made.clean, made.x))
+    assert (z_before[made.truth] > 0.67).all()
+    assert (z_after[made.truth] <= 0.67 + 1e-6).all()
+
+
+def test_mirrored_values_have_the_opposite_rank(detector, linear_rows):
+    rows = linear_rows[300:]
+    made = generated("mirror", detector, rows)
+    for before, after, mask in zip(made.clean, made.x, made.truth, strict=True):
+        column = np.sort(rows[:, mask].ravel())
+        rank, other = (np.abs(column - value[mask]).argmin() for value in (before, after))
+        assert abs(rank + other - (len(column) - 1)) <= 1
+
+
+def test_correlated_features_go_together():
+    rng = np.random.default_rng(0)
+    hidden = rng.random((400, 3))
+    rows = np.concatenate([hidden, hidden + 0.01 * rng.random((400, 3))], axis=1).astype(np.float32)
+    detector = Detector(mlp((6, 3, 6), ("tanh", "identity")).float()).calibrate(rows)
+    made = corruptions.create("group[choice=correlated,size=2]").generate(detector, rows, count=40, threshold=0.0)
+    first = made.truth[:, :3]
+    np.testing.assert_array_equal(first, made.truth[:, 3:])
+
+
+def test_groups_of_columns_are_features_of_a_group():
+    rows = np.random.default_rng(0).random((100, 6)).astype(np.float32)
+    features = Features(groups=(0, 0, 1, 1, 2, 3))
+    detector = Detector(mlp((6, 3, 6), ("tanh", "identity")).float(), "l2", features).calibrate(rows)
+    made = corruptions.create("group[size=2]").generate(detector, rows, count=30, threshold=0.0)
+    assert (features.any_groups(made.truth).sum(axis=1) == 2).all()
+    assert (made.truth[:, 0] == made.truth[:, 1]).all()
+    with pytest.raises(RequestError, match="these data have 4 features"):
+        corruptions.create("group[size=5]").generate(detector, rows)
+
+
+def test_a_mask_without_the_chosen_feature_is_an_error(detector, linear_rows):
+    def forgetful(detector, x, mask, rng):
+        return Proposal(x, {}, torch.zeros_like(mask))
+
+    plugin = corruptions.register.__self__.adapt(forgetful)
+    with pytest.raises(ValueError, match="must hold the feature"):
+        corruptions.register.__self__.make(plugin, (), {}).generate(detector, linear_rows[300:])

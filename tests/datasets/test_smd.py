@@ -1,0 +1,94 @@
+"""The layout of the Server Machine Dataset, on a tiny copy made by hand, and on the real one where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aexbench import Detector, RequestError, datasets, references
+from tests.conftest import mlp
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "smd"
+
+
+@pytest.fixture
+def root(tmp_path):
+    files = {
+        "train": "\n".join(f"0.{i},0.5,0.25" for i in range(10)),
+        "test": "\n".join(f"0.{i},0.5,0.75" for i in range(8)),
+        "test_label": "\n".join("00011011"),
+        "interpretation_label": "3-5:1,3\n6-8:2",
+    }
+    for part, text in files.items():
+        (tmp_path / "ServerMachineDataset" / part).mkdir(parents=True)
+        (tmp_path / "ServerMachineDataset" / part / "machine-1-1.txt").write_text(text + "\n")
+    return tmp_path
+
+
+def change(root: Path, part: str, text: str) -> None:
+    (root / "ServerMachineDataset" / part / "machine-1-1.txt").write_text(text)
+
+
+def test_rows_count_from_zero_features_from_one_and_the_last_row_is_past_the_end(root):
+    made = datasets.create("smd", root=root)
+    assert (made.train.shape, made.validation.shape, made.test.shape) == ((8, 3), (2, 3), (8, 3))
+    assert made.features.names == ("feature-1", "feature-2", "feature-3")
+    causes = np.zeros((8, 3), dtype=bool)
+    causes[3:5, [0, 2]], causes[6:8, 1] = True, True
+    assert np.array_equal(made.test_truth, causes)
+    assert np.array_equal(made.test_labels, causes.any(axis=1))
+    assert made.test_units.tolist() == [0, 1, 2, 3, 3, 5, 6, 6]
+
+
+def test_rows_of_a_segment_are_one_unit_of_the_anomalies(root):
+    made = datasets.create("smd", root=root / "ServerMachineDataset")
+    detector = Detector(mlp((3, 2, 3), ("tanh", "identity")).float()).calibrate(made.test)
+    anomalies = references.labelled_anomalies(made, detector)
+    assert anomalies.unit.tolist() == [3, 3, 6, 6]
+    assert set(anomalies.label) == {"labels"}
+
+
+def test_the_environment_says_where_it_is(root, monkeypatch):
+    monkeypatch.setenv("AEXBENCH_DATA", str(root))
+    assert len(datasets.create("smd").test) == 8
+    monkeypatch.delenv("AEXBENCH_DATA")
+    with pytest.raises(RequestError, match="give root=FOLDER, or set AEXBENCH_DATA"):
+        datasets.create("smd")
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "message"),
+    [
+        ("train", "", "it is empty"),
+        ("train", "0.1,0.2,0.3\n0.1,x,0.3\n", "could not convert string 'x'"),
+        ("train", "0.1,0.2,0.3\n0.1,0.3\n", "number of columns changed"),
+        ("train", "0.1,nan,0.3\n", "not every value is a finite number"),
+        ("train", "0.1,0.2\n" * 5, "do not fit"),
+        ("test_label", "0\n1\n", "do not fit"),
+        ("interpretation_label", "3-5:1,4\n", "line 1: beyond 8 rows and 3 features"),
+        ("interpretation_label", "3-5:0\n", "line 1: beyond"),
+        ("interpretation_label", "3-5:1\n7-9:1\n", "line 2: beyond"),
+        ("interpretation_label", "3 to 5\n", "not first-last:feature"),
+        ("interpretation_label", "\x00\n", "not first-last:feature"),
+    ],
+)
+def test_damaged_files_are_named_with_what_is_wrong(root, part, text, message):
+    change(root, part, text)
+    with pytest.raises(RequestError, match=message) as caught:
+        datasets.create("smd", root=root)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_machine_is_told_which_there_are(root):
+    with pytest.raises(RequestError, match="the machines here are: 1-1"):
+        datasets.create("smd", root=root, machine="9-9")
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real data set is not here")
+@pytest.mark.parametrize("machine", ["1-7", "2-2"])
+def test_the_real_segments_are_the_labelled_rows(machine):
+    made = datasets.create("smd", root=REAL, machine=machine)
+    assert made.train.shape[1] == 38
+    assert np.array_equal(made.test_truth.any(axis=1), made.test_labels)
