@@ -57,4 +57,6 @@ def test_a_sample_costs_little_more_than_its_forward_rows():
         f"\nkernelshap-batched: {ours:.3f} s a sample, {ours / floor:.2f} times its forward rows alone; shap takes "
         f"{module / ours:.1f} times as long on the plain module, {chunked / ours:.1f} times on the chunked detector"
     )
-    assert module / ours >= 3  # 4 where nothing else runs: measured 5 to 7
+    # Measured on two cores: 1.0 to 1.3, and 3.1 to 5.0; a noisy machine gets a margin.
+    assert ours / floor <= 2
+    assert module / ours >= 2
