@@ -20,8 +20,8 @@ from torch import fx, nn
 from aexbench import SkipError
 from aexbench.detector import evaluation_mode
 from aexbench.explainers.lrp.handlers import HANDLERS, MODULES, VIEWS, Call, asks_for_size, in_place
-from aexbench.explainers.lrp.shapes import ShapeTracer
 from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, no_rule, replaced
+from aexbench.explainers.lrp.shapes import ShapeTracer
 
 RANDOM = (
     *("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "normal", "normal_", "uniform_"),

@@ -6,6 +6,7 @@ stays a symbol.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,7 +90,10 @@ class _Shaped(fx.Proxy):
         sizes[0] = self.tracer.create_proxy("call_method", "size", (self, 0), {})
         return tuple(sizes) if dim is None else sizes[dim]
 
-    def __iter__(self) -> Iterator[fx.Proxy]:  # type: ignore[override]
-        if isinstance(self._value, tuple | list):
-            return iter([self[index] for index in range(len(self._value))])
-        return super().__iter__()  # type: ignore[return-value]
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not isinstance(self._value, tuple | list):
+            return super().__iter__()
+        return iter([operator.getitem(self, index) for index in range(len(self._value))])  # type: ignore[call-overload]

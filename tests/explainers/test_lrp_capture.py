@@ -499,7 +499,7 @@ def branching(m, x):
 
 def looping(m, x):
     hidden = torch.stack([F.relu(m.a(x))[:, i] for i in range(m.a(x).shape[1])], dim=1)
-    return m.b(torch.stack([part for part in hidden.unbind(1)], dim=1))
+    return m.b(torch.stack(list(hidden.unbind(1)), dim=1))
 
 
 @pytest.mark.parametrize("forward", [asserting, branching, looping])
