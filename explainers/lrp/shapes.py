@@ -96,4 +96,4 @@ class _Shaped(fx.Proxy):
     def __iter__(self) -> Iterator[Any]:
         if not isinstance(self._value, tuple | list):
             return super().__iter__()
-        return iter([operator.getitem(self, index) for index in range(len(self._value))])  # type: ignore[call-overload]
+        return iter([operator.getitem(self, index) for index in range(len(self._value))])
