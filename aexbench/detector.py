@@ -258,7 +258,7 @@ def in_chunks(compute: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, 
     start = 0
     while start < len(x) or not parts:
         try:
-            parts.append(compute(x[start : start + rows]))
+            parts.append(compute(x if rows >= len(x) else x[start : start + rows]))
             start += rows
             continue
         except (MemoryError, RuntimeError) as error:

@@ -222,13 +222,13 @@ class LRP:
     def _taken(self, x: torch.Tensor) -> torch.Tensor:
         """Return samples as the model takes them, once it is sure that what is prepared is this model's."""
         x = x.clone() if x.is_inference() else x  # what inference mode has made cannot meet autograd
-        x = x.to(self.detector.device, self.detector.dtype)
-        if self._versions() != self._read or self._shape not in (None, tuple(x.shape[1:])):
+        x, shape = x.to(self.detector.device, self.detector.dtype), x.shape[1:]
+        if self._versions() != self._read or self._shape not in (None, shape):
             self._prepare(x)
-        if len(x) and tuple(x.shape[1:]) not in self._checked:
+        if shape not in self._checked and len(x):
             with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
                 self._check(x)
-            self._checked.add(tuple(x.shape[1:]))
+            self._checked.add(shape)
         return x
 
     def _check(self, x: torch.Tensor) -> None:
