@@ -52,6 +52,7 @@ def explained(explain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor |
     import torch
 
     samples = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
+    samples = samples if samples.is_floating_point() else samples.to(torch.get_default_dtype())
     attributions = explain(samples)
     if not isinstance(attributions, torch.Tensor):
         raise TypeError(f"an explainer returns a torch tensor, this one a {type(attributions).__name__}")

@@ -208,6 +208,10 @@ class Registry:
         values = plugin.validate({key: value for key, value in given.items() if key not in self.offered})
         values |= {key: given[key] for key in plugin.offered if key in given}
         if inspect.isclass(plugin.target) or self.adapt_function is None:
+            asked = inspect.signature(plugin.target).parameters
+            for name in sorted(plugin.offered - values.keys()):
+                if asked[name].default is inspect.Parameter.empty:
+                    raise RequestError(f"{plugin.family} {plugin.name} needs {name}: give {name}=…")
             return plugin.target(*context, **values)
         return self.adapt_function(plugin, context, values)
 

@@ -111,3 +111,12 @@ def test_every_plugin_package_is_in_the_wheel():
     listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = [p.parent.relative_to(root) for name in families.FAMILIES for p in (root / name).rglob("__init__.py")]
     assert {f"aexbench.{'.'.join(folder.parts)}" for folder in folders} <= set(listed)
+
+
+@pytest.mark.parametrize("name", ["deviation", "kernelshap-batched", "repair"])
+def test_what_needs_a_background_says_so(name):
+    from aexbench import Detector, explainers
+    from tests.conftest import mlp
+
+    with pytest.raises(RequestError, match=f"explainer {name} needs background: give background="):
+        explainers.create(name, Detector(mlp((3, 2, 3), ("relu", "relu"))))

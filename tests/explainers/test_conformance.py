@@ -53,6 +53,17 @@ def test_keeps_the_contract(name, kind):
     assert [finding for finding in findings if finding.problem] == []
 
 
+@pytest.mark.parametrize("name", explainers.names())
+def test_takes_whole_numbers_and_no_samples(name):
+    detector, background, x = of_rows()
+    made = explainers.create(name, detector, background=background, **COSTLY.get(name, {}))
+    try:
+        assert made.explain((x[:2] > 0.5).long()).is_floating_point()
+    except SkipError as error:
+        pytest.skip(f"{name}: {error}")
+    assert made.explain(x[:0]).shape == (0, 7)
+
+
 def explainer(function):
     plugin = explainers.register.__self__.adapt(function)
     return lambda detector: explainers.register.__self__.make(plugin, (detector,), {})
