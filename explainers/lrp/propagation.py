@@ -36,7 +36,12 @@ class Propagation:
     def __post_init__(self) -> None:
         """Find out how each operation gets its arguments, and which values nobody needs after it."""
         self.input, self.output = self.operations[0], self.operations[-1]
-        self._backwards = [operation for operation in reversed(self.operations) if operation.inputs]
+        self._before: dict[Operation, Operation] = {}  # what an operation that hands on its relevance hands it to
+        for operation in self.operations:
+            hands_on = operation.kind in ("pass", "output") and not operation.broadcasts
+            self._before[operation] = self._before[operation.inputs[0]] if hands_on else operation
+        acting = [o for o in self.operations if o.inputs and self._before[o] is o]
+        self._backwards = acting[::-1]
         self._inserted: set[Operation] = set()  # whose values hold inserted constants
         for operation in self.operations:
             if operation.inserts or (operation.kind in HANDS_ON and self._inserted.intersection(operation.inputs)):
@@ -61,21 +66,22 @@ class Propagation:
 
     def backward(self, values: Values, relevance: torch.Tensor, watch: Watch | None = None) -> torch.Tensor:
         """Return the input's relevance from the output's; `watch` sees what each operation received and handed on."""
-        received: dict[Operation, Any] = {self.output: relevance}
+        before = self._before
+        received: dict[Operation, Any] = {before[self.output]: relevance}
         for operation in self._backwards:
             own = received.pop(operation, None)
             if own is None:
                 continue
-            if operation.kind in ("pass", "output"):
+            if operation.kind == "pass":  # and may have made it larger
                 source = operation.inputs[0]
-                _add(received, source, own.sum_to_size(values[source].shape) if operation.broadcasts else own)
+                _add(received, before[source], own.sum_to_size(values[source].shape))
                 continue
             shares = self._shares(operation, values, own)
             if watch is not None and operation.kind != "route":
                 watch(operation, own, [share for share in shares if share is not None])
             for source, share in zip(operation.inputs, shares, strict=True):
                 if share is not None:  # indices and the like take none
-                    _add(received, source, share)
+                    _add(received, before[source], share)
         found: torch.Tensor = received[self.input]
         return found
 

@@ -52,7 +52,8 @@ class Rule(ABC):
             parts = [(part * exists, weight) for part, weight in parts]
         z = self._sum(parts)
         s = torch.div(relevance, z, out=z)  # in the memory of z: at ten thousand rows a new page costs more than a sum
-        _, uncovered = self._norm(x, self.ones, exists)
+        whole = exists is None and isinstance(self.layer, Dense)  # every output has inputs
+        uncovered = None if whole else self._norm(x, self.ones, exists)[1]
         if uncovered is None:
             return self._hand_on(x, s, parts)
         return self._hand_on(x, s.masked_fill(uncovered, 0), parts) + _spread(relevance * uncovered, x)
@@ -144,7 +145,7 @@ class Rule(ABC):
         """Return Σ_h v_hk, infinite where it is zero, and where that is; kept for whole inputs of one shape."""
         if exists is not None:
             return _positive(self.layer.apply(exists, weight))
-        key = (weight is self.ones, tuple(x.shape[1:]))
+        key = (weight is self.ones, x.shape[1:])
         if key not in self._norms:
             ones = torch.ones((1, *x.shape[1:]), dtype=x.dtype, device=x.device)
             self._norms[key] = _positive(self.layer.apply(ones, weight))
