@@ -5,6 +5,7 @@ They come from the training split alone (the `background` that the engine gives 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,12 +15,14 @@ from numpy.typing import ArrayLike
 
 from aexbench.contracts import Array
 from aexbench.detector import Detector
+from aexbench.errors import RequestError
+from aexbench.rows import Rows, as_rows, moments
 
 BaselineName = Literal["mean", "zeros", "nearest", "reconstruction"]
 Baseline = Callable[[torch.Tensor], torch.Tensor]
 ROWS, IMAGES = 755, 5  # that stand for a background: the paper's number for tables
-BLOCK = 16_384  # rows of a background that are read at once: it may be a memory map
-PAIRS = 2**22  # distances that are kept at once: 32 MiB
+MOST_VALUES = 2**25  # of a background that are kept: 128 MiB in float32
+NEAREST_VALUES = 2**22  # of a background that are compared at once, and distances to them: 32 MiB each
 
 
 def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> Baseline:
@@ -41,28 +44,61 @@ def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> B
     >>> baseline("nearest", Detector(torch.nn.Identity()), normal)(torch.tensor([[1.0, 1.9]]))
     tensor([[1., 3.]])
     """
+    normal = normal_rows(detector, background)
     if name == "mean":
-        mean = torch.as_tensor(np.mean(np.asarray(background), axis=0, dtype=np.float64))
+        mean = torch.as_tensor(moments(normal)[0])
         return lambda x: mean.to(x).expand_as(x)
     if name == "zeros":
         return torch.zeros_like
     if name == "reconstruction":
         return lambda x: detector.reconstruct(x.detach())
-    normal = background if isinstance(background, np.ndarray) else np.asarray(background)
     return lambda x: nearest(x, normal)
 
 
-def nearest(x: torch.Tensor, background: Array) -> torch.Tensor:
+def normal_rows(detector: Detector, background: ArrayLike) -> Rows:
+    """Return the background as rows that the detector takes: all that explainers read of it comes through here.
+
+    Raises
+    ------
+    RequestError
+        If it is empty, has no columns, or other ones than the detector's features or its model take.
+    """
+    rows: Rows = as_rows(background)
+    shape = tuple(rows.shape)
+    if len(shape) < 2 or not shape[0] or not (np.issubdtype(rows.dtype, np.number) or rows.dtype == np.bool_):
+        raise RequestError(f"a background is normal samples (B, …), one at least; this one is {rows.dtype} {shape}")
+    detector.features.check(shape[1:])
+    try:
+        detector.reconstruct(np.array(rows[:1]))
+    except RequestError as error:
+        raise RequestError(f"the background {shape} does not fit the detector: {error}") from error
+    return rows
+
+
+def nearest(x: torch.Tensor, background: Rows) -> torch.Tensor:
     """Return for each sample (N, …) the nearest of the background (B, …), which is read in blocks."""
-    samples = x.detach().double().cpu().flatten(1)
+    columns = x.shape[1:].numel()
+    count = max(1, NEAREST_VALUES // columns)
+    # Products of what lies far from zero would swallow the distances: both sides are taken from one normal sample.
+    centre = torch.as_tensor(np.array(background[:1], dtype=np.float64)).flatten(1)
+    samples = x.detach().double().cpu().flatten(1) - centre
     best, rows = torch.full((len(x),), torch.inf, dtype=torch.float64), torch.zeros(len(x), dtype=torch.int64)
-    for start in range(0, len(background), BLOCK):
-        block = torch.as_tensor(np.asarray(background[start : start + BLOCK], dtype=np.float64)).flatten(1)
-        for part in torch.arange(len(x)).split(PAIRS // BLOCK):
+    for start in range(0, len(background), count):
+        block = torch.as_tensor(np.array(background[start : start + count], dtype=np.float64)).flatten(1) - centre
+        for part in torch.arange(len(x)).split(max(1, NEAREST_VALUES // len(block))):
             distance, row = torch.cdist(samples[part], block, compute_mode="use_mm_for_euclid_dist").min(dim=1)
             rows[part] = torch.where(distance < best[part], row + start, rows[part])
             best[part] = torch.minimum(distance, best[part])
     return torch.as_tensor(np.asarray(background[rows.numpy()])).to(x)
+
+
+def most(background: ArrayLike, count: int) -> int:
+    """Return how many samples of the background may be kept: `count`, fewer where they have more than 2²⁵ values.
+
+    >>> most(np.zeros((5, 1000)), 10_000), most(np.broadcast_to(0.0, (5, 3, 2048, 2048)), 10_000)
+    (10000, 2)
+    """
+    return min(count, max(1, MOST_VALUES // max(1, math.prod(as_rows(background).shape[1:]))))
 
 
 def sample(background: ArrayLike, count: int, seed: int = 0) -> Array:
@@ -73,9 +109,9 @@ def sample(background: ArrayLike, count: int, seed: int = 0) -> Array:
     >>> sample(np.arange(10.0)[:, None], 3, seed=0).shape
     (3, 1)
     """
-    rows = background if isinstance(background, np.ndarray) else np.asarray(background)
+    rows = as_rows(background)
     if count >= len(rows):
-        return np.asarray(rows)
+        return np.array(rows[:])  # a copy: of a memory map that cannot be written torch warns
     chosen = np.random.default_rng(seed).choice(len(rows), size=count, replace=False)
     return np.asarray(rows[np.sort(chosen)])
 
@@ -86,7 +122,7 @@ def representatives(detector: Detector, background: ArrayLike, rows: int | None 
     `rows` is 755 for tables and 5 for images where it is left out: methods that put every one of them in the place of
     what is missing ask the detector that many rows for each of their questions.
     """
-    normal = background if isinstance(background, np.ndarray) else np.asarray(background)
-    default = IMAGES if normal.ndim == 4 else ROWS
+    normal = normal_rows(detector, background)
+    default = IMAGES if len(normal.shape) == 4 else ROWS
     chosen = sample(normal, default if rows is None else rows, seed)
     return torch.as_tensor(chosen).to(detector.device, detector.dtype)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexbench.errors import RequestError, plain, unknown
+from aexbench import data_command
+from aexbench.errors import RequestError, SkipError, plain, unknown
 
 if TYPE_CHECKING:
     from aexbench.planning import Suite
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+app.add_typer(data_command.app)
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file that registers components.")
@@ -40,7 +42,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         app()
-    except RequestError as error:
+    except (RequestError, SkipError) as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
         sys.exit(2)
     except PermissionError as error:
@@ -149,6 +151,7 @@ def leaderboard(
     store: StoreFolder,
     format: Annotated[str, typer.Option(help="table, markdown, csv, json or latex.")] = "table",
     metric: Annotated[str | None, typer.Option("--metric", "-m", help="Rank by this one.")] = None,
+    by: Annotated[str | None, typer.Option(help="Split groups by gain, deviation or feature.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also cells that no suite asks for any more.")] = False,
 ) -> None:
     """Rank the explainers of a store, beside their floors."""
@@ -160,11 +163,26 @@ def leaderboard(
         raise unknown("format", format, ["table", *rendering.FORMATS])
     opened = Store(store)
     planned = opened.planned()
-    board = boards.leaderboard(opened, metric, None if everything or not planned else planned)
+    board = boards.leaderboard(opened, metric, None if everything or not planned else planned, by)
     if format == "table":
         _console().print(rendering.as_rich(board))
     else:
         sys.stdout.write(rendering.FORMATS[format](board))
+
+
+@app.command()
+def gallery(
+    store: StoreFolder,
+    to: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("gallery"),
+    explainer: Annotated[list[str] | None, typer.Option("--explainer", "-e", help="A column of the pictures.")] = None,
+    per_label: Annotated[int, typer.Option(min=1, help="Samples of each kind of damage.")] = 3,
+) -> None:
+    """Draw heat maps of a store of images, with the true damage outlined."""
+    from aexbench import gallery as galleries
+    from aexbench.store import Store
+
+    for path in galleries.gallery(Store(store), to, explainer or [], per_label):
+        print(path)
 
 
 @app.command("list")

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.errors import RequestError
+from aexbench.rows import Named, Picked, as_rows
 
 if TYPE_CHECKING:
     import torch
 
     from aexbench.detector import Detector
-    from aexbench.training import Progress
+    from aexbench.fitting import Progress
 
 Array = NDArray[Any]
 
@@ -174,7 +175,7 @@ class Dataset:
     test_truth: NDArray[np.bool_] | None = None
     autoencoder: str = "mlp"
     test_units: NDArray[np.int64] | None = None
-    test_kinds: NDArray[np.str_] | None = None
+    test_kinds: NDArray[np.str_] | Named | None = None
 
     def __post_init__(self) -> None:
         """Reject splits that do not belong together."""
@@ -194,7 +195,11 @@ class Dataset:
     @property
     def normal(self) -> Array:
         """The normal samples of the test split: what corruptions start from."""
-        return self.test if self.test_labels is None else self.test[~self.test_labels]
+        if self.test_labels is None:
+            return self.test
+        if type(self.test) is np.ndarray:
+            return self.test[~self.test_labels]
+        return Picked(self.test, np.flatnonzero(~self.test_labels))  # type: ignore[return-value]  # read like an array
 
     def detector(self, seed: int = 0, autoencoder: str = "default", progress: Progress | None = None) -> Detector:
         """Return this data set's autoencoder, trained once and kept in the user's cache folder.
@@ -215,20 +220,22 @@ class Dataset:
 
 def _float32(split: Any, name: str) -> Array:
     """Return a split as it is, or as float32 where it is something else; memory maps are float32 already."""
-    array = split if isinstance(split, np.ndarray) else np.asarray(split)
-    if array.ndim < 2 or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+    array = as_rows(split)
+    if len(array.shape) < 2 or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise RequestError(f"{name} of a Dataset must be numbers (N, …); it is {array.dtype} {array.shape}")
-    return array if array.dtype == np.float32 else array.astype(np.float32)
+    return array if array.dtype == np.float32 else np.asarray(array).astype(np.float32)
 
 
 def _booleans(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.bool_] | None:
     """Return 0 and 1, or false and true, as booleans."""
     if values is None:
         return None
-    array = np.asarray(values)
+    array = as_rows(values)
+    if array.dtype == np.bool_ and array.shape == shape:
+        return array  # type: ignore[no-any-return]
     if array.shape != shape or not np.isin(array, [0, 1]).all():
         raise RequestError(f"{name} of a Dataset must be 0 or 1 of shape {shape}; it is {array.dtype} {array.shape}")
-    return array.astype(bool)
+    return np.asarray(array).astype(bool)
 
 
 class Explainer(Protocol):

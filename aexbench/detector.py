@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from aexbench.contracts import Features
 from aexbench.errors import RequestError
+from aexbench.rows import as_rows, blocks
 
 Loss = Literal["l1", "l2"]
 LOSSES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {"l1": torch.Tensor.abs_, "l2": torch.Tensor.square_}
@@ -178,7 +179,9 @@ class Detector:
         self, result: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], x: torch.Tensor | ArrayLike
     ) -> torch.Tensor:
         """Return result(x, x̂), in chunks sized to cache and memory unless gradients are wanted."""
-        samples, device = self._taken(x), x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
+        if not isinstance(x, torch.Tensor):
+            return torch.cat([self._chunked(result, torch.as_tensor(block)) for block in blocks(_samples(x))])
+        samples, device = self._taken(x), x.device
         rows = self.chunk_rows(samples)
         with evaluation_mode(self.model.modules()):
             if samples.requires_grad and torch.is_grad_enabled():
@@ -188,10 +191,9 @@ class Detector:
 
     def _taken(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return samples as the model takes them."""
-        samples = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
-        if samples.dim() < 2:
-            raise RequestError(f"samples have shape (N, …); got {tuple(samples.shape)}")
-        return samples.to(self.device, self.dtype)
+        samples = _samples(x)
+        tensor = samples if isinstance(samples, torch.Tensor) else torch.as_tensor(samples[:])
+        return tensor.to(self.device, self.dtype)
 
     def _reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         x_hat = self._forward(x)
@@ -246,6 +248,14 @@ class LossAblated(Detector):
     def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
         """Return 1/m everywhere."""
         return torch.full_like(x_hat, 1.0 / x.shape[1:].numel())
+
+
+def _samples(x: Any) -> Any:
+    """Return a tensor or rows (N, …) as they are, and everything else as an array."""
+    samples = x if isinstance(x, torch.Tensor) else as_rows(x)
+    if len(samples.shape) < 2:
+        raise RequestError(f"samples have shape (N, …); got {tuple(samples.shape)}")
+    return samples
 
 
 def in_chunks(compute: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, rows: int) -> torch.Tensor:

@@ -7,17 +7,17 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from aexbench.rows import Rows, blocks
 
 # What of the engine shapes the results of a family's plugins, besides their own source.
 ENGINE_SOURCES = {
-    "autoencoder": ["autoencoders.py", "training.py", "detector.py"],
+    "autoencoder": ["autoencoders/__init__.py", "fitting.py", "training.py", "detector.py", "rows.py"],
     "control": ["controls.py"],
     "corruption": ["baselines.py", "corruption.py"],
-    "data set": ["splits.py"],
+    "data set": ["augmentation.py", "image_layout.py", "images.py", "splits.py"],
     "explainer": ["baselines.py", "seeding.py", "segments.py", "smoothing.py"],
     "reference": ["references.py"],
 }
@@ -33,13 +33,13 @@ def value_digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
 
 
-def array_digest(arrays: Iterable[NDArray[Any]], rows: int = 65_536) -> str:
+def array_digest(arrays: Iterable[Rows]) -> str:
     """Return the digest of arrays' types, shapes and contents; read in blocks, so that memory maps stay on disk."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        for start in range(0, len(array), rows):
-            digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
+        for block in blocks(array):
+            digest.update(np.ascontiguousarray(block).tobytes())
     return digest.hexdigest()[:32]
 
 

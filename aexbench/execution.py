@@ -20,13 +20,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aexbench import families, files, planning, references, scoring, timing, training
+from aexbench import families, files, planning, references, scoring, strata, timing, training
 from aexbench.cells import Cell, Component
 from aexbench.contracts import AnomalySet, Dataset
 from aexbench.controls import controlled
 from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError
 from aexbench.provenance import provenance
+from aexbench.rows import moments
 from aexbench.store import SCHEMA, FileInfo, Record, State, Store, Times, file_info
 
 Say = Callable[[str, float | None], None]
@@ -60,8 +61,10 @@ class Workspace:
 
     def detector(self, cell: Cell) -> Detector:
         """Return the cell's trained detector, with the weights that the store's first writer has put there."""
-        detector: Detector = self._keep(cell.detector_key, lambda: self._detector(cell))
-        return detector
+        found: Detector | RequestError = self._keep(cell.detector_key, lambda: self._attempt(cell))
+        if isinstance(found, RequestError):
+            raise found
+        return found
 
     def anomalies(self, cell: Cell) -> AnomalySet:
         """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no anomaly."""
@@ -76,6 +79,15 @@ class Workspace:
             f"{cell.anomaly_key} info", lambda: file_info(self.store.path("anomalies", cell.anomaly_key))
         )
         return info
+
+    def _attempt(self, cell: Cell) -> Detector | RequestError:
+        """Return the detector, or why there is none: what came to nothing once is not tried again for every cell."""
+        try:
+            return self._detector(cell)
+        except StoreError:
+            raise
+        except RequestError as error:
+            return error
 
     def _detector(self, cell: Cell) -> Detector:
         dataset, path = self.dataset(cell.dataset), self.store.path("detectors", cell.detector_key)
@@ -126,10 +138,16 @@ class Workspace:
     def _generate(self, cell: Cell) -> AnomalySet:
         dataset, detector = self.dataset(cell.dataset), self.detector(cell)
         if cell.corruption.name == references.LABELS:
-            return references.labelled_anomalies(dataset, detector)
-        corruption = families.corruptions.create(cell.corruption.name, **cell.corruption.arguments)
-        anomalies: AnomalySet = corruption.generate(detector, dataset.normal, seed=cell.anomaly_seed)
-        return anomalies
+            made = references.labelled_anomalies(
+                dataset, detector, seed=cell.anomaly_seed, **cell.corruption.parameters
+            )
+        else:
+            corruption = families.corruptions.create(cell.corruption.name, **cell.corruption.arguments)
+            made = corruption.generate(detector, dataset.normal, seed=cell.anomaly_seed)
+        if len(made) == 0:
+            return made
+        training = self._keep(f"{cell.dataset.key} moments", lambda: moments(dataset.train))
+        return replace(made, details={**made.details, **strata.measured(made, detector, training)})
 
     def _keep(self, key: str, make: Callable[[], Any]) -> Any:
         if key not in self._kept:

@@ -108,9 +108,13 @@ explainers = Registry(
     offered=frozenset({"background"}),
     adapt_function=_adapt_explainer,
     adapt_class=_adapt_explainer_class,
-    declarable={"floor": False},
+    declarable={"floor": False, "images": False},  # a floor on every board; of images alone
 )
-datasets = Registry("data set", "aexbench.datasets")
+# images: samples are (N, C, H, W), so the floors of images apply. licence: of the data. download: an
+# `aexbench.downloads.Download`, where `aexbench data get` can fetch them.
+datasets = Registry(
+    "data set", "aexbench.datasets", declarable={"images": False, "licence": "not stated", "download": None}
+)
 corruptions = Registry(
     "corruption",
     "aexbench.corruptions",

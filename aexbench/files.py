@@ -85,6 +85,14 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def cache_folder(part: str) -> Path:
+    """Return a folder for what can be made again: in `AEXBENCH_CACHE`, or in the user's cache folder."""
+    import platformdirs
+
+    root = os.environ.get("AEXBENCH_CACHE") or platformdirs.user_cache_dir("aexbench", appauthor=False)
+    return make_folder(Path(root) / part)
+
+
 def sweep(folder: Path, older_than_s: float = 3600.0) -> None:
     """Remove temporary files that writers which were killed have left behind."""
     for path in folder.glob(f".*{TEMPORARY}"):

@@ -22,6 +22,7 @@ from aexbench.files import DamagedFileError
 from aexbench.provenance import describe
 from aexbench.statistics import Bootstrap, Distribution, Estimate, average
 from aexbench.store import MetricInfo, Record, Scores, Store
+from aexbench.strata import STRATA
 
 Part = tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]  # values per sample by metric, and units
 CONTROL_NAMES = {"initial": "initial twin", "permuted": "permuted twin", "loss-ablated": "loss-ablated"}
@@ -71,14 +72,31 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """How good the detectors of one source are, means over seeds: explanations of a bad one mean nothing.
+
+    `error_ratio` is the validation error in units of the best constant sample's; `roc_auc` and `average_precision` say
+    how well e(x) finds the labelled anomalies, and `anomalous_share` what chance would give for the latter.
+    """
+
+    source: str
+    seeds: int
+    error_ratio: float | None = None
+    roc_auc: float | None = None
+    average_precision: float | None = None
+    anomalous_share: float | None = None
+
+
+@dataclass(frozen=True)
 class Board:
-    """Rows in their order, the metrics' titles by name, the groups, and notes for readers."""
+    """Rows in their order, the metrics' titles by name, the groups, what the detectors are worth, notes for readers."""
 
     rows: Sequence[Row]
     metrics: Mapping[str, str]
     groups: Sequence[str]
     notes: Sequence[str]
     title: str = ""
+    detectors: Sequence[Quality] = ()
 
     @property
     def primary(self) -> str:
@@ -86,19 +104,42 @@ class Board:
         return next(iter(self.metrics))
 
 
-def leaderboard(store: Store, metric: str | None = None, keys: Collection[str] | None = None) -> Board:
-    """Return the board of a store, ranked by `metric` (a name as in the scores), or by the suite's first.
+def leaderboard(
+    store: Store, metric: str | None = None, keys: Collection[str] | None = None, by: str | None = None
+) -> Board:
+    """Return the board of a store.
 
-    `keys` says which cells are on it; without them, all that have a record.
+    Parameters
+    ----------
+    store
+        Where the records are.
+    metric
+        What ranks, a name as in the scores; the suite's first where it is left out.
+    keys
+        Which cells are on it; without them, all that have a record.
+    by
+        A name of `strata.STRATA`: groups are split by it, and each part counts the same.
+
+    Raises
+    ------
+    RequestError
+        If nothing is there to rank, or `metric` or `by` is unknown here.
     """
+    if by is not None and by not in STRATA:
+        raise unknown("way to split a board", by, STRATA)
     records, complaints = store.records()
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
     table = _Table()
+    strata: dict[str, NDArray[np.str_]] = {}
     for record in records:
         if record.state == "ok":
             try:
-                table.add(record, store.read_scores(record))
+                scores, key = store.read_scores(record), record.cell.anomaly_key
+                if by is not None:
+                    strata[key] = strata[key] if key in strata else STRATA[by](store.anomalies_of(record))
+                    scores = replace(scores, label=_join(scores.label, strata[key], record.cell.corruption.name))
+                table.add(record, scores)
             except DamagedFileError as error:
                 complaints.append(str(error))
     if not table.cells:
@@ -115,7 +156,13 @@ def leaderboard(store: Store, metric: str | None = None, keys: Collection[str] |
     notes = [*_notes(records, table, store), *complaints]
     titles = {name: table.metrics[name].title for name in names}
     suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
-    return Board(rows, titles, list(table.groups), notes, " + ".join(suites))
+    return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())
+
+
+def _join(label: NDArray[np.str_], stratum: NDArray[np.str_], plain_label: str) -> NDArray[np.str_]:
+    """Return label and stratum in one text; a label that only repeats the corruption's name says nothing."""
+    pairs = zip(label.tolist(), stratum.tolist(), strict=True)
+    return np.array([part if name == plain_label else f"{name} / {part}" for name, part in pairs])
 
 
 @dataclass
@@ -130,6 +177,8 @@ class _Table:
     sets: dict[tuple[str, str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    # source → detector's key → its report
+    reports: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
 
     def add(self, record: Record, scores: Scores) -> None:
         """Take in one cell's scores."""
@@ -143,6 +192,7 @@ class _Table:
             rows = np.flatnonzero(scores.label == label)
             values = {name: v[rows] for name, v in scores.values.items()}
             seeds.setdefault(group, {}).setdefault(cell.detector_seed, []).append((values, scores.unit[rows]))
+        self.reports[self.source(cell)][cell.detector_key] = record.detector
         self.controls.add((cell.control, cell.control_seed))
         self.sets[explainer, cell.control, cell.control_seed].add(cell.anomaly_key)
         if cell.control == "none":
@@ -155,14 +205,35 @@ class _Table:
         place = list(known).index(component.key)
         return component.text if place == 0 else f"{component.text} (version {place + 1})"
 
+    def source(self, cell: Cell) -> str:
+        """Return the name of a cell's data set with its detector, if that is not the data set's own."""
+        detector = self.text("detector", cell.detector)
+        return self.text("dataset", cell.dataset) + ("" if detector == "default" else f" {detector}")
+
+    def qualities(self) -> list[Quality]:
+        """Return how good the detectors are, source by source."""
+        return [_quality(source, list(reports.values())) for source, reports in self.reports.items()]
+
     def group(self, cell: Cell, label: str) -> str:
         """Return the name of a cell's group, and remember which source it belongs to."""
-        detector = self.text("detector", cell.detector)
-        source = self.text("dataset", cell.dataset) + ("" if detector == "default" else f" {detector}")
+        source = self.source(cell)
         corruption = self.text("corruption", cell.corruption)
         name = f"{source} / {corruption}" + ("" if label == cell.corruption.name else f" / {label}")
         self.groups.setdefault(name, source)
         return name
+
+
+def _quality(source: str, reports: Sequence[Mapping[str, Any]]) -> Quality:
+    """Return the means over the reports of one source's detectors, of what all of them say."""
+
+    def mean(name: str) -> float | None:
+        values = [report.get(name) for report in reports]
+        numbers = [float(value) for value in values if isinstance(value, int | float) and np.isfinite(value)]
+        return float(np.mean(numbers)) if len(numbers) == len(values) else None
+
+    own, constant = mean("validation_error"), mean("constant_error")
+    ratio = None if own is None or not constant else own / constant
+    return Quality(source, len(reports), ratio, mean("roc_auc"), mean("average_precision"), mean("anomalous_share"))
 
 
 class _Rows:

@@ -97,7 +97,7 @@ def plan(suite: Suite) -> list[Cell]:
     explainers = list(_explainers(suite))
     cells = {}
     for dataset, detector, seed, corruption in product(*axes):
-        for explainer in explainers:
+        for explainer in [*explainers, *_floors(suite, dataset)]:
             for control, control_seed in _controls(suite, explainer):
                 cell = Cell(
                     dataset=dataset,
@@ -123,13 +123,8 @@ def role(explainer: Component) -> Role:
 
 
 def _explainers(suite: Suite) -> Iterator[Component]:
-    """Yield the suite's explainers and, with controls, every floor and reference."""
-    entries: list[Entry] = list(suite.explainers)
-    if suite.controls:
-        registry = families.explainers
-        entries += [name for name in registry.names() if registry.describe(name).declaration["floor"]]
-        entries += list(references.REFERENCES)
-    for entry in entries:
+    """Yield the suite's explainers and, with controls, every reference."""
+    for entry in [*suite.explainers, *(references.REFERENCES if suite.controls else [])]:
         name, given = read_entry(entry)
         if name in references.REFERENCES:
             yield _engine_component(name, given, engine_source("reference"))
@@ -137,11 +132,32 @@ def _explainers(suite: Suite) -> Iterator[Component]:
             yield component(families.explainers, entry, leave_out=frozenset({"seed"}))
 
 
+def _floors(suite: Suite, dataset: Component) -> Iterator[Component]:
+    """Yield the floors that stand on every board of such data, with controls."""
+    images = families.datasets.describe(dataset.name).declaration["images"]
+    for name in families.explainers.names() if suite.controls else ():
+        declaration = families.explainers.describe(name).declaration
+        if declaration["floor"] and (images or not declaration["images"]):
+            yield component(families.explainers, name, leave_out=frozenset({"seed"}))
+
+
 def _corruption(entry: Entry) -> Component:
     name, given = read_entry(entry)
     if name == references.LABELS:
-        return _engine_component(name, given, engine_source("reference"))
+        return _labels(given)
     return component(families.corruptions, entry)
+
+
+def _labels(given: dict[str, Any]) -> Component:
+    """Return the component of the data set's own anomalies; `labels[count=100]` takes a sample of them."""
+    for key in given:
+        if key != "count":
+            raise unknown("parameter of labels", key, ["count"])
+    count = given.get("count")
+    if count is not None and not (type(count) is int and count >= 1):
+        raise RequestError(f"labels: count={count!r} is wrong: a whole number of at least 1")
+    text = specs.write(references.LABELS, given)
+    return Component(name=references.LABELS, parameters=given, source=engine_source("reference"), text=text)
 
 
 def _detector(entry: Entry) -> Component:

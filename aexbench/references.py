@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aexbench.contracts import AnomalySet, Dataset
 from aexbench.errors import SkipError
+from aexbench.rows import Picked, blocks
 
 if TYPE_CHECKING:
     from aexbench.detector import Detector
@@ -41,22 +42,34 @@ REFERENCES: dict[str, Callable[[AnomalySet], NDArray[np.float64]]] = {"oracle": 
 FLOORS = frozenset({"feature-prior"})
 
 
-def labelled_anomalies(dataset: Dataset, detector: Detector) -> AnomalySet:
-    """Return the data set's own labelled anomalies that have a truth per column."""
+def labelled_anomalies(dataset: Dataset, detector: Detector, count: int | None = None, seed: int = 0) -> AnomalySet:
+    """Return the data set's own labelled anomalies with a truth per column, or a seeded sample of `count` of them."""
     if dataset.test_truth is None:
         raise SkipError("labels: this data set has no truth per feature")
-    causes = dataset.test_truth.reshape(len(dataset.test), -1).any(axis=1)
-    rows = np.flatnonzero(causes if dataset.test_labels is None else causes & dataset.test_labels)
+    rows = _with_causes(dataset)
     if len(rows) == 0:
         raise SkipError("labels: no anomalous test sample has a true feature")
+    report = {"label": LABELS, "asked": len(rows), "found": len(rows)}
+    if count is not None and count < len(rows):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+        report |= {"labelled": report["found"], "asked": count, "found": count}
     x = np.asarray(dataset.test[rows])
     return AnomalySet(
         x,
-        dataset.test_truth[rows],
+        np.asarray(dataset.test_truth[rows]),
         detector.score(x).double().numpy(),
         detector.error(x).double().numpy(),
-        np.full(len(rows), LABELS) if dataset.test_kinds is None else np.asarray(dataset.test_kinds)[rows],
-        rows if dataset.test_units is None else np.asarray(dataset.test_units)[rows],
+        np.full(len(rows), LABELS) if dataset.test_kinds is None else np.asarray(dataset.test_kinds[rows]),
+        rows if dataset.test_units is None else np.asarray(dataset.test_units[rows]),
         dataset.features,
-        report={"label": LABELS, "asked": len(rows), "found": len(rows)},
+        report=report,
     )
+
+
+def _with_causes(dataset: Dataset) -> NDArray[np.int64]:
+    """Return the numbers of the anomalous test samples with a true column; the truth may be a memory map."""
+    assert dataset.test_truth is not None
+    candidates = np.arange(len(dataset.test)) if dataset.test_labels is None else np.flatnonzero(dataset.test_labels)
+    truth = Picked(dataset.test_truth, candidates)
+    has_cause = np.concatenate([block.reshape(len(block), -1).any(axis=1) for block in blocks(truth)])
+    return np.asarray(candidates[has_cause])

@@ -194,7 +194,7 @@ class Registry:
             raise RequestError(f"{error}{hint}")
         return self._plugins[name]
 
-    def create(self, name: str, *context: Any, **parameters: Any) -> Any:
+    def create(self, name: str, /, *context: Any, **parameters: Any) -> Any:
         """Make a plugin by its name, which may carry parameters in brackets.
 
         `context` is what the family works on (a detector, for explainers); what the engine offers, such as

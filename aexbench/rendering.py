@@ -20,6 +20,7 @@ from aexbench.leaderboard import Board, Gain, Row
 from aexbench.statistics import Estimate
 
 NAME_WIDTH, FLOOR_WIDTH, GROUP_WIDTH, GROUP_COLUMNS = 22, 9, 13, 4  # of a terminal of 80 columns
+MOST_GROUPS = 24  # that a terminal shows
 
 
 def headers(board: Board) -> list[str]:
@@ -41,6 +42,20 @@ def groups_table(board: Board) -> tuple[list[str], list[list[str]]]:
     return ["explainer", *map(plain, groups)], lines
 
 
+def detectors_table(board: Board) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows of what the detectors are worth."""
+    lines = [
+        [
+            plain(quality.source),
+            str(quality.seeds),
+            *(_figure(value) for value in (quality.error_ratio, quality.roc_auc, quality.average_precision)),
+            _figure(quality.anomalous_share),
+        ]
+        for quality in board.detectors
+    ]
+    return ["detector of", "seeds", "error / constant's", "ROC-AUC", "AP", "(chance)"], lines
+
+
 def as_rich(board: Board) -> Group:
     """Return the board for a terminal of 80 columns."""
     names = headers(board)
@@ -53,12 +68,28 @@ def as_rich(board: Board) -> Group:
     for row in board.rows:
         style = "" if row.rank is not None and not row.note else "dim"
         main.add_row(*(escape(_folded(text, width)) for text in line(row, board)), style=style)
-    return Group(main, Text(), *_group_tables(board), *(Text(plain(note)) for note in _legend(board)))
+    notes = (Text(plain(note)) for note in _legend(board))
+    return Group(main, Text(), *_group_tables(board), _detectors(board), Text(), *notes)
+
+
+def _detectors(board: Board) -> Table:
+    """Return the table of detectors."""
+    names, lines = detectors_table(board)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in names:
+        first = name == names[0]
+        table.add_column(name, justify="left" if first else "right", overflow="fold", max_width=30 if first else 10)
+    for texts in lines:
+        table.add_row(*(escape(_folded(text, 30)) for text in texts))
+    return table
 
 
 def _group_tables(board: Board) -> Iterator[RenderableType]:
-    """Yield the table by group, at most GROUP_COLUMNS groups wide."""
+    """Yield the table by group, at most GROUP_COLUMNS groups wide; none where there are too many to read."""
     names, lines = groups_table(board)
+    if len(names) - 1 > MOST_GROUPS:
+        yield Text(f"{len(names) - 1} groups: --format csv or markdown shows them all.\n")
+        return
     for start in range(1, len(names), GROUP_COLUMNS):
         columns = [0, *range(start, min(start + GROUP_COLUMNS, len(names)))]
         title = f"{escape(board.metrics[board.primary])} by group"
@@ -78,7 +109,8 @@ def as_markdown(board: Board) -> str:
     main = _markdown_table(headers(board), [line(row, board) for row in board.rows])
     notes = "\n".join(f"- {_markdown(note)}" for note in _legend(board))
     title = _markdown(board.metrics[board.primary])
-    return f"{main}\n\n{title} by group:\n\n{_markdown_table(*groups_table(board))}\n\n{notes}\n"
+    groups, detectors = _markdown_table(*groups_table(board)), _markdown_table(*detectors_table(board))
+    return f"{main}\n\n{title} by group:\n\n{groups}\n\nThe detectors:\n\n{detectors}\n\n{notes}\n"
 
 
 def as_csv(board: Board) -> str:
@@ -130,6 +162,8 @@ def _legend(board: Board) -> list[str]:
         *([f"Not above its floor: {', '.join(below)}."] if below else []),
         *([f"Incomplete, and so not ranked: {', '.join(incomplete)}."] if incomplete else []),
         "Explainers of one rank cannot be told apart (paired bootstrap over units and seeds, 95 %).",
+        "Detectors: validation error in units of the best constant sample's; how well the error finds labelled "
+        "anomalies. An explanation of a detector that detects nothing means nothing.",
         "Floors know nothing of what the detector learned. gain: score minus the best floor [least lower bound "
         "against any floor]; · marks what is not above its floor.",
         *board.notes,
@@ -141,6 +175,10 @@ def _estimate(estimate: Estimate | None, interval: bool) -> str:
         return "–"
     half = max(estimate.high - estimate.mean, estimate.mean - estimate.low)
     return f"{estimate.mean:.2f} ±{half:.2f}" if interval else f"{estimate.mean:.2f}"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _floor(row: Row) -> str:

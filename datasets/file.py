@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -21,8 +22,10 @@ from aexbench.splits import split
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_COLUMNS = 20_000
 
-@register("file")
+
+@register("file", licence="your own data")
 def file(
     *,
     path: Path,
@@ -87,7 +90,7 @@ def _read(path: Path, label: str | None, truth: str | None, drop: list[str], dat
         frame = _read_csv(path) if kind == ".csv" else pd.read_parquet(path)
     except ImportError:
         raise RequestError('Parquet needs pyarrow: python -m pip install "aexbench[parquet]"') from None
-    except (ValueError, OSError) as error:  # pandas' and Arrow's own errors are kinds of these
+    except (ValueError, OSError, csv.Error) as error:  # pandas' and Arrow's own errors are kinds of these
         raise RequestError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     return _from_frame(frame, path, label, truth, drop)
 
@@ -96,6 +99,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     """Return the table of a CSV; a row with more values than the header has names is an error, not an index."""
     import pandas as pd
 
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+        _check_columns(len(next(csv.reader(lines), [])), path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
@@ -104,8 +109,14 @@ def _read_csv(path: Path) -> pd.DataFrame:
             raise ValueError("its rows have more values than its header has names") from None
 
 
+def _check_columns(count: int, path: Path) -> None:
+    if count > MOST_COLUMNS:
+        raise RequestError(f"{path.name} has {count} columns, more than {MOST_COLUMNS}: keep those that matter")
+
+
 def _from_frame(frame: pd.DataFrame, path: Path, label: str | None, truth: str | None, drop: list[str]) -> _Table:
     frame.columns = frame.columns.map(str)
+    _check_columns(len(frame.columns), path)
     for column in [*drop, *([label] if label else [])]:
         if column not in frame.columns:
             raise unknown(f"column of {path.name}", column, frame.columns)
@@ -162,6 +173,7 @@ def _read_npz(path: Path, label: str | None, truth: str | None, data: str) -> _T
         raise RequestError(
             f"array {data!r} of {path.name} must be a table of numbers; it is {values.dtype} {values.shape}"
         )
+    _check_columns(values.shape[1], path)
     labels = None if label is None else _booleans(arrays[label].squeeze(), f"array {label!r} of {path.name}")
     flags = None if truth is None else _booleans(arrays[truth], f"array {truth!r} of {path.name}")
     for name, array, shape in ((label, labels, values.shape[:1]), (truth, flags, values.shape)):

@@ -13,7 +13,7 @@ from aexbench.datasets import register
 from aexbench.splits import split
 
 
-@register("breast-cancer")
+@register("breast-cancer", licence="CC BY 4.0")
 def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the anomalies.
 
@@ -32,7 +32,7 @@ def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     return split(data.data, data.feature_names, data.target == 0, seed=seed, autoencoder="mlp[widths=[24, 10]]")
 
 
-@register("wine")
+@register("wine", licence="CC BY 4.0")
 def wine(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Wine recognition: 13 chemical measurements; the wines of the first cultivar are the anomalies.
 
@@ -51,7 +51,7 @@ def wine(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     return split(data.data, data.feature_names, data.target == 0, seed=seed, autoencoder="mlp[widths=[12, 5]]")
 
 
-@register("digits")
+@register("digits", licence="CC BY 4.0")
 def digits(*, anomaly: Annotated[int, Ge(0), Le(9)] = 8, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Optical recognition of handwritten digits: 8 × 8 grey values as 64 features; one digit is the anomaly.
 

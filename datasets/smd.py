@@ -11,13 +11,29 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
 from aexbench.datasets import register
+from aexbench.downloads import Download
 from aexbench.local_data import folder
 
 TRAIN = 0.8  # of a machine's training file; the end of it is for validation
 LINE = re.compile(r"(\d+)-(\d+):(\d+(?:,\d+)*)")
 
 
-@register("smd")
+# The data set's own repository at a fixed commit. Size and checksum are those that a public project records which has
+# fetched it; GitHub makes the archive of a commit and does not promise the same bytes for ever.
+COMMIT = "7fb0e0acf89ea49908896bcc9f9e80fcfff6baf4"
+DOWNLOAD = Download(
+    url=f"https://github.com/NetManAIOps/OmniAnomaly/archive/{COMMIT}.zip",
+    sha256="5bcce77823a9ed2ea872c733895ccb6a7edb40476306ab8626b49481803b831e",
+    size=105_339_616,
+    unpacked=500_000_000,
+    inside=f"OmniAnomaly-{COMMIT}/ServerMachineDataset",
+    folders=["ServerMachineDataset"],
+    contains="interpretation_label",
+    page="https://github.com/NetManAIOps/OmniAnomaly",
+)
+
+
+@register("smd", licence="MIT", download=DOWNLOAD)
 def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its publishers.
 
@@ -43,7 +59,7 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     (OmniAnomaly), whose repository holds the data (MIT licence). Its files `interpretation_label` count rows from 0 and
     features from 1, and the last row of a segment is the first one after it.
     """
-    place, name = folder(root, "ServerMachineDataset", "interpretation_label"), f"machine-{machine}.txt"
+    place, name = folder(root, "ServerMachineDataset", "interpretation_label", "smd"), f"machine-{machine}.txt"
     train, test, label = (_numbers(place / part / name, place) for part in ("train", "test", "test_label"))
     labels = label[:, 0].astype(bool)
     if label.shape != (len(test), 1) or train.shape[1] != test.shape[1]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
 from aexbench import Detector
+from aexbench.baselines import normal_rows
 from aexbench.explainers import register
+from aexbench.rows import moments
 
 LEAST_SPREAD = 1e-6  # of a constant column: any change of it stands out
 
@@ -19,15 +20,14 @@ class Deviation:
     Parameters
     ----------
     detector
-        Not used.
+        Asked only whether it takes the background's columns.
     background
         Normal samples (N, …), the training split.
     """
 
     def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
-        normal = np.asarray(background)
-        self.mean = torch.as_tensor(normal.mean(axis=0, dtype=np.float64))
-        self.spread = torch.as_tensor(normal.std(axis=0, dtype=np.float64)).clamp_min(LEAST_SPREAD)
+        self.mean, spread = (torch.as_tensor(moment) for moment in moments(normal_rows(detector, background)))
+        self.spread = spread.clamp_min(LEAST_SPREAD)
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return |x − mean| / spread (N, …)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +14,12 @@ from aexbench import Detector, Features
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep trained detectors out of the user's cache folder."""
-    os.environ["AEXBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    del os.environ["AEXBENCH_CACHE"]
+    """Keep out of the user's cache and data folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AEXBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.delenv("AEXBENCH_DATA", raising=False)
+        yield
 
 
 def mlp(sizes: tuple[int, ...], activations: tuple[str, ...], seed: int = 0) -> torch.nn.Sequential:

@@ -13,7 +13,7 @@ SMALL = """
 name = "small"
 notes = "A suite for tests."
 datasets = ["wine"]
-detectors = ["mlp[widths=[6, 3],epochs=4]"]
+detectors = ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"]
 corruptions = [{name = "random", threshold = 0.2, count = 12}, "null[threshold=0.1,count=8]"]
 explainers = ["residual", "lrp"]
 metrics = ["recall[top=1]", "recall[top=3]"]

@@ -26,7 +26,7 @@ def cached(tmp_path):
 def test_it_learns_and_says_what_it_reached(dataset):
     told = []
     report = dataset.detector(progress=lambda text, share: told.append((text, share))).report
-    assert report["validation_error"] < report["mean_row_error"]
+    assert report["validation_error"] < report["constant_error"]
     assert 1 <= report["best_epoch"] <= report["epochs"] <= 40
     assert report["stopped"] in ("early", "epochs used up")
     assert len(told) == report["epochs"]
@@ -93,9 +93,9 @@ def test_values_that_are_not_finite_are_said(dataset):
 
 def test_the_best_weights_by_validation_are_kept_and_training_stops_early(dataset):
     seen = []
-    text = "default[learning_rate=0.3,epochs=60,patience=8]"
+    text = "default[learning_rate=0.1,epochs=60,patience=8]"
     detector = dataset.detector(autoencoder=text, progress=lambda line, share: seen.append(float(line.split()[2])))
-    assert detector.report["validation_error"] == pytest.approx(min(seen), rel=2e-3)
+    assert detector.report["validation_error"] == pytest.approx(min(seen), rel=6e-3)
     assert detector.report["epochs"] == detector.report["best_epoch"] + 8 < 60
     assert detector.report["stopped"] == "early"
 

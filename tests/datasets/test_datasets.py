@@ -121,3 +121,13 @@ def test_parts_that_do_not_belong_together_are_refused():
         Dataset(x, x, np.zeros((5, 3), np.float32), Features())
     with pytest.raises(RequestError, match="describes 3 columns"):
         Dataset(x, x, x, Features(names=("a", "b", "c")))
+
+
+def test_a_million_columns_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"c{i}" for i in range(1_000_000)) + "\n" + ",".join(["1"] * 1_000_000) + "\n")
+    with pytest.raises(RequestError, match=r"wide.csv has 1000000 columns, more than 20000"):
+        datasets.create("file", path=path)
+    np.savez(tmp_path / "wide.npz", X=np.zeros((12, 20_001), np.float32))
+    with pytest.raises(RequestError, match="20001 columns"):
+        datasets.create("file", path=tmp_path / "wide.npz")

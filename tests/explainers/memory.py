@@ -1,8 +1,10 @@
-"""How much memory tensors take at the most while something runs, counted storage by storage."""
+"""How much memory something takes at the most: tensors, counted storage by storage, or the whole process."""
 
 from __future__ import annotations
 
+import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,3 +41,38 @@ class Peak(TorchDispatchMode):
     def _free(self, key: int, size: int) -> None:
         self.alive.discard(key)
         self.now -= size
+
+
+class AnonymousMemory:
+    """Watches this process's anonymous memory, many times a second: file pages of memory maps do not count.
+
+    `peak` is the most bytes seen, `added` the most beyond those at the start.
+    """
+
+    def __init__(self, every_s: float = 0.01) -> None:
+        self.every_s, self.peak, self.first = every_s, 0, 0
+        self._over = threading.Event()
+
+    @property
+    def added(self) -> int:
+        return self.peak - self.first
+
+    def __enter__(self) -> AnonymousMemory:
+        self.first = self.peak = anonymous_bytes()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self.every_s):
+            self.peak = max(self.peak, anonymous_bytes())
+
+
+def anonymous_bytes() -> int:
+    """Return RssAnon of this process (Linux)."""
+    text = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("RssAnon"))) * 1024

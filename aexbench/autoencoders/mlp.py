@@ -1,0 +1,55 @@
+"""Fully connected autoencoders, for tables."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+
+from aexbench.autoencoders import register
+from aexbench.errors import RequestError
+
+ACTIVATIONS = {
+    "relu": torch.nn.ReLU,
+    "sigmoid": torch.nn.Sigmoid,
+    "tanh": torch.nn.Tanh,
+    "identity": torch.nn.Identity,
+}
+
+
+@register("mlp")
+def mlp(
+    shape: tuple[int, ...],
+    *,
+    widths: tuple[int, ...] = (64, 32, 8),
+    activation: Literal["relu", "sigmoid", "tanh"] = "relu",
+    output: Literal["relu", "sigmoid", "tanh", "identity"] = "sigmoid",
+) -> torch.nn.Sequential:
+    """Return fully connected layers, M → widths → M, mirrored: `widths=[64, 32, 8]` is M-64-32-8-32-64-M.
+
+    Parameters
+    ----------
+    shape
+        Of one sample: (M,).
+    widths
+        Of the encoder's layers, the last of them the bottleneck.
+    activation
+        After every hidden layer.
+    output
+        After the last layer.
+
+    Examples
+    --------
+    >>> [tuple(p.shape) for p in mlp((4,), widths=(3, 2)).parameters() if p.dim() == 2]
+    [(3, 4), (2, 3), (3, 2), (4, 3)]
+    """
+    if len(shape) != 1:
+        raise RequestError(f"mlp takes rows of features; samples have shape {shape}")
+    if not widths or min(widths) < 1:
+        raise RequestError(f"mlp needs widths of at least 1; got {list(widths)}")
+    sizes = [shape[0], *widths, *widths[-2::-1], shape[0]]
+    layers: list[torch.nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [torch.nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+    return torch.nn.Sequential(*layers[:-1], ACTIVATIONS[output]())

@@ -1,0 +1,174 @@
+"""Rows that need not fit in memory: read in blocks, picked without a copy, and shuffled as disks like it.
+
+The splits of a Dataset are such rows. An array in memory, a memory map, `shards.Shards` and a `Picked` part of any of
+them are all read the same way, with slices and arrays of row numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+BLOCK_BYTES = 2**24  # that are read at once
+RUN_BYTES = 2**18  # that lie together when rows are shuffled: a disk reads them in one go
+POOL_BYTES = 2**26  # that are shuffled with each other at a time
+
+
+class Rows(Protocol):
+    """What a split must be able to do."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, …)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the values."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return rows by a slice or by an array of their numbers."""
+        ...
+
+    def __array__(self) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Some rows of others, in the order of their numbers: nothing is copied before it is asked for.
+
+    Examples
+    --------
+    >>> Picked(np.arange(10.0)[:, None], np.array([3, 5, 8]))[1:]
+    array([[5.],
+           [8.]])
+    """
+
+    rows: Any
+    numbers: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, …)."""
+        return (len(self.numbers), *self.rows.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the values."""
+        kind: np.dtype[Any] = self.rows.dtype
+        return kind
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int | slice | NDArray[np.int64]) -> Array:
+        if isinstance(index, slice | np.ndarray):
+            return np.asarray(self.rows[self.numbers[index]])
+        return np.asarray(self.rows[self.numbers[[index]]][0])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self[:], dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Names (N,) that are kept as numbers, for as many rows as there are.
+
+    Examples
+    --------
+    >>> Named(np.array([0, 1, 1, 0], np.int8), ("normal", "theft"))[1:]
+    array(['theft', 'theft', 'normal'], dtype='<U6')
+    """
+
+    codes: Any
+    names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N,)."""
+        return (len(self.codes),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the names."""
+        return np.asarray(self.names).dtype
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> Array:
+        return np.asarray(np.asarray(self.names)[self.codes[index]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self[:], dtype=dtype)
+
+
+def as_rows(values: ArrayLike) -> Any:
+    """Return what can be read like rows as it is, and everything else as an array."""
+    return values if isinstance(getattr(values, "dtype", None), np.dtype) else np.asarray(values)
+
+
+def row_bytes(rows: Rows) -> int:
+    """Return the bytes of one row, at least 1."""
+    return max(1, int(np.prod(rows.shape[1:])) * rows.dtype.itemsize)
+
+
+def blocks(rows: Rows) -> Iterator[Array]:
+    """Yield the rows in their order, about 16 MiB at a time; one empty block where there are none.
+
+    >>> [len(block) for block in blocks(np.zeros((5, 2**21)))]
+    [1, 1, 1, 1, 1]
+    """
+    count = max(1, BLOCK_BYTES // row_bytes(rows))
+    for start in range(0, max(1, len(rows)), count):
+        yield np.asarray(rows[start : start + count])
+
+
+def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each column's mean and standard deviation, float64 of the shape of one row.
+
+    Sums of squares are taken around the first block's mean, so that a large mean does not swallow a small spread.
+    """
+    shift: Any = None
+    first: Any = 0.0
+    second: Any = 0.0
+    for block in blocks(rows):
+        values = block.astype(np.float64)
+        shift = values.mean(axis=0) if shift is None else shift
+        values -= shift
+        first, second = first + values.sum(axis=0), second + np.einsum("n...,n...->...", values, values)
+    mean = first / len(rows)
+    return shift + mean, np.sqrt(np.maximum(second / len(rows) - mean**2, 0.0))
+
+
+def shuffled(rows: Rows, order: Callable[[int], NDArray[np.int64]]) -> Iterator[Array]:
+    """Yield all rows once, in pools of at most 64 MiB in random order: small data is one pool, shuffled as a whole.
+
+    Rows of a memory map taken in random order are many times slower than rows that lie together. So runs of rows that
+    lie together are taken in random order, and the rows of one pool of runs are shuffled with each other.
+
+    Parameters
+    ----------
+    rows : (N, …)
+        Read once.
+    order
+        `order(n)` returns a random permutation of 0 … n − 1.
+    """
+    size = row_bytes(rows)
+    if len(rows) * size <= POOL_BYTES:
+        yield np.asarray(rows[order(len(rows))])
+        return
+    run = max(1, RUN_BYTES // size)
+    starts = run * order(-(-len(rows) // run))
+    together = max(1, POOL_BYTES // (run * size))
+    for first in range(0, len(starts), together):
+        pool = np.concatenate([rows[start : start + run] for start in starts[first : first + together].tolist()])
+        yield pool[order(len(pool))]

@@ -1,0 +1,114 @@
+"""Images of your own: a folder of normal ones, and of anomalous ones where you have some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from aexbench import Dataset
+from aexbench.augmentation import Corners
+from aexbench.datasets import register
+from aexbench.image_layout import Labelled, from_images, from_layout, images, labelled, say_left_out
+from aexbench.images import entries, wrong
+
+TEST = 0.2  # of the normal images, where no folder says which are for the test
+PARTS = ("normal", "anomalous", "masks")
+
+
+@register("image-folder", images=True, licence="your own data")
+def image_folder(
+    *,
+    path: Path,
+    size: Annotated[int, Ge(8)] = 128,
+    train_samples: Annotated[int, Ge(1)] = 10_000,
+    validation_samples: Annotated[int, Ge(1)] = 1_000,
+    rotation: Annotated[float, Ge(0), Le(180)] = 10.0,
+    corners: Corners = "edge",
+    flips: bool = True,
+    autoencoder: str = "conv",
+    seed: Annotated[int, Ge(0)] = 0,
+) -> Dataset:
+    """Your own images (PNG, JPEG, BMP, TIFF, WebP; all of one size), made grey, smoothed and resized as `mvtec` does.
+
+    The folder holds one of these:
+
+    - `train/good`, `test/good`, `test/DAMAGE`, `ground_truth/DAMAGE`: the layout of MVTec AD
+    - `normal` and, if you have any, `anomalous` and `masks`
+    - normal images, nothing else
+
+    In the last two a fifth of the normal images, drawn at random, is for the test, with all anomalous ones. The mask of
+    `anomalous/NAME.jpg` is `masks/NAME_mask.png`: of the image's size, and anything but black where it is damaged.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    size
+        Height and width of the samples in pixels; the default autoencoder wants 128.
+    train_samples, validation_samples
+        How many samples to make by rotation and flips, of 4·size² bytes each; fewer are the first of more.
+    rotation
+        The greatest angle of a random rotation in degrees, either way; 180 for what may lie in any direction.
+    corners
+        What fills the corners of a rotated image: `edge` continues its outermost pixels, which suits an object before
+        plain ground; `mirror` continues it as mirrored at its edge, which suits a texture.
+    flips
+        Whether half of the samples are mirrored left to right, and half of them upside down. Without rotation and
+        flips each image is one sample.
+    autoencoder
+        The autoencoder to train, a name with brackets.
+    seed
+        Of the split and of the augmentation.
+
+    Raises
+    ------
+    RequestError
+        If folders, images or masks are missing, cannot be read or do not fit: it names the file.
+    """
+    if (path / "train").is_dir():
+        return from_layout(
+            path,
+            size=size,
+            train_samples=train_samples,
+            validation_samples=validation_samples,
+            seed=seed,
+            autoencoder=autoencoder,
+            rotation=rotation,
+            corners=corners,
+            flips=flips,
+        )
+    normal, anomalous = _listed(path)
+    if len(normal) < 3:
+        raise wrong(normal[0].parent, f"{len(normal)} normal images: at least 3 are needed, 1 for each split")
+    order = np.random.default_rng(seed).permutation(len(normal))
+    held = max(1, round(TEST * len(normal)))
+    return from_images(
+        [normal[i] for i in np.sort(order[held:])],
+        [Labelled(normal[i]) for i in np.sort(order[:held])] + anomalous,
+        size=size,
+        train_samples=train_samples,
+        validation_samples=validation_samples,
+        seed=seed,
+        autoencoder=autoencoder,
+        rotation=rotation,
+        corners=corners,
+        flips=flips,
+    )
+
+
+def _listed(path: Path) -> tuple[list[Path], list[Labelled]]:
+    """Return the normal images, and the anomalous ones with their masks."""
+    parted = any((path / name).is_dir() for name in PARTS)
+    others = [one for one in entries(path) if one.name not in PARTS] if parted else []
+    normal = images(path / PARTS[0] if parted else path, others)
+    anomalous: list[Labelled] = []
+    if (path / "anomalous").is_dir():
+        masks = path / "masks" if (path / "masks").is_dir() else None
+        anomalous = labelled(images(path / "anomalous", others), "anomalous", masks, others)
+    elif (path / "masks").exists():
+        raise wrong(path / "masks", "masks, and there is no folder anomalous beside them")
+    say_left_out(path, others)
+    return normal, anomalous

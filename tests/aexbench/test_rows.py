@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aexbench import Dataset, Features, corruptions, explainers, rows, shards
+from aexbench.baselines import baseline, nearest, sample
+from aexbench.errors import StoreError
+
+
+@pytest.fixture(scope="module")
+def table() -> np.ndarray:
+    return np.random.default_rng(0).normal(100.0, 0.1, (57, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def sharded(table, tmp_path) -> shards.Shards:
+    return shards.stored(tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=10)["x"]
+
+
+@given(st.integers(-70, 70) | st.none(), st.integers(-70, 70) | st.none(), st.sampled_from([None, 1, 2, -1, -3]))
+def test_shards_are_sliced_like_an_array(tmp_path_factory, start, stop, step):
+    values = np.arange(60.0).reshape(30, 2)
+    folder = tmp_path_factory.getbasetemp() / "sliced"
+    made = shards.stored(folder, 30, lambda a, b: {"x": values[a:b]}, ["x"], shard_rows=7)["x"]
+    np.testing.assert_array_equal(made[start:stop:step], values[start:stop:step])
+
+
+def test_shards_are_picked_like_an_array(table, sharded):
+    assert (len(sharded), sharded.shape, sharded.dtype) == (57, (57, 3), np.float32)
+    assert len(sharded.paths) == 6
+    for index in (np.array([56, 0, 0, 31, -1]), table[:, 0] > 100, np.array([], dtype=np.int64), 3, -57):
+        np.testing.assert_array_equal(sharded[index], table[index])
+    with pytest.raises(IndexError, match="row 57 of 57"):
+        sharded[np.array([0, 57])]
+
+
+def test_picked_rows_are_those_rows(table, sharded):
+    numbers = np.array([40, 2, 13])
+    picked = rows.Picked(sharded, numbers)
+    assert (len(picked), picked.shape, picked.dtype) == (3, (3, 3), np.float32)
+    np.testing.assert_array_equal(picked[1:], table[numbers][1:])
+    np.testing.assert_array_equal(picked[np.array([2, 0])], table[numbers][[2, 0]])
+    np.testing.assert_array_equal(picked[0], table[40])
+    np.testing.assert_array_equal(np.asarray(picked), table[numbers])
+
+
+def test_what_is_there_is_not_made_again_and_what_was_interrupted_goes_on(table, tmp_path):
+    asked = []
+
+    def make(start, stop):
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        asked.append((start, stop))
+        return {"x": table[start:stop], "y": table[start:stop, 0]}
+
+    with pytest.raises(KeyboardInterrupt):
+        shards.stored(tmp_path, 57, make, ["x", "y"], shard_rows=10)
+    asked.remove((20, 30))
+    (tmp_path / "x-00002.npy").unlink()  # one of two files is lost
+    asked.clear()
+    made = shards.stored(
+        tmp_path, 57, lambda a, b: asked.append(a) or {"x": table[a:b], "y": table[a:b, 0]}, ["x", "y"], 10
+    )
+    assert asked == [20, 30, 40, 50]
+    np.testing.assert_array_equal(made["x"][:], table)
+    np.testing.assert_array_equal(made["y"][:], table[:, 0])
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_damaged_shard_is_named(sharded):
+    sharded.paths[3].write_bytes(b"nothing")
+    with pytest.raises(StoreError, match=r"x-00003\.npy is no array.*delete it"):
+        len(sharded)
+
+
+def test_a_shard_of_other_columns_is_named(sharded):
+    np.save(sharded.paths[1], np.zeros((10, 4), np.float32))
+    with pytest.raises(StoreError, match="x-00001"):
+        len(sharded)
+
+
+def test_moments_are_numpys_also_far_from_zero(table, sharded, monkeypatch):
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 60)  # five rows
+    mean, spread = rows.moments(sharded)
+    np.testing.assert_allclose(mean, table.mean(axis=0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(spread, table.std(axis=0, dtype=np.float64), rtol=1e-9)
+
+
+def permutations(seed: int):
+    rng = np.random.default_rng(seed)
+    return lambda count: rng.permutation(count)
+
+
+def test_small_data_is_shuffled_as_a_whole(table):
+    (pool,) = rows.shuffled(table, permutations(3))
+    np.testing.assert_array_equal(pool, table[permutations(3)(57)])
+
+
+def test_large_data_comes_once_in_runs_of_random_order(monkeypatch):
+    monkeypatch.setattr(rows, "RUN_BYTES", 4 * 8)
+    monkeypatch.setattr(rows, "POOL_BYTES", 40 * 8)
+    values = np.arange(201.0)[:, None]
+    pools = [pool[:, 0] for pool in rows.shuffled(values, permutations(0))]
+    assert sorted(np.concatenate(pools).tolist()) == values[:, 0].tolist()
+    assert max(map(len, pools)) <= 40
+    first = pools[0]
+    assert len({int(row) // 4 for row in first}) == 10, "ten runs of four"
+    assert not np.array_equal(first, np.sort(first)), "shuffled inside"
+    assert first.max() - first.min() > 80, "runs from everywhere"
+
+
+def parts(table: np.ndarray, folder) -> list:
+    made = {}
+    for name, part in (("train", table[:300]), ("validation", table[300:400]), ("test", table[400:])):
+        made[name] = shards.stored(folder / name, len(part), lambda a, b, p=part: {"x": p[a:b]}, ["x"], 64)["x"]
+    return [made["train"], made["validation"], made["test"]]
+
+
+def test_a_detector_trained_from_shards_is_the_one_trained_from_memory(linear_rows, tmp_path, monkeypatch):
+    monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path / "cache"))
+    labels = np.arange(200) % 4 == 0
+    text = "mlp[widths=[3],epochs=30,learning_rate=0.02]"
+    kept = Dataset(linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), labels, autoencoder=text)
+    streamed = Dataset(*parts(linear_rows, tmp_path), Features(), labels, autoencoder=text)
+    first, second = kept.detector(), streamed.detector()
+    assert len(list((tmp_path / "cache" / "detectors").iterdir())) == 1, "one content, one key"
+    assert dict(first.report) == dict(second.report)
+    assert 0 <= first.report["roc_auc"] <= 1
+    np.testing.assert_array_equal(streamed.normal[:], kept.normal)
+    assert isinstance(streamed.normal, rows.Picked)
+    np.testing.assert_allclose(second.error(streamed.test), first.error(kept.test), rtol=1e-6)
+    one, other = (
+        corruptions.create("swap").generate(d, s.normal, count=10, threshold=0.05, seed=0)
+        for d, s in ((first, kept), (second, streamed))
+    )
+    np.testing.assert_array_equal(one.x, other.x)
+
+
+def test_baselines_and_floors_read_shards_in_blocks(linear_rows, detector, tmp_path, monkeypatch):
+    train = parts(linear_rows, tmp_path)[0]
+    x = torch.as_tensor(linear_rows[400:410])
+    np.testing.assert_array_equal(sample(train, 20), sample(linear_rows[:300], 20))
+    torch.testing.assert_close(nearest(x, train), nearest(x, linear_rows[:300]))
+    torch.testing.assert_close(baseline("mean", detector, train)(x), baseline("mean", detector, linear_rows[:300])(x))
+    made = [explainers.create("deviation", detector, background=b).explain(x) for b in (train, linear_rows[:300])]
+    torch.testing.assert_close(*made)

@@ -1,0 +1,287 @@
+"""KDD Cup 1999 from a tiny cache in scikit-learn's own format; OpenML from a server that a function plays."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from pathlib import Path
+from urllib.error import URLError
+
+import joblib
+import numpy as np
+import pytest
+
+from aexbench import Detector, RequestError, datasets, downloads
+from aexbench.downloads import DownloadError
+from tests.conftest import mlp
+
+PROTOCOL, SERVICE, FLAG, SOURCE_BYTES = 1, 2, 3, 4
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("AEXBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def connections(home):
+    """Sixty connections that logged in, the last ten of them attacks; written as scikit-learn's cache."""
+    rng = np.random.default_rng(0)
+    rows = rng.random((60, 41)).astype(object)
+    rows[:, [0, 5, 22, 23]] = rng.integers(0, 500, (60, 4))
+    rows[:, PROTOCOL] = [b"tcp", b"udp"] * 30
+    rows[:, SERVICE] = [b"http", b"smtp", b"other"] * 20
+    rows[:, FLAG], rows[:, SOURCE_BYTES], rows[:, 11] = b"SF", 10 ** rng.integers(0, 9, 60), 1
+    rows[50:, FLAG] = b"REJ"
+    labels = np.array([b"normal."] * 50 + [b"smurf."] * 10, dtype=object)
+    for folder in ("kddcup99_10-py3", "kddcup99-py3"):
+        (home / folder).mkdir(parents=True)
+        joblib.dump(rows, home / folder / "samples", compress=3)
+        joblib.dump(labels, home / folder / "targets", compress=3)
+    return rows
+
+
+def test_without_its_cache_it_says_which_command_fetches_it():
+    with pytest.raises(RequestError, match="aexbench data get 'kddcup99'"):
+        datasets.create("kddcup99")
+    with pytest.raises(RequestError, match=r"aexbench data get 'kddcup99\[percent10=false\]'"):
+        datasets.create("kddcup99", percent10=False)
+
+
+def test_get_lets_scikit_learn_fetch_and_afterwards_it_is_here(monkeypatch):
+    ones = ",".join("1" * 36)
+    rows = [f"{i},tcp,http,SF,{i * 10},{ones},{'normal' if i < 30 else 'smurf'}." for i in range(40)]
+
+    def remote(_: object, dirname: str, **__: object) -> None:
+        (Path(dirname) / "kddcup99_10_data").write_bytes(gzip.compress("\n".join(rows).encode()))
+
+    monkeypatch.setattr("sklearn.datasets._kddcup99._fetch_remote", remote)
+    with downloads.fetching():
+        fetched = datasets.create("kddcup99", subset="http")
+    rows.clear()
+    again = datasets.create("kddcup99", subset="http")
+    np.testing.assert_array_equal(fetched.test, again.test)
+    assert fetched.features.names == ("duration", "src_bytes", "dst_bytes")
+    assert (len(fetched.train), fetched.test_labels.sum()) == (18, 10)
+
+
+def test_texts_become_groups_of_columns_that_add_up_to_one(connections):
+    made = datasets.create("kddcup99", subset="all")
+    names, groups = np.array(made.features.names), np.array(made.features.groups)
+    assert (made.train.shape[0], made.validation.shape[0], made.test.shape[0]) == (30, 10, 20)
+    assert len(set(groups)) == 41
+    assert names[groups == SERVICE].tolist() == [f"service={s}" for s in ("http", "other", "smtp", "(other)")]
+    for split in (made.train, made.validation, made.test):
+        for text in (PROTOCOL, SERVICE, FLAG):
+            assert (np.sort(split[:, groups == text], axis=1)[:, -2:] == [0, 1]).all()
+    attacks = made.test[made.test_labels]
+    assert (attacks[:, names == "flag=(other)"] == 1).all()
+    assert set(made.test_kinds[made.test_labels]) == {"smurf"}
+    assert set(made.test_kinds[~made.test_labels]) == {"normal"}
+
+
+def test_heavy_tails_are_logarithms_scaled_by_the_training_split(connections):
+    made = datasets.create("kddcup99", subset="all", seed=3)
+    normal = np.concatenate([made.train, made.validation, made.normal])
+    where = made.features.names.index("src_bytes")
+    sizes = np.unique(np.log1p(connections[:50, SOURCE_BYTES].astype(float)))
+    low, high = (np.log1p(10.0**power) for power in (0, 8))
+    assert set(sizes) >= {low, high}
+    np.testing.assert_allclose(np.unique(normal[:, where]), (sizes - low) / (high - low), atol=1e-6)
+    assert made.train.min() == 0
+    assert made.train.max() == 1
+
+
+def test_encoders_see_the_training_split_alone(connections, home):
+    rows = connections.copy()
+    before = datasets.create("kddcup99", subset="all")
+    rows[50:, [0, 5]], rows[50:, 24], rows[50:, SERVICE] = 10**7, -1.0, b"attack"
+    joblib.dump(rows, home / "kddcup99_10-py3" / "samples", compress=3)
+    after = datasets.create("kddcup99", subset="all")
+    assert before.features == after.features
+    np.testing.assert_array_equal(before.train, after.train)
+    assert after.test[:, after.features.names.index("duration")].max() > 1
+    assert after.test[:, after.features.names.index("serror_rate")].min() < 0
+
+
+@pytest.mark.parametrize(("subset", "columns"), [("SA", 41), ("SF", 4), ("http", 3), ("smtp", 3)])
+def test_every_subset_becomes_a_data_set(connections, subset, columns):
+    made = datasets.create("kddcup99", subset=subset, seed=1)
+    assert made.features.count(made.train.shape[1:]) == columns
+    assert np.isfinite(made.test).all()
+    again = datasets.create("kddcup99", subset=subset, seed=1, percent10=False)
+    np.testing.assert_array_equal(made.test, again.test)
+    if subset == "SA":
+        assert made.test_labels.sum() == 3377
+        size = made.train.shape[1]
+        detector = Detector(mlp((size, 4, size), ("tanh", "identity")).float()).calibrate(made.validation)
+        assert detector.score(made.test[:5]).shape == (5,)
+
+
+def test_a_damaged_cache_is_one_clear_line(connections, home):
+    (home / "kddcup99_10-py3" / "samples").write_bytes(b"nonsense")
+    with pytest.raises(RequestError, match="is invalid, please delete") as error:
+        datasets.create("kddcup99")
+    assert "\n" not in str(error.value)
+
+
+ARFF = """@RELATION toy
+@ATTRIBUTE width REAL
+@ATTRIBUTE colour {red,blue}
+@ATTRIBUTE note STRING
+@ATTRIBUTE class {good,bad,ugly}
+@DATA
+"""
+COLUMNS = {"width": "numeric", "colour": "nominal", "note": "string", "class": "nominal"}
+
+
+class OpenML:
+    """Answers as openml.org does, for one table of 40 rows."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        kinds = ["good"] * 30 + ["bad", "ugly"] * 5
+        self.rows = [
+            [f"{rng.random():.3f}", str(rng.choice(["red", "blue"])), f"'row {i}'", kinds[i]] for i in range(40)
+        ]
+        self.targets, self.asked, self.down = ["class"], [], False
+
+    def answer(self, path: str) -> object:
+        if path.endswith("/limit/2/data_version/1"):
+            return {"data": {"dataset": [{"did": 7, "name": "toy", "version": 1}]}}
+        if path.endswith("/data/7"):
+            about = {"id": "7", "name": "toy", "version": "1", "status": "active", "format": "ARFF", "licence": "CC0"}
+            about["md5_checksum"] = hashlib.md5(self.arff.encode()).hexdigest()
+            return {"data_set_description": {**about, "description": "", "url": "http://x/toy.arff"}}
+        if path.endswith("/features/7"):
+            return {"data_features": {"feature": [self.feature(i, name) for i, name in enumerate(COLUMNS)]}}
+        return {"data_qualities": {"quality": [{"name": "NumberOfInstances", "value": str(len(self.rows))}]}}
+
+    @property
+    def arff(self) -> str:
+        return ARFF + "\n".join(map(",".join, self.rows))
+
+    def feature(self, index: int, name: str) -> dict[str, str]:
+        flags = {"is_target": str(name in self.targets).lower(), "is_ignore": "false", "is_row_identifier": "false"}
+        missing = sum(row[index] == "?" for row in self.rows)
+        made = {"index": str(index), "name": name, "data_type": COLUMNS[name], **flags}
+        return {**made, "number_of_missing_values": str(missing), "nominal_value": []}
+
+    def urlopen(self, request: object, *_: object, **__: object) -> io.BytesIO:
+        url = request.full_url
+        self.asked.append(url)
+        if self.down:
+            raise URLError("no route to host")
+        text = self.arff if url.endswith(".arff") else json.dumps(self.answer(url))
+        response = io.BytesIO(text.encode())
+        response.info = dict
+        return response
+
+
+@pytest.fixture
+def server(monkeypatch):
+    made = OpenML()
+    monkeypatch.setattr("sklearn.datasets._openml.urlopen", made.urlopen)
+    return made
+
+
+def get(**parameters: object):
+    with downloads.fetching():
+        return datasets.create("openml", **{"table": "toy", "drop": ["note"], **parameters})
+
+
+def test_only_get_asks_the_network_and_afterwards_nobody_does(server):
+    with pytest.raises(RequestError, match=r"aexbench data get 'openml\[table=toy,version=1\]'"):
+        datasets.create("openml", table="toy")
+    assert not server.asked
+    fetched = get()
+    count = len(server.asked)
+    assert count > 0
+    server.down = True
+    again = datasets.create("openml", table="toy", drop=["note"])
+    assert len(server.asked) == count
+    np.testing.assert_array_equal(fetched.test, again.test)
+
+
+def test_the_most_frequent_class_is_normal_and_others_are_kinds(server):
+    made = get()
+    assert made.features.names == ("width", "colour=blue", "colour=red", "colour=(other)")
+    assert made.features.groups == (0, 1, 1, 1)
+    assert (len(made.train), len(made.validation), len(made.test)) == (18, 6, 16)
+    assert sorted(set(made.test_kinds[made.test_labels])) == ["bad", "ugly"]
+    widths = sorted(float(row[0]) for row in server.rows[:30])
+    got = np.sort(np.concatenate([made.train, made.validation, made.normal])[:, 0])
+    spread = (widths[-1] - widths[0]) / (got[-1] - got[0])
+    np.testing.assert_allclose(got * spread, np.array(widths) - widths[0] + got[0] * spread, atol=1e-5)
+
+
+def test_target_and_normal_class_may_be_chosen(server):
+    made = get(target="colour", normal="red", drop=["note", "class"])
+    assert made.features.names == ("width",)
+    assert made.features.groups is None
+    assert set(made.test_kinds[made.test_labels]) == {"blue"}
+
+
+def test_gaps_are_refused_or_filled_with_the_mean_of_the_training_split(server):
+    server.rows[2][0] = server.rows[35][0] = server.rows[3][1] = "?"
+    with pytest.raises(RequestError, match=r"column 'width' has 2 gaps: write gaps=mean, or drop=\[width\]"):
+        get()
+    made = datasets.create("openml", table="toy", drop=["note"], gaps="mean", seed=1)
+    assert np.isfinite(made.test).all()
+    assert "colour=(missing)" in made.features.names or made.features.names[-1] == "colour=(other)"
+    every = np.concatenate([made.train, made.validation, made.test])[:, 0]
+    values, counts = np.unique(every, return_counts=True)
+    filled = values[counts.argmax()]
+    known = made.train[made.train[:, 0] != filled, 0]
+    assert counts.max() >= 2
+    assert filled == pytest.approx(known.mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"table": None}, "table=NAME or id=NUMBER"),
+        ({"id": 7}, "table=NAME or id=NUMBER"),
+        ({"target": "clas"}, "did you mean 'class'"),
+        ({"drop": ["nte"]}, "did you mean 'note'"),
+        ({"normal": "goood"}, "did you mean 'good'"),
+        ({"normal": "bad", "drop": ["note"]}, "5 rows of class 'bad' are too few"),
+    ],
+)
+def test_wrong_requests_are_told_what_there_is(server, parameters, message):
+    with pytest.raises(RequestError, match=message) as error:
+        get(**parameters)
+    assert "\n" not in str(error.value)
+
+
+def test_texts_without_end_are_refused(server):
+    server.rows = [[*row[:2], f"'{i}'", "good"] for i, row in enumerate(server.rows * 10)]
+    with pytest.raises(RequestError, match=r"column 'note' holds 240 different texts: drop=\[note\]"):
+        get(drop=[])
+
+
+def test_a_table_without_a_target_asks_for_one(server):
+    server.targets = []
+    with pytest.raises(RequestError, match="write target=COLUMN"):
+        get()
+    assert get(target="class").test_labels.sum() == 10
+
+
+def test_no_network_is_a_failed_download_not_a_wrong_request(server, monkeypatch):
+    monkeypatch.setattr("sklearn.datasets._openml.time.sleep", lambda _: None)
+    server.down = True
+    with pytest.raises(DownloadError, match="could not fetch it: no route to host") as error:
+        get()
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_table_is_one_clear_line(server, home):
+    get(table=None, id=7)
+    [path] = (home / "openml" / "tables").iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RequestError, match=r"cannot be read .*aexbench data get 'openml\[id=7\]'"):
+        datasets.create("openml", id=7)

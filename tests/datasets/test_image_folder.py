@@ -1,0 +1,99 @@
+"""Images of one's own, in each of the layouts that are taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aexbench import RequestError, datasets
+from tests.datasets.test_mvtec import SMALL, draw, square
+
+
+def make(path, **parameters):
+    return datasets.create("image-folder", path=path, **SMALL | parameters)
+
+
+def greys(part):
+    return {round(float(v) * 255) for v in part.mean(axis=(1, 2, 3))}
+
+
+@pytest.fixture
+def normal(tmp_path):
+    for number in range(20):
+        draw(tmp_path / "normal" / f"{number}.bmp", 10 + number)
+    return tmp_path
+
+
+def test_normal_images_alone_are_divided_and_nothing_is_labelled(normal):
+    made, plain = make(normal), make(normal / "normal")
+    for one in (made, plain):
+        assert (len(greys(one.train)), len(greys(one.validation)), len(one.test)) == (14, 2, 4)
+        assert greys(one.train) | greys(one.validation) | greys(one.test) == set(range(10, 30))
+        assert one.test_labels is None
+        assert one.test_truth is None
+    assert np.array_equal(made.train, plain.train)
+    assert not np.array_equal(make(normal, seed=1).test, made.test)
+
+
+def test_anomalous_images_go_to_the_test_and_masks_are_their_truth(normal):
+    for number in range(2):
+        draw(normal / "anomalous" / f"x{number}.jpg", np.where(square(8 * number, 0), 200, 50))
+    unmarked = make(normal)
+    assert unmarked.test_truth is None
+    assert unmarked.test_kinds.tolist() == ["good"] * 4 + ["anomalous"] * 2
+    for number in range(2):
+        draw(normal / "masks" / f"x{number}_mask.png", square(8 * number, 0))
+    made = make(normal)
+    assert made.test_labels.tolist() == [False] * 4 + [True] * 2
+    assert np.array_equal(made.test_truth[4:, 0], (made.test[4:, 0] > 0.5))
+    assert made.test_truth.sum(axis=(1, 2, 3)).tolist() == [0] * 4 + [16] * 2
+    assert np.array_equal(made.test, unmarked.test)
+
+
+def test_the_layout_of_mvtec_is_known(tmp_path):
+    for number in range(5):
+        draw(tmp_path / "train" / "good" / f"{number}.png", 40 + number)
+    draw(tmp_path / "test" / "good" / "0.png", 40)
+    draw(tmp_path / "test" / "dent" / "0.png", 90)
+    draw(tmp_path / "ground_truth" / "dent" / "0_mask.png", square(0, 0))
+    made = make(tmp_path)
+    assert made.test_kinds.tolist() == ["dent", "good"]
+    assert made.test_truth.sum() == 16
+
+
+def test_one_category_of_many_sizes_is_refused(normal):
+    draw(normal / "normal" / "0.bmp", 10, (32, 33))
+    with pytest.raises(RequestError, match=r"pixels, not .*: bring all to one size"):
+        make(normal)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_images_to_divide(tmp_path, count):
+    for number in range(count):
+        draw(tmp_path / f"{number}.png", 10)
+    with pytest.raises(RequestError, match=f"{count} normal images: at least 3 are needed"):
+        make(tmp_path)
+
+
+def test_folders_that_are_missing_empty_or_left_over(normal, tmp_path):
+    with pytest.raises(RequestError, match=r"there is no folder .*nowhere"):
+        make(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RequestError, match="empty: holds no image"):
+        make(tmp_path / "empty")
+    draw(normal / "masks" / "0_mask.png", 255)
+    with pytest.raises(RequestError, match="masks, and there is no folder anomalous"):
+        make(normal)
+    draw(normal / "anomalous" / "1.png", 255)
+    with pytest.raises(RequestError, match=r"1_mask\.png: the mask of .*1\.png is missing"):
+        make(normal)
+    (normal / "normal").rename(normal / "other")
+    with pytest.raises(RequestError, match=r"there is no folder .*normal"):
+        make(normal)
+
+
+def test_what_is_no_image_is_left_out_with_one_warning(normal):
+    (normal / "readme.md").touch()
+    (normal / "normal" / "Thumbs.db").touch()
+    with pytest.warns(UserWarning, match=r"left out 2 that are no images of it: readme.md, normal/Thumbs.db"):
+        make(normal)

@@ -1,0 +1,467 @@
+"""Logs of a real server, cut down to a session, in all three formats; prefixes, sessions, statements, hostile input."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aexbench import RequestError, datasets
+from aexbench.datasets.sql import postgres
+from aexbench.datasets.sql.postgres_files import find
+from aexbench.datasets.sql.postgres_lines import Report
+from aexbench.datasets.sql.postgres_prefix import COMMON, guess, line_pattern
+from aexbench.datasets.sql.postgres_sessions import Statements
+
+pytest.importorskip("sqlglot", reason="the extra `sql` is not installed")
+from aexbench.datasets.sql.postgres_statements import measure, normalise
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "postgres_log" / "rds.log.bz2"
+
+# One psql session as PostgreSQL 15 wrote it with log_destination = 'stderr,csvlog,jsonlog', log_statement = all and
+# log_min_duration_statement = 0; names and addresses are changed, entries left out.
+PREFIX = "%m [%p] %q%u@%d app=%a host=%h sess=%c start=%s state=%e "
+STDERR = """2024-05-06 03:31:15.960 UTC [417] [unknown]@[unknown] app=[unknown] host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  connection received: host=10.0.0.7 port=51988
+2024-05-06 03:31:15.962 UTC [417] clerk@shop app=[unknown] host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  connection authorized: user=clerk database=shop application_name=psql
+2024-05-06 03:31:16.008 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  statement: INSERT INTO customers (name, city, balance) VALUES ('Anna', 'Zürich', 10.5), ('O''Neil', '東京', -3), ('semi;colon', 'a, "b"', 1e3);
+2024-05-06 03:31:16.009 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  duration: 0.616 ms
+2024-05-06 03:31:16.012 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  statement: SELECT id, name
+\t  FROM customers
+\t WHERE city = 'Zürich'
+\t\tAND balance > 0;
+2024-05-06 03:31:16.012 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  duration: 0.679 ms
+2024-05-06 03:31:16.027 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  statement: SELECT nothing FROM nowhere;
+2024-05-06 03:31:16.027 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=42P01 ERROR:  relation "nowhere" does not exist at character 21
+2024-05-06 03:31:16.027 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=42P01 STATEMENT:  SELECT nothing FROM nowhere;
+2024-05-06 03:31:16.032 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=42601 ERROR:  syntax error at or near "SELEC" at character 1
+2024-05-06 03:31:16.032 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=42601 STATEMENT:  SELEC 1;
+2024-05-06 03:31:16.092 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  statement: SELECT f(1);
+2024-05-06 03:31:16.092 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=22012 ERROR:  division by zero
+2024-05-06 03:31:16.092 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=22012 CONTEXT:  PL/pgSQL function f(integer) line 4 at RETURN
+2024-05-06 03:31:16.092 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=22012 STATEMENT:  SELECT f(1);
+2024-05-06 03:31:16.096 UTC [417] clerk@shop app=psql host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  statement: SET application_name = 'report: "daily", x';
+2024-05-06 03:31:16.096 UTC [417] clerk@shop app=report: "daily", x host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  duration: 0.129 ms
+2024-05-06 03:31:16.104 UTC [417] clerk@shop app=report: "daily", x host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  statement: SELECT 'duration: 1.0 ms  statement: SELECT 1';
+2024-05-06 03:31:16.104 UTC [417] clerk@shop app=report: "daily", x host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  duration: 0.188 ms
+2024-05-06 03:31:16.208 UTC [417] clerk@shop app=report: "daily", x host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  disconnection: session time: 0:00:00.256 user=clerk database=shop host=10.0.0.7 port=51988
+"""  # noqa: E501
+CSVLOG = '''2024-05-06 03:31:15.960 UTC,,,417,"10.0.0.7:51988",6638a1c3.1a1,1,"",2024-05-06 03:31:15 UTC,,0,LOG,00000,"connection received: host=10.0.0.7 port=51988",,,,,,,,,"","not initialized",,0
+2024-05-06 03:31:15.962 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,2,"authentication",2024-05-06 03:31:15 UTC,3/267,0,LOG,00000,"connection authorized: user=clerk database=shop application_name=psql",,,,,,,,,"","client backend",,0
+2024-05-06 03:31:16.008 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,5,"idle",2024-05-06 03:31:15 UTC,3/269,0,LOG,00000,"statement: INSERT INTO customers (name, city, balance) VALUES ('Anna', 'Zürich', 10.5), ('O''Neil', '東京', -3), ('semi;colon', 'a, ""b""', 1e3);",,,,,,,,,"psql","client backend",,0
+2024-05-06 03:31:16.009 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,6,"INSERT",2024-05-06 03:31:15 UTC,3/0,0,LOG,00000,"duration: 0.616 ms",,,,,,,,,"psql","client backend",,0
+2024-05-06 03:31:16.012 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,7,"idle",2024-05-06 03:31:15 UTC,3/270,0,LOG,00000,"statement: SELECT id, name
+  FROM customers
+ WHERE city = 'Zürich'
+\tAND balance > 0;",,,,,,,,,"psql","client backend",,0
+2024-05-06 03:31:16.012 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,8,"SELECT",2024-05-06 03:31:15 UTC,3/0,0,LOG,00000,"duration: 0.679 ms",,,,,,,,,"psql","client backend",,0
+2024-05-06 03:31:16.027 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,11,"idle",2024-05-06 03:31:15 UTC,3/272,0,LOG,00000,"statement: SELECT nothing FROM nowhere;",,,,,,,,,"psql","client backend",,0
+2024-05-06 03:31:16.027 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,12,"SELECT",2024-05-06 03:31:15 UTC,3/272,0,ERROR,42P01,"relation ""nowhere"" does not exist",,,,,,"SELECT nothing FROM nowhere;",21,,"psql","client backend",,0
+2024-05-06 03:31:16.032 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,13,"idle",2024-05-06 03:31:15 UTC,3/273,0,ERROR,42601,"syntax error at or near ""SELEC""",,,,,,"SELEC 1;",1,,"psql","client backend",,0
+2024-05-06 03:31:16.092 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,32,"idle",2024-05-06 03:31:15 UTC,3/283,0,LOG,00000,"statement: SELECT f(1);",,,,,,,,,"psql","client backend",,0
+2024-05-06 03:31:16.092 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,33,"SELECT",2024-05-06 03:31:15 UTC,3/283,0,ERROR,22012,"division by zero",,,,,"PL/pgSQL function f(integer) line 4 at RETURN","SELECT f(1);",,,"psql","client backend",,0
+2024-05-06 03:31:16.096 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,34,"idle",2024-05-06 03:31:15 UTC,3/284,0,LOG,00000,"statement: SET application_name = 'report: ""daily"", x';",,,,,,,,,"psql","client backend",,0
+2024-05-06 03:31:16.096 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,35,"SET",2024-05-06 03:31:15 UTC,3/0,0,LOG,00000,"duration: 0.129 ms",,,,,,,,,"report: ""daily"", x","client backend",,0
+2024-05-06 03:31:16.104 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,36,"idle",2024-05-06 03:31:15 UTC,3/285,0,LOG,00000,"statement: SELECT 'duration: 1.0 ms  statement: SELECT 1';",,,,,,,,,"report: ""daily"", x","client backend",,0
+2024-05-06 03:31:16.104 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,37,"SELECT",2024-05-06 03:31:15 UTC,3/0,0,LOG,00000,"duration: 0.188 ms",,,,,,,,,"report: ""daily"", x","client backend",,0
+2024-05-06 03:31:16.208 UTC,"clerk","shop",417,"10.0.0.7:51988",6638a1c3.1a1,62,"idle",2024-05-06 03:31:15 UTC,,0,LOG,00000,"disconnection: session time: 0:00:00.256 user=clerk database=shop host=10.0.0.7 port=51988",,,,,,,,,"report: ""daily"", x","client backend",,0
+'''  # noqa: E501
+JSONLOG = r"""{"timestamp":"2024-05-06 03:31:15.960 UTC","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":1,"ps":"","session_start":"2024-05-06 03:31:15 UTC","txid":0,"error_severity":"LOG","message":"connection received: host=10.0.0.7 port=51988","backend_type":"not initialized","query_id":0}
+{"timestamp":"2024-05-06 03:31:15.962 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":2,"ps":"authentication","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/267","txid":0,"error_severity":"LOG","message":"connection authorized: user=clerk database=shop application_name=psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.008 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":5,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/269","txid":0,"error_severity":"LOG","message":"statement: INSERT INTO customers (name, city, balance) VALUES ('Anna', 'Zürich', 10.5), ('O''Neil', '東京', -3), ('semi;colon', 'a, \"b\"', 1e3);","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.009 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":6,"ps":"INSERT","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/0","txid":0,"error_severity":"LOG","message":"duration: 0.616 ms","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.012 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":7,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/270","txid":0,"error_severity":"LOG","message":"statement: SELECT id, name\n  FROM customers\n WHERE city = 'Zürich'\n\tAND balance > 0;","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.012 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":8,"ps":"SELECT","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/0","txid":0,"error_severity":"LOG","message":"duration: 0.679 ms","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.027 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":11,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/272","txid":0,"error_severity":"LOG","message":"statement: SELECT nothing FROM nowhere;","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.027 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":12,"ps":"SELECT","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/272","txid":0,"error_severity":"ERROR","state_code":"42P01","message":"relation \"nowhere\" does not exist","statement":"SELECT nothing FROM nowhere;","cursor_position":21,"application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.032 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":13,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/273","txid":0,"error_severity":"ERROR","state_code":"42601","message":"syntax error at or near \"SELEC\"","statement":"SELEC 1;","cursor_position":1,"application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.092 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":32,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/283","txid":0,"error_severity":"LOG","message":"statement: SELECT f(1);","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.092 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":33,"ps":"SELECT","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/283","txid":0,"error_severity":"ERROR","state_code":"22012","message":"division by zero","context":"PL/pgSQL function f(integer) line 4 at RETURN","statement":"SELECT f(1);","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.096 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":34,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/284","txid":0,"error_severity":"LOG","message":"statement: SET application_name = 'report: \"daily\", x';","application_name":"psql","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.096 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":35,"ps":"SET","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/0","txid":0,"error_severity":"LOG","message":"duration: 0.129 ms","application_name":"report: \"daily\", x","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.104 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":36,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/285","txid":0,"error_severity":"LOG","message":"statement: SELECT 'duration: 1.0 ms  statement: SELECT 1';","application_name":"report: \"daily\", x","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.104 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":37,"ps":"SELECT","session_start":"2024-05-06 03:31:15 UTC","vxid":"3/0","txid":0,"error_severity":"LOG","message":"duration: 0.188 ms","application_name":"report: \"daily\", x","backend_type":"client backend","query_id":0}
+{"timestamp":"2024-05-06 03:31:16.208 UTC","user":"clerk","dbname":"shop","pid":417,"remote_host":"10.0.0.7","remote_port":51988,"session_id":"6638a1c3.1a1","line_num":62,"ps":"idle","session_start":"2024-05-06 03:31:15 UTC","txid":0,"error_severity":"LOG","message":"disconnection: session time: 0:00:00.256 user=clerk database=shop host=10.0.0.7 port=51988","application_name":"report: \"daily\", x","backend_type":"client backend","query_id":0}
+"""  # noqa: E501
+EXCERPTS = {"stderr": STDERR, "csvlog": CSVLOG, "jsonlog": JSONLOG}
+TEXTS = {
+    "user": ["clerk"] * 7,
+    "program": ["psql"] * 6 + ['report: "daily", x'],
+    "host": ["10.0.0.7"] * 7,
+    "database": ["shop"] * 7,
+    "command": ["insert", "select", "select", "other", "select", "set", "select"],
+    "error": ["00000", "00000", "42P01", "42601", "22012", "00000", "00000"],
+}
+MISSING = np.nan
+NUMBERS = {
+    "hour": [3 + 31 / 60 + second / 3600 for second in (16.008, 16.012, 16.027, 16.032, 16.092, 16.096, 16.104)],
+    "weekday": [0] * 7,  # the sixth of May 2024 was a Monday
+    "session-age": [0.048, 0.052, 0.067, 0.072, 0.132, 0.136, 0.144],
+    "statements": [0, 1, 2, 3, 4, 5, 6],
+    "gap": [0.048, 0.004, 0.015, 0.005, 0.060, 0.004, 0.008],
+    "tables": [1, 1, 1, MISSING, 0, 0, 0],
+    "joins": [0, 0, 0, MISSING, 0, 0, 0],
+    "predicates": [0, 2, 0, MISSING, 0, 0, 0],
+    "columns": [3, 2, 1, MISSING, 1, 0, 1],
+    "length": [130, 73, 28, 8, 12, 44, 47],
+    "literals": [9, 2, 0, 1, 1, 1, 1],
+    "duration": [0.616, 0.679, MISSING, MISSING, MISSING, 0.129, 0.188],
+}
+
+
+def read(path: Path, prefix: str | None = None) -> tuple[Statements, Report]:
+    statements, report = Statements(measure), Report()
+    for log in find(path, "auto", prefix, report):
+        for entry in log.entries(report):
+            statements.add(entry)
+    return statements, report
+
+
+def written(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def texts(statements: Statements, name: str) -> list[str]:
+    return [statements.vocabulary[name][code] if code >= 0 else "" for code in statements.activity()[name]]
+
+
+def lines(count: int, pid: int = 7, day: int = 1) -> str:
+    """Return so many statements with the default prefix, one a second."""
+    return "".join(
+        f"2024-05-{day:02d} 10:{i // 60:02d}:{i % 60:02d}.250 UTC [{pid}] LOG:  duration: {i + 1}.000 ms  statement: "
+        f"SELECT name FROM customers WHERE id = {i}\n"
+        for i in range(count)
+    )
+
+
+@pytest.mark.parametrize("form", EXCERPTS)
+def test_all_formats_give_what_is_read_off_by_hand(tmp_path, form):
+    statements, report = read(written(tmp_path / "any.name", EXCERPTS[form]), PREFIX)
+    assert (report.rejected, report.entries, statements.unparsed) == (0, 16, 1)
+    for name, expected in TEXTS.items():
+        assert texts(statements, name) == expected, name
+    activity = statements.activity()
+    for name, expected in NUMBERS.items():
+        assert np.allclose(activity[name], expected, rtol=0, atol=1e-6, equal_nan=True), (name, activity[name])
+    assert {"role", "rows", "bytes"}.isdisjoint(activity)
+    assert set(statements.units) == {0}
+
+
+VALUES = {
+    **{"a": "my app", "u": "clerk", "d": "shop_1", "r": "10.0.0.7(5432)", "h": "[local]", "L": "10.0.0.9"},
+    **{"b": "client backend", "p": "4711", "P": "", "t": "2024-05-06 07:08:09 CET", "i": "SELECT", "e": "42P01"},
+    **{"m": "2024-05-06 07:08:09.123 +03", "n": "1715000000.123", "c": "6638a1c3.1a1", "l": "12"},
+    **{"s": "2024-05-06 07:00:00 UTC", "v": "3/270", "x": "0", "Q": "-8191"},
+}
+KEPT = {"a": "program", "u": "user", "d": "database", "r": "remote", "h": "host", "p": "pid", "e": "sqlstate"}
+KEPT |= {"n": "epoch", "c": "session", "s": "start"}
+SESSION_ONLY = "adhiLruv"
+pieces = st.tuples(
+    st.sampled_from(sorted(VALUES)),
+    st.sampled_from(["", "-3", "1", "9", "-30", "30"]),
+    st.sampled_from([" | ", "|", "; ", "%%|", "~ LOG"]),  # of signs that are in no value
+)
+
+
+def formatted(prefix: str, session: bool) -> str:
+    """Write a prefix as the server does."""
+    if not session:
+        prefix = prefix.split("%q")[0]
+
+    def fill(found: re.Match[str]) -> str:
+        width, letter = found.groups()
+        if letter in "%q":
+            return "%" if letter == "%" else ""
+        value = VALUES[letter] if session or letter not in SESSION_ONLY else ""
+        number = int(width or 0)
+        return value.ljust(-number) if number < 0 else value.rjust(number)
+
+    return re.sub(r"%(-?\d*)(.)", fill, prefix)
+
+
+@given(st.lists(pieces, max_size=6), st.integers(0, 6), st.booleans())
+def test_any_prefix_that_is_written_is_read_again(parts, stop, session):
+    written_parts = [f"%{width}{letter}{sign}" for letter, width, sign in parts]
+    prefix = "<" + "".join(written_parts[:stop]) + "%q" + "".join(written_parts[stop:])
+    found = line_pattern(prefix).match(f"{formatted(prefix, session)}ERROR:  a: b LOG:  c")
+    assert found is not None
+    assert (found["severity"], found["message"]) == ("ERROR", "a: b LOG:  c")
+    seen = [letter for letter, _, _ in (parts if session else parts[:stop])]
+    for letter, name in KEPT.items():
+        if letter in seen:
+            assert found[name] == (VALUES[letter] if session or letter not in SESSION_ONLY else ""), (prefix, name)
+
+
+@pytest.mark.parametrize("prefix", COMMON)
+def test_common_prefixes_are_guessed(prefix):
+    line = f"{formatted(prefix, True)}LOG:  statement: SELECT 1\n"
+    guessed, names = guess([line, "\tFROM t\n"] * 5), {**KEPT, "t": "time", "m": "time"}
+    for known in (prefix, guessed):
+        found = line_pattern(known).match(line).groupdict()
+        assert {name: value for name, value in found.items() if value} == {
+            **{names[letter]: VALUES[letter] for letter in re.findall("%(.)", prefix) if letter in names},
+            **{"severity": "LOG", "message": "statement: SELECT 1\n"},
+        }
+
+
+def test_a_prefix_of_your_own_is_asked_for_and_not_mistaken_for_a_common_one(tmp_path):
+    log = written(tmp_path / "server.log", STDERR)
+    with pytest.raises(RequestError, match=r"cannot guess .* give prefix=…, as SHOW log_line_prefix prints it; a line"):
+        datasets.create("postgres-log", path=log)
+    with pytest.raises(RequestError, match=r"none of the 23 lines .* can be read: give .* prefix=…"):
+        datasets.create("postgres-log", path=log, prefix="%p: ")
+
+
+def test_an_execution_counts_once_with_its_own_duration(tmp_path):
+    head = "2024-05-06 07:08:09.100 UTC [7] LOG:  "
+    log = "".join(
+        f"{head}{message}\n"
+        for message in (
+            "duration: 0.400 ms  parse P_0: SELECT a FROM t WHERE b = $1",
+            "duration: 0.500 ms  bind P_0: SELECT a FROM t WHERE b = $1",
+            "execute P_0: SELECT a FROM t WHERE b = $1",
+            "duration: 0.141 ms",
+            "duration: 9.000 ms",  # of something that was not logged
+            "duration: 3.000 ms  plan:",
+            "duration: 7.000 ms  execute fetch from P_0/c: SELECT a FROM t WHERE b = $1",
+        )
+    )
+    statements, report = read(written(tmp_path / "server.log", log))
+    assert report.rejected == 0
+    assert statements.activity()["duration"].tolist() == [0.141, 7.0]
+    assert statements.activity()["literals"].tolist() == [0, 0]
+    start = statements.activity()["hour"] * 3600 % 1
+    assert np.allclose(start, [0.1, 0.093], atol=1e-6)  # an entry with its duration is written at the end
+
+
+def test_errors_belong_to_the_statement_that_was_sent_and_codes_stand_in_verbose_messages(tmp_path):
+    log = "".join(
+        f"2024-05-06 07:08:09.100 UTC [{8 if 'other' in message else 7}] {message}\n"
+        for message in (
+            "LOG:  00000: statement: SELECT 1",
+            "LOCATION:  exec_simple_query, postgres.c:1309",
+            "FATAL:  57P01: terminating connection due to administrator command",  # it was idle
+            "ERROR:  42601: syntax error",
+            "LOCATION:  scanner_yyerror, scan.l:1192",
+            "STATEMENT:  SELEC\n\t2",
+            "LOG:  00000: statement: SELECT 3/0",
+            "ERROR:  22012: division by zero",  # log_min_error_statement keeps the text back
+            "STATEMENT:  SELECT 'of another process'",
+            "LOG:  ERROR: statement: SELECT 4",  # says who knows what, but no code
+            "LOG:  00000: duration: 5.000 ms",  # of neither
+        )
+    )
+    statements, report = read(written(tmp_path / "server.log", log))
+    assert (report.rejected, report.entries) == (0, 7)
+    assert texts(statements, "error") == ["00000", "42601", "22012"]
+    assert statements.activity()["length"].tolist() == [8, 7, 10]
+    assert np.isnan(statements.activity()["duration"]).all()
+
+
+def test_connections_tell_what_the_prefix_does_not_and_part_sessions_of_one_process_id(tmp_path):
+    parts = []
+    for day, user in ((1, "ann"), (2, "bob"), (3, "cid")):
+        head = f"2024-05-{day:02d} 09:59:50.250 UTC [7] LOG:  connection "
+        if user != "cid":  # a server may log only the second half of it
+            parts += [f"{head}received: host=10.0.0.{day} port=5\n", f'{head}authenticated: identity="{user}"\n']
+        parts += [f"{head}authorized: user={user} database=shop application_name=psql SSL enabled (x)\n"]
+        parts += [lines(2, day=day)]
+    statements, _ = read(written(tmp_path / "server.log", "".join(parts)))
+    assert texts(statements, "user") == ["ann", "ann", "bob", "bob", "cid", "cid"]
+    assert texts(statements, "host") == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2", "", ""]
+    assert texts(statements, "program") == ["psql"] * 6
+    activity = statements.activity()
+    assert activity["statements"].tolist() == [0, 1] * 3
+    assert np.allclose(activity["session-age"], [9.999, 10.998] * 3, atol=1e-6)
+    assert len(set(statements.units)) == 3
+
+
+def test_a_disconnection_ends_a_session(tmp_path):
+    end = "2024-05-01 11:00:00.000 UTC [7] LOG:  disconnection: session time: 0:00:00.256 user=ann database=shop\n"
+    statements, _ = read(written(tmp_path / "server.log", lines(2) + end + lines(2, day=2)))
+    assert statements.activity()["statements"].tolist() == [0, 1, 0, 1]
+    assert np.isnan(statements.activity()["session-age"]).all()
+
+
+def test_another_user_on_a_process_id_is_another_session(tmp_path):
+    log = "".join(
+        f"2024-05-06 07:08:09 UTC:::1(5):{user}@shop:[7]:LOG:  duration: 1.0 ms  statement: SELECT 1\n"
+        for user in ("ann", "ann", "bob")
+    )
+    statements, _ = read(written(tmp_path / "server.log", log))
+    assert statements.activity()["statements"].tolist() == [0, 1, 0]
+    assert texts(statements, "host") == ["::1"] * 3
+    assert texts(statements, "error") == [""] * 3  # the prefix has no %e
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "tables", "joins", "predicates", "columns", "literals"),
+    [
+        ("SELECT a, b FROM t WHERE c = 1 AND d LIKE 'x%'", "select", 1, 0, 2, 2, 2),
+        ("SELECT * FROM t a JOIN s.t b ON a.i = b.i LEFT JOIN u USING (i, j)", "select", 3, 2, 3, 1, 0),
+        ("SELECT a = b FROM t, u WHERE a IN (1, 2, 3) AND b IS NOT NULL", "select", 2, 1, 2, 1, 3),
+        ("WITH w AS (SELECT i FROM t WHERE x > .5e3) SELECT i FROM w JOIN u ON w.i = u.i", "select", 2, 1, 2, 1, 1),
+        ("with w as (select 1) insert into t (a, b) select * from w", "insert", 1, 0, 0, 2, 1),
+        ("INSERT INTO t VALUES (1, now(), 'it''s'), (2, now(), $$x'y$$)", "insert", 1, 0, 0, 3, 4),
+        ("UPDATE t SET a = 0, b = $1 WHERE c BETWEEN 1 AND 2 OR d = ANY ('{3}')", "update", 1, 0, 2, 2, 4),
+        ("DELETE FROM t USING u WHERE t.i = u.i RETURNING t.i", "delete", 2, 0, 1, 1, 0),
+        ("/* x' */ (SELECT a FROM t) -- it's\nUNION SELECT 2", "select", 1, 0, 0, 1, 1),
+        ("EXPLAIN (ANALYZE, BUFFERS) SELECT 1 FROM t", "explain", 1, 0, 0, 1, 1),
+        ("COPY t (a, b) FROM STDIN", "copy", 1, 0, 0, 2, 0),
+        ("CREATE TABLE t (a int PRIMARY KEY, b varchar(9))", "ddl", 1, 0, 0, 0, 1),
+        ("START TRANSACTION", "begin", 0, 0, 0, 0, 0),
+        ("SELECT 1; DROP TABLE t", "select", 1, 0, 0, 1, 1),
+        (" ;", "empty", 0, 0, 0, 0, 0),
+        ("SELEC 1", "other", *[MISSING] * 4, 1),
+        ("LOCK TABLE t", "lock", *[MISSING] * 4, 0),
+    ],
+)
+def test_statements_are_measured_as_by_hand(text, command, tables, joins, predicates, columns, literals):
+    measured = measure(text)
+    assert (measured.command, measured.length, measured.literals) == (command, len(text), literals)
+    assert np.array_equal(measured.structure, [tables, joins, predicates, columns], equal_nan=True)
+
+
+@given(st.lists(st.one_of(st.text(), st.integers(min_value=0), st.floats(0, 1e9)), min_size=1, max_size=8))
+def test_constants_change_nothing_but_their_number_and_the_length(constants):
+    quoted = [repr(c) if not isinstance(c, str) else "'" + c.replace("'", "''") + "'" for c in constants]
+    kinds = ["''" if isinstance(c, str) else "0" for c in constants]
+    form = 'SELECT t1.a2 FROM "o\'x" WHERE f(' + "{}" + ")"
+    assert normalise(form.format(" + ".join(quoted))) == (form.format(" + ".join(kinds)), len(constants))
+
+
+def test_long_lists_are_one_form():
+    forms = {normalise(f"SELECT a FROM t WHERE b IN ({', '.join(map(str, range(n)))})")[0] for n in range(1, 50)}
+    forms |= {normalise(f"SELECT a FROM t WHERE b IN ({n})")[0] for n in range(5)}
+    assert len(forms) == 1
+    rows = {normalise("INSERT INTO t VALUES " + ", ".join(["(1, f('x'))"] * n))[0] for n in range(1, 50)}
+    assert len(rows) == 1
+
+
+@pytest.mark.parametrize("text", ["SELECT " + "(" * 9000, "SELECT '" + "a''" * 10**6, "/*" * 10**6, "\ud800\0", "$a$"])
+def test_no_text_is_too_much(text):
+    assert measure(text).length == len(text)
+
+
+def test_splits_follow_time_and_what_is_left_out_is_named(tmp_path):
+    late = "2024-05-02 09:00:00.000 UTC [2] LOG:  connection authorized: user=ann database=shop\n"
+    log = written(tmp_path / "server.log", lines(60, 1, day=1) + "what is this\n" + late + lines(40, 2, day=2))
+    with pytest.warns(postgres.LogWarning) as caught:
+        made = datasets.create("postgres-log", path=log)
+    assert str(caught[0].message) == (
+        "102 lines read, 101 entries, 100 statements; 1 lines could not be read (first: server.log line 61); "
+        "0 statements of unknown structure; features left out, as the log does not carry them: "
+        "user, role, program, host, database, session-age, rows, bytes, error"
+    )
+    assert (len(made.train), len(made.validation), len(made.test)) == (60, 20, 20)
+    assert made.features.names[:2] == ("hour", "weekday")
+    weekday = made.features.names.index("weekday")
+    assert (made.train[:, weekday] == made.train[0, weekday]).all()
+    assert (made.test[:, weekday] != made.train[0, weekday]).all()
+    assert made.test_labels is None
+    assert len(set(made.test_units.tolist())) == 1
+
+
+@pytest.mark.filterwarnings("ignore::aexbench.datasets.sql.postgres.LogWarning")
+def test_groups_number_the_features_that_there_are(tmp_path):
+    made = datasets.create("postgres-log", path=written(tmp_path / "a.log", lines(100)), encoding="groups")
+    assert {"command=select", "hour=sin", "gap"} <= set(made.features.names)
+    assert np.isfinite(made.test).all()
+
+
+def test_a_folder_is_read_in_the_order_of_time_and_in_one_format(tmp_path):
+    written(tmp_path / "server.log", lines(1, 30, day=3))
+    written(tmp_path / "server.log.1", lines(1, 20, day=2))
+    (tmp_path / "server.log.2.gz").write_bytes(gzip.compress(lines(1, 10, day=1).encode()))
+    written(tmp_path / "README", "not a log")
+    statements, report = read(tmp_path)
+    assert statements.activity()["weekday"].tolist() == [2, 3, 4]
+    written(tmp_path / "server.csv", CSVLOG)
+    statements, report = read(tmp_path)
+    assert len(statements) == 7
+    assert report.notes == ["3 files left out, empty or in another format than csvlog"]
+
+
+@pytest.mark.parametrize("junk", [b"\0" * 5000, b"\xff\xfe\xfa", b"x" * 10**7, b"", b"2024-99-99 00:00:00.000 UTC [7]"])
+@pytest.mark.parametrize("form", EXCERPTS)
+def test_junk_between_entries_is_counted_and_costs_no_entry(tmp_path, form, junk):
+    entry = {"stderr": "2024-05-06 03:31:16.208", "csvlog": "2024-05-06 03:31:16.208", "jsonlog": '{"timestamp"'}[form]
+    head, _, tail = EXCERPTS[form].encode().rpartition(entry.encode())
+    statements, report = read(written(tmp_path / "a.log", head + junk + b"\n" + entry.encode() + tail), PREFIX)
+    assert (report.rejected, report.entries, len(statements)) == (1, 16, 7)
+    assert report.first == f"a.log line {head.count(10) + 1}"
+
+
+def test_a_statement_of_ten_megabytes_with_nul_and_invalid_bytes_is_a_statement(tmp_path):
+    text = b"SELECT '" + b"\0\xff" * 5_000_000 + b"'"
+    log = (
+        b"\0" * 5000 + lines(1).encode() + b"2024-05-02 10:00:00.250 UTC [7] LOG:  statement: " + text + b"\n\tFROM t\n"
+    )
+    statements, report = read(written(tmp_path / "a.log", log))
+    assert report.rejected == 0
+    assert statements.activity()["length"][1] == len(text) + len("\nFROM t")
+    assert statements.activity()["tables"].tolist() == [1, 1]
+
+
+def test_a_csv_that_begins_within_an_entry_or_loses_a_quote_finds_its_way(tmp_path):
+    cut = CSVLOG[CSVLOG.index("  FROM customers") :]
+    statements, report = read(written(tmp_path / "a.csv", cut))
+    assert (len(statements), report.rejected, report.first) == (5, 3, "a.csv line 1")
+    lost = CSVLOG.replace('balance > 0;"', "balance > 0;")
+    statements, report = read(written(tmp_path / "a.csv", lost))
+    assert (len(statements), report.rejected, report.first) == (6, 4, "a.csv line 5")
+
+
+@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "a.log.gz"), (bz2.compress, "a.log.bz2")])
+def test_of_a_file_that_is_cut_off_the_beginning_is_read(tmp_path, pack, name):
+    whole = lines(3000, day=1).encode()
+    first, second = pack(whole), pack(lines(3000, day=2).encode())
+    written(tmp_path / name, first + second[: len(second) // 2])
+    with pytest.warns(postgres.LogWarning, match=rf"{name} ends early after line \d+ \("):
+        made = datasets.create("postgres-log", path=tmp_path / name)
+    assert len(made.train) + len(made.validation) + len(made.test) >= 3000
+    written(tmp_path / name, first[:20])
+    with pytest.raises(RequestError, match=r"there is nothing to read in .* ends early"):
+        datasets.create("postgres-log", path=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "there is nothing to read in .*: it is empty"),
+        (lines(20), r"20 statements \(20 lines, 0 of them not readable\); at least 50 are needed: .* log_statement"),
+        (lines(90).replace("statement", "connection"), "holds 0 statements"),
+        ("[" * 100_000 + '\n{"a":1}\n', "none of the 2 lines"),
+    ],
+)
+def test_what_is_no_log_of_statements_is_one_clear_line(tmp_path, content, message):
+    with pytest.raises(RequestError, match=message) as caught:
+        datasets.create("postgres-log", path=written(tmp_path / "a.log", content))
+    assert "\n" not in str(caught.value)
+
+
+def test_places_without_logs_are_errors(tmp_path):
+    written(tmp_path / "README", "x")
+    with pytest.raises(RequestError, match="holds no logs: names must be like"):
+        datasets.create("postgres-log", path=tmp_path)
+    with pytest.raises(RequestError, match="there is no file or folder"):
+        datasets.create("postgres-log", path=tmp_path / "nothing")
+    written(tmp_path / "a.log", lines(60))
+    written(tmp_path / "b.log", lines(60))
+    with pytest.raises(RequestError, match="holds no csvlog log, but stderr"):
+        datasets.create("postgres-log", path=tmp_path, format="csvlog")
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real log is not here")
+def test_every_entry_of_the_real_log_is_accounted_for():
+    report = Report()
+    (log,) = find(REAL, "auto", None, report)
+    severities = [entry.severity for entry in log.entries(report)]
+    assert (report.lines, report.entries, report.rejected) == (114_604, 114_604, 0)
+    assert (severities.count("LOG"), severities.count("FATAL")) == (114_602, 2)
