@@ -129,7 +129,8 @@ def blocks(rows: Rows) -> Iterator[Array]:
     """
     count = max(1, BLOCK_BYTES // row_bytes(rows))
     for start in range(0, max(1, len(rows)), count):
-        yield np.asarray(rows[start : start + count])
+        block = np.asarray(rows[start : start + count])
+        yield block if block.flags.writeable else block.copy()  # torch warns of memory that it must not write to
 
 
 def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
