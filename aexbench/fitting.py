@@ -7,7 +7,7 @@ constant sample does; then training starts again from another seed, and fails lo
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,9 +43,7 @@ def fit(dataset: Dataset, build: Build, seed: int, progress: Progress, device: s
     RequestError
         If the data are not finite, training diverges, or the network is dead after three starts.
     """
-    for name in ("train", "validation"):
-        if not all(np.isfinite(block).all() for block in blocks(getattr(dataset, name))):
-            raise RequestError(f"the {name} split holds values that are not finite")
+    _check_splits(dataset)
     complaint = ""
     for start in range(STARTS):
         detector = _start(dataset, build, _start_seed(seed, start), progress, device)
@@ -60,7 +58,16 @@ def fit(dataset: Dataset, build: Build, seed: int, progress: Progress, device: s
     )
 
 
-def collapse(report: dict[str, Any] | Any) -> str:
+def _check_splits(dataset: Dataset) -> None:
+    for name, least in (("train", 2), ("validation", 1)):
+        split = getattr(dataset, name)
+        if len(split) < least:
+            raise RequestError(f"the {name} split holds {len(split)} samples; training needs {least} or more")
+        if not all(np.isfinite(block).all() for block in blocks(split)):
+            raise RequestError(f"the {name} split holds values that are not finite")
+
+
+def collapse(report: Mapping[str, Any]) -> str:
     """Return what is wrong with a network that has learned nothing, or an empty text."""
     if report["output_variation"] < LEAST_VARIATION:
         return "the output does not vary with the sample"

@@ -55,7 +55,7 @@ def sql_workload(
         The autoencoder to train, a name with brackets.
     in_memory_rows
         With more rows than this in all splits, they are written as shards in the user's cache folder, once, and read as
-        memory maps: 25 million rows take 2.9 GB there.
+        memory maps: 25 million rows take 2.4 GB there.
     seed
         Of the users, their habits and all that they do.
     """

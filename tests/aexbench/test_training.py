@@ -91,6 +91,13 @@ def test_values_that_are_not_finite_are_said(dataset):
         Dataset(broken, dataset.validation, dataset.test, Features(), autoencoder=TINY).detector()
 
 
+@pytest.mark.parametrize(("train", "validation", "name"), [(0, 9, "train"), (1, 9, "train"), (9, 0, "validation")])
+def test_splits_that_nothing_can_be_learned_from_are_said(linear_rows, train, validation, name):
+    empty = Dataset(linear_rows[:train], linear_rows[:validation], linear_rows, Features(), autoencoder=TINY)
+    with pytest.raises(RequestError, match=f"the {name} split holds {min(train, validation)} samples"):
+        empty.detector()
+
+
 def test_the_best_weights_by_validation_are_kept_and_training_stops_early(dataset):
     seen = []
     text = "default[learning_rate=0.1,epochs=60,patience=8]"

@@ -1,7 +1,7 @@
 """The paper's size: 10 million training, 5 million validation and 10 million test rows, and the memory that takes.
 
-    python tests/benchmarks/scale.py                    # about 2.1 GB of shards in the cache folder
-    python tests/benchmarks/scale.py --train 1_000_000 --validation 500_000 --test 1_000_000
+    python -m tests.benchmarks.scale                    # 2.4 GB of shards in the cache folder
+    python -m tests.benchmarks.scale --train 1_000_000 --validation 500_000 --test 1_000_000
 
 Prints rows a second of every step, the ratio of an epoch from shards to the same epoch from memory, and the greatest
 anonymous memory (file pages do not count: the system takes them back when it wants to).
@@ -17,10 +17,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from aexbench import Dataset, corruptions, datasets, fitting
+from aexbench import corruptions, datasets, fitting
 from aexbench.datasets.sql.workload import Workload, encoded, fitted
 from aexbench.detector import Detector
-from aexbench.rows import moments
+from aexbench.rows import Rows, moments
 from aexbench.training import Recipe
 from tests.explainers.memory import AnonymousMemory
 
@@ -48,7 +48,7 @@ def generation(blocks: int = 40) -> None:
     print(f"generated and encoded: median {np.median(times):,.0f} rows/s, best {max(times):,.0f} ({blocks} blocks)")
 
 
-def epoch(train: object, columns: int) -> float:
+def epoch(train: Rows, columns: int) -> float:
     """Return the seconds of one epoch."""
     untrained = Recipe.of(AUTOENCODER, AUTOENCODER).build((columns,), seed=0)
     detector = Detector(untrained.model, "l2")
@@ -59,12 +59,11 @@ def epoch(train: object, columns: int) -> float:
     return time.perf_counter() - start
 
 
-def shards_against_memory(dataset: Dataset, rows: int, rounds: int = 5) -> None:
+def shards_against_memory(rows: int, rounds: int = 5) -> None:
     """Print the ratio of an epoch from shards to one from memory, taking turns, medians."""
-    part = dataset.train[:rows]
-    kept = np.array(part)
-    name = datasets.create("sql-workload", rows=rows, validation_rows=1000, test_rows=1000, in_memory_rows=0)
-    times = np.array([(epoch(name.train, kept.shape[1]), epoch(kept, kept.shape[1])) for _ in range(rounds)])
+    streamed = datasets.create("sql-workload", rows=rows, validation_rows=1000, test_rows=1000, in_memory_rows=0).train
+    kept = np.array(streamed)
+    times = np.array([(epoch(streamed, kept.shape[1]), epoch(kept, kept.shape[1])) for _ in range(rounds)])
     shards, memory = np.median(times, axis=0)
     print(f"epoch of {rows:,} rows: shards {shards:.2f} s, memory {memory:.2f} s, ratio {shards / memory:.2f}")
 
@@ -99,7 +98,7 @@ def main() -> None:
             print(f"    found {len(made)} in {made.report['draws']} draws")
         print(f"ROC-AUC {detector.report['roc_auc']:.3f} after one epoch")
     print(f"anonymous memory: at most {memory.peak / 2**20:,.0f} MiB, {memory.added / 2**20:,.0f} MiB of it here")
-    shards_against_memory(dataset, min(sizes.train, 2_000_000))
+    shards_against_memory(min(sizes.train, 2_000_000))
 
 
 if __name__ == "__main__":
