@@ -98,7 +98,8 @@ def most(background: ArrayLike, count: int) -> int:
     >>> most(np.zeros((5, 1000)), 10_000), most(np.broadcast_to(0.0, (5, 3, 2048, 2048)), 10_000)
     (10000, 2)
     """
-    return min(count, max(1, MOST_VALUES // max(1, math.prod(as_rows(background).shape[1:]))))
+    columns: int = math.prod(as_rows(background).shape[1:])
+    return min(count, max(1, MOST_VALUES // max(1, columns)))
 
 
 def sample(background: ArrayLike, count: int, seed: int = 0) -> Array:

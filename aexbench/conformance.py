@@ -6,7 +6,6 @@ alone, in any batch and in any order, twice over; and leave the model, the sampl
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,8 +103,8 @@ def _random_state(make: Make, detector: Detector, x: torch.Tensor, tolerance: fl
 
 
 def _arrays(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
-    explainer = make(detector)
-    return _differs(explainer.explain(x.cpu().numpy()).to(x.device), explainer.explain(x), tolerance)  # type: ignore[arg-type]
+    explainer, given = make(detector), x.float() if x.dtype == torch.bfloat16 else x  # of which numpy knows nothing
+    return _differs(explainer.explain(given.cpu().numpy()).to(x.device), explainer.explain(given), tolerance)  # type: ignore[arg-type]
 
 
 def _samples_kept(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
@@ -150,8 +149,8 @@ def _differs(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> s
 
 
 def _random_states() -> dict[str, Any]:
-    numpy_state: Any = np.random.get_state()
-    return {"torch": torch.random.get_rng_state(), "numpy": numpy_state[1].copy(), "random": random.getstate()[1]}
+    _, words, *place = np.random.get_state()  # one draw moves the place alone
+    return {"torch": torch.random.get_rng_state(), "numpy": np.append(words, place), "random": random.getstate()[1]}
 
 
 @contextmanager
@@ -168,15 +167,23 @@ def _training(model: torch.nn.Module) -> Iterator[None]:
 
 def _state(model: torch.nn.Module) -> dict[str, Any]:
     """Return all that an explainer could change of a model."""
-    state: dict[str, Any] = copy.deepcopy(model.state_dict())
+    state: dict[str, Any] = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     for name, parameter in model.named_parameters():
         gradient = None if parameter.grad is None else parameter.grad.clone()
-        state |= {f"{name}.requires_grad": parameter.requires_grad, f"{name}.grad": gradient}
+        state |= {name: parameter.detach().clone(), f"{name}.requires_grad": parameter.requires_grad}
+        state[f"{name}.grad"] = gradient
     for name, module in model.named_modules():
         hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-        state |= {f"{name}.training": module.training, f"hooks of {name}": [len(kind) for kind in hooks]}
-        state[f"{name} attributes"] = sorted(module.__dict__)
+        state |= {f"hooks of {name}": [len(kind) for kind in hooks], f"{name} attributes": sorted(module.__dict__)}
+        state |= {f"{name}.{key}": value for key, value in module.__dict__.items() if _plain(value)}
     return state
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value is a number, a string, a truth value, nothing, or a tuple of such."""
+    return (
+        all(map(_plain, value)) if isinstance(value, tuple) else isinstance(value, str | complex | float | int | None)
+    )
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -3,8 +3,8 @@
     Dataset → Detector → AnomalySet → attributions → scores → leaderboard
 
 A plugin needs the names of `aexbench` itself and its family's `register`; what else of the engine is made for plugins
-stands in `errors`, `extras`, `detector`, `splits`, `baselines`, `seeding`, `segments`
-and `smoothing`.
+stands in `errors`, `extras`, `detector`, `splits`, `rows`, `shards`, `baselines`, `seeding`, `segments`, `smoothing`
+and `precision`.
 """
 
 from __future__ import annotations

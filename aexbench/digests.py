@@ -18,7 +18,7 @@ ENGINE_SOURCES = {
     "control": ["controls.py"],
     "corruption": ["baselines.py", "corruption.py"],
     "data set": ["augmentation.py", "image_layout.py", "images.py", "splits.py"],
-    "explainer": ["baselines.py", "seeding.py", "segments.py", "smoothing.py"],
+    "explainer": ["baselines.py", "precision.py", "rows.py", "seeding.py", "segments.py", "smoothing.py"],
     "reference": ["references.py"],
 }
 

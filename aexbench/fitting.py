@@ -96,8 +96,9 @@ def _start(dataset: Dataset, build: Build, seed: int, progress: Progress, device
     untrained = build(seed)
     training, model = untrained.training, untrained.model.to(device)
     detector = Detector(model, training.loss, dataset.features)
+    one = torch.as_tensor(np.array(dataset.train[:1]), device=device)
     with evaluation_mode(model.modules()):
-        work = training.batch_size * detector.activation_bytes(torch.as_tensor(np.array(dataset.train[:1]), device=device))
+        work = training.batch_size * detector.activation_bytes(one)
     with few_threads(work), torch.random.fork_rng(devices=[] if device == "cpu" else None):
         torch.manual_seed(seed)
         report = _train(detector, training, dataset.train, dataset.validation, seed, progress)

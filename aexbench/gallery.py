@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench import files
+from aexbench import families, files, specs
+from aexbench.cells import component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, plain, unknown
 from aexbench.extras import optional
@@ -66,6 +67,7 @@ def _pages(store: Store, explainers: Sequence[str]) -> list[Page]:
         raise RequestError(complaints[0])
     shown = [r for r in records if r.state == "ok" and r.cell.control == "none" and r.role != "reference"]
     known = sorted({record.cell.explainer.text for record in shown})
+    explainers = [_text(name) for name in explainers]
     for name in explainers:
         if name not in known:
             raise unknown("explainer of this store", name, known)
@@ -73,6 +75,12 @@ def _pages(store: Store, explainers: Sequence[str]) -> list[Page]:
     for record in shown:
         sets.setdefault(record.cell.anomaly_key, []).append(record)
     return [page for found in sets.values() if (page := _page(store, found, explainers or known)) is not None]
+
+
+def _text(name: str) -> str:
+    """Return a name as stores write it: parameters in the order of the plugin's own."""
+    base, _ = specs.parse(name)
+    return component(families.explainers, name).text if base in families.explainers.names() else name
 
 
 def _page(store: Store, records: Sequence[Record], names: Sequence[str]) -> Page | None:

@@ -1,4 +1,4 @@
-"""float64 for methods that follow a path: rounding differs with the batch, and a path leads far from where it turned."""
+"""float64 for methods that follow a path: rounding differs with the batch, and a path leads far from where it turns."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,13 +13,13 @@ import torch
 def content_seeds(x: torch.Tensor, seed: int) -> list[list[int]]:
     """Return for each sample (N, …) a seed for numpy's generators, made of its values and of `seed`.
 
-    Equal values give equal seeds, whatever their type and device.
+    Equal values give equal seeds, whatever their type and device; −0 equals 0.
 
     >>> one, other = content_seeds(torch.tensor([[1.0], [2.0]]), seed=0)
     >>> one == content_seeds(torch.tensor([[1.0]]), seed=0)[0], one == other
     (True, False)
     """
-    contents = [row.tobytes() for row in x.detach().cpu().contiguous().to(torch.float64).numpy()]
+    contents = [row.tobytes() for row in (x.detach().cpu().contiguous().to(torch.float64) + 0.0).numpy()]
     digests = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
     return [[seed, int.from_bytes(digest, "little")] for digest in digests]
 
@@ -25,3 +27,25 @@ def content_seeds(x: torch.Tensor, seed: int) -> list[list[int]]:
 def generators(x: torch.Tensor, seed: int) -> list[np.random.Generator]:
     """Return a random generator for each sample (N, …)."""
     return [np.random.default_rng(entropy) for entropy in content_seeds(x, seed)]
+
+
+@contextmanager
+def rewound(drawing: list[np.random.Generator]) -> Iterator[None]:
+    """Put generators back to where they were if what they have drawn is lost: whoever tries again draws the same.
+
+    >>> generator = np.random.default_rng(0)
+    >>> try:
+    ...     with rewound([generator]):
+    ...         drawn = generator.random(3)
+    ...         raise MemoryError
+    ... except MemoryError:
+    ...     print(np.array_equal(generator.random(3), drawn))
+    True
+    """
+    states = [generator.bit_generator.state for generator in drawing]
+    try:
+        yield
+    except BaseException:
+        for generator, state in zip(drawing, states, strict=True):
+            generator.bit_generator.state = state
+        raise

@@ -6,7 +6,6 @@ that a sample's answer would change with its batch. DeepLIFT is captum's.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -21,6 +20,7 @@ from aexbench.baselines import BaselineName
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.extras import optional
+from aexbench.precision import doubled
 
 REFERENCES = 1000  # samples of the background that gradient-shap draws from, at most
 
@@ -36,7 +36,8 @@ NO_RULE = (
     "its input and runs once; use integrated-gradients"
 )
 
-Draw = Callable[[torch.Tensor, list[np.random.Generator]], tuple[torch.Tensor, torch.Tensor | float]]
+Points = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | float]]  # of draws by their numbers, in order
+Draw = Callable[[torch.Tensor, list[np.random.Generator]], Points]
 
 
 @register("saliency")
@@ -108,10 +109,15 @@ def smoothgrad(
     detector = detector.with_loss(loss)
     low, high = detector.features.bounds(tuple(x.shape[1:]))
 
-    def noisy(part: torch.Tensor, generators: list[np.random.Generator]) -> tuple[torch.Tensor, float]:
-        shape = (nsamples, *part.shape[1:])
-        drawn = np.stack([generator.standard_normal(shape, dtype=np.float32) for generator in generators])
-        return part[:, None] + torch.as_tensor(noise * (high - low)).to(part) * torch.as_tensor(drawn).to(part), 1.0
+    def noisy(part: torch.Tensor, generators: list[np.random.Generator]) -> Points:
+        spread = torch.as_tensor(noise * (high - low)).to(part)
+
+        def points(draws: torch.Tensor) -> tuple[torch.Tensor, float]:
+            shape = (len(draws), *part.shape[1:])
+            drawn = np.stack([generator.standard_normal(shape, dtype=np.float32) for generator in generators])
+            return part[:, None] + spread * torch.as_tensor(drawn).to(part), 1.0
+
+        return points
 
     return _averaged(detector, x, nsamples, seed, noisy).abs()
 
@@ -151,22 +157,24 @@ class GradientShap:
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
         self.detector = detector.with_loss(loss)
-        self.references = baselines.sample(background, REFERENCES, seed)
+        self.references = baselines.sample(baselines.normal_rows(detector, background), REFERENCES, seed)
         self.nsamples, self.seed = nsamples, seed
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the mean over `nsamples` pairs (N, …)."""
         return _averaged(self.detector, x, self.nsamples, self.seed, self._pairs)
 
-    def _pairs(
-        self, part: torch.Tensor, generators: list[np.random.Generator]
-    ) -> tuple[torch.Tensor, torch.Tensor | float]:
+    def _pairs(self, part: torch.Tensor, generators: list[np.random.Generator]) -> Points:
         rows = np.stack([generator.integers(len(self.references), size=self.nsamples) for generator in generators])
-        alphas = np.stack([generator.random(self.nsamples) for generator in generators])
-        normal = torch.as_tensor(self.references[rows]).to(part)
-        difference = part[:, None] - normal
-        alpha = torch.as_tensor(alphas).to(part).view(*rows.shape, *[1] * (part.dim() - 1))
-        return normal + alpha * difference, difference
+        alphas = torch.as_tensor(np.stack([generator.random(self.nsamples) for generator in generators])).to(part)
+
+        def points(draws: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            normal = torch.as_tensor(self.references[rows[:, draws.numpy()]]).to(part)
+            difference = part[:, None] - normal
+            alpha = alphas[:, draws.to(alphas.device)].view(*normal.shape[:2], *[1] * (part.dim() - 1))
+            return normal + alpha * difference, difference
+
+        return points
 
 
 @register("deeplift")
@@ -193,7 +201,7 @@ class DeepLift:
     Raises
     ------
     SkipError
-        Where captum's rules do not cover the model.
+        Where captum's rules do not cover the model, or it does not run in float64.
 
     References
     ----------
@@ -214,9 +222,11 @@ class DeepLift:
         if mixing:
             raise SkipError(f"deeplift: captum's rule for {mixing[0]} mixes samples; use integrated-gradients")
         self.dtype = detector.dtype
-        with torch.inference_mode(False):
-            model = copy.deepcopy(detector.model).double().eval().requires_grad_(False)
-        self.detector = type(detector)(model, detector.loss, detector.features).with_loss(loss)
+        rows = baselines.normal_rows(detector, background)
+        try:
+            self.detector = doubled(detector.with_loss(loss), tuple(rows.shape[1:]))
+        except SkipError as error:
+            raise SkipError(f"deeplift: {error}; use integrated-gradients") from error
         self.baseline = baselines.baseline(baseline, self.detector, background)
         self.method = method(_Rescaled(self.detector))
 
@@ -274,17 +284,31 @@ class _Rescaled(torch.nn.Module):
 
 
 def _averaged(detector: Detector, x: torch.Tensor, nsamples: int, seed: int, draw: Draw) -> torch.Tensor:
-    """Return the mean of weighted gradients (N, …) over the points (N, nsamples, …) and weights that `draw` returns."""
+    """Return the mean of weighted gradients (N, …) over the points (N, nsamples, …) and weights that `draw` leads to.
+
+    What fits in a chunk is taken at once: samples with all of their draws, or some draws of one sample.
+    """
     samples = _samples(detector, x)
     if len(samples) == 0:
         return samples
+    rows = detector.chunk_rows(samples)
 
     def average(part: torch.Tensor) -> torch.Tensor:
-        points, weights = draw(part, seeding.generators(part, seed))
-        gradients = detector.error_gradient(points.flatten(0, 1)).view_as(points)
-        return (gradients * weights).mean(dim=1)
+        generators = seeding.generators(part, seed)
+        points = draw(part, generators)
+        total = torch.zeros_like(part, dtype=torch.promote_types(part.dtype, torch.float32))
 
-    return in_chunks(average, samples, max(1, detector.chunk_rows(samples) // nsamples))
+        def add(draws: torch.Tensor) -> torch.Tensor:
+            with seeding.rewound(generators):
+                at, weights = points(draws)
+                gradients = detector.error_gradient(at.flatten(0, 1)).view_as(at)
+                total.add_((gradients * weights).sum(dim=1, dtype=total.dtype))
+            return draws[:0]
+
+        in_chunks(add, torch.arange(nsamples), max(1, rows // len(part)))
+        return (total / nsamples).to(part.dtype)
+
+    return in_chunks(average, samples, max(1, rows // nsamples))
 
 
 def _samples(detector: Detector, x: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from aexbench import Detector, SkipError
+from aexbench.baselines import normal_rows
 from aexbench.explainers import register
-from aexbench.rows import as_rows, moments
+from aexbench.rows import moments
 from aexbench.segments import is_image
 from aexbench.smoothing import blur
 
@@ -34,7 +35,7 @@ class BlurredDeviation:
     """
 
     def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
-        rows = as_rows(background)
+        rows = normal_rows(detector, background)
         _check(len(rows.shape) == 4, "blurred-deviation")
         self.mean, spread = (torch.as_tensor(moment) for moment in moments(rows))
         low, high = detector.features.bounds(tuple(rows.shape[1:]))

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import Detector
-from aexbench.baselines import baseline, sample
+from aexbench.baselines import baseline, normal_rows, sample
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.extras import optional
@@ -88,12 +88,13 @@ class Lime:
         self.detector, self.seed, self.nsamples = detector.with_loss(loss), seed, nsamples
         self.segments, self.count, self.neighbours = segments, count, neighbours
         self.random = np.random.RandomState()  # seeded before each sample
-        shape = np.shape(background)[1:]
+        rows = normal_rows(detector, background)
+        shape = tuple(rows.shape[1:])
         if len(shape) == 3:
             self.fill = baseline("mean", detector, background)
             self.base = optional("lime.lime_base").LimeBase(_image_kernel, random_state=self.random)
         else:
-            normal = sample(background, max(1, BACKGROUND_VALUES // math.prod(shape))).reshape(-1, math.prod(shape))
+            normal = sample(rows, max(1, BACKGROUND_VALUES // math.prod(shape))).reshape(-1, math.prod(shape))
             self.table = optional("lime.lime_tabular").LimeTabularExplainer(
                 normal.astype(np.float64),
                 mode="regression",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,13 +10,14 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from aexbench import Detector
-from aexbench.baselines import Baseline, baseline, sample
+from aexbench.baselines import Baseline, baseline, most, normal_rows, sample
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.rows import Rows
 from aexbench.segments import SegmentKind, is_image, spread
 from aexbench.segments import segments as numbered
 
-QUANTILE_SAMPLES, QUANTILE_VALUES = 10_000, 2**25  # of the background, at most: 128 MiB in float32
+QUANTILE_SAMPLES = 10_000  # of the background, at most
 
 
 @register("repair")
@@ -69,7 +69,7 @@ class Repair:
         self.detector = detector.with_loss(loss)
         self.segments, self.count = segments, count
         self.normal: list[Baseline] = (
-            [_constant(values) for values in _quantiles(background, quantiles)]
+            [_constant(values) for values in _quantiles(normal_rows(detector, background), quantiles)]
             if values == "search"
             else [baseline(values, self.detector, background)]
         )
@@ -103,10 +103,9 @@ class Repair:
         return _floats(in_chunks(errors, every, max(1, self.detector.chunk_rows(x) // len(x)))).T
 
 
-def _quantiles(background: ArrayLike, count: int) -> torch.Tensor:
+def _quantiles(background: Rows, count: int) -> torch.Tensor:
     """Return `count` quantiles (count, …) of each column."""
-    columns = math.prod(np.shape(background)[1:])
-    rows = sample(background, min(QUANTILE_SAMPLES, max(1, QUANTILE_VALUES // columns)))
+    rows = sample(background, most(background, QUANTILE_SAMPLES))
     levels = (np.arange(count) + 0.5) / count
     return torch.as_tensor(np.quantile(rows, levels, axis=0, method="inverted_cdf"))
 

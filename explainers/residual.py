@@ -8,19 +8,18 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from aexbench import Detector, RequestError, SkipError
-from aexbench.baselines import sample
+from aexbench.baselines import most, normal_rows, sample
 from aexbench.explainers import register
 from aexbench.segments import is_image
 from aexbench.smoothing import blur
 
 LEAST_SPREAD = 1e-6  # of the error of a column that is off by its whole range: less comes from rounding
-MOST_VALUES = 2**25  # residuals of normal samples that are kept: 128 MiB in float32
+ROUNDING = 4  # times the type's precision, of a value: by how much x̂ may differ with the batch
 
 
 @register("residual")
@@ -40,6 +39,7 @@ class Residual:
         `plain`: r. `standardised`: (r − mean) / spread of r₁ … r_B, where the spread is taken for at least 10⁻⁶ of what
         a column that is off by its whole range adds to the error.
         `p-value`: −log₁₀ of the share of normal samples whose residual is at least as large, (1 + count) / (1 + B).
+        What differs by no more than rounding counts as equal.
         Beyond the greatest of them all would tie at log₁₀(1 + B): there the tail goes on as an exponential one whose
         mean is that spread, which adds (r − greatest) / (spread · ln 10). What is further out in spreads ranks higher.
     sigma
@@ -97,13 +97,13 @@ class Residual:
 
     def _learn(self, background: ArrayLike, nsamples: int) -> None:
         """Keep what the residuals of normal samples are: mean, spread, and for p-values all in order (M, B)."""
-        shape = np.shape(background)[1:]
-        rows = sample(background, min(nsamples, max(1, MOST_VALUES // math.prod(shape))))
+        given = normal_rows(self.detector, background)
+        rows, shape = sample(given, most(given, nsamples)), tuple(given.shape[1:])
         normal = _floats(self._residuals(torch.tensor(rows, device=self.detector.device))).flatten(1)
         low, high = (torch.as_tensor(bound.copy())[None] for bound in self.detector.features.bounds(shape))
-        whole_range = self.detector.error_share(high, low).flatten().to(normal)
+        self.whole_range = self.detector.error_share(high, low).flatten().to(normal)
         spread, self.mean = torch.std_mean(normal, dim=0, correction=0)
-        self.spread = torch.maximum(spread, LEAST_SPREAD * whole_range)
+        self.spread = torch.maximum(spread, LEAST_SPREAD * self.whole_range)
         if self.form == "p-value":
             self.normal = normal.T.contiguous().sort(dim=1).values
 
@@ -114,9 +114,19 @@ class Residual:
         """Return −log₁₀ of the p-values of residuals (N, M)."""
         normal = self.normal.to(found)
         count = normal.shape[1]
-        as_odd = count - torch.searchsorted(normal, found.T.contiguous()).T
+        as_odd = count - torch.searchsorted(normal, self._rounded_down(found).T.contiguous()).T
         beyond = (found - normal[:, -1]).clamp_min(0) / self.spread.to(found)
         return math.log10(1 + count) - (1 + as_odd).to(found).log10() + beyond / math.log(10)
+
+    def _rounded_down(self, found: torch.Tensor) -> torch.Tensor:
+        """Return residuals (N, M) less what rounding may add: a normal sample must be as odd as itself in any batch.
+
+        It is x − x̂ that loses digits, so that of |x − x̂| a share of the column's range is taken.
+        """
+        share = ROUNDING * torch.finfo(self.detector.dtype).eps
+        whole_range = self.whole_range.to(found)
+        lost = whole_range if self.detector.loss == "l1" else 2 * (found * whole_range).sqrt()
+        return found - share * (lost + found)
 
 
 def _floats(found: torch.Tensor) -> torch.Tensor:

@@ -45,8 +45,12 @@ def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
 
 def similarity(x: torch.Tensor, y: torch.Tensor, span: torch.Tensor) -> torch.Tensor:
     """Return the structural similarity (N, C, H, W) in [−1, 1] of images whose regular values span `span`."""
+    shift = x.mean(dim=(2, 3), keepdim=True)  # far from zero, squares would swallow the variance
+    x, y = x - shift, y - shift
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = (blur(part, SIGMA, RADIUS) for part in (x, y, x * x, y * y, x * y))
-    var_x, var_y, cov_xy = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
+    var_x, var_y = (mean_xx - mean_x**2).clamp_min(0), (mean_yy - mean_y**2).clamp_min(0)
+    cov_xy = mean_xy - mean_x * mean_y
+    mean_x, mean_y = mean_x + shift, mean_y + shift
     C1, C2 = (K1 * span) ** 2, (K2 * span) ** 2
     luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
     return luminance * (2 * cov_xy + C2) / (var_x + var_y + C2)

@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge
 from numpy.typing import ArrayLike
 
-from aexbench import Detector
+from aexbench import Detector, RequestError
 from aexbench.baselines import representatives
 from aexbench.explainers import register
 from aexbench.explainers.shapley.regression import Regression
@@ -20,10 +20,11 @@ from aexbench.segments import SegmentKind, segments, spread
 class KernelShapBatched:
     """KernelSHAP of the reconstruction error: how much of e(x) − E e(background) is each feature's doing.
 
-    The estimator is that of the `shap` package with `l1_reg=False`, and so are the coalitions for a seed. It costs
-    `nsamples` × `rows` forward rows a sample. Features whose value is that of the whole background take no part.
-    Samples whose other features agree share coalitions and the factorised regression. Memory: one chunk of the
-    detector's activations and of its input rows, and at most 64 MiB of values.
+    The estimator is that of the `shap` package with `l1_reg=False`, and so are the coalitions for a seed. Where these
+    are too few to determine the regression (41 for 17 features), this is its solution of least norm; `shap`'s may be
+    anything there. It costs `nsamples` × `rows` forward rows a sample. Features whose value is that of the whole
+    background take no part. Samples whose other features agree share coalitions and the factorised regression. Memory:
+    one chunk of the detector's activations and of its input rows, and at most 64 MiB of values.
 
     Parameters
     ----------
@@ -39,13 +40,18 @@ class KernelShapBatched:
         What a coalition is worth: `error`, e of the masked sample with itself as the target, as in the paper;
         `fixed-target`, the error of its reconstruction against the sample x.
     output
-        Explain this column's reconstruction x̂_j in place of the error.
+        Explain this column's reconstruction x̂_j in place of the error; columns are counted from 0.
     segments, count
         Of images: see `aexbench.segments`.
     seed
         Of the coalitions and of the background's rows.
     loss
         The detector's own where it is left out.
+
+    Raises
+    ------
+    RequestError
+        If there is no column `output`.
 
     References
     ----------
@@ -78,16 +84,12 @@ class KernelShapBatched:
         seed: Annotated[int, Ge(0)] = 0,
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
-        self.regression = Regression(
-            Worth(
-                detector.with_loss(loss),
-                representatives(detector, background, rows, seed),
-                value if output is None else "reconstruction",
-            ),
-            nsamples,
-            seed,
-        )
-        self.detector, self.output = detector, output
+        normal = representatives(detector, background, rows, seed)
+        if output is not None and output >= normal[0].numel():
+            raise RequestError(f"kernelshap-batched: output={output} of {normal[0].numel()} columns, counted from 0")
+        kind = value if output is None else "reconstruction"
+        self.regression = Regression(Worth(detector.with_loss(loss), normal, kind, output), nsamples, seed)
+        self.detector = detector
         self.segments, self.count = segments, count
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
@@ -95,5 +97,5 @@ class KernelShapBatched:
         device, dtype = x.device, x.dtype
         x = x.detach().to(self.detector.device, self.detector.dtype)
         numbers = segments(x, self.detector.features, self.segments, self.count)
-        values = self.regression.solve(x, numbers)[..., 0 if self.output is None else self.output]
+        values = self.regression.solve(x, numbers, lambda values, _: values[..., 0])
         return spread(values, numbers).to(device, dtype if dtype.is_floating_point else self.detector.dtype)

@@ -77,12 +77,17 @@ class PerFeatureShap:
             raise SkipError("per-feature-shap explains the reconstruction of single features; use kernelshap-batched")
         samples = x.detach().to(self.detector.device, self.detector.dtype)
         numbers = segments(samples, self.detector.features)
-        values = self.regression.solve(samples, numbers)  # (N, P, M): of each player for each output
         gap = (samples - self.detector.reconstruct(samples)).flatten(1).double()
-        if self.combine == "contributing":  # away from x_i: down where x̂_i is below it
-            values = (-values * gap.sign()[:, None]).clamp_min(0)
-        aggregated = (values.abs() * worst(gap, self.share)[:, None]).sum(2)
-        return spread(aggregated, numbers).to(x.device, x.dtype if x.is_floating_point() else samples.dtype)
+        wanted = worst(gap, self.share)
+
+        def aggregated(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            """Return one number for each player of values (n, P, M), those of each player for each output."""
+            if self.combine == "contributing":  # away from x_i: down where x̂_i is below it
+                values = (-values * gap[rows].sign()[:, None]).clamp_min_(0)
+            return (values.abs() * wanted[rows][:, None]).sum(2)
+
+        found = spread(self.regression.solve(samples, numbers, aggregated), numbers)
+        return found.to(x.device, x.dtype if x.is_floating_point() else samples.dtype)
 
 
 def worst(gap: torch.Tensor, share: float) -> torch.Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
+from collections.abc import Callable
 
 import torch
 
@@ -13,6 +15,8 @@ from aexbench.explainers.shapley.values import Worth
 VALUE_BYTES = 2**26  # of the values of one round of samples
 DIFFERENCES = 2**22  # between samples and the background that are looked at at once
 
+Read = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
 
 class Regression:
     """Shapley values of what coalitions are worth, for samples of any segments."""
@@ -21,20 +25,28 @@ class Regression:
         self.worth, self.nsamples, self.seed = worth, nsamples, seed
         self._designs: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
-    def solve(self, x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """Return Shapley values (N, P, D) in float64 of the segments of samples x (N, …) numbered (N, …)."""
+    def solve(self, x: torch.Tensor, numbers: torch.Tensor, read: Read) -> torch.Tensor:
+        """Return what `read` makes of Shapley values, (N, P) in float64, of the segments of samples x (N, …).
+
+        Parameters
+        ----------
+        numbers : (N, …)
+            Of the segments; those that take no part have 0.
+        read
+            Makes numbers (n, p) of the values (n, p, D) of some samples, whose rows in x it is told (n,).
+        """
         if len(x) == 0:
-            return torch.zeros(0, 1, 1, dtype=torch.float64)
+            return torch.zeros(0, 1, dtype=torch.float64, device=x.device)
         nobody = self.worth.of_nobody(x)
         total = self.worth.of_everybody(x) - nobody
-        players = int(numbers.max()) + 1
-        varying = self.varying(x, numbers, players)
-        found = torch.zeros(len(x), players, total.shape[1], dtype=torch.float64, device=x.device)
+        count = int(numbers.max()) + 1
+        varying = self.varying(x, numbers, count)
+        found = torch.zeros(len(x), count, dtype=torch.float64, device=x.device)
         for part in _alike(numbers, varying):
-            taking_part = varying[part[0]].nonzero().flatten()
-            for rows in part.split(self._round(total.shape[1])):
-                values = self._solve(x[rows], numbers[rows[0]], taking_part, nobody[rows], total[rows])
-                found[rows[:, None], taking_part] = values
+            players = varying[part[0]].nonzero().flatten()
+            for rows in part.split(self._round(len(players), total.shape[1])):
+                values = self._solve(x[rows], numbers[rows[0]], players, nobody[rows], total[rows])
+                found[rows[:, None], players] = read(values, rows)
         return found
 
     def _solve(
@@ -45,14 +57,14 @@ class Regression:
         nobody: torch.Tensor,
         total: torch.Tensor,
     ) -> torch.Tensor:
-        """Return Shapley values (N, p, D) of those segments that take part, the same for all samples."""
+        """Return Shapley values (n, p, D) of those segments that take part, the same for all samples."""
         if len(players) < 2:  # one has it all
             return total[:, None].expand(-1, len(players), -1)
         coalitions, by_value, by_total = self._design(len(players))
         everyone = torch.zeros(len(coalitions), int(numbers.max()) + 1, dtype=torch.bool, device=x.device)
         everyone[:, players] = coalitions
-        worth = self.worth.of_coalitions(x, everyone[:, numbers][None]) - nobody[:, None]
-        return by_value @ worth + by_total[:, None] * total[:, None]
+        worth = self.worth.of_coalitions(x, everyone, numbers).sub_(nobody[:, None])
+        return (by_value @ worth).add_(by_total[:, None] * total[:, None])
 
     def varying(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> torch.Tensor:
         """Return which segments (N, P) differ from any row of the background: shap's tolerance, 1e-8 + 1e-5 |b|."""
@@ -60,7 +72,7 @@ class Regression:
         tolerance = 1e-8 + 1e-5 * background.abs()
 
         def differs(part: torch.Tensor) -> torch.Tensor:
-            return ((part[:, None] - background).abs() > tolerance).any(dim=1)
+            return ~((part[:, None] - background).abs() <= tolerance).all(dim=1)  # what is no number differs
 
         columns = in_chunks(differs, x, max(1, DIFFERENCES // background.numel())).flatten(1)
         counts = torch.zeros(len(x), players, device=x.device)
@@ -75,16 +87,17 @@ class Regression:
             self._designs[players] = tuple(torch.as_tensor(part, device=device) for part in parts)  # type: ignore[assignment]
         return self._designs[players]
 
-    def _round(self, outputs: int) -> int:
-        """Return for how many samples the values of all coalitions are kept at once."""
-        return max(1, VALUE_BYTES // (8 * self.nsamples * outputs))
+    def _round(self, players: int, outputs: int) -> int:
+        """Return for how many samples the values of all coalitions are kept at once: twice, while parts are joined."""
+        coalitions = min(self.nsamples, (1 << players) - 2)
+        return max(1, VALUE_BYTES // (8 * outputs * max(1, 2 * coalitions + 4 * players)))
 
 
 def _alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
     """Return the rows of samples that have the same segments (N, …), and the same varying ones (N, P) among them."""
     shared = numbers.stride(0) == 0 or len(numbers) == 1  # one row of numbers stands for all
-    keys = [b"" if shared else row.tobytes() for row in numbers.cpu().numpy()]
+    keys = [b"" if shared else hashlib.blake2b(row.cpu().numpy().tobytes()).digest() for row in numbers]
     groups: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
-    for index, (key, row) in enumerate(zip(keys, varying.cpu().numpy(), strict=True)):
-        groups[key, row.tobytes()].append(index)
+    for index, (key, taking_part) in enumerate(zip(keys, varying.cpu().numpy(), strict=True)):
+        groups[key, taking_part.tobytes()].append(index)
     return [torch.tensor(rows, device=varying.device) for rows in groups.values()]

@@ -26,26 +26,29 @@ class Worth:
     kind
         `error`: e(r, r̂), the row is its own target. `fixed-target`: e(x, r̂), the sample is the target.
         `reconstruction`: r̂ itself, one value per column.
+    output
+        Of a reconstruction, this column alone.
     """
 
     detector: Detector
     background: torch.Tensor
     kind: ValueName = "error"
+    output: int | None = None
 
-    def of_coalitions(self, x: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Return v (N, K, D) in float64 of samples x (N, …) for coalitions given as columns (N or 1, K, …) bool.
+    def of_coalitions(self, x: torch.Tensor, coalitions: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return v (N, K, D) in float64 of samples x (N, …) for coalitions (K, P) bool of segments numbered (…).
 
         The detector is asked N · K · B rows, as many at a time as its chunks hold; what is kept is v.
         """
-        count = columns.shape[1]
-        kept = columns.to(x.dtype)
+        count, columns = len(coalitions), numbers.flatten()
+        kept = coalitions.to(x.dtype)
         at_once = max(1, self.detector.chunk_rows(x) // len(self.background))
         room = torch.empty(at_once, len(self.background), *x.shape[1:], dtype=x.dtype, device=x.device)
 
         def worth(part: torch.Tensor) -> torch.Tensor:
             sample, coalition = part // count, part % count
             given = x[sample][:, None]
-            weight = kept[sample if len(kept) > 1 else 0, coalition][:, None]
+            weight = kept[coalition][:, columns].view(given.shape)
             # Exact at 0 and 1, and half as much memory traffic as a choice by a mask into memory of its own.
             rows = torch.lerp(self.background.expand(len(part), *room.shape[1:]), given, weight, out=room[: len(part)])
             return self._mean(rows, x[sample])
@@ -69,7 +72,8 @@ class Worth:
         if self.kind == "error":
             values = self.detector.error(flat)
         elif self.kind == "reconstruction":
-            values = self.detector.reconstruct(flat)
+            values = self.detector.reconstruct(flat).flatten(1)
+            values = values if self.output is None else values[:, self.output]
         else:
             target = x[:, None].expand_as(rows).flatten(0, 1)
             share = self.detector.error_share(target, self.detector.reconstruct(flat))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from aexbench import Detector, datasets
 
 
 def table_2() -> nn.Sequential:
@@ -164,3 +169,21 @@ class Flat(nn.Module):
 
 
 SMALL: list[type[nn.Module]] = [UNet, Transposed, Variational, Functional, Residual, Pooled, Row, Volume, Flat]
+
+
+@functools.cache
+def trained() -> tuple[Detector, np.ndarray, torch.Tensor]:
+    """Return a float32 detector that was trained shortly on breast-cancer, its training rows, and other rows."""
+    data = datasets.create("breast-cancer")
+    train = torch.as_tensor(data.train)
+    columns = train.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = [nn.Linear(columns, 16), nn.ReLU(), nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 16), nn.ReLU()]
+        model = nn.Sequential(*layers, nn.Linear(16, columns), nn.Sigmoid())
+    adam = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(200):
+        adam.zero_grad()
+        (train - model(train)).square().mean().backward()
+        adam.step()
+    return Detector(model.requires_grad_(False).eval()), data.train, torch.as_tensor(data.test)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aexbench import Detector, RequestError, explainers
-from tests.explainers.networks import UNet
+from tests.explainers.networks import UNet, trained
 
 rng = np.random.default_rng(0)
 WEIGHT, BIAS, X = rng.normal(size=(6, 6)) / 4, rng.normal(size=6) / 4, rng.random((4, 6))
@@ -86,3 +86,10 @@ def test_it_takes_inference_mode_single_precision_and_no_samples():
 def test_wrong_parameters_are_named(wrong):
     with pytest.raises(RequestError, match=wrong.split("=")[0]):
         explainers.create(f"arcana[{wrong}]", Detector(Linear()))
+
+
+def test_a_sample_of_a_trained_detector_is_explained_alone_as_in_a_batch():
+    detector, _, x = trained()
+    explainer = explainers.create("arcana", detector)
+    alone, batch = torch.cat([explainer.explain(one) for one in x[:6].split(1)]), explainer.explain(x[:6])
+    torch.testing.assert_close(alone, batch, rtol=1e-6, atol=1e-9)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, explainers
 from aexbench.detector import LossAblated
-from tests.explainers.networks import UNet
+from tests.explainers.networks import UNet, trained
 
 rng = np.random.default_rng(0)
 WEIGHT, BIAS = rng.normal(size=(6, 6)) / 3, rng.random(6)
@@ -157,3 +159,27 @@ def test_it_takes_inference_mode_single_precision_and_no_samples():
 def test_wrong_parameters_are_named(wrong):
     with pytest.raises(RequestError, match=wrong.split("=")[0]):
         explainers.create(f"counterfactual[{wrong}]", Detector(Linear()), background=BACKGROUND)
+
+
+@pytest.mark.parametrize("loss", ["l1", "l2"])
+def test_a_sample_of_a_trained_detector_is_explained_alone_as_in_a_batch(loss):
+    detector, background, x = trained()
+    explainer = explainers.create("counterfactual", detector, background=background, loss=loss)
+    alone, batch = torch.cat([explainer.explain(one) for one in x[:60].split(1)]), explainer.explain(x[:60])
+    torch.testing.assert_close(alone, batch, rtol=1e-6, atol=1e-9)
+
+
+def test_of_wide_samples_fewer_give_the_threshold(monkeypatch):
+    asked = []
+    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 6 * 20)
+    monkeypatch.setattr(Detector, "error", lambda self, x, error=Detector.error: asked.append(len(x)) or error(self, x))
+    explainers.create("counterfactual", Detector(Linear()), background=BACKGROUND)
+    assert asked == [20]
+
+
+def test_a_file_that_cannot_be_written_is_no_reason_to_warn(tmp_path):
+    np.save(tmp_path / "normal.npy", BACKGROUND)
+    rows = np.load(tmp_path / "normal.npy", mmap_mode="r")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(counterfactual(X, background=rows), counterfactual(X))

@@ -12,8 +12,10 @@ from torch.nn import functional as F
 
 from aexbench import Detector, Features, RequestError, SkipError, datasets, explainers
 from aexbench.controls import controlled
+from aexbench.explainers.gradients import _Rescaled
 from aexbench.seeding import generators
 from tests.conftest import mlp
+from tests.explainers.memory import Peak
 
 KINKED = mlp((5, 6, 3, 6, 5), ("relu", "relu", "relu", "sigmoid"), seed=4)  # units of every layer switch on X
 SMOOTH = mlp((5, 4, 2, 4, 5), ("tanh", "sigmoid", "tanh", "identity"))
@@ -349,3 +351,109 @@ def test_a_constant_error_has_no_attributions(name):
 def test_wrong_parameters_are_named(name, wrong):
     with pytest.raises(RequestError, match=next(iter(wrong))):
         explain(name, Detector(KINKED), **wrong)
+
+
+DRAWN = ["smoothgrad", "gradient-shap"]
+
+
+@pytest.mark.parametrize("name", [*DRAWN, "integrated-gradients"])
+def test_memory_of_one_sample_and_of_many_fits_in_a_chunk(name, monkeypatch):
+    """A gradient's graph holds a chunk's activations and their gradients, and what goes in and comes out."""
+    chunk = 2**20
+    monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": chunk})
+    layers = [nn.Conv2d(3, 3, 3, padding=1), nn.Tanh()] * 2
+    detector, normal = Detector(nn.Sequential(*layers).double()), np.random.default_rng(0).random((9, 3, 32, 32))
+    given = {"integrated-gradients": {"steps": 100}}.get(name, {"nsamples": 100})
+    explainer = explainers.create(name, detector, background=normal, **given)
+    images = torch.as_tensor(np.random.default_rng(1).random((10, 3, 32, 32)))
+    for x in (images[:1], images):
+        explainer.explain(x[:1])
+        with Peak() as memory:
+            explainer.explain(x)
+        assert memory.total > 5 * chunk
+        assert memory.most < 4 * chunk + 6 * x.nbytes
+
+
+class Unseen(nn.Module):
+    """What its layers do in between is seen by autograd alone, and not where activations are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = torch.tanh(2 * torch.sigmoid(layer(x)))
+        return x
+
+
+@pytest.mark.parametrize("name", ["arcana", "counterfactual"])
+def test_steps_leave_room_for_their_graph(name, monkeypatch):
+    chunk = 2**21
+    monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": chunk})
+    rng = np.random.default_rng(0)
+    explainer = explainers.create(name, Detector(Unseen().double()), background=rng.random((9, 64)), steps=2)
+    x = torch.as_tensor(rng.random((2000, 64)))
+    with Peak() as memory:
+        explainer.explain(x)
+    assert memory.total > 10 * chunk
+    assert memory.most < chunk + 5 * x.nbytes
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_memory_that_runs_out_halves_the_draws_of_one_sample(name, monkeypatch):
+    expected = explain(name, Detector(KINKED), X[:2], nsamples=40)
+    gradient, sizes = Detector.error_gradient, []
+
+    def limited(self, x):
+        sizes.append(len(x))
+        if len(x) > 7:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return gradient(self, x)
+
+    monkeypatch.setattr(Detector, "error_gradient", limited)
+    torch.testing.assert_close(explain(name, Detector(KINKED), X[:2], nsamples=40), expected)
+    assert max(sizes) == 80
+
+
+@pytest.mark.parametrize(("name", "draws"), [("smoothgrad", 50), ("gradient-shap", 200)])
+def test_default_draws(name, draws, monkeypatch):
+    """Of SmoothGrad 50, beyond which the paper sees little gain (Sec. 3.2); of expected gradients those of `shap`."""
+    gradient, asked = Detector.error_gradient, []
+    monkeypatch.setattr(Detector, "error_gradient", lambda self, x: asked.append(len(x)) or gradient(self, x))
+    explain(name, Detector(KINKED), X[:1])
+    assert sum(asked) == draws
+
+
+def slope(loss: str, d: float, normal: float) -> float:
+    detector = Detector(nn.Identity(), loss)
+    return float(_Rescaled(detector)._slope(*(torch.tensor([[value]], dtype=torch.float64) for value in (d, normal))))
+
+
+def test_deeplift_takes_slopes_between_two_states_unless_rounding_is_all_there_is():
+    assert slope("l1", 9e-8, -1e-8) == pytest.approx(0.8)
+    assert slope("l2", 3e-8, 1e-8) == pytest.approx(4e-8)
+    for apart in (0.0, 1e-12, 1e-11):
+        assert slope("l2", 0.7 + apart, 0.7) == pytest.approx(1.4, rel=1e-6)
+        assert slope("l1", -0.7, -0.7 - apart) == pytest.approx(-1.0, rel=1e-6)
+
+
+class Near(nn.Module):
+    """x̂ = x + a little of what an activation makes of it."""
+
+    def __init__(self, activation: nn.Module | None, little: float) -> None:
+        super().__init__()
+        self.first, self.activation, self.little = mlp((5, 5), ("identity",))[0], activation, little
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.first(x)
+        return x + self.little * (F.relu(hidden) if self.activation is None else self.activation(hidden))
+
+
+def test_deeplift_of_hardly_any_error_is_held_to_rounding_and_no_more():
+    detector = Detector(Near(nn.ReLU(), 1e-11))  # in x̂ there are 16 digits, in x − x̂ five
+    assert explain("deeplift", detector).abs().max() < 1e-15
+    with pytest.raises(SkipError, match="miss"):
+        explain("deeplift", Detector(Near(None, 1e-4)))
+    found = explain("deeplift", Detector(Near(nn.ReLU(), 1e-4)))
+    assert found.abs().sum(1).min() > 0

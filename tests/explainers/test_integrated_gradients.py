@@ -163,3 +163,19 @@ def test_wrong_parameters_are_named():
     for wrong in ({"steps": 1}, {"baseline": "median"}, {"loss": "l3"}):
         with pytest.raises(RequestError, match=next(iter(wrong))):
             made(Detector(KINKED), **wrong)
+
+
+def test_what_it_measures_is_its_gap_as_a_share_of_the_greater_error():
+    explainer = made(Detector(KINKED, "l1"), NORMAL + 0.3, steps=10)
+    found = explainer.explain(X)
+    at_x, at_mean = (explainer.detector.error(at) for at in (X, (NORMAL + 0.3).mean(axis=0, dtype=np.float64)[None]))
+    assert (at_x < at_mean).any()
+    assert (at_x > at_mean).any()
+    for attributions in (found, 2 * found):
+        gap = (attributions.sum(1) - at_x + at_mean).abs() / torch.maximum(at_x, at_mean)
+        torch.testing.assert_close(explainer.measures(X, attributions), {"gap to completeness": gap})
+
+
+def test_no_error_at_all_has_no_gap():
+    explainer = made(Detector(torch.nn.Identity()), steps=5)
+    assert explainer.measures(X.float(), explainer.explain(X.float()))["gap to completeness"].tolist() == [0.0] * 6

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -175,3 +177,11 @@ def test_wrong_parameters_are_named():
     for wrong in ({"nsamples": 0}, {"segments": "squares"}, {"count": 0}, {"seed": -1}):
         with pytest.raises(RequestError, match=next(iter(wrong))):
             explain("shapley-sampling", Detector(MODEL), **wrong)
+
+
+def test_shapley_sampling_walks_captums_number_of_orders(monkeypatch):
+    error, asked = Detector.error, []
+    monkeypatch.setattr(Detector, "error", lambda self, x: asked.append(len(x)) or error(self, x))
+    explain("shapley-sampling", Detector(MODEL), X[:1])
+    default = inspect.signature(attr.ShapleyValueSampling.attribute).parameters["n_samples"].default
+    assert sum(asked) == default * 6  # features + 1 rows each

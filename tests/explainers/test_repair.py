@@ -173,7 +173,7 @@ def test_it_keeps_the_contract(values):
 
 
 def test_quantiles_come_from_a_bounded_sample(monkeypatch):
-    monkeypatch.setattr("aexbench.explainers.repair.QUANTILE_VALUES", 12 * 5 + 1)
+    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 12 * 5 + 1)
     few = repair(Detector(MODEL), values="search").explain(X)
     monkeypatch.undo()
     assert torch.equal(few, repair(Detector(MODEL), sample(NORMAL, 12), values="search").explain(X))

@@ -13,6 +13,7 @@ from aexbench import Detector, Features, RequestError, SkipError, explainers
 from aexbench.baselines import sample
 from aexbench.conformance import check_explainer
 from tests.conftest import mlp
+from tests.explainers.networks import trained
 
 MODEL = mlp((4, 2, 4), ("relu", "sigmoid"))
 X = torch.rand(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -111,7 +112,7 @@ def test_a_bounded_sample_of_the_background_is_asked(form, monkeypatch):
     chosen = explainers.create("residual", Detector(MODEL), form=form, background=sample(NORMAL, 12)).explain(X)
     few = explainers.create("residual", Detector(MODEL), form=form, background=NORMAL, nsamples=12).explain(X)
     assert torch.equal(few, chosen)
-    monkeypatch.setattr("aexbench.explainers.residual.MOST_VALUES", 12 * 4 + 3)
+    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 12 * 4 + 3)
     assert torch.equal(explainers.create("residual", Detector(MODEL), form=form, background=NORMAL).explain(X), chosen)
 
 
@@ -174,3 +175,21 @@ def test_tables_are_not_smoothed():
         explainers.create("residual[sigma=1]", Detector(MODEL)).explain(X)
     with pytest.raises(RequestError, match="sigma"):
         explainers.create("residual[sigma=-1]", Detector(MODEL))
+
+
+@pytest.mark.parametrize("loss", ["l1", "l2"])
+def test_a_normal_sample_is_as_odd_as_itself_alone_and_in_a_batch(loss):
+    detector, background, _ = trained()
+    explainer = explainers.create("residual", detector, form="p-value", loss=loss, background=background)
+    x = torch.as_tensor(background[:100])
+    alone, batch = torch.cat([explainer.explain(one) for one in x.split(1)]), explainer.explain(x)
+    torch.testing.assert_close(alone, batch, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_least_spread_is_a_millionth_of_what_the_whole_range_adds(form):
+    """A column that errs by 1e-9 ± 1e-12 in a range of 1: that is rounding, and 1e-7 more of it stands out by 0.1."""
+    background = np.stack([1e-9 + 1e-12 * np.arange(20), np.linspace(0, 1, 20)], axis=1)
+    found = blank(background, [[1e-9 + 1e-7, 0.5]], form=form)[0, 0]
+    expected = 0.1 if form == "standardised" else math.log10(21) + 0.1 / math.log(10)
+    assert float(found) == pytest.approx(expected, rel=1e-3)

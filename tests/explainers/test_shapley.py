@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from aexbench import Detector, Features, explainers
+from aexbench import Detector, Features, RequestError, explainers
 from aexbench.explainers.shapley.coalitions import Design, draw
 from tests.conftest import mlp
 from tests.explainers import shapley_twin
@@ -19,6 +21,7 @@ DETECTOR = Detector(MODEL)
 BACKGROUND = RNG.random((9, 6))
 X = torch.as_tensor(RNG.random((4, 6)))
 WIDE = mlp((21, 8, 4, 8, 21), ("relu", "relu", "relu", "sigmoid"))
+SLOPED = mlp((6, 6), ("identity",))
 WIDE_BACKGROUND, WIDE_X = RNG.random((12, 21)), torch.as_tensor(RNG.random((5, 21)))
 
 
@@ -55,6 +58,19 @@ def test_on_a_linear_autoencoder_with_independent_features_it_is_the_closed_form
         found = explainers.create(name, Detector(linear), background=background).explain(X[:, :4])
         expected = [shapley_twin.quadratic_shapley(Q, c, x, background) for x in X[:, :4].numpy()]
         np.testing.assert_allclose(found, np.array(expected), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("players", [10, 24])
+@pytest.mark.parametrize("nsamples", [120, 400])
+def test_with_an_even_number_of_features_too_it_is_what_the_package_computes(players, nsamples):
+    """Coalitions of half of the features are complements of each other: they are drawn half as often."""
+    detector = Detector(mlp((players, 4, players), ("relu", "sigmoid")))
+    background, x = RNG.random((5, players)), torch.as_tensor(RNG.random((3, players)))
+    ours, theirs = (
+        explainers.create(name, detector, background=background, nsamples=nsamples, seed=1).explain(x)
+        for name in ("kernelshap-batched", "kernelshap")
+    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float32])
@@ -196,22 +212,105 @@ def test_per_feature_shap_sums_the_shapley_values_of_the_worst_features(top):
         np.testing.assert_allclose(away, expected, rtol=1e-6, atol=1e-10)
 
 
-@pytest.mark.parametrize("kind", [{}, {"value": "fixed-target"}, {"output": 3}])
-def test_memory_is_bounded_whatever_is_asked(kind, monkeypatch):
-    monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": 2**20})
-    monkeypatch.setattr("aexbench.explainers.shapley.regression.VALUE_BYTES", 2**20)
+CONVOLUTIONS = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1)).double()
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "shape", "samples", "given"),
+    [
+        ("kernelshap-batched", WIDE, (21,), 4000, {"nsamples": 100, "rows": 1}),
+        ("kernelshap-batched", WIDE, (21,), 1000, {"nsamples": 2, "rows": 60}),
+        ("kernelshap-batched", MODEL, (6,), 15_000, {"nsamples": 1000, "rows": 1}),
+        ("kernelshap-batched", WIDE, (21,), 1000, {"nsamples": 100, "rows": 4, "value": "fixed-target"}),
+        ("kernelshap-batched", mlp((300, 3, 300), ("relu", "relu")), (300,), 100, {"nsamples": 100, "output": 3}),
+        ("kernelshap-batched", CONVOLUTIONS, (3, 32, 32), 2, {"nsamples": 400, "rows": 1, "segments": "patches"}),
+        ("per-feature-shap", mlp((300, 3, 300), ("relu", "relu")), (300,), 100, {"nsamples": 30, "rows": 2}),
+    ],
+)
+def test_memory_is_bounded_whatever_is_asked(name, model, shape, samples, given, monkeypatch):
+    """One chunk of activations and one of rows, `VALUE_BYTES`, and a few times what goes in and comes out."""
+    chunk = values = 2**20
+    monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": chunk})
+    monkeypatch.setattr("aexbench.explainers.shapley.regression.VALUE_BYTES", values)
     monkeypatch.setattr("aexbench.explainers.shapley.regression.DIFFERENCES", 2**16)
-    given = {"background": WIDE_BACKGROUND, "nsamples": 400, **kind}
-    explainer = explainers.create("kernelshap-batched", Detector(WIDE), **given)
-    explainer.explain(WIDE_X)  # what is prepared once is there now
-    with Peak() as few:
-        explainer.explain(WIDE_X)
-    with Peak() as many:
-        explainer.explain(WIDE_X.repeat(40, 1))
-    assert many.total > 20 * few.total
-    assert many.most < 6 * 2**20
+    x = torch.as_tensor(RNG.random((samples, *shape)))
+    explainer = explainers.create(name, Detector(model), background=RNG.random((60, *shape)), **given)
+    explainer.explain(x[:1])  # what is prepared once is there now
+    with Peak() as memory:
+        explainer.explain(x)
+    assert memory.total > 10 * (chunk + values)
+    assert memory.most < 2 * chunk + values + 6 * x.nbytes
 
 
 def test_no_samples_have_no_attributions():
     for name in ("kernelshap", "kernelshap-batched", "per-feature-shap"):
         assert explainers.create(name, DETECTOR, background=BACKGROUND).explain(X[:0]).shape == (0, 6)
+    assert explainers.create("kernelshap-batched[output=2]", DETECTOR, background=BACKGROUND).explain(X[:0]).shape == (
+        0,
+        6,
+    )
+
+
+def test_an_output_that_there_is_not_is_named():
+    with pytest.raises(RequestError, match=r"output=6 of 6 columns"):
+        explainers.create("kernelshap-batched[output=6]", DETECTOR, background=BACKGROUND)
+
+
+@pytest.mark.parametrize("name", ["kernelshap", "kernelshap-batched", "per-feature-shap"])
+def test_what_is_no_number_has_no_attribution(name):
+    x = X.clone()
+    x[1, 2] = torch.nan
+    found = explainers.create(name, DETECTOR, background=BACKGROUND).explain(x)
+    assert found[1].isnan().all()
+    assert not found[[0, 2, 3]].isnan().any()
+
+
+def test_default_rows_and_coalitions_are_the_papers(monkeypatch):
+    """755 rows and 1000 coalitions of Sec. 4.1; Antwarg et al.: 200 rows; 5 rows of images are a choice of our own."""
+    monkeypatch.setattr(
+        "aexbench.explainers.kernelshap._centres", lambda rows, count, seed: (rows[:count], np.ones(count))
+    )
+    table, images = np.tile(BACKGROUND, (100, 1)), RNG.random((9, 3, 8, 8))
+
+    def rows(name, background=table, model=MODEL):
+        made = explainers.create(name, Detector(model), background=background)
+        return len(made.background if "batched" not in name and "per" not in name else made.regression.worth.background)
+
+    assert [rows(name) for name in ("kernelshap", "kernelshap-batched", "per-feature-shap")] == [755, 755, 200]
+    assert [rows(name, images, CONVOLUTIONS) for name in ("kernelshap", "kernelshap-batched")] == [5, 5]
+    assert rows("kernelshap[kmeans=true]") == 100
+    for name in ("kernelshap", "kernelshap-batched", "per-feature-shap"):
+        assert explainers.describe(name).parameters["nsamples"].default == 1000
+
+
+def test_centres_are_of_a_bounded_sample(monkeypatch):
+    seen = []
+    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 6 * 20)
+    monkeypatch.setattr(
+        "aexbench.explainers.kernelshap._centres", lambda rows, *_: seen.append(rows.shape) or (rows[:1], np.ones(1))
+    )
+    explainers.create("kernelshap", DETECTOR, background=np.tile(BACKGROUND, (9, 1)), kmeans=True)
+    assert seen == [(20, 6)]
+
+
+def test_the_package_says_nothing_of_many_rows(caplog):
+    background = RNG.random((150, 6))
+    level = logging.getLogger("shap").level
+    explainers.create("kernelshap", DETECTOR, background=background, nsamples=8).explain(X[:1])
+    assert "background" not in caplog.text
+    assert logging.getLogger("shap").level == level
+
+
+def test_what_varies_by_less_than_the_package_sees_takes_no_part():
+    """numpy.isclose, which `shap` asks: 1e-8 + 1e-5 · |b|."""
+    background = np.full((2, 6), 100.0)
+    x = torch.full((4, 6), 100.0, dtype=torch.float64)
+    x[:, 0], x[:, 1] = 101.0, torch.tensor([100 + 0.9e-3, 100 + 1.1e-3, 100 - 0.9e-3, 100 - 1.1e-3])
+    background[:, 2], x[:, 2] = 0.0, torch.tensor([0.9e-8, 1.1e-8, -0.9e-8, -1.1e-8])
+    for name in ("kernelshap", "kernelshap-batched"):
+        found = explainers.create(name, Detector(SLOPED), background=background).explain(x)
+        assert (found[:, 0] != 0).all()
+        assert (found[:, 1] != 0).tolist() == [False, True, False, True]
+    numbers = torch.arange(6).expand(4, 6)
+    varying = explainers.create("kernelshap-batched", DETECTOR, background=background).regression.varying(x, numbers, 6)
+    assert varying[:, 2].tolist() == [False, True, False, True]

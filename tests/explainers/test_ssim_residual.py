@@ -118,3 +118,23 @@ def test_half_precision():
 def test_tables_are_skipped():
     with pytest.raises(SkipError, match="use residual"):
         explain(Times(0.5), torch.rand(3, 4))
+
+
+@pytest.mark.parametrize("offset", [1000.0, -3e4])
+def test_values_far_from_zero_in_float32(offset):
+    x = (offset + images(2, 1, 24, 24)).float()
+    model = torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="replicate").requires_grad_(False)
+    torch.nn.init.constant_(model.weight, 1 / 9)
+    torch.nn.init.zeros_(model.bias)
+    found = explain(model, x, low=offset, high=offset + 1)
+    a, b = (part[0, 0].double().numpy() for part in (x, model(x)))
+    similarity = structural_similarity(
+        a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True, data_range=1.0
+    )[1]
+    assert similarity.min() < 0.95
+    np.testing.assert_allclose(found[0, 0], (1 - similarity) / 2, rtol=1e-4, atol=1e-6)
+
+
+def test_flat_images_far_from_zero_have_no_variance():
+    x = torch.full((1, 1, 20, 20), 1e6 + 0.1, dtype=torch.float64)
+    torch.testing.assert_close(explain(Times(1.0), x), torch.zeros_like(x), rtol=0, atol=1e-6)
