@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aexbench import specs
 from aexbench.digests import engine_source, file_digest, value_digest
 from aexbench.errors import RequestError
-from aexbench.registry import Registry
+from aexbench.registry import Plugin, Registry
 
 Entry = str | dict[str, Any]
 Control = Literal["none", "initial", "permuted", "loss-ablated"]
@@ -95,11 +95,25 @@ def component(registry: Registry, entry: Entry, leave_out: frozenset[str] = froz
     counted = {key: value for key, value in values.items() if key not in leave_out or key in given}
     return Component(
         name=name,
-        parameters={key: _plain(value, f"{name}[{key}]") for key, value in counted.items()},
+        parameters=_parameters(plugin, counted),
         source=value_digest([plugin.digest, engine_source(registry.family)]),
         text=plugin.write({k: Path(v.name) if isinstance(v, Path) else v for k, v in counted.items()}),
         arguments=counted,
     )
+
+
+def _parameters(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON holds them; where a plugin declares which files it `reads`, these count, not the paths.
+
+    `reads(**parameters)` returns the files by names of their own, wherever they lie.
+    """
+    reads = plugin.declaration.get("reads")
+    counted = {key: value for key, value in values.items() if reads is None or not isinstance(value, Path | None)}
+    plain = {key: _plain(value, f"{plugin.name}[{key}]") for key, value in counted.items()}
+    if reads is None:
+        return plain
+    contents = sorted((name, file_digest(path)) for name, path in reads(**values).items())
+    return plain | {"files": f"sha256:{value_digest(contents)}"}
 
 
 def read_entry(entry: Entry) -> tuple[str, dict[str, Any]]:

@@ -267,7 +267,8 @@ def _finish(store: Store, keys: list[str], ran: int) -> None:
     before = f", {len(keys) - ran} of them from before" if ran < len(keys) else ""
     print(f"\n{ok} of {len(keys)} cells ok{before}; records in {store.root}")
     _print_reasons(records)
-    print(f"Next: aexbench leaderboard {store.root} --format markdown")
+    first = f"aexbench leaderboard {store.root} --format markdown" if ok else f"aexbench status {store.root}"
+    print(f"Next: {first}")
     print("      aexbench run -d 'file[path=rows.csv,label=is_anomaly]'   # the same on a table of your own")
     raise typer.Exit(0 if ok == len(keys) else 1)
 
@@ -319,7 +320,7 @@ def _describe(plugin: Any) -> dict[str, Any]:
         p.name: {"type": p.type_name} | ({} if p.default is REQUIRED else {"default": _json(p.default)})
         for p in plugin.parameters.values()
     }
-    declared = {name: value for name, value in plugin.declaration.items() if value}
+    declared = {name: value for name, value in plugin.declaration.items() if value and not callable(value)}
     described = {"name": plugin.name, "summary": plugin.summary, "source": plugin.source, "parameters": parameters}
     return described | declared
 

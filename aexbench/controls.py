@@ -42,7 +42,7 @@ def _reset(module: torch.nn.Module, name: str = "model") -> None:
 
 
 def _permute(model: torch.nn.Module) -> None:
-    """Shuffle the elements of every parameter, each within itself."""
-    for parameter in model.parameters():
-        order = torch.randperm(parameter.numel()).to(parameter.device)
-        parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+    """Shuffle the elements of everything that was trained, each tensor within itself; so too BatchNorm's statistics."""
+    for tensor in (*model.parameters(), *(buffer for buffer in model.buffers() if buffer.is_floating_point())):
+        order = torch.randperm(tensor.numel()).to(tensor.device)
+        tensor.copy_(tensor.flatten()[order].reshape(tensor.shape))

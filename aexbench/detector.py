@@ -152,6 +152,7 @@ class Detector:
         0 is the least error of the reference, 1 the 99.9th percentile of the errors of 10,000 seeded random
         single-feature corruptions of it. No labels are needed.
         """
+        reference = _samples(reference)
         normal = self.error(reference).double().cpu().numpy()
         corrupted = np.concatenate([self.error(x).double().cpu().numpy() for x in self._corrupted(reference, seed)])
         low, high = float(normal.min()), float(np.quantile(corrupted, 0.999))
@@ -172,7 +173,8 @@ class Detector:
             count = min(size, SCALE_CORRUPTIONS - start)
             rows = rng.integers(len(reference), size=count)
             mask = self.features.masks(rng.integers(self.features.count(shape), size=count), shape)
-            x = torch.as_tensor(reference[rows]).cpu().double().numpy()
+            drawn = reference[rows]
+            x = drawn.cpu().double().numpy() if isinstance(drawn, torch.Tensor) else np.asarray(drawn, dtype=np.float64)
             yield torch.as_tensor(np.where(mask, rng.uniform(low, high, (count, *shape)), x)).to(self.dtype)
 
     def _chunked(

@@ -14,12 +14,12 @@ from aexbench.rows import Rows, blocks
 
 # What of the engine shapes the results of a family's plugins, besides their own source.
 ENGINE_SOURCES = {
-    "autoencoder": ["autoencoders/__init__.py", "fitting.py", "training.py", "detector.py", "rows.py"],
+    "autoencoder": ["autoencoders/*.py", "fitting.py", "training.py", "detector.py", "rows.py"],
     "control": ["controls.py"],
-    "corruption": ["baselines.py", "corruption.py"],
+    "corruption": ["baselines.py", "corruption.py", "strata.py"],
     "data set": ["augmentation.py", "image_layout.py", "images.py", "splits.py"],
     "explainer": ["baselines.py", "precision.py", "rows.py", "seeding.py", "segments.py", "smoothing.py"],
-    "reference": ["references.py"],
+    "reference": ["references.py", "strata.py"],
 }
 
 
@@ -67,7 +67,8 @@ def source_digest(target: object) -> str:
 
 def engine_source(family: str) -> str:
     """Return the digest of the engine's files that shape the results of a family."""
-    return text_digest(Path(__file__).parent / name for name in ENGINE_SOURCES.get(family, []))
+    folder = Path(__file__).parent
+    return text_digest(path for pattern in ENGINE_SOURCES.get(family, []) for path in folder.glob(pattern))
 
 
 def text_digest(files: Iterable[Path]) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from aexbench import execution, families, planning, scoring, specs
 from aexbench.cells import Component, Control, component
 from aexbench.contracts import AnomalySet, Array
@@ -17,6 +15,7 @@ from aexbench.controls import controlled
 from aexbench.detector import Detector
 from aexbench.errors import SkipError
 from aexbench.registry import Plugin
+from aexbench.rows import as_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +85,7 @@ def evaluate(
     plugins = [_plugin(entry) for entry in explainers]
     scored = [component(families.metrics, name) for name in metrics]
     changed = [component(families.corruptions, name) for name in corruptions]
-    clean = np.asarray(clean)
+    clean = as_rows(clean)
     if detector.scale is None:
         detector.calibrate(clean)
     rows: list[dict[str, Any]] = []

@@ -61,9 +61,9 @@ class Workspace:
 
     def detector(self, cell: Cell) -> Detector:
         """Return the cell's trained detector, with the weights that the store's first writer has put there."""
-        found: Detector | RequestError = self._keep(cell.detector_key, lambda: self._attempt(cell))
-        if isinstance(found, RequestError):
-            raise found
+        found: Detector | Exception = self._keep(cell.detector_key, lambda: self._attempt(cell))
+        if isinstance(found, Exception):
+            raise found.with_traceback(None)
         return found
 
     def anomalies(self, cell: Cell) -> AnomalySet:
@@ -80,13 +80,13 @@ class Workspace:
         )
         return info
 
-    def _attempt(self, cell: Cell) -> Detector | RequestError:
+    def _attempt(self, cell: Cell) -> Detector | Exception:
         """Return the detector, or why there is none: what came to nothing once is not tried again for every cell."""
         try:
             return self._detector(cell)
         except StoreError:
             raise
-        except RequestError as error:
+        except Exception as error:
             return error
 
     def _detector(self, cell: Cell) -> Detector:

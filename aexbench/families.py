@@ -111,9 +111,12 @@ explainers = Registry(
     declarable={"floor": False, "images": False},  # a floor on every board; of images alone
 )
 # images: samples are (N, C, H, W), so the floors of images apply. licence: of the data. download: an
-# `aexbench.downloads.Download`, where `aexbench data get` can fetch them.
+# `aexbench.downloads.Download`, where `aexbench data get` can fetch them. reads: a function from the parameters to the
+# files that are read, by name, where it is not the parameters alone that say which (see `cells.component`).
 datasets = Registry(
-    "data set", "aexbench.datasets", declarable={"images": False, "licence": "not stated", "download": None}
+    "data set",
+    "aexbench.datasets",
+    declarable={"images": False, "licence": "not stated", "download": None, "reads": None},
 )
 corruptions = Registry(
     "corruption",

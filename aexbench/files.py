@@ -9,10 +9,10 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,19 @@ class DamagedFileError(StoreError):
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically: a reader sees the old content or the new one, also after a crash."""
-    temporary = _write_temporary(path, content)
+    write_with(path, lambda file: file.write(content))
+
+
+def write_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Do the same with what `write` puts into a file, which need not fit in memory."""
+    temporary = _write_temporary(path, write)
     os.replace(temporary, path)
     _flush_folder(path.parent)
 
 
 def write_once(path: Path, content: bytes) -> None:
     """Write a file atomically unless it is there already: the first writer wins, on one host or several."""
-    temporary = _write_temporary(path, content)
+    temporary = _write_temporary(path, lambda file: file.write(content))
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -107,16 +112,16 @@ def set_aside(path: Path) -> None:
         os.replace(path, path.with_name(f"{path.name}.damaged"))
 
 
-def _write_temporary(path: Path, content: bytes) -> Path:
+def _write_temporary(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
     return temporary
 
 

@@ -59,7 +59,7 @@ def fit(dataset: Dataset, build: Build, seed: int, progress: Progress, device: s
 
 
 def _check_splits(dataset: Dataset) -> None:
-    for name, least in (("train", 2), ("validation", 1)):
+    for name, least in (("train", 2), ("validation", 1), ("test", 0)):
         split = getattr(dataset, name)
         if len(split) < least:
             raise RequestError(f"the {name} split holds {len(split)} samples; training needs {least} or more")
@@ -69,6 +69,8 @@ def _check_splits(dataset: Dataset) -> None:
 
 def collapse(report: Mapping[str, Any]) -> str:
     """Return what is wrong with a network that has learned nothing, or an empty text."""
+    if "diverged" in report:
+        return f"training diverged in epoch {report['diverged']}, use a smaller learning_rate"
     if report["output_variation"] < LEAST_VARIATION:
         return "the output does not vary with the sample"
     if report["validation_error"] >= report["constant_error"]:
@@ -136,10 +138,12 @@ def _train(
     optimizer = torch.optim.Adam(detector.model.parameters(), lr=training.learning_rate)
     generator = torch.Generator().manual_seed(seed)
     best, best_epoch, weights, epoch = float("inf"), 0, copy.deepcopy(detector.model.state_dict()), 0
+    report: dict[str, Any] = {}
     for epoch in range(1, training.epochs + 1):
         error = _epoch(detector, optimizer, train, generator, training.batch_size)
         if not np.isfinite(error):
-            raise RequestError(f"training diverged in epoch {epoch}: use a smaller learning_rate")
+            report["diverged"] = epoch
+            break
         now = float(detector.error(validation).mean())
         if now < best * (1 - LEAST_GAIN):
             best, best_epoch, weights = now, epoch, copy.deepcopy(detector.model.state_dict())
@@ -148,7 +152,7 @@ def _train(
             break
     detector.model.load_state_dict(weights)
     detector.model.eval()
-    return {
+    return report | {
         "epochs": epoch,
         "best_epoch": best_epoch,
         "stopped": "epochs used up" if epoch == training.epochs else "early",
@@ -169,7 +173,7 @@ def _epoch(
     penalty = getattr(detector.model, "penalty", None)
     loss = torch.zeros(())
     for pool in shuffled(train, order):
-        for batch in torch.as_tensor(pool).to(detector.device).split(batch_size):
+        for batch in _batches(torch.as_tensor(pool).to(detector.device), batch_size):
             loss = detector.error_share(batch, detector.model(batch)).sum() / len(batch)
             optimizer.zero_grad()
             (loss if penalty is None else loss + penalty()).backward()
@@ -177,8 +181,17 @@ def _epoch(
     return float(loss.detach())
 
 
+def _batches(pool: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Return a pool in batches; a single sample that is left goes with the last: BatchNorm needs two."""
+    batches = list(pool.split(size))
+    return [*batches[:-2], torch.cat(batches[-2:])] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+
 def _dead(detector: Detector, validation: Rows) -> bool:
-    """Whether the output is one constant sample: no gradient will bring it back."""
+    """Whether no gradient came back in the last step and the output is one constant: nothing will change that."""
+    gradients = [parameter.grad for parameter in detector.model.parameters() if parameter.grad is not None]
+    if any(bool(gradient.any()) for gradient in gradients):
+        return False
     return len(validation) > 1 and output_variation(detector, np.asarray(validation[:PROBE])) < LEAST_VARIATION**2
 
 

@@ -124,6 +124,10 @@ def labelled(paths: Sequence[Path], kind: str, masks: Path | None, others: list[
     if masks is None:
         return [Labelled(path, kind) for path in paths]
     result = [Labelled(path, kind, masks / f"{path.stem}_mask.png") for path in paths]
+    first: dict[str, Path] = {}
+    for path in paths:
+        if first.setdefault(path.stem, path) != path:
+            raise wrong(path, f"it and {first[path.stem].name} would share one mask: rename one, and give it its own")
     for one in result:
         if one.mask is not None and not one.mask.is_file():
             raise wrong(one.mask, f"the mask of {one.path} is missing")

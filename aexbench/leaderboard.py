@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench import specs
-from aexbench.cells import Cell, Component
+from aexbench import families, specs
+from aexbench.cells import Cell, Component, component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError
 from aexbench.provenance import describe
+from aexbench.scoring import score
 from aexbench.statistics import Bootstrap, Distribution, Estimate, average
 from aexbench.store import MetricInfo, Record, Scores, Store
 from aexbench.strata import STRATA
@@ -131,15 +132,11 @@ def leaderboard(
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
     table = _Table()
-    strata: dict[str, NDArray[np.str_]] = {}
     for record in records:
         if record.state == "ok":
             try:
-                scores, key = store.read_scores(record), record.cell.anomaly_key
-                if by is not None:
-                    strata[key] = strata[key] if key in strata else STRATA[by](store.anomalies_of(record))
-                    scores = replace(scores, label=_join(scores.label, strata[key], record.cell.corruption.name))
-                table.add(record, scores)
+                scores = store.read_scores(record)
+                table.add(record, scores if by is None else _split(store, record, scores, by))
             except DamagedFileError as error:
                 complaints.append(str(error))
     if not table.cells:
@@ -157,6 +154,15 @@ def leaderboard(
     titles = {name: table.metrics[name].title for name in names}
     suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
     return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())
+
+
+def _split(store: Store, record: Record, scores: Scores, by: str) -> Scores:
+    """Return a cell's scores by label and stratum; what pools samples is derived anew from the attributions."""
+    anomalies = store.anomalies_of(record)
+    label = _join(scores.label, STRATA[by](anomalies), record.cell.corruption.name)
+    pooled = [component(families.metrics, name) for name, info in scores.metrics.items() if info.pooled]
+    again = score(store.read_attributions(record), replace(anomalies, label=label), pooled) if pooled else {}
+    return replace(scores, label=label, values={**scores.values, **again})
 
 
 def _join(label: NDArray[np.str_], stratum: NDArray[np.str_], plain_label: str) -> NDArray[np.str_]:

@@ -117,9 +117,10 @@ def as_csv(board: Board) -> str:
     """Return the rows as CSV, with every figure in full."""
     records = [_flat(row, board) for row in board.rows]
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(key for record in records for key in record)), restval="")
-    writer.writeheader()
-    writer.writerows({key: _csv(value) for key, value in record.items()} for record in records)
+    names = list(dict.fromkeys(key for record in records for key in record))
+    writer = csv.writer(out)
+    writer.writerow([_csv(name) for name in names])
+    writer.writerows([_csv(record.get(name, "")) for name in names] for record in records)
     return out.getvalue()
 
 
@@ -129,22 +130,16 @@ def as_json(board: Board) -> str:
 
 
 def as_latex(board: Board) -> str:
-    """Return the main table as LaTeX (booktabs)."""
-    names = headers(board)
-    body = [" & ".join(_latex(text) for text in line(row, board)) + r" \\" for row in board.rows]
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{rl{'r' * len(board.metrics)}rlr}}",
-            r"\toprule",
-            " & ".join(_latex(name) for name in names) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            *(f"% {note}".replace("\n", " ") for note in _legend(board)),
-            "",
-        ]
-    )
+    """Return the main table and that of the detectors as LaTeX (booktabs)."""
+    main = _latex_table(f"rl{'r' * len(board.metrics)}rlr", headers(board), [line(row, board) for row in board.rows])
+    detectors = _latex_table("lrrrrr", *detectors_table(board))
+    return "\n".join([*main, "", *detectors, *(f"% {note}".replace("\n", " ") for note in _legend(board)), ""])
+
+
+def _latex_table(columns: str, names: list[str], lines: list[list[str]]) -> list[str]:
+    body = [" & ".join(_latex(text) for text in texts) + r" \\" for texts in (names, *lines)]
+    start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
+    return [*start, *body[1:], r"\bottomrule", r"\end{tabular}"]
 
 
 FORMATS: dict[str, Callable[[Board], str]] = {

@@ -130,7 +130,8 @@ def blocks(rows: Rows) -> Iterator[Array]:
     count = max(1, BLOCK_BYTES // row_bytes(rows))
     for start in range(0, max(1, len(rows)), count):
         block = np.asarray(rows[start : start + count])
-        yield block if block.flags.writeable else block.copy()  # torch warns of memory that it must not write to
+        plain = block.flags.c_contiguous and block.flags.writeable and block.dtype.isnative
+        yield block if plain else np.array(block, dtype=block.dtype.newbyteorder("="), order="C")  # as torch wants them
 
 
 def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -81,8 +81,7 @@ STRATA: dict[str, Callable[[AnomalySet], NDArray[np.str_]]] = {
 def _binned(anomalies: AnomalySet, name: str, edges: tuple[float, ...]) -> NDArray[np.str_]:
     """Return texts such as `gain 0.10–0.25`; they sort in their order."""
     if name not in anomalies.details:
-        raise RequestError(
-            f"not every anomaly set of this store has a {name}: labelled anomalies come from no clean sample"
-        )
+        why = "labelled anomalies come from no clean sample" if name == "gain" else "run the suite again"
+        raise RequestError(f"not every anomaly set of this store has a {name}: {why}")
     bounds = [f"{name} {a:.2f}–{b:.2f}" for a, b in pairwise((0.0, *edges))]
     return np.array([*bounds, f"{name} {edges[-1]:.2f} and more"])[np.digitize(anomalies.details[name], edges)]

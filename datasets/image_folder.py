@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -12,13 +12,18 @@ from aexbench import Dataset
 from aexbench.augmentation import Corners
 from aexbench.datasets import register
 from aexbench.image_layout import Labelled, from_images, from_layout, images, labelled, say_left_out
-from aexbench.images import entries, wrong
+from aexbench.images import entries, is_image, wrong
 
 TEST = 0.2  # of the normal images, where no folder says which are for the test
 PARTS = ("normal", "anomalous", "masks")
 
 
-@register("image-folder", images=True, licence="your own data")
+def _files(*, path: Path, **_: Any) -> dict[str, Path]:
+    """Return the images and masks of a folder."""
+    return {file.relative_to(path).as_posix(): file for file in path.rglob("*") if is_image(file)}
+
+
+@register("image-folder", images=True, licence="your own data", reads=_files)
 def image_folder(
     *,
     path: Path,

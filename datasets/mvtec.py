@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
@@ -13,6 +13,7 @@ from aexbench.datasets import register
 from aexbench.downloads import Download
 from aexbench.errors import unknown
 from aexbench.image_layout import from_layout
+from aexbench.images import is_image
 
 NAMES = ("mvtec_anomaly_detection", "mvtec_ad")  # the official archive's folder, and what many call it
 
@@ -31,7 +32,13 @@ DOWNLOAD = Download(
 )
 
 
-@register("mvtec", images=True, licence="CC BY-NC-SA 4.0", download=DOWNLOAD)
+def _files(*, category: str, root: Path | None, **_: Any) -> dict[str, Path]:
+    """Return the images and masks of a category."""
+    place = _place(root, category)
+    return {path.relative_to(place).as_posix(): path for path in place.rglob("*") if is_image(path)}
+
+
+@register("mvtec", images=True, licence="CC BY-NC-SA 4.0", download=DOWNLOAD, reads=_files)
 def mvtec(
     *,
     category: str = "bottle",

@@ -15,6 +15,7 @@ from aexbench.downloads import Download
 from aexbench.local_data import folder
 
 TRAIN = 0.8  # of a machine's training file; the end of it is for validation
+PARTS = ("train", "test", "test_label", "interpretation_label")
 LINE = re.compile(r"(\d+)-(\d+):(\d+(?:,\d+)*)")
 
 
@@ -33,7 +34,13 @@ DOWNLOAD = Download(
 )
 
 
-@register("smd", licence="MIT", download=DOWNLOAD)
+def _files(*, machine: str, root: Path | None) -> dict[str, Path]:
+    """Return the files of a machine."""
+    place = folder(root, "ServerMachineDataset", "interpretation_label", "smd")
+    return {part: place / part / f"machine-{machine}.txt" for part in PARTS}
+
+
+@register("smd", licence="MIT", download=DOWNLOAD, reads=_files)
 def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its publishers.
 
@@ -102,9 +109,13 @@ def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDAr
         found = LINE.fullmatch(line)
         if found is None:
             raise RequestError(f"{path}, line {number}: not first-last:feature,feature,…: {line[:60]!r}")
-        first, last = int(found[1]), int(found[2])
-        features = np.array(found[3].split(","), dtype=np.int64) - 1
-        if not (first < last <= shape[0] and features.min() >= 0 and features.max() < shape[1]):
+        try:
+            first, last = int(found[1]), int(found[2])
+            features = np.array(found[3].split(","), dtype=np.int64) - 1
+            fits = first < last <= shape[0] and features.min() >= 0 and features.max() < shape[1]
+        except (ValueError, OverflowError):  # numbers with more digits than Python or NumPy read
+            fits = False
+        if not fits:
             raise RequestError(f"{path}, line {number}: beyond {shape[0]} rows and {shape[1]} features: {line[:60]!r}")
         truth[first:last, features] = True
         unit[first:last] = first

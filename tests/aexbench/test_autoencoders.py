@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from aexbench import Dataset, Detector, Features, RequestError, explainers, fitting
+from aexbench import Dataset, Detector, Features, RequestError, datasets, explainers, fitting
 from aexbench.autoencoders import Training, Untrained, autoencoders
 from aexbench.controls import controlled
 from aexbench.training import Recipe
@@ -53,6 +53,28 @@ def test_twins_have_other_weights_of_the_same_network(name):
         own = torch.cat([p.flatten() for p in detector.model.parameters()])
         assert not torch.equal(weights[0], own)
         assert float(weights[0].std()) == pytest.approx(float(own.std()), rel=0.3)
+
+
+def test_the_outermost_level_of_a_unet_has_no_skip():
+    model = Recipe.of("unet[channels=[4, 6]]", "mlp").build((3, 8, 8), 0).model
+    assert [level.mix[0].in_channels for level in (model, model.deeper)] == [4, 6 + 4]
+
+
+@pytest.mark.parametrize(("name", "start"), [("conv", 0.5), ("conv-transpose", 0.6225), ("unet", 0.6225)])
+def test_the_output_starts_in_the_middle(name, start):
+    x = torch.rand(2, *SHAPES[name])
+    for seed in range(5):
+        with torch.no_grad():
+            x_hat = Recipe.of(name, "mlp").build(SHAPES[name], seed).model.eval()(x)
+        assert float((x_hat - start).abs().max()) < 0.25
+
+
+def test_what_batch_norm_has_learned_is_permuted_too():
+    model = nn.Sequential(nn.BatchNorm2d(8))
+    model[0].running_mean.copy_(torch.arange(8.0))
+    twin = controlled(Detector(model), "permuted", 0).model[0].running_mean
+    assert twin.tolist() != list(range(8))
+    assert sorted(twin.tolist()) == list(range(8))
 
 
 def test_conv_is_table_2():
@@ -133,10 +155,10 @@ def told(text: str, share: float) -> None:
 TOLD: list[str] = []
 
 
-def build(*lives: bool):
-    remaining = list(lives)
+def build(*lives: bool, seeds: list[int] | None = None):
+    remaining, seeds = list(lives), [] if seeds is None else seeds
     training = Training(epochs=200, patience=100, learning_rate=0.01)
-    return lambda seed: Untrained(Dies(remaining.pop(0)), training)
+    return lambda seed: seeds.append(seed) or Untrained(Dies(remaining.pop(0)), training)
 
 
 @pytest.fixture
@@ -154,8 +176,26 @@ def test_a_dead_network_is_started_again_and_soon(dataset):
 
 
 def test_a_network_that_stays_dead_is_an_error(dataset):
+    seeds: list[int] = []
     with pytest.raises(RequestError, match="nothing in 3 starts: the output does not vary"):
-        fitting.fit(dataset, build(False, False, False), 0, told)
+        fitting.fit(dataset, build(False, False, False, seeds=seeds), 7, told)
+    assert seeds[0] == 7
+    assert len(set(seeds)) == 3
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_a_network_that_hardly_varies_at_first_is_not_dead(activation):
+    text = f"mlp[activation={activation},widths=[16, 8],epochs=60,learning_rate=0.01]"
+    assert datasets.create("breast-cancer").detector(autoencoder=text).report["starts"] == 1
+
+
+def test_a_single_sample_that_is_left_over_joins_the_last_batch():
+    x = np.random.default_rng(0).random((33, 1, 8, 8)).astype(np.float32) * np.linspace(0, 1, 33)[:, None, None, None]
+    text = "conv-transpose[channels=[4],epochs=30,batch_size=16,learning_rate=0.02]"
+    dataset = Dataset(x.astype(np.float32), x, x, Features(), autoencoder=text)
+    assert dataset.detector().report["output_variation"] > 0
+    for count, sizes in ((33, [16, 17]), (32, [16, 16]), (1, [1]), (17, [17]), (18, [16, 2])):
+        assert [len(batch) for batch in fitting._batches(torch.zeros(count, 2), 16)] == sizes
 
 
 def test_a_network_no_better_than_a_constant_is_an_error():
@@ -183,6 +223,9 @@ def test_detection_is_reported_where_there_are_labels_of_both_kinds(linear_rows)
     pairs = error[labels][:, None] - error[~labels][None, :]
     found = fitting.detection(detector, dataset)
     assert found["roc_auc"] == pytest.approx(float(((pairs > 0) + 0.5 * (pairs == 0)).mean()))
+    hits = labels[np.argsort(-error)]
+    precision = np.cumsum(hits) / np.arange(1, 201)
+    assert found["average_precision"] == pytest.approx(precision[hits].mean())
     assert found["anomalous_share"] == pytest.approx(0.2)
     for none in (np.zeros(200), np.ones(200)):
         assert fitting.detection(detector, Dataset(*[linear_rows[400:]] * 3, Features(), none)) == {}

@@ -191,3 +191,11 @@ def test_the_gradient_of_the_error_is_autograds(mode):
     torch.testing.assert_close(found.clone(), expected)
     assert not found.requires_grad
     assert Detector(MODEL).error_gradient(X.numpy()[:0]).shape == (0, 5)
+
+
+@pytest.mark.parametrize("change", [lambda x: x[::-1], lambda x: x.astype(">f4"), lambda x: x.T.copy().T, list])
+def test_arrays_of_any_layout_are_taken(detector, linear_rows, change):
+    x = linear_rows[:20]
+    expected = detector.error(np.array(np.asarray(change(x)), dtype=np.float32))
+    torch.testing.assert_close(detector.error(change(x)), expected)
+    assert Detector(detector.model).calibrate(change(linear_rows)).scale is not None

@@ -109,7 +109,7 @@ def test_large_data_comes_once_in_runs_of_random_order(monkeypatch):
     assert max(map(len, pools)) <= 40
     first = pools[0]
     assert len({int(row) // 4 for row in first}) == 10, "ten runs of four"
-    assert not np.array_equal(first, np.sort(first)), "shuffled inside"
+    assert (np.diff(first) == 1).mean() < 0.5, "shuffled inside: rows of one run do not follow each other"
     assert first.max() - first.min() > 80, "runs from everywhere"
 
 

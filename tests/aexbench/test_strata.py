@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from aexbench import AnomalySet, Features, RequestError, corruptions, leaderboard, rows, strata
 from aexbench.store import Store
@@ -68,6 +69,21 @@ def test_a_board_by_feature_is_the_macro_average(aexbench_cli, small, tmp_path):
     outcome = aexbench_cli("leaderboard", tmp_path / "store", "--by", "gian")
     assert outcome.code == 2
     assert "did you mean 'gain'" in outcome.err
+
+
+def test_strata_of_a_pooled_metric_are_scored_anew(aexbench_cli, small, tmp_path):
+    arguments = ["-c", "random[threshold=0.2,count=25]", "-e", "residual", "--no-controls"]
+    small.write_text(small.read_text().replace('"recall[top=1]", "recall[top=3]"', '"pixel-ap"'))
+    assert aexbench_cli("run", small, *arguments, "--store", tmp_path / "store").code == 0
+    store = Store(tmp_path / "store")
+    record = store.records()[0][0]
+    anomalies = store.anomalies_of(record)
+    maps, part = store.read_attributions(record), strata.by_gain(anomalies)
+    row = leaderboard.leaderboard(store, by="gain").rows[0]
+    for name in np.unique(part):
+        expected = average_precision_score(anomalies.truth[part == name].ravel(), maps[part == name].ravel())
+        (found,) = [score for group, (score, _) in row.by_group.items() if group.endswith(name)]
+        assert found == pytest.approx(expected)
 
 
 def test_a_board_says_what_the_detectors_are_worth(aexbench_cli, small, tmp_path):

@@ -98,6 +98,15 @@ def test_splits_that_nothing_can_be_learned_from_are_said(linear_rows, train, va
         empty.detector()
 
 
+def test_another_test_split_has_another_report(dataset, tmp_path):
+    reports = []
+    for labels in (np.arange(200) < 50, np.arange(200) >= 50):
+        parts = dataset.train, dataset.validation, dataset.test
+        reports.append(Dataset(*parts, Features(), labels, autoencoder=TINY).detector().report)
+    assert reports[0]["roc_auc"] == pytest.approx(1 - reports[1]["roc_auc"])
+    assert reports[0]["validation_error"] == reports[1]["validation_error"]
+
+
 def test_the_best_weights_by_validation_are_kept_and_training_stops_early(dataset):
     seen = []
     text = "default[learning_rate=0.1,epochs=60,patience=8]"
