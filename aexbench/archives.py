@@ -5,9 +5,11 @@ This is stricter than the data filter of Python's `tarfile`, which takes links a
 
 from __future__ import annotations
 
+import errno
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -22,7 +24,9 @@ from aexbench.errors import plain
 
 BLOCK = 512  # bytes that each member counts for at least: a million empty files are a bomb too
 CHUNK = 2**20
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, RuntimeError, ValueError)
+READERS = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error)  # what they raise,
+DAMAGED = (*READERS, EOFError, RuntimeError, ValueError, IndexError, OverflowError)  # and what escapes them
+ODD = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # names that no file can have, places before the file's start
 
 
 class ArchiveError(Exception):
@@ -81,9 +85,9 @@ def unpack(
     except (FileExistsError, IsADirectoryError, NotADirectoryError):
         raise ArchiveError("two of its members have the same name") from None
     except OSError as error:
-        if error.errno is not None:  # of the system, not of a decompressor
+        if error.errno is not None and error.errno not in ODD:  # of the system, not of what is in the archive
             raise
-        raise ArchiveError(f"the archive is damaged: {plain(str(error))}") from None
+        raise ArchiveError(f"the archive is damaged: {plain(error.strerror or str(error))}") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -119,8 +119,12 @@ def fetch(download: Download, progress: Progress = lambda text, done, total: Non
         raise DownloadError(f"{target} is there without its {download['contains']}: move it away, then try again")
     work = files.make_folder(target.with_name(f".{target.name}.download"))
     with _alone(work):
-        here = find(download)  # another process may just have fetched it
-        return Fetched(here) if here is not None else _fetch(pooch, download, target, work, progress)
+        try:
+            here = find(download)  # another process may just have fetched it
+            return Fetched(here) if here is not None else _fetch(pooch, download, target, work, progress)
+        finally:
+            if work.exists() and not any(path.stat().st_size for path in work.iterdir()):
+                shutil.rmtree(work)  # nothing was received: no more than the lock is in it
 
 
 def _fetch(pooch: Any, download: Download, target: Path, work: Path, progress: Progress) -> Fetched:

@@ -6,19 +6,17 @@ write different shards of one folder.
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench.errors import StoreError
-from aexbench.files import TEMPORARY, make_folder
+from aexbench import files
+from aexbench.errors import RequestError, StoreError
 from aexbench.rows import Array
 
 SHARD_ROWS = 2**19
@@ -72,6 +70,8 @@ class Shards:
             return self._between(start, stop) if step == 1 else self._taken(np.arange(start, stop, step))
         numbers = np.asarray(index)
         if numbers.dtype == np.bool_:
+            if numbers.shape != (len(self),):
+                raise IndexError(f"a mask of shape {numbers.shape} for {len(self)} rows")
             numbers = np.flatnonzero(numbers)
         taken = self._taken(numbers.reshape(-1))
         return np.asarray(taken if numbers.ndim else taken[0])
@@ -89,9 +89,10 @@ class Shards:
         return parts[0] if len(parts) == 1 else np.concatenate([self._maps[0][:0], *parts])
 
     def _taken(self, numbers: NDArray[Any]) -> Array:
+        beyond = numbers[(numbers < -len(self)) | (numbers >= len(self))]
+        if len(beyond):
+            raise IndexError(f"row {beyond[0]} of {len(self)}")
         numbers = np.where(numbers < 0, numbers + len(self), numbers)
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(self):
-            raise IndexError(f"row {numbers.max()} of {len(self)}")
         shard = np.searchsorted(self._ends, numbers, side="right")
         taken = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         for number in np.unique(shard):
@@ -115,7 +116,7 @@ def stored(
     folder
         Where they lie. What shapes their content must be in its name: what is there is not made again.
     rows
-        How many in all.
+        How many in all, at least one.
     make
         `make(start, stop)` returns the arrays (stop − start, …) of some rows, by name; whichever shard it is asked for.
     names
@@ -127,30 +128,27 @@ def stored(
 
     Raises
     ------
+    RequestError
+        If no row is asked for.
     StoreError
         If the disk is full, or the folder cannot be written.
     """
-    make_folder(folder)
+    if rows < 1:
+        raise RequestError(f"{folder}: {rows} rows are none to keep: at least 1 is needed")
+    files.sweep(files.make_folder(folder))
     starts = range(0, rows, shard_rows)
     paths = {name: tuple(folder / f"{name}-{start // shard_rows:05d}.npy" for start in starts) for name in names}
     for number, start in enumerate(starts):
         if not all(paths[name][number].exists() for name in names):
             made = make(start, min(start + shard_rows, rows))
             for name in names:
-                _write(paths[name][number], made[name])
+                files.write_with(paths[name][number], partial(_save, made[name]))
         progress((number + 1) / len(starts))
     return {name: Shards(paths[name]) for name in names}
 
 
-def _write(path: Path, array: Array) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+def _save(array: Array, file: IO[bytes]) -> None:
+    np.save(file, array, allow_pickle=False)
 
 
 def _open(path: Path) -> Array:

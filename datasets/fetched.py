@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError, files, specs
 from aexbench.datasets import register
+from aexbench.digests import value_digest
 from aexbench.downloads import Download, DownloadError, may_fetch
 from aexbench.errors import plain, unknown
 from aexbench.local_data import data_folder, places
@@ -122,7 +123,7 @@ def openml(
     id: Annotated[int, Ge(1)] | None = None,
     version: Annotated[int, Ge(1)] = 1,
     target: str | None = None,
-    normal: str | int | bool | None = None,
+    normal: str | int | float | bool | None = None,
     drop: Sequence[str] = (),
     gaps: Literal["refuse", "mean"] = "refuse",
     autoencoder: str = "mlp",
@@ -144,7 +145,7 @@ def openml(
     target
         The column of classes; OpenML's own target if left out.
     normal
-        The class of normal rows; the most frequent one if left out.
+        The class of normal rows; the most frequent one if left out. 1 and 1.0 are the same class of numbers.
     drop
         Columns to leave out.
     gaps
@@ -172,11 +173,25 @@ def openml(
             raise unknown("column", column, columns)
     classes = columns.pop(chosen).astype(np.str_)
     names, counts = np.unique(classes, return_counts=True)
-    usual = str(names[counts.argmax()]) if normal is None else str(normal)
-    if usual not in names:
-        raise unknown("class", usual, names[:50].tolist())
+    usual = str(names[counts.argmax()]) if normal is None else _class(normal, names.tolist())
     kept = [_Column(title, values) for title, values in columns.items() if title not in drop]
     return _dataset(kept, classes, usual, autoencoder=autoencoder, seed=seed, fill=gaps == "mean")
+
+
+def _class(wanted: str | float, names: list[str]) -> str:
+    """Return the class of this very name, or the one that means the same; RequestError where there is none."""
+    same = [name for name in names if name == str(wanted)] or [name for name in names if _alike(str(wanted), name)]
+    if len(same) != 1:
+        raise unknown("class", wanted, names[:50])
+    return same[0]
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two texts are the same number, or the same truth value: `True` and `true`."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.lower() == other.lower() in ("true", "false")
 
 
 def _openml_table(table: str | None, id: int | None, version: int) -> tuple[dict[str, NDArray[Any]], str]:
@@ -184,7 +199,8 @@ def _openml_table(table: str | None, id: int | None, version: int) -> tuple[dict
     if (table is None) == (id is None):
         raise RequestError("openml needs table=NAME or id=NUMBER, one of them")
     again = specs.write("openml", {"table": table, "version": version} if id is None else {"id": id})
-    path = Path("openml") / "tables" / f"{re.sub(r'[^A-Za-z0-9.=-]', '_', again)}.npz"
+    readable = re.sub(r"[^A-Za-z0-9.=-]", "_", again)[:100]
+    path = Path("openml") / "tables" / f"{readable}-{value_digest(again)[:16]}.npz"  # one file for each request
     path = _home(path, "the table", again) / path
     if may_fetch():
         _save_openml(path, again, {"name": table, "version": version} if id is None else {"data_id": id})

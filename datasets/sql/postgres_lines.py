@@ -91,7 +91,10 @@ class Report:
 
 @lru_cache(maxsize=4096)
 def _seconds(text: str) -> float:
-    return (datetime.fromisoformat(text) - EPOCH).total_seconds()
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is not None:  # the server writes a zone after the seconds, so this is no time of its
+        raise ValueError(f"no time of the server: {text}")
+    return (time - EPOCH).total_seconds()
 
 
 def _clock(text: str | None) -> float:

@@ -121,7 +121,7 @@ class Workload:
 
 
 def fitted(workload: Workload, rows: int, encoding: Encoding = "scalar") -> Encoder:
-    """Return an encoder fitted on the first of the workload's training rows: all of them, or 262,144."""
+    """Return an encoder fitted on the first of the workload's training rows: all of them, or 65,536."""
     return fit(workload.rows("train", 0, min(rows, FIT_ROWS)).activity, encoding, vocabulary())
 
 

@@ -383,6 +383,45 @@ def test_what_is_no_such_archive_is_one_clear_line(content, tmp_path):
     assert names(tmp_path / "deep") == set()
 
 
+@pytest.mark.parametrize("pack", [as_tar, as_zip])
+def test_a_name_that_no_file_can_have_is_the_archives_fault(pack, tmp_path):
+    with pytest.raises(ArchiveError, match="the archive is damaged: File name too long"):
+        unpacked(pack({"toy/fine": b"1", "toy/" + "x" * 300: b"2"}), tmp_path)
+    assert names(tmp_path / "deep") == set()
+
+
+def test_a_member_without_a_name_is_the_archives_fault(tmp_path):
+    content = bytearray(as_zip({"x": b"1"}))
+    place = content.index(b"PK\1\2")  # of the list of members: the length of a name stands at 28, of a comment at 32
+    content[place + 28], content[place + 32] = 0, 1
+    with pytest.raises(ArchiveError, match="the archive is damaged"):
+        unpacked(content, tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EILSEQ])
+def test_places_and_names_that_cannot_be_are_the_archives_fault(number, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(number, "as a seek before the start of a file")
+
+    monkeypatch.setattr("aexbench.archives._write", fail)
+    with pytest.raises(ArchiveError, match="the archive is damaged: as a seek"):
+        unpacked(as_zip(), tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_no_download_to_go_on_with(server, home):
+    server.content = as_zip({"toy/" + "x" * 300: b"2"})
+    with pytest.raises(DownloadError, match=r"File name too long; nothing of it is kept"):
+        downloads.fetch(toy(server, sha256=None, size=0))
+    assert names(home) == set()
+
+
+def test_a_download_without_a_byte_leaves_no_folder(server, home):
+    server.status = 404
+    with pytest.raises(DownloadError):
+        downloads.fetch(toy(server))
+    assert names(home) == set()
+
+
 @pytest.fixture
 def registered(server):
     """Data sets to fetch, embedded and of one's own, known for the length of a test."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from aexbench import Dataset, Features, corruptions, explainers, rows, shards
 from aexbench.baselines import baseline, nearest, sample
-from aexbench.errors import StoreError
+from aexbench.errors import RequestError, StoreError
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +150,44 @@ def test_baselines_and_floors_read_shards_in_blocks(linear_rows, detector, tmp_p
     torch.testing.assert_close(baseline("mean", detector, train)(x), baseline("mean", detector, linear_rows[:300])(x))
     made = [explainers.create("deviation", detector, background=b).explain(x) for b in (train, linear_rows[:300])]
     torch.testing.assert_close(*made)
+
+
+def test_rows_beyond_and_masks_of_another_length_are_told_as_they_were_given(sharded):
+    for index, message in [(-58, "row -58 of 57"), ([3, -60], "row -60 of 57"), (57, "row 57 of 57")]:
+        with pytest.raises(IndexError, match=message):
+            sharded[np.array(index)]
+    for length in (10, 56, 58):
+        with pytest.raises(IndexError, match=rf"a mask of shape \({length},\) for 57 rows"):
+            sharded[np.zeros(length, dtype=bool)]
+
+
+def test_no_rows_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="0 rows are none to keep"):
+        shards.stored(tmp_path / "none", 0, lambda a, b: {}, ["x"])
+
+
+def test_a_disk_that_is_full_is_told_and_leaves_no_part(table, tmp_path, monkeypatch):
+    def short(*arguments, **options):
+        raise OSError("16384 requested and 0 written")  # NumPy's own words, without a number
+
+    monkeypatch.setattr(np, "save", short)
+    with pytest.raises(StoreError, match=r"cannot write .*x-00000\.npy: 16384 requested and 0 written"):
+        shards.stored(tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_shards_are_on_the_disk_before_they_have_their_name(table, tmp_path, monkeypatch):
+    done, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append("flushed"))
+    monkeypatch.setattr(os, "replace", lambda *paths: done.append("named") or replace(*paths))
+    shards.stored(tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=100)
+    assert done[:2] == ["flushed", "named"]
+
+
+def test_parts_of_killed_writers_are_swept(table, tmp_path):
+    old, new = (tmp_path / f".x-00000.npy.{name}.part" for name in ("old", "new"))
+    for part in (old, new):
+        part.touch()
+    os.utime(old, (0, 0))
+    shards.stored(tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=100)
+    assert (old.exists(), new.exists()) == (False, True)

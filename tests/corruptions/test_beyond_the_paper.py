@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, corruptions
 from aexbench.corruption import Proposal
+from aexbench.corruptions import group
 from tests.conftest import mlp
 
 NAMES = ["mirror", "inward", "swap", "group", "group[choice=correlated,size=2]"]
@@ -85,3 +88,45 @@ def test_a_mask_without_the_chosen_feature_is_an_error(detector, linear_rows):
     plugin = corruptions.register.__self__.adapt(forgetful)
     with pytest.raises(ValueError, match="must hold the feature"):
         corruptions.register.__self__.make(plugin, (), {}).generate(detector, linear_rows[300:])
+
+
+def test_categories_go_together_though_their_columns_add_up_to_one():
+    rng = np.random.default_rng(0)
+    kind = rng.integers(3, size=300)
+    rows = np.concatenate([np.eye(3)[kind], rng.random((300, 2)), np.eye(3)[kind]], axis=1).astype(np.float32)
+    features = Features(groups=(0, 0, 0, 1, 2, 3, 3, 3))
+    detector = Detector(mlp((8, 3, 8), ("tanh", "identity")).float(), "l2", features).calibrate(rows)
+    made = corruptions.create("group[choice=correlated,size=2]").generate(detector, rows, count=40, threshold=0.0)
+    truth = features.any_groups(made.truth)
+    assert truth[:, 0].any()
+    np.testing.assert_array_equal(truth[:, 0], truth[:, 3])
+
+
+def test_correlations_are_the_greatest_of_two_features_columns(monkeypatch):
+    rng = np.random.default_rng(1)
+    rows = rng.random((50, 7)) @ rng.random((7, 7))
+    rows[:, 4] = 0.1  # whose mean in floating point is another number
+    groups, wanted = np.array([0, 2, 1, 0, 3, 2, 2]), np.array([0, 2, 3])
+    monkeypatch.setattr(group, "BLOCK", 2)
+    with np.errstate(invalid="ignore"):
+        columns = np.nan_to_num(np.abs(np.corrcoef(rows.T)))
+    columns[4] = columns[:, 4] = 0
+    slow = [[columns[np.ix_(groups == one, groups == other)].max() for other in range(4)] for one in wanted]
+    np.testing.assert_allclose(group._correlations(rows, wanted, groups), slow, atol=1e-12)
+
+
+def test_correlations_of_images_need_no_matrix_of_all_columns():
+    images = np.random.default_rng(0).random((20, 1, 64, 64)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        found = group._correlations(images, np.array([3, 99]), np.arange(4096))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found[1, 99] == pytest.approx(1)
+    assert peak < 8 * 4096**2 / 10
+
+
+def test_of_wide_samples_some_are_enough(monkeypatch):
+    monkeypatch.setattr(group, "SAMPLE_BYTES", 8 * 5 * 10)
+    assert len(group._standardised(np.random.default_rng(0).random((95, 5)))) == 10

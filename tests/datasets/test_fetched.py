@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from aexbench import Detector, RequestError, datasets, downloads
+from aexbench.datasets import fetched
 from aexbench.downloads import DownloadError
 from tests.conftest import mlp
 
@@ -285,3 +286,31 @@ def test_a_damaged_table_is_one_clear_line(server, home):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RequestError, match=r"cannot be read .*aexbench data get 'openml\[id=7\]'"):
         datasets.create("openml", id=7)
+
+
+@pytest.mark.parametrize("normal", [0, 0.0, "0", "0.0"])
+def test_a_class_of_numbers_is_found_however_it_is_written(server, monkeypatch, normal):
+    monkeypatch.setitem(COLUMNS, "class", "numeric")
+    monkeypatch.setattr(f"{__name__}.ARFF", ARFF.replace("{good,bad,ugly}", "REAL"))
+    server.rows = [[*row[:3], "0" if number < 25 else "1"] for number, row in enumerate(server.rows)]
+    assert get(normal=normal).test_labels.sum() == 15
+    with pytest.raises(RequestError, match="unknown class '2'"):
+        datasets.create("openml", table="toy", drop=["note"], normal=2)
+
+
+def test_a_class_of_the_very_name_comes_first():
+    assert fetched._class(1, ["1", "1.0", "01"]) == "1"
+    assert fetched._class(True, ["false", "true"]) == "true"
+    with pytest.raises(RequestError, match="unknown class '1'"):
+        fetched._class(1, ["1.0", "01"])
+    with pytest.raises(RequestError, match="did you mean 'good'"):
+        fetched._class("Good", ["good", "bad"])
+
+
+def test_tables_of_like_names_have_their_own_files(server, home):
+    one = get(table="a b")
+    server.rows = server.rows[::-1]
+    get(table="a&b")
+    assert len(list((home / "openml" / "tables").iterdir())) == 2
+    again = datasets.create("openml", table="a b", drop=["note"])
+    np.testing.assert_array_equal(one.test, again.test)

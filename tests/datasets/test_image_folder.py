@@ -50,6 +50,15 @@ def test_anomalous_images_go_to_the_test_and_masks_are_their_truth(normal):
     assert np.array_equal(made.test, unmarked.test)
 
 
+def test_two_images_do_not_share_a_mask(normal):
+    for name in ("0.jpg", "0.png"):
+        draw(normal / "anomalous" / name, 90)
+    make(normal)
+    draw(normal / "masks" / "0_mask.png", square(0, 0))
+    with pytest.raises(RequestError, match=r"0\.png: it and 0\.jpg would share one mask"):
+        make(normal)
+
+
 def test_the_layout_of_mvtec_is_known(tmp_path):
     for number in range(5):
         draw(tmp_path / "train" / "good" / f"{number}.png", 40 + number)

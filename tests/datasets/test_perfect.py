@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from aexbench import Dataset, RequestError, datasets
+from aexbench.datasets import perfect as perfect_autoencoder
 
 SHAPES = [("ring", 6), ("ring", 12), ("pairs", 6), ("pairs", 9)]
 
@@ -122,3 +123,21 @@ def test_the_default_network_detects_the_anomalies_after_seconds():
     detector = made.detector(autoencoder="default[epochs=30]")
     assert time.process_time() - start < 15
     assert roc_auc_score(made.test_labels, detector.error(made.test)) > 0.9
+
+
+@pytest.mark.parametrize("seed", [7352, 23636, 28789])
+def test_values_that_are_all_near_to_the_right_one_are_drawn_again(seed):
+    made = datasets.create("perfect-autoencoder", rows=50, features=6, seed=seed)
+    anomalous = made.test[made.test_labels]
+    least = np.max([np.abs(miss) for miss in broken(made, anomalous).values()], axis=0)
+    assert least.min() >= 0.1 / 2 - 1e-6
+
+
+def test_without_a_value_that_is_far_enough_it_ends():
+    with pytest.raises(RequestError, match="take another seed"):
+        perfect_autoencoder._change(
+            np.full((5, 2), 0.5),
+            np.zeros(5, dtype=int),
+            lambda count: np.full((count, 2), 0.55),
+            np.random.default_rng(0),
+        )

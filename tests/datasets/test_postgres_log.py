@@ -465,3 +465,13 @@ def test_every_entry_of_the_real_log_is_accounted_for():
     severities = [entry.severity for entry in log.entries(report)]
     assert (report.lines, report.entries, report.rejected) == (114_604, 114_604, 0)
     assert (severities.count("LOG"), severities.count("FATAL")) == (114_602, 2)
+
+
+@pytest.mark.parametrize("form", ["csvlog", "jsonlog"])
+def test_a_session_start_with_a_zone_after_the_minutes_is_a_rejected_line(tmp_path, form):
+    first, rest = EXCERPTS[form].split("\n", 1)
+    assert first.count("2024-05-06 03:31:15 UTC") == 1
+    odd = first.replace("2024-05-06 03:31:15 UTC", "2024-05-06 07:00Z")
+    statements, report = read(written(tmp_path / "any.name", f"{odd}\n{rest}"))
+    assert (report.rejected, report.entries, report.first) == (1, 15, "any.name line 1")
+    assert len(statements) == 7

@@ -14,7 +14,7 @@ from aexbench.datasets.sql.habits import world
 from aexbench.datasets.sql.intrusions import KINDS
 from aexbench.datasets.sql.roles import vocabulary
 from aexbench.datasets.sql.schema import NAMES, SCHEMA
-from aexbench.datasets.sql.workload import BLOCK, Workload, encoded, fitted
+from aexbench.datasets.sql.workload import BLOCK, FIT_ROWS, Workload, encoded, fitted
 from aexbench.detector import ScoreScale
 from aexbench.references import labelled_anomalies
 from aexbench.shards import Shards
@@ -337,3 +337,7 @@ def test_splits_that_do_not_fit_lie_on_disk_and_hold_the_same(tmp_path, monkeypa
     np.testing.assert_array_equal(one.x, other.x)
     assert one.label.tolist() == other.label.tolist()
     assert set(one.label) <= set(KINDS[1:])
+
+
+def test_the_documented_number_of_rows_is_the_one_that_encoders_are_fitted_on():
+    assert f"{FIT_ROWS:,}" in (fitted.__doc__ or "")
