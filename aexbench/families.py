@@ -127,13 +127,14 @@ corruptions = Registry(
     shared=_corruption_limits,
     declarable={"threshold": 0.3},
 )
-# title: the name in tables, with the parameters filled in; pooled: one value for many samples.
+# title: the name in tables, with the parameters filled in; pooled: one value for many samples; without_each: of a
+# pooled one, a function of the same arguments that returns the value without each sample in turn, faster than N calls.
 metrics = Registry(
     "metric",
     "aexbench.metrics",
     function_context=2,
     adapt_function=_adapt_metric,
-    declarable={"higher_is_better": True, "pooled": False, "title": ""},
+    declarable={"higher_is_better": True, "pooled": False, "title": "", "without_each": None},
 )
 
 FAMILIES = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions, "metrics": metrics}

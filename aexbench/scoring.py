@@ -7,6 +7,7 @@ their spread says how much each sample moves it, so that one kind of statistics 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from aexbench.cells import Component
 from aexbench.contracts import AnomalySet
 from aexbench.store import MetricInfo
 
+Scorer = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.float64]]
+
 
 def score(
     attributions: ArrayLike, anomalies: AnomalySet, metrics: Sequence[Component]
@@ -25,10 +28,7 @@ def score(
     """Return for each metric one value per sample (N,), under the metric's name with brackets."""
     values = anomalies.features.sum_groups(np.asarray(attributions))
     truth = anomalies.features.any_groups(anomalies.truth)
-    return {
-        metric.text: _by_label(_function(metric), info(metric).pooled, values, truth, anomalies.label)
-        for metric in metrics
-    }
+    return {metric.text: _by_label(_per_sample(metric), values, truth, anomalies.label) for metric in metrics}
 
 
 def summarize(scores: Mapping[str, NDArray[np.float64]], label: NDArray[np.str_]) -> dict[str, float]:
@@ -44,23 +44,24 @@ def info(metric: Component) -> MetricInfo:
     return MetricInfo(title=title, higher_is_better=declaration["higher_is_better"], pooled=declaration["pooled"])
 
 
-def _function(metric: Component) -> Callable[[Any, Any], Any]:
+def _per_sample(metric: Component) -> Scorer:
+    """Return the function from attributions and truth to one value per sample (N,)."""
     score: Callable[[Any, Any], Any] = families.metrics.create(metric.name, **metric.arguments).score
-    return score
+    declaration = families.metrics.describe(metric.name).declaration
+    if not declaration["pooled"]:
+        return functools.partial(_each, score)
+    fast = declaration["without_each"]
+    without = functools.partial(_without_each, score) if fast is None else functools.partial(fast, **metric.arguments)
+    return functools.partial(_jackknife, score, without)
 
 
 def _by_label(
-    metric: Callable[[Any, Any], Any],
-    pooled: bool,
-    values: NDArray[Any],
-    truth: NDArray[np.bool_],
-    label: NDArray[np.str_],
+    scorer: Scorer, values: NDArray[Any], truth: NDArray[np.bool_], label: NDArray[np.str_]
 ) -> NDArray[np.float64]:
     result = np.empty(len(values))
     for name in np.unique(label):
         rows = np.flatnonzero(label == name)
-        of = _jackknife if pooled else _each
-        result[rows] = of(metric, values[rows], truth[rows])
+        result[rows] = scorer(values[rows], truth[rows])
     if not np.isfinite(result).all():
         raise ValueError("a metric returned scores that are not finite")
     return result
@@ -74,10 +75,16 @@ def _each(metric: Callable[[Any, Any], Any], values: NDArray[Any], truth: NDArra
 
 
 def _jackknife(
-    metric: Callable[[Any, Any], Any], values: NDArray[Any], truth: NDArray[np.bool_]
+    metric: Callable[[Any, Any], Any], without_each: Scorer, values: NDArray[Any], truth: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     whole, count = float(metric(values, truth)), len(values)
     if count == 1:
         return np.array([whole])
-    without = np.array([float(metric(values[keep], truth[keep])) for keep in ~np.eye(count, dtype=bool)])
+    without = without_each(values, truth)
     return np.asarray(whole + (count - 1) * (without.mean() - without))
+
+
+def _without_each(
+    metric: Callable[[Any, Any], Any], values: NDArray[Any], truth: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    return np.array([float(metric(values[keep], truth[keep])) for keep in ~np.eye(len(values), dtype=bool)])

@@ -11,7 +11,29 @@ from numpy.typing import ArrayLike, NDArray
 from aexbench.metrics import register
 
 
-@register("pixel-ap", pooled=True, title="pixel AP ({thresholds})")
+def without_each(
+    attributions: ArrayLike, truth: ArrayLike, *, thresholds: int | Literal["exact"] = "exact"
+) -> NDArray[np.float64]:
+    """Return the average precision (N,) of all samples but one, for each in turn: sorted once, not N times.
+
+    Each of them is what `pixel_ap` returns for the others, which must have a true column among them.
+    """
+    values = np.asarray(attributions, dtype=np.float64).reshape(len(np.asarray(attributions)), -1)
+    true = np.asarray(truth, dtype=bool).reshape(values.shape)
+    if thresholds != "exact":
+        return _thresholds_without_each(values, true, thresholds)
+    order = np.argsort(-values, axis=None, kind="stable")
+    sample, hit, ranked = order // values.shape[1], true.ravel()[order], values.ravel()[order]
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # columns of one value are marked together
+    found = np.empty(len(values))
+    for left_out in range(len(values)):
+        kept = sample != left_out
+        hits, marked = (np.cumsum(part)[ends] for part in (hit & kept, kept))
+        found[left_out] = np.sum(np.diff(hits, prepend=0) / hits[-1] * hits / np.maximum(marked, 1))
+    return found
+
+
+@register("pixel-ap", pooled=True, title="pixel AP ({thresholds})", without_each=without_each)
 def pixel_ap(
     attributions: ArrayLike, truth: ArrayLike, *, thresholds: Annotated[int, Ge(2)] | Literal["exact"] = "exact"
 ) -> float:
@@ -63,8 +85,27 @@ def pixel_ap(
 
 def _threshold_ap(values: NDArray[np.float64], true: NDArray[np.bool_], thresholds: int) -> float:
     grid = np.linspace(values.min(), values.max(), thresholds)
-    marked = len(values) - np.searchsorted(np.sort(values), grid, side="right")
-    hit = true.sum() - np.searchsorted(np.sort(values[true]), grid, side="right")
-    marked, hit = np.concatenate([[len(values)], marked]), np.concatenate([[true.sum()], hit])
-    recall, precision = hit / true.sum(), hit / np.maximum(marked, 1)
+    return _area(_above(np.sort(values), grid), _above(np.sort(values[true]), grid))
+
+
+def _thresholds_without_each(
+    values: NDArray[np.float64], true: NDArray[np.bool_], thresholds: int
+) -> NDArray[np.float64]:
+    every, hits = np.sort(values, axis=None), np.sort(values[true])
+    lows, highs = values.min(axis=1), values.max(axis=1)
+    found = np.empty(len(values))
+    for left_out, (own, own_hits) in enumerate(zip(values, true, strict=True)):
+        grid = np.linspace(np.delete(lows, left_out).min(), np.delete(highs, left_out).max(), thresholds)
+        marked = _above(every, grid) - _above(np.sort(own), grid)
+        found[left_out] = _area(marked, _above(hits, grid) - _above(np.sort(own[own_hits]), grid))
+    return found
+
+
+def _above(ordered: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how many values there are in all, and how many above each threshold."""
+    return np.concatenate([[len(ordered)], len(ordered) - np.searchsorted(ordered, grid, side="right")])
+
+
+def _area(marked: NDArray[np.int64], hit: NDArray[np.int64]) -> float:
+    recall, precision = hit / hit[0], hit / np.maximum(marked, 1)
     return float(np.sum((recall[:-1] - recall[1:]) * precision[:-1]))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aexbench import metrics
-from aexbench.metrics.pixel_ap import pixel_ap
+from aexbench.metrics.pixel_ap import pixel_ap, without_each
 from tests.metrics import pixel_ap_twin
 
 MAPS = hnp.arrays(np.float64, (2, 3, 4), elements=st.integers(-8, 8).map(lambda i: i / 4))
@@ -51,3 +51,15 @@ def test_made_by_name_pools_all_samples():
     assert isinstance(metric.score([[0.0, 1.0], [2.0, 3.0]], [[0, 1], [0, 1]]), float)
     with pytest.raises(ValueError, match="nothing is true"):
         metric.score([[0.0, 1.0]], [[0, 0]])
+
+
+@given(
+    hnp.arrays(np.float64, (4, 6), elements=st.integers(-8, 8).map(lambda i: i / 4)), st.sampled_from(["exact", 2, 9])
+)
+@settings(deadline=None)
+def test_without_each_is_the_metric_of_the_others(attributions, thresholds):
+    truth = np.tile(np.arange(6) < 2, (4, 1))
+    found = without_each(attributions, truth, thresholds=thresholds)
+    for left_out, value in enumerate(found):
+        others = np.arange(4) != left_out
+        assert value == pytest.approx(pixel_ap(attributions[others], truth[others], thresholds=thresholds))
