@@ -32,9 +32,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Do the same with what `write` puts into a file, which need not fit in memory."""
+    """Write a file atomically with what `write` puts into it, which need not fit in memory."""
     temporary = _write_temporary(path, write)
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
     _flush_folder(path.parent)
 
 

@@ -134,6 +134,13 @@ def test_a_crash_while_writing_leaves_the_old_file_or_none(tmp_path, monkeypatch
     assert path.read_bytes() == b"old"
 
 
+def test_a_file_that_cannot_take_its_place_is_said_and_leaves_nothing(tmp_path):
+    (tmp_path / "record.json").mkdir()
+    with pytest.raises(files.StoreError, match=r"cannot write .*record.json: Is a directory"):
+        files.write_bytes(tmp_path / "record.json", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
 def test_the_first_writer_wins(tmp_path):
     path = tmp_path / "weights"
     files.write_once(path, b"first")
