@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 
 
-@pytest.mark.parametrize("name", ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "mvtec"])
+@pytest.mark.parametrize("name", ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "mvtec"])
 def test_board_is_made_of_its_records(name):
     store = Store(RESULTS / name)
     records, complaints = store.records()
