@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aexbench.baselines import sample
+from aexbench.baselines import most, sample
 from aexbench.contracts import AnomalySet, Array
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
@@ -58,7 +58,8 @@ class SingleFeature:
     propose
         `(detector, x, mask, rng, **parameters)` returns x (B, …) changed where mask (B, …) is true, as a tensor or a
         `Proposal`. It draws from `rng` one row per sample, so that results do not depend on how draws are batched. If
-        it has a parameter `clean`, it is given a seeded sample of the clean samples: at most 20,000.
+        it has a parameter `clean`, it is given a seeded sample of the clean samples: 20,000, fewer where
+        samples × columns pass 2²⁵.
     parameters
         The function's parameters.
     threshold, count, max_draws
@@ -94,7 +95,7 @@ class SingleFeature:
         threshold = self.threshold if threshold is None else threshold
         count = self.count if count is None else count
         gate = Gate.of(detector, threshold, clean.shape[1:])
-        known = {"clean": sample(clean, CLEAN_ROWS)} if self.asks_clean else {}
+        known = {"clean": sample(clean, most(clean, CLEAN_ROWS))} if self.asks_clean else {}
         proposing = replace(self, parameters={**self.parameters, **known})
         rounds = list(proposing._rounds(detector, clean, gate, count, seed))
         return _collect(rounds, detector, clean, count, {"label": self.label, "asked": count, "threshold": threshold})

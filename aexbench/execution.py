@@ -61,10 +61,18 @@ class Workspace:
 
     def detector(self, cell: Cell) -> Detector:
         """Return the cell's trained detector, with the weights that the store's first writer has put there."""
-        found: Detector | Exception = self._keep(cell.detector_key, lambda: self._attempt(cell))
-        if isinstance(found, Exception):
-            raise found.with_traceback(None)
-        return found
+        key = cell.detector_key
+        failed = self._kept.get(key)
+        if isinstance(failed, Exception):  # what came to nothing once is not tried again for every cell
+            raise failed.with_traceback(None)
+        try:
+            detector: Detector = self._keep(key, lambda: self._detector(cell))
+        except StoreError:
+            raise
+        except Exception as error:
+            self._kept[key] = error
+            raise
+        return detector
 
     def anomalies(self, cell: Cell) -> AnomalySet:
         """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no anomaly."""
@@ -79,15 +87,6 @@ class Workspace:
             f"{cell.anomaly_key} info", lambda: file_info(self.store.path("anomalies", cell.anomaly_key))
         )
         return info
-
-    def _attempt(self, cell: Cell) -> Detector | Exception:
-        """Return the detector, or why there is none: what came to nothing once is not tried again for every cell."""
-        try:
-            return self._detector(cell)
-        except StoreError:
-            raise
-        except Exception as error:
-            return error
 
     def _detector(self, cell: Cell) -> Detector:
         dataset, path = self.dataset(cell.dataset), self.store.path("detectors", cell.detector_key)

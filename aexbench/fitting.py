@@ -41,7 +41,8 @@ def fit(dataset: Dataset, build: Build, seed: int, progress: Progress, device: s
     Raises
     ------
     RequestError
-        If the data are not finite, training diverges, or the network is dead after three starts.
+        If the data are too few or not finite, or if three starts came to nothing: diverged, dead, or no better than a
+        constant sample.
     """
     _check_splits(dataset)
     complaint = ""

@@ -96,11 +96,6 @@ class Named:
         """(N,)."""
         return (len(self.codes),)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the names."""
-        return np.asarray(self.names).dtype
-
     def __len__(self) -> int:
         return len(self.codes)
 

@@ -107,7 +107,6 @@ def stored(
     make: Callable[[int, int], Mapping[str, Array]],
     names: Sequence[str],
     shard_rows: int = SHARD_ROWS,
-    progress: Callable[[float], None] = lambda share: None,
 ) -> dict[str, Shards]:
     """Return arrays of `rows` rows as shards in a folder; those that are not there yet are made.
 
@@ -123,8 +122,6 @@ def stored(
         Of the arrays.
     shard_rows
         Rows of a file.
-    progress
-        Called with the share that is done.
 
     Raises
     ------
@@ -143,7 +140,6 @@ def stored(
             made = make(start, min(start + shard_rows, rows))
             for name in names:
                 files.write_with(paths[name][number], partial(_save, made[name]))
-        progress((number + 1) / len(starts))
     return {name: Shards(paths[name]) for name in names}
 
 

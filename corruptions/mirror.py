@@ -26,11 +26,11 @@ def mirror(
         The samples that quantiles come from; given by the engine.
     """
     values = x.detach().cpu().double().numpy().reshape(len(x), -1)
-    table = np.sort(np.asarray(clean, dtype=np.float64).reshape(len(clean), -1), axis=0)
+    known = np.asarray(clean).reshape(len(clean), -1)
     chosen = mask.cpu().numpy().reshape(len(x), -1)
     for column in np.flatnonzero(chosen.any(axis=0)):
         rows = chosen[:, column]
-        values[rows, column] = _mirrored(values[rows, column], table[:, column])
+        values[rows, column] = _mirrored(values[rows, column], np.sort(known[:, column].astype(np.float64)))
     return torch.where(mask, torch.as_tensor(values.reshape(x.shape), dtype=x.dtype, device=x.device), x)
 
 

@@ -24,7 +24,7 @@ class BlurredDeviation:
 
     The blur is a Gaussian with a standard deviation of a thirty-second of the image's height; 0.02 is meant for values
     in [0, 1]. On 63 real images of damaged bottles it reaches a pixel AP of .58, .58 and .80 (broken large, broken
-    small, contamination), far above what convolutional autoencoders explained by LRP are reported to reach.
+    small, contamination); the paper reports .37, .34 and .37 for LRP.
 
     Parameters
     ----------

@@ -60,5 +60,4 @@ def test_a_sample_costs_little_more_than_its_forward_rows():
             f"\nkernelshap-batched: {ours:.3f} s a sample, {ours / floor:.2f} times its forward rows alone; shap takes "
             f"{module / ours:.1f} times as long on the plain module, {chunked / ours:.1f} times on the chunked detector"
         )
-    # Measured on two cores: 3.1 to 5.0; threads that wait for each other on a busy machine cost more than half of it.
-    assert best >= 1.8
+    assert best >= 3  # measured on two cores: 3.1 to 5.0; on a busy machine threads wait for each other, and it is less
