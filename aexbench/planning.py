@@ -94,10 +94,11 @@ def plan(suite: Suite) -> list[Cell]:
         suite.seed_list,
         [_corruption(entry) for entry in suite.corruptions],
     )
-    explainers = list(_explainers(suite))
+    named = list(_explainers(suite))
+    explainers = {dataset.key: [*named, *_floors(suite, dataset)] for dataset in axes[0]}
     cells = {}
     for dataset, detector, seed, corruption in product(*axes):
-        for explainer in [*explainers, *_floors(suite, dataset)]:
+        for explainer in explainers[dataset.key]:
             for control, control_seed in _controls(suite, explainer):
                 cell = Cell(
                     dataset=dataset,

@@ -54,12 +54,7 @@ def split(
     if anomalous is None and truth is not None:
         anomalous = np.asarray(np.asarray(truth, dtype=bool).any(axis=1))
     labels = np.zeros(len(table), dtype=bool) if anomalous is None else np.asarray(anomalous, dtype=bool)
-    normal = np.random.default_rng(seed).permutation(np.flatnonzero(~labels))
-    if len(normal) < LEAST_NORMAL:
-        raise RequestError(f"{len(normal)} normal rows are too few to split: at least {LEAST_NORMAL} are needed")
-    first, second = int(TRAIN * len(normal)), int((TRAIN + VALIDATION) * len(normal))
-    train, validation, test = normal[:first], normal[first:second], normal[second:]
-    test = np.concatenate([test, np.flatnonzero(labels)])
+    train, validation, test = row_numbers(labels, seed)
     axis = None if one_scale else 0
     low = table[train].min(axis=axis)
     spread = table[train].max(axis=axis) - low
@@ -73,3 +68,22 @@ def split(
         None if truth is None else np.asarray(truth, dtype=bool)[test],
         autoencoder,
     )
+
+
+def row_numbers(
+    anomalous: NDArray[np.bool_], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of the training, the validation and the test split: 60, 20 and 20 % of the normal ones at random.
+
+    All anomalous rows (N,) go to the test split, after its normal ones.
+
+    Raises
+    ------
+    RequestError
+        If fewer than ten rows are normal.
+    """
+    normal = np.random.default_rng(seed).permutation(np.flatnonzero(~anomalous))
+    if len(normal) < LEAST_NORMAL:
+        raise RequestError(f"{len(normal)} normal rows are too few to split: at least {LEAST_NORMAL} are needed")
+    first, second = int(TRAIN * len(normal)), int((TRAIN + VALIDATION) * len(normal))
+    return normal[:first], normal[first:second], np.concatenate([normal[second:], np.flatnonzero(anomalous)])

@@ -25,7 +25,7 @@ from aexbench.digests import value_digest
 from aexbench.downloads import Download, DownloadError, may_fetch
 from aexbench.errors import plain, unknown
 from aexbench.local_data import data_folder, places
-from aexbench.splits import LEAST_NORMAL, TRAIN, VALIDATION
+from aexbench.splits import row_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -281,11 +281,7 @@ def _dataset(
 ) -> Dataset:
     """Return the Dataset of columns of numbers and texts, encoded and scaled by the training split alone."""
     labels = kinds != normal
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(~labels))
-    if len(rows) < LEAST_NORMAL:
-        raise RequestError(f"{len(rows)} rows of class {normal!r} are too few: at least {LEAST_NORMAL} are needed")
-    first, second = int(TRAIN * len(rows)), int((TRAIN + VALIDATION) * len(rows))
-    train, validation, test = rows[:first], rows[first:second], np.concatenate([rows[second:], np.flatnonzero(labels)])
+    train, validation, test = row_numbers(labels, seed)
     blocks = [
         _one_hot(column, train)
         if column.values.dtype.kind == "U"

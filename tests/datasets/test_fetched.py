@@ -250,7 +250,7 @@ def test_gaps_are_refused_or_filled_with_the_mean_of_the_training_split(server):
         ({"target": "clas"}, "did you mean 'class'"),
         ({"drop": ["nte"]}, "did you mean 'note'"),
         ({"normal": "goood"}, "did you mean 'good'"),
-        ({"normal": "bad", "drop": ["note"]}, "5 rows of class 'bad' are too few"),
+        ({"normal": "bad", "drop": ["note"]}, "5 normal rows are too few to split"),
     ],
 )
 def test_wrong_requests_are_told_what_there_is(server, parameters, message):
