@@ -1,6 +1,8 @@
-"""aexbench: which explainer of an autoencoder's anomalies can be trusted, on which data, at what cost?
+"""aexbench: which explainer of an autoencoder's anomalies can be trusted, on which data, at what
+cost?
 
-Importing this package imports neither torch nor a plugin; names are loaded where they are first used.
+Importing this package imports neither torch nor a plugin; names are loaded where they are first
+used.
 """
 
 from __future__ import annotations

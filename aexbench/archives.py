@@ -1,6 +1,8 @@
-"""Unpacking archives that strangers have made: no member escapes, none is a link, and the folder is whole or not there.
+"""Unpacking archives that strangers have made: no member escapes, none is a link, and the folder is
+whole or not there.
 
-This is stricter than the data filter of Python's `tarfile`, which takes links and gives absolute names a new root.
+This is stricter than the data filter of Python's `tarfile`, which takes links and gives absolute
+names a new root.
 """
 
 from __future__ import annotations
@@ -24,9 +26,26 @@ from aexbench.errors import plain
 
 BLOCK = 512  # bytes that each member counts for at least: a million empty files are a bomb too
 CHUNK = 2**20
-READERS = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error)  # what they raise,
-DAMAGED = (*READERS, EOFError, RuntimeError, ValueError, IndexError, OverflowError)  # and what escapes them
-ODD = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # names that no file can have, places before the file's start
+READERS = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    struct.error,
+)  # what they raise,
+DAMAGED = (
+    *READERS,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    IndexError,
+    OverflowError,
+)  # and what escapes them
+ODD = (
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+)  # names that no file can have, places before the file's start
 
 
 class ArchiveError(Exception):
@@ -49,7 +68,8 @@ def unpack(
     contains: str = "",
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Unpack a tar (gz, bz2, xz) or zip into a temporary folder beside `target`, and rename that when it is whole.
+    """Unpack a tar (gz, bz2, xz) or zip into a temporary folder beside `target`, and rename that
+    when it is whole.
 
     Parameters
     ----------
@@ -67,8 +87,8 @@ def unpack(
     Raises
     ------
     ArchiveError
-        If it is damaged or no archive, a member would escape, is a link or a device, it grows beyond `at_most`, or it
-        does not hold what it should.
+        If it is damaged or no archive, a member would escape, is a link or a device, it grows
+        beyond `at_most`, or it does not hold what it should.
     OSError
         If the disk is full or does not let anyone write.
     """
@@ -81,19 +101,29 @@ def unpack(
             raise ArchiveError(f"it holds no {'/'.join(filter(None, (inside, contains)))}")
         unfinished.rename(target)
     except DAMAGED as error:
-        raise ArchiveError(f"the archive is damaged or cut off: {plain(str(error)) or type(error).__name__}") from None
+        raise ArchiveError(
+            f"the archive is damaged or cut off: {plain(str(error)) or type(error).__name__}"
+        ) from None
     except (FileExistsError, IsADirectoryError, NotADirectoryError):
         raise ArchiveError("two of its members have the same name") from None
     except OSError as error:
-        if error.errno is not None and error.errno not in ODD:  # of the system, not of what is in the archive
+        if (
+            error.errno is not None and error.errno not in ODD
+        ):  # of the system, not of what is in the archive
             raise
-        raise ArchiveError(f"the archive is damaged: {plain(error.strerror or str(error))}") from None
+        raise ArchiveError(
+            f"the archive is damaged: {plain(error.strerror or str(error))}"
+        ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _unpack(
-    archive: Path, folder: Path, at_most: int, inside: tuple[str, ...], progress: Callable[[int], None]
+    archive: Path,
+    folder: Path,
+    at_most: int,
+    inside: tuple[str, ...],
+    progress: Callable[[int], None],
 ) -> None:
     done = 0
     with closing(_members(archive)) as members:
@@ -127,11 +157,15 @@ def _write(member: _Member, path: Path) -> Iterator[int]:
 
 def _check_size(done: int, at_most: int) -> None:
     if done > at_most:
-        raise ArchiveError(f"it unpacks to more than the {at_most:,} bytes that the data set should have")
+        raise ArchiveError(
+            f"it unpacks to more than the {at_most:,} bytes that the data set should have"
+        )
 
 
 def _safe_parts(member: _Member) -> tuple[str, ...]:
-    """Return the parts of a member's name; ArchiveError if it could lead out of the folder, on any system."""
+    """Return the parts of a member's name; ArchiveError if it could lead out of the folder, on any
+    system.
+    """
     name = plain(member.name)
     if member.kind not in ("file", "folder"):
         raise ArchiveError(f"refused: its member {name!r} is {member.kind}")
@@ -157,11 +191,19 @@ def _members(archive: Path) -> Generator[_Member, None, None]:
 def _tar_kind(member: tarfile.TarInfo) -> str:
     if member.isdir():
         return "folder"
-    return "file" if member.isfile() else "a link" if member.issym() or member.islnk() else "a device or a pipe"
+    return (
+        "file"
+        if member.isfile()
+        else "a link"
+        if member.issym() or member.islnk()
+        else "a device or a pipe"
+    )
 
 
 def _zip_kind(entry: zipfile.ZipInfo) -> str:
-    """Return what the mode says that Unix programs write; other programs write none, and no links."""
+    """Return what the mode says that Unix programs write; other programs write none,
+    and no links.
+    """
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind == stat.S_IFLNK:
         return "a link"

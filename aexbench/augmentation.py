@@ -21,10 +21,12 @@ def augment(
     flips: bool,
     seed: int | Sequence[int],
 ) -> NDArray[np.float32]:
-    """Return `count` images (count, 1, H, W), each rotated and flipped at random; the images take turns.
+    """Return `count` images (count, 1, H, W), each rotated and flipped at random; the images take
+    turns.
 
-    What becomes of an image depends on its number and the seed alone: fewer samples are the first of more. Without
-    rotation and flips nothing would vary: each image comes once, or the first `count` of them.
+    What becomes of an image depends on its number and the seed alone: fewer samples are the first
+    of more. Without rotation and flips nothing would vary: each image comes once, or the first
+    `count` of them.
 
     Parameters
     ----------
@@ -48,17 +50,22 @@ def augment(
     return result
 
 
-def rotate(image: NDArray[np.float32], angle: float, corners: Corners = "edge") -> NDArray[np.float32]:
+def rotate(
+    image: NDArray[np.float32], angle: float, corners: Corners = "edge"
+) -> NDArray[np.float32]:
     """Return an image (H, W) rotated about its centre by `angle` degrees, interpolated linearly.
 
-    The corners come from beyond the image. `edge` continues its outermost pixels: the ground before which an object
-    stands. `mirror` continues it as mirrored at its edge: a texture. (Mirrored, parts of a bottle fill the corners
-    of an image that is rotated far; continued, a texture has streaks there.)
+    The corners come from beyond the image. `edge` continues its outermost pixels: the ground before
+    which an object stands. `mirror` continues it as mirrored at its edge: a texture. (Mirrored,
+    parts of a bottle fill the corners of an image that is rotated far; continued, a texture has
+    streaks there.)
     """
     from scipy.ndimage import affine_transform
 
     sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
     turn = np.array([[cosine, sine], [-sine, cosine]])
     centre = (np.array(image.shape) - 1) / 2
-    turned: NDArray[np.float32] = affine_transform(image, turn, centre - turn @ centre, order=1, mode=MODES[corners])
+    turned: NDArray[np.float32] = affine_transform(
+        image, turn, centre - turn @ centre, order=1, mode=MODES[corners]
+    )
     return turned

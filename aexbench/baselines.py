@@ -22,7 +22,9 @@ BaselineName = Literal["mean", "zeros", "nearest", "reconstruction"]
 Baseline = Callable[[torch.Tensor], torch.Tensor]
 ROWS, IMAGES = 755, 5  # that stand for a background: the paper's number for tables
 MOST_VALUES = 2**25  # of a background that are kept: 128 MiB in float32
-NEAREST_VALUES = 2**22  # of a background that are compared at once, and distances to them: 32 MiB each
+NEAREST_VALUES = (
+    2**22
+)  # of a background that are compared at once, and distances to them: 32 MiB each
 
 
 def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> Baseline:
@@ -31,8 +33,8 @@ def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> B
     Parameters
     ----------
     name
-        `mean`: of the background. `zeros`. `nearest`: the sample of the background with the least Euclidean distance.
-        `reconstruction`: what the detector makes of the sample, x̂.
+        `mean`: of the background. `zeros`. `nearest`: the sample of the background with the least
+        Euclidean distance. `reconstruction`: what the detector makes of the sample, x̂.
     detector
         For `reconstruction`.
     background : (B, …)
@@ -56,17 +58,25 @@ def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> B
 
 
 def normal_rows(detector: Detector, background: ArrayLike) -> Rows:
-    """Return the background as rows that the detector takes: all that explainers read of it comes through here.
+    """Return the background as rows that the detector takes: all that explainers read of it comes
+    through here.
 
     Raises
     ------
     RequestError
-        If it is empty, has no columns, or other ones than the detector's features or its model take.
+        If it is empty, has no columns, or other ones than the detector's features or its model
+        take.
     """
     rows: Rows = as_rows(background)
     shape = tuple(rows.shape)
-    if len(shape) < 2 or not shape[0] or not (np.issubdtype(rows.dtype, np.number) or rows.dtype == np.bool_):
-        raise RequestError(f"a background is normal samples (B, …), one at least; this one is {rows.dtype} {shape}")
+    if (
+        len(shape) < 2
+        or not shape[0]
+        or not (np.issubdtype(rows.dtype, np.number) or rows.dtype == np.bool_)
+    ):
+        raise RequestError(
+            f"a background is normal samples (B, …), one at least; this one is {rows.dtype} {shape}"
+        )
     detector.features.check(shape[1:])
     try:
         detector.reconstruct(np.array(rows[:1]))
@@ -76,24 +86,38 @@ def normal_rows(detector: Detector, background: ArrayLike) -> Rows:
 
 
 def nearest(x: torch.Tensor, background: Rows) -> torch.Tensor:
-    """Return for each sample (N, …) the nearest of the background (B, …), which is read in blocks."""
+    """Return for each sample (N, …) the nearest of the background (B, …), which is
+    read in blocks.
+    """
     columns = x.shape[1:].numel()
     count = max(1, NEAREST_VALUES // columns)
-    # Products of what lies far from zero would swallow the distances: both sides are taken from one normal sample.
+    # Products of what lies far from zero would swallow the distances: both sides are taken from one
+    # normal sample.
     centre = torch.as_tensor(np.array(background[:1], dtype=np.float64)).flatten(1)
     samples = x.detach().double().cpu().flatten(1) - centre
-    best, rows = torch.full((len(x),), torch.inf, dtype=torch.float64), torch.zeros(len(x), dtype=torch.int64)
+    best, rows = (
+        torch.full((len(x),), torch.inf, dtype=torch.float64),
+        torch.zeros(len(x), dtype=torch.int64),
+    )
     for start in range(0, len(background), count):
-        block = torch.as_tensor(np.array(background[start : start + count], dtype=np.float64)).flatten(1) - centre
+        block = (
+            torch.as_tensor(np.array(background[start : start + count], dtype=np.float64)).flatten(
+                1
+            )
+            - centre
+        )
         for part in torch.arange(len(x)).split(max(1, NEAREST_VALUES // len(block))):
-            distance, row = torch.cdist(samples[part], block, compute_mode="use_mm_for_euclid_dist").min(dim=1)
+            distance, row = torch.cdist(
+                samples[part], block, compute_mode="use_mm_for_euclid_dist"
+            ).min(dim=1)
             rows[part] = torch.where(distance < best[part], row + start, rows[part])
             best[part] = torch.minimum(distance, best[part])
     return torch.as_tensor(np.asarray(background[rows.numpy()])).to(x)
 
 
 def most(background: ArrayLike, count: int) -> int:
-    """Return how many samples of the background may be kept: `count`, fewer where they have more than 2²⁵ values.
+    """Return how many samples of the background may be kept: `count`, fewer where they have more
+    than 2²⁵ values.
 
     >>> most(np.zeros((5, 1000)), 10_000), most(np.broadcast_to(0.0, (5, 3, 2048, 2048)), 10_000)
     (10000, 2)
@@ -103,7 +127,8 @@ def most(background: ArrayLike, count: int) -> int:
 
 
 def sample(background: ArrayLike, count: int, seed: int = 0) -> Array:
-    """Return `count` random samples of the background (B, …) without repetition, in their order; all if it has fewer.
+    """Return `count` random samples of the background (B, …) without repetition, in their order;
+    all if it has fewer.
 
     Examples
     --------
@@ -117,11 +142,14 @@ def sample(background: ArrayLike, count: int, seed: int = 0) -> Array:
     return np.asarray(rows[np.sort(chosen)])
 
 
-def representatives(detector: Detector, background: ArrayLike, rows: int | None = None, seed: int = 0) -> torch.Tensor:
+def representatives(
+    detector: Detector, background: ArrayLike, rows: int | None = None, seed: int = 0
+) -> torch.Tensor:
     """Return a seeded sample of the background on the detector's device, of its type.
 
-    `rows` is 755 for tables and 5 for images where it is left out: methods that put every one of them in the place of
-    what is missing ask the detector that many rows for each of their questions.
+    `rows` is 755 for tables and 5 for images where it is left out: methods that put every one of
+    them in the place of what is missing ask the detector that many rows for each of their
+    questions.
     """
     normal = normal_rows(detector, background)
     default = IMAGES if len(normal.shape) == 4 else ROWS

@@ -1,7 +1,8 @@
-"""Cells: the frozen, readable description of one explainer on one anomaly set. Its hash names its files.
+"""Cells: the frozen, readable description of one explainer on one anomaly set. Its hash names its
+files.
 
-Everything that shapes the result counts: names, parameters with their defaults, contents of files, seeds, and the
-source of the components. Paths do not.
+Everything that shapes the result counts: names, parameters with their defaults, contents of files,
+seeds, and the source of the components. Paths do not.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Control = Literal["none", "initial", "permuted", "loss-ablated"]
 class Component(BaseModel):
     """One plugin with all its parameters.
 
-    `text` is its name with brackets for people, and `arguments` are the parameters as Python objects; neither counts.
+    `text` is its name with brackets for people, and `arguments` are the parameters as Python
+    objects; neither counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,15 +79,23 @@ class Cell(BaseModel):
     def key(self) -> str:
         """The digest of the cell; names its record and its attributions."""
         control = [self.control, self.control_seed, self.control_source]
-        return value_digest([self.anomaly_key, self.explainer.identity, control, self.explainer_seed])
+        return value_digest(
+            [self.anomaly_key, self.explainer.identity, control, self.explainer_seed]
+        )
 
     def __str__(self) -> str:
         on = "" if self.control == "none" else f" ({self.control} {self.control_seed})"
-        return f"{self.explainer.text}{on} on {self.dataset.text} / {self.corruption.text}, seed {self.detector_seed}"
+        return (
+            f"{self.explainer.text}{on} on {self.dataset.text} / {self.corruption.text}, seed "
+            f"{self.detector_seed}"
+        )
 
 
-def component(registry: Registry, entry: Entry, leave_out: frozenset[str] = frozenset()) -> Component:
-    """Return a suite's entry, a name with brackets or a table, as a checked component with all its parameters.
+def component(
+    registry: Registry, entry: Entry, leave_out: frozenset[str] = frozenset()
+) -> Component:
+    """Return a suite's entry, a name with brackets or a table, as a checked component with all its
+    parameters.
 
     A parameter in `leave_out` counts only where the entry sets it: the cell has it from elsewhere.
     """
@@ -97,18 +107,25 @@ def component(registry: Registry, entry: Entry, leave_out: frozenset[str] = froz
         name=name,
         parameters=_parameters(plugin, counted),
         source=value_digest([plugin.digest, engine_source(registry.family)]),
-        text=plugin.write({k: Path(v.name) if isinstance(v, Path) else v for k, v in counted.items()}),
+        text=plugin.write(
+            {k: Path(v.name) if isinstance(v, Path) else v for k, v in counted.items()}
+        ),
         arguments=counted,
     )
 
 
 def _parameters(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON holds them; where a plugin declares which files it `reads`, these count, not the paths.
+    """Return parameters as JSON holds them; where a plugin declares which files it `reads`, these
+    count, not the paths.
 
     `reads(**parameters)` returns the files by names of their own, wherever they lie.
     """
     reads = plugin.declaration.get("reads")
-    counted = {key: value for key, value in values.items() if reads is None or not isinstance(value, Path | None)}
+    counted = {
+        key: value
+        for key, value in values.items()
+        if reads is None or not isinstance(value, Path | None)
+    }
     plain = {key: _plain(value, f"{plugin.name}[{key}]") for key, value in counted.items()}
     if reads is None:
         return plain
@@ -117,11 +134,15 @@ def _parameters(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_entry(entry: Entry) -> tuple[str, dict[str, Any]]:
-    """Return name and parameters of a name with brackets, or of a table `{name = …, parameter = …}`."""
+    """Return name and parameters of a name with brackets, or of a table `{name = …, parameter =
+    …}`.
+    """
     if isinstance(entry, str):
         return specs.parse(entry)
     if not isinstance(entry.get("name"), str):
-        raise RequestError(f"a table in a suite needs a name: {{name = ..., parameter = ...}}; got {entry}")
+        raise RequestError(
+            f"a table in a suite needs a name: {{name = ..., parameter = ...}}; got {entry}"
+        )
     return entry["name"], {key: value for key, value in entry.items() if key != "name"}
 
 
@@ -137,4 +158,7 @@ def _plain(value: object, owner: str) -> Any:
         return [_plain(item, owner) for item in value]
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise RequestError(f"{owner}: a {type(value).__name__} cannot stand in a cell; use numbers, text, lists or paths")
+    raise RequestError(
+        f"{owner}: a {type(value).__name__} cannot stand in a cell; use numbers, text, lists or "
+        "paths"
+    )

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="aexbench",
-    help="Which explainer of an autoencoder's anomalies can be trusted, on which data, at what cost?",
+    help="Which explainer of an autoencoder's anomalies can be trusted, on which data, "
+    "at what cost?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -32,9 +33,12 @@ app = typer.Typer(
 app.add_typer(data_command.app)
 
 Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file that registers components.")
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file that registers components."),
 ]
-StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="The folder that `aexbench run` wrote.")]
+StoreFolder = Annotated[
+    Path, typer.Argument(metavar="STORE", help="The folder that `aexbench run` wrote.")
+]
 
 
 def main() -> None:
@@ -62,25 +66,32 @@ def _options() -> None:
 def run(
     suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")] = "quickstart",
     explainer: Annotated[
-        list[str] | None, typer.Option("--explainer", "-e", help="Replaces the suite's; repeatable.")
+        list[str] | None,
+        typer.Option("--explainer", "-e", help="Replaces the suite's; repeatable."),
     ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option("--dataset", "-d", help="Replaces the suite's; repeatable.")
     ] = None,
     corruption: Annotated[
-        list[str] | None, typer.Option("--corruption", "-c", help="Replaces the suite's; repeatable.")
+        list[str] | None,
+        typer.Option("--corruption", "-c", help="Replaces the suite's; repeatable."),
     ] = None,
     plugin: Plugins = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0 … N−1.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    store: Annotated[Path | None, typer.Option(help="Where results go; aexbench-results/SUITE if left out.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Where results go; aexbench-results/SUITE if left out.")
+    ] = None,
     controls: Annotated[
         bool, typer.Option("--controls/--no-controls", help="Untrained twins, floors, references.")
     ] = True,
     rerun: Annotated[
-        list[str] | None, typer.Option(metavar="STATE", help="Run cells in this state again: failed, skipped, …")
+        list[str] | None,
+        typer.Option(metavar="STATE", help="Run cells in this state again: failed, skipped, …"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which cells would run, and run none.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say which cells would run, and run none.")
+    ] = False,
 ) -> None:
     """Run a suite's matrix, or go on with it: finished cells are not run again."""
     from aexbench import families, planning
@@ -95,7 +106,13 @@ def run(
         seeds=seeds,
         controls=None if controls else False,
     )
-    _run(wanted, store or Path("aexbench-results") / wanted.name, device, _states(rerun or []), dry_run)
+    _run(
+        wanted,
+        store or Path("aexbench-results") / wanted.name,
+        device,
+        _states(rerun or []),
+        dry_run,
+    )
 
 
 @app.command()
@@ -122,7 +139,8 @@ def status(store: StoreFolder) -> None:
 def score(
     store: StoreFolder,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", "-m", help="Such as recall[top=5]; the suites' if left out.")
+        list[str] | None,
+        typer.Option("--metric", "-m", help="Such as recall[top=5]; the suites' if left out."),
     ] = None,
     plugin: Plugins = None,
 ) -> None:
@@ -136,7 +154,11 @@ def score(
     opened = Store(store)
     planned = [entry for suite, _ in opened.plans() for entry in suite.get("metrics", [])]
     entries = metric or planned or ["recall[top=1]", "recall[top=3]"]
-    metrics = list({made.text: made for made in (component(families.metrics, entry) for entry in entries)}.values())
+    metrics = list(
+        {
+            made.text: made for made in (component(families.metrics, entry) for entry in entries)
+        }.values()
+    )
     records, complaints = opened.records()
     if complaints:
         raise RequestError(complaints[0])
@@ -151,8 +173,12 @@ def leaderboard(
     store: StoreFolder,
     format: Annotated[str, typer.Option(help="table, markdown, csv, json or latex.")] = "table",
     metric: Annotated[str | None, typer.Option("--metric", "-m", help="Rank by this one.")] = None,
-    by: Annotated[str | None, typer.Option(help="Split groups by gain, deviation or feature.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also cells that no suite asks for any more.")] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Split groups by gain, deviation or feature.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also cells that no suite asks for any more.")
+    ] = False,
 ) -> None:
     """Rank the explainers of a store, beside their floors."""
     from aexbench import leaderboard as boards
@@ -174,7 +200,9 @@ def leaderboard(
 def gallery(
     store: StoreFolder,
     to: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("gallery"),
-    explainer: Annotated[list[str] | None, typer.Option("--explainer", "-e", help="A column of the pictures.")] = None,
+    explainer: Annotated[
+        list[str] | None, typer.Option("--explainer", "-e", help="A column of the pictures.")
+    ] = None,
     per_label: Annotated[int, typer.Option(min=1, help="Samples of each kind of damage.")] = 3,
 ) -> None:
     """Draw heat maps of a store of images, with the true damage outlined."""
@@ -188,7 +216,8 @@ def gallery(
 @app.command("list")
 def list_(
     family: Annotated[
-        str | None, typer.Argument(help="explainers, datasets, corruptions, metrics, autoencoders or suites.")
+        str | None,
+        typer.Argument(help="explainers, datasets, corruptions, metrics, autoencoders or suites."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     plugin: Plugins = None,
@@ -209,7 +238,9 @@ def list_(
     }
     if family in (None, "suites"):
         suites = [planning.load(name) for name in planning.bundled()]
-        listing["suites"] = [{"name": s.name, "summary": s.description, "parameters": {}} for s in suites]
+        listing["suites"] = [
+            {"name": s.name, "summary": s.description, "parameters": {}} for s in suites
+        ]
     if as_json:
         print(json.dumps(listing if family is None else listing[family], indent=1))
         return
@@ -242,17 +273,26 @@ def _run(suite: Suite, folder: Path, device: str, rerun: frozenset[Any], dry_run
                 show.advance()
     except KeyboardInterrupt:
         left = len(execution.pending(cells, store))
-        print(f"stopped; {len(cells) - left} of {len(cells)} cells are finished. The same command goes on from here.")
+        print(
+            f"stopped; {len(cells) - left} of {len(cells)} cells are finished. The same command "
+            "goes on from here."
+        )
         raise typer.Exit(1) from None
     execution.rescore(store, _lacking(store, cells, metrics), metrics)
     _finish(store, [cell.key for cell in cells], ran=len(todo))
 
 
 def _lacking(store: Store, cells: list[Any], metrics: list[Any]) -> list[Record]:
-    """Return the finished records that lack a metric: the suite has gained it since they were run."""
+    """Return the finished records that lack a metric: the suite has gained it since
+    they were run.
+    """
     records = (store.record(cell.key) for cell in cells)
     wanted = {metric.text for metric in metrics}
-    return [record for record in records if record is not None and record.state == "ok" and wanted - set(record.scores)]
+    return [
+        record
+        for record in records
+        if record is not None and record.state == "ok" and wanted - set(record.scores)
+    ]
 
 
 def _finish(store: Store, keys: list[str], ran: int) -> None:
@@ -267,14 +307,23 @@ def _finish(store: Store, keys: list[str], ran: int) -> None:
     before = f", {len(keys) - ran} of them from before" if ran < len(keys) else ""
     print(f"\n{ok} of {len(keys)} cells ok{before}; records in {store.root}")
     _print_reasons(records)
-    first = f"aexbench leaderboard {store.root} --format markdown" if ok else f"aexbench status {store.root}"
+    first = (
+        f"aexbench leaderboard {store.root} --format markdown"
+        if ok
+        else f"aexbench status {store.root}"
+    )
     print(f"Next: {first}")
-    print("      aexbench run -d 'file[path=rows.csv,label=is_anomaly]'   # the same on a table of your own")
+    print(
+        "      aexbench run -d 'file[path=rows.csv,label=is_anomaly]'   # the same on a table of "
+        "your own"
+    )
     raise typer.Exit(0 if ok == len(keys) else 1)
 
 
 def _with_options(suite: Suite, **options: Any) -> Suite:
-    """Return the suite with those axes replaced that the command line names; its notes go with its own axes."""
+    """Return the suite with those axes replaced that the command line names; its notes go with its
+    own axes.
+    """
     from aexbench import planning
 
     given = {name: value for name, value in options.items() if value not in (None, [])}
@@ -310,18 +359,31 @@ def _print_reasons(records: list[Record]) -> None:
     reasons = Counter((record.state, record.reason) for record in records if record.state != "ok")
     for (state, reason), count in reasons.most_common():
         example = next(str(r.cell) for r in records if (r.state, r.reason) == (state, reason))
-        print(plain(f"{state}: {reason} ({count} {'cell' if count == 1 else 'cells'}, such as {example})"))
+        print(
+            plain(
+                f"{state}: {reason} ({count} {'cell' if count == 1 else 'cells'}, such as "
+                f"{example})"
+            )
+        )
 
 
 def _describe(plugin: Any) -> dict[str, Any]:
     from aexbench.registry import REQUIRED
 
     parameters = {
-        p.name: {"type": p.type_name} | ({} if p.default is REQUIRED else {"default": _json(p.default)})
+        p.name: {"type": p.type_name}
+        | ({} if p.default is REQUIRED else {"default": _json(p.default)})
         for p in plugin.parameters.values()
     }
-    declared = {name: value for name, value in plugin.declaration.items() if value and not callable(value)}
-    described = {"name": plugin.name, "summary": plugin.summary, "source": plugin.source, "parameters": parameters}
+    declared = {
+        name: value for name, value in plugin.declaration.items() if value and not callable(value)
+    }
+    described = {
+        "name": plugin.name,
+        "summary": plugin.summary,
+        "source": plugin.source,
+        "parameters": parameters,
+    }
     return described | declared
 
 
@@ -355,6 +417,11 @@ def _console() -> Any:
 
 
 def _show_warning(
-    message: Any, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    message: Any,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: Any = None,
 ) -> None:
     print(f"warning: {message}", file=sys.stderr)

@@ -1,7 +1,8 @@
 """Does a plugin keep its contract? One function per family answers, for tests and for users.
 
-An explainer must return finite floats of its samples' shape on their device; give the same sample the same answer
-alone, in any batch and in any order, twice over; and leave the model, the samples and the random state as they were.
+An explainer must return finite floats of its samples' shape on their device; give the same sample
+the same answer alone, in any batch and in any order, twice over; and leave the model, the samples
+and the random state as they were.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Finding(NamedTuple):
     problem: str
 
 
-def check_explainer(make: Make, detector: Detector, x: torch.Tensor, tolerance: float | None = None) -> list[Finding]:
+def check_explainer(
+    make: Make, detector: Detector, x: torch.Tensor, tolerance: float | None = None
+) -> list[Finding]:
     """Return what an explainer makes of each rule of its contract.
 
     Parameters
@@ -38,8 +41,8 @@ def check_explainer(make: Make, detector: Detector, x: torch.Tensor, tolerance: 
     detector, x : (N, …)
         What to try it on; at least three different samples.
     tolerance
-        Of the invariances, relative to the greatest attribution; the square root of the type's precision where it is
-        left out.
+        Of the invariances, relative to the greatest attribution; the square root of the type's
+        precision where it is left out.
 
     Raises
     ------
@@ -50,12 +53,16 @@ def check_explainer(make: Make, detector: Detector, x: torch.Tensor, tolerance: 
     --------
     >>> from aexbench import explainers
     >>> detector = Detector(torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Linear(2, 4)))
-    >>> findings = check_explainer(lambda d: explainers.create("residual", d), detector, torch.rand(5, 4))
+    >>> make = lambda detector: explainers.create("residual", detector)
+    >>> findings = check_explainer(make, detector, torch.rand(5, 4))
     >>> [finding for finding in findings if finding.problem]
     []
     """
     tolerance = torch.finfo(detector.dtype).eps ** 0.5 if tolerance is None else tolerance
-    return [Finding(rule, _problem(broken, make, detector, x, tolerance)) for rule, broken in RULES.items()]
+    return [
+        Finding(rule, _problem(broken, make, detector, x, tolerance))
+        for rule, broken in RULES.items()
+    ]
 
 
 def _problem(rule: Callable[..., str], *given: Any) -> str:
@@ -71,7 +78,10 @@ def _problem(rule: Callable[..., str], *given: Any) -> str:
 def _finite_floats(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
     found = make(detector).explain(x)
     if found.shape != x.shape or not found.is_floating_point() or found.device != x.device:
-        return f"{found.dtype} of shape {tuple(found.shape)} on {found.device} for samples {tuple(x.shape)}"
+        return (
+            f"{found.dtype} of shape {tuple(found.shape)} on {found.device} for samples "
+            f"{tuple(x.shape)}"
+        )
     if found.requires_grad:
         return "attributions carry a graph: detach them"
     return "" if bool(torch.isfinite(found).all()) else "attributions are not finite"
@@ -91,20 +101,34 @@ def _any_order(make: Make, detector: Detector, x: torch.Tensor, tolerance: float
 def _repeatable(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
     explainer = make(detector)
     first = explainer.explain(x)
-    return _differs(explainer.explain(x), first, tolerance) or _differs(make(detector).explain(x), first, tolerance)
+    return _differs(explainer.explain(x), first, tolerance) or _differs(
+        make(detector).explain(x), first, tolerance
+    )
 
 
 def _random_state(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
     before = _random_states()
     make(detector).explain(x)
-    kept = [np.array_equal(one, other) for one, other in zip(before.values(), _random_states().values(), strict=True)]
+    kept = [
+        np.array_equal(one, other)
+        for one, other in zip(before.values(), _random_states().values(), strict=True)
+    ]
     broken = [name for name, same in zip(before, kept, strict=True) if not same]
-    return f"changes the random state of {', '.join(broken)}: use a generator of its own" if broken else ""
+    return (
+        f"changes the random state of {', '.join(broken)}: use a generator of its own"
+        if broken
+        else ""
+    )
 
 
 def _arrays(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
-    explainer, given = make(detector), x.float() if x.dtype == torch.bfloat16 else x  # of which numpy knows nothing
-    return _differs(explainer.explain(given.cpu().numpy()).to(x.device), explainer.explain(given), tolerance)  # type: ignore[arg-type]
+    explainer, given = (
+        make(detector),
+        x.float() if x.dtype == torch.bfloat16 else x,
+    )  # of which numpy knows nothing
+    return _differs(
+        explainer.explain(given.cpu().numpy()).to(x.device), explainer.explain(given), tolerance
+    )  # type: ignore[arg-type]
 
 
 def _samples_kept(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
@@ -118,7 +142,9 @@ def _model_kept(make: Make, detector: Detector, x: torch.Tensor, tolerance: floa
         before = _state(detector.model)
         make(detector).explain(x)
         after = _state(detector.model)
-    changed = [key for key in before if not _equal(before[key], after.get(key))] + [k for k in after if k not in before]
+    changed = [key for key in before if not _equal(before[key], after.get(key))] + [
+        k for k in after if k not in before
+    ]
     return f"changes the model: {', '.join(changed[:3])}" if changed else ""
 
 
@@ -150,7 +176,11 @@ def _differs(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> s
 
 def _random_states() -> dict[str, Any]:
     _, words, *place = np.random.get_state()  # one draw moves the place alone
-    return {"torch": torch.random.get_rng_state(), "numpy": np.append(words, place), "random": random.getstate()[1]}
+    return {
+        "torch": torch.random.get_rng_state(),
+        "numpy": np.append(words, place),
+        "random": random.getstate()[1],
+    }
 
 
 @contextmanager
@@ -167,14 +197,27 @@ def _training(model: torch.nn.Module) -> Iterator[None]:
 
 def _state(model: torch.nn.Module) -> dict[str, Any]:
     """Return all that an explainer could change of a model."""
-    state: dict[str, Any] = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    state: dict[str, Any] = {
+        name: buffer.detach().clone() for name, buffer in model.named_buffers()
+    }
     for name, parameter in model.named_parameters():
         gradient = None if parameter.grad is None else parameter.grad.clone()
-        state |= {name: parameter.detach().clone(), f"{name}.requires_grad": parameter.requires_grad}
+        state |= {
+            name: parameter.detach().clone(),
+            f"{name}.requires_grad": parameter.requires_grad,
+        }
         state[f"{name}.grad"] = gradient
     for name, module in model.named_modules():
-        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-        state |= {f"hooks of {name}": [len(kind) for kind in hooks], f"{name} attributes": sorted(module.__dict__)}
+        hooks = (
+            module._forward_hooks,
+            module._forward_pre_hooks,
+            module._backward_hooks,
+            module._backward_pre_hooks,
+        )
+        state |= {
+            f"hooks of {name}": [len(kind) for kind in hooks],
+            f"{name} attributes": sorted(module.__dict__),
+        }
         state |= {f"{name}.{key}": value for key, value in module.__dict__.items() if _plain(value)}
     return state
 
@@ -182,7 +225,9 @@ def _state(model: torch.nn.Module) -> dict[str, Any]:
 def _plain(value: Any) -> bool:
     """Whether a value is a number, a string, a truth value, nothing, or a tuple of such."""
     return (
-        all(map(_plain, value)) if isinstance(value, tuple) else isinstance(value, str | complex | float | int | None)
+        all(map(_plain, value))
+        if isinstance(value, tuple)
+        else isinstance(value, str | complex | float | int | None)
     )
 
 

@@ -1,10 +1,11 @@
-"""What travels along the road: Features, Dataset, AnomalySet, and what a plugin of each family must do.
+"""What travels along the road: Features, Dataset, AnomalySet, and what a plugin of each family must
+do.
 
     Dataset → Detector → AnomalySet → attributions → scores → leaderboard
 
-A plugin needs the names of `aexbench` itself and its family's `register`; what else of the engine is made for plugins
-stands in `errors`, `extras`, `detector`, `splits`, `rows`, `shards`, `baselines`, `seeding`, `segments`, `smoothing`
-and `precision`.
+A plugin needs the names of `aexbench` itself and its family's `register`; what else of the engine
+is made for plugins stands in `errors`, `extras`, `detector`, `splits`, `rows`, `shards`,
+`baselines`, `seeding`, `segments`, `smoothing` and `precision`.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ class Features:
     low, high
         Least and greatest regular value, one for all columns or one each.
     groups
-        For each column the number (0 … G−1) of the feature that it encodes, where several columns encode one feature.
-        Corruptions change whole groups, and attributions are summed over groups before a metric sees them.
+        For each column the number (0 … G−1) of the feature that it encodes, where several columns
+        encode one feature. Corruptions change whole groups, and attributions are summed over groups
+        before a metric sees them.
     """
 
     names: tuple[str, ...] = ()
@@ -50,10 +52,18 @@ class Features:
 
     def __post_init__(self) -> None:
         """Reject descriptions that contradict themselves."""
-        lengths = {len(part) for part in (self.names, self.low, self.high, self.groups) if isinstance(part, tuple)}
+        lengths = {
+            len(part)
+            for part in (self.names, self.low, self.high, self.groups)
+            if isinstance(part, tuple)
+        }
         if len(lengths - {0}) > 1:
-            raise RequestError(f"names, low, high and groups of Features differ in length: {sorted(lengths)}")
-        if self.groups is not None and sorted(set(self.groups)) != list(range(len(set(self.groups)))):
+            raise RequestError(
+                f"names, low, high and groups of Features differ in length: {sorted(lengths)}"
+            )
+        if self.groups is not None and sorted(set(self.groups)) != list(
+            range(len(set(self.groups)))
+        ):
             raise RequestError("groups of Features must be numbered 0, 1, 2, … without a gap")
         if np.any(np.greater_equal(self.low, self.high)):
             raise RequestError("low of Features must lie below high")
@@ -63,7 +73,9 @@ class Features:
         for name in ("names", "low", "high", "groups"):
             value = getattr(self, name)
             if isinstance(value, tuple) and value and len(value) != int(np.prod(shape)):
-                raise RequestError(f"Features.{name} describes {len(value)} columns, a sample has shape {shape}")
+                raise RequestError(
+                    f"Features.{name} describes {len(value)} columns, a sample has shape {shape}"
+                )
 
     def bounds(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return `low` and `high` as arrays of the shape of one sample."""
@@ -71,7 +83,9 @@ class Features:
         return tuple(np.broadcast_to(b.reshape(shape) if b.ndim else b, shape) for b in (low, high))  # type: ignore[return-value]
 
     def count(self, shape: tuple[int, ...]) -> int:
-        """Return how many features a sample of this shape has: its groups, or its columns where there are none."""
+        """Return how many features a sample of this shape has: its groups, or its columns where
+        there are none.
+        """
         return int(np.prod(shape)) if self.groups is None else len(set(self.groups))
 
     def masks(self, features: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -80,7 +94,9 @@ class Features:
         return np.asarray(groups[None, :] == features[:, None]).reshape(len(features), *shape)
 
     def sum_groups(self, attributions: ArrayLike) -> Array:
-        """Sum attributions (N, …) over the columns of each feature: (N, G), or unchanged without groups."""
+        """Sum attributions (N, …) over the columns of each feature: (N, G), or unchanged without
+        groups.
+        """
         values = np.asarray(attributions)
         if self.groups is None:
             return values
@@ -89,7 +105,9 @@ class Features:
         return np.asarray(columns @ belongs.astype(values.dtype))
 
     def any_groups(self, truth: ArrayLike) -> NDArray[np.bool_]:
-        """Return the truth (N, …) by feature: (N, G), true where any of its columns is, or unchanged without groups."""
+        """Return the truth (N, …) by feature: (N, G), true where any of its columns is, or
+        unchanged without groups.
+        """
         return np.asarray(self.sum_groups(np.asarray(truth).astype(np.float64)) > 0)
 
 
@@ -132,9 +150,14 @@ class AnomalySet:
 
     def __post_init__(self) -> None:
         """Reject sets whose parts do not belong together."""
-        lengths = {len(getattr(self, name)) for name in ("x", "truth", "score", "error", "label", "unit")}
+        lengths = {
+            len(getattr(self, name)) for name in ("x", "truth", "score", "error", "label", "unit")
+        }
         if len(lengths) > 1 or self.x.shape != self.truth.shape:
-            raise RequestError(f"parts of an AnomalySet differ: x {self.x.shape}, truth {self.truth.shape}, {lengths}")
+            raise RequestError(
+                f"parts of an AnomalySet differ: x {self.x.shape}, truth {self.truth.shape}, "
+                f"{lengths}"
+            )
         if len(self.x) and not self.truth.reshape(len(self.x), -1).any(axis=1).all():
             raise RequestError("every sample of an AnomalySet needs at least one true column")
 
@@ -161,8 +184,8 @@ class Dataset:
     autoencoder
         The data set's default autoencoder, a name with brackets such as `mlp[widths=[16, 8]]`.
     test_units : (N,) int or None
-        What each test sample belongs to, a segment or an object: samples of one unit are not independent. Each is its
-        own where it is left out.
+        What each test sample belongs to, a segment or an object: samples of one unit are not
+        independent. Each is its own where it is left out.
     test_kinds : (N,) str or None
         The kind of each test sample's anomaly, such as the damage; scores are split by it.
     """
@@ -189,7 +212,9 @@ class Dataset:
         self.test_truth = _booleans(self.test_truth, self.test.shape, "test_truth")
         shapes = {split.shape[1:] for split in (self.train, self.validation, self.test)}
         if len(shapes) > 1:
-            raise RequestError(f"train, validation and test have samples of different shapes: {sorted(shapes)}")
+            raise RequestError(
+                f"train, validation and test have samples of different shapes: {sorted(shapes)}"
+            )
         self.features.check(self.train.shape[1:])
 
     @property
@@ -201,7 +226,9 @@ class Dataset:
             return self.test[~self.test_labels]
         return Picked(self.test, np.flatnonzero(~self.test_labels))  # type: ignore[return-value]  # read like an array
 
-    def detector(self, seed: int = 0, autoencoder: str = "default", progress: Progress | None = None) -> Detector:
+    def detector(
+        self, seed: int = 0, autoencoder: str = "default", progress: Progress | None = None
+    ) -> Detector:
         """Return this data set's autoencoder, trained once and kept in the user's cache folder.
 
         Parameters
@@ -219,10 +246,16 @@ class Dataset:
 
 
 def _float32(split: Any, name: str) -> Array:
-    """Return a split as it is, or as float32 where it is something else; memory maps are float32 already."""
+    """Return a split as it is, or as float32 where it is something else; memory maps are float32
+    already.
+    """
     array = as_rows(split)
-    if len(array.shape) < 2 or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
-        raise RequestError(f"{name} of a Dataset must be numbers (N, …); it is {array.dtype} {array.shape}")
+    if len(array.shape) < 2 or not (
+        np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
+    ):
+        raise RequestError(
+            f"{name} of a Dataset must be numbers (N, …); it is {array.dtype} {array.shape}"
+        )
     return array if array.dtype == np.float32 else np.asarray(array).astype(np.float32)
 
 
@@ -234,19 +267,26 @@ def _booleans(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.bool
     if array.dtype == np.bool_ and array.shape == shape:
         return array  # type: ignore[no-any-return]
     if array.shape != shape or not np.isin(array, [0, 1]).all():
-        raise RequestError(f"{name} of a Dataset must be 0 or 1 of shape {shape}; it is {array.dtype} {array.shape}")
+        raise RequestError(
+            f"{name} of a Dataset must be 0 or 1 of shape {shape}; it is {array.dtype} "
+            f"{array.shape}"
+        )
     return np.asarray(array).astype(bool)
 
 
 class Explainer(Protocol):
-    """Says which columns are responsible for an anomaly; made as `Class(detector, *, background=…, **parameters)`.
+    """Says which columns are responsible for an anomaly; made as `Class(detector, *, background=…,
+    **parameters)`.
 
-    It may also have a method `measures(x, attributions)` that returns a mapping of what it says of its own answers, one
-    value per sample (N,), such as a gap to completeness; medians and maxima go into the record.
+    It may also have a method `measures(x, attributions)` that returns a mapping of what it says of
+    its own answers, one value per sample (N,), such as a gap to completeness; medians and maxima go
+    into the record.
     """
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return attributions (N, …) for x (N, …), on its device: higher is more responsible; raw and signed."""
+        """Return attributions (N, …) for x (N, …), on its device: higher is more responsible; raw
+        and signed.
+        """
         ...
 
 

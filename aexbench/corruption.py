@@ -1,6 +1,8 @@
-"""The corruption experiment (paper, Sec. 4.1): change one feature of a clean sample until the detector is alarmed.
+"""The corruption experiment (paper, Sec. 4.1): change one feature of a clean sample until the
+detector is alarmed.
 
-What to change a feature to is the plugin's; drawing, testing against the threshold and reporting are here, once.
+What to change a feature to is the plugin's; drawing, testing against the threshold and reporting
+are here, once.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ ROUND_BYTES = 2**26  # of one round's samples
 
 
 class Proposal(NamedTuple):
-    """Corrupted samples (B, …), and what the corruption measured on each of them: arrays (B,) by name.
+    """Corrupted samples (B, …), and what the corruption measured on each of them: arrays (B,) by
+    name.
 
-    `mask` (B, …) says which columns it has changed where these are more than those of the one feature it was given.
+    `mask` (B, …) says which columns it has changed where these are more than those of the one
+    feature it was given.
     """
 
     x: torch.Tensor
@@ -56,10 +60,10 @@ class SingleFeature:
     label
         The label of the samples: the corruption's name.
     propose
-        `(detector, x, mask, rng, **parameters)` returns x (B, …) changed where mask (B, …) is true, as a tensor or a
-        `Proposal`. It draws from `rng` one row per sample, so that results do not depend on how draws are batched. If
-        it has a parameter `clean`, it is given a seeded sample of the clean samples: 20,000, fewer where
-        samples × columns pass 2²⁵.
+        `(detector, x, mask, rng, **parameters)` returns x (B, …) changed where mask (B, …) is true,
+        as a tensor or a `Proposal`. It draws from `rng` one row per sample, so that results do not
+        depend on how draws are batched. If it has a parameter `clean`, it is given a seeded sample
+        of the clean samples: 20,000, fewer where samples × columns pass 2²⁵.
     parameters
         The function's parameters.
     threshold, count, max_draws
@@ -82,12 +86,14 @@ class SingleFeature:
         threshold: float | Literal["strict"] | None = None,
         seed: int = 0,
     ) -> AnomalySet:
-        """Return up to `count` corrupted samples, each made by changing one feature of a random clean sample.
+        """Return up to `count` corrupted samples, each made by changing one feature of a random
+        clean sample.
 
-        A draw is kept if `score(clean) ≤ threshold < score(corrupted)` and the value really changed. `"strict"` keeps
-        it if score(clean) is at most the 95th percentile of normal samples, score(corrupted) above their 99.9th, and
-        the change at least a twentieth of the range. It stops after `max_draws` draws with what it found; the report
-        says how many were asked for, drawn, and rejected for which reason. The threshold is never lowered.
+        A draw is kept if `score(clean) ≤ threshold < score(corrupted)` and the value really
+        changed. `"strict"` keeps it if score(clean) is at most the 95th percentile of normal
+        samples, score(corrupted) above their 99.9th, and the change at least a twentieth of the
+        range. It stops after `max_draws` draws with what it found; the report says how many were
+        asked for, drawn, and rejected for which reason. The threshold is never lowered.
         """
         if len(clean) == 0:
             raise RequestError("there are no clean samples to corrupt")
@@ -98,18 +104,32 @@ class SingleFeature:
         known = {"clean": sample(clean, most(clean, CLEAN_ROWS))} if self.asks_clean else {}
         proposing = replace(self, parameters={**self.parameters, **known})
         rounds = list(proposing._rounds(detector, clean, gate, count, seed))
-        return _collect(rounds, detector, clean, count, {"label": self.label, "asked": count, "threshold": threshold})
+        return _collect(
+            rounds,
+            detector,
+            clean,
+            count,
+            {"label": self.label, "asked": count, "threshold": threshold},
+        )
 
-    def _rounds(self, detector: Detector, clean: Array, gate: Gate, count: int, seed: int) -> Iterator[Round]:
-        """Yield rounds of draws until `count` are accepted; each draw depends on its number and the seed alone."""
+    def _rounds(
+        self, detector: Detector, clean: Array, gate: Gate, count: int, seed: int
+    ) -> Iterator[Round]:
+        """Yield rounds of draws until `count` are accepted; each draw depends on its number and the
+        seed alone.
+        """
         draws, values = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
         shape = clean.shape[1:]
         largest = max(1, ROUND_BYTES // (8 * int(np.prod(shape))))
         found = drawn = 0
         while found < count and drawn < self.max_draws:
-            wanted = 2 * count if drawn == 0 else int(1.2 * (count - found) * drawn / max(found, 1)) + 1
+            wanted = (
+                2 * count if drawn == 0 else int(1.2 * (count - found) * drawn / max(found, 1)) + 1
+            )
             size = min(wanted, largest, 5000, self.max_draws - drawn)
-            uniform = draws.random((size, 2))  # one row per draw: the same draws in rounds of any size
+            uniform = draws.random(
+                (size, 2)
+            )  # one row per draw: the same draws in rounds of any size
             rows = (uniform[:, 0] * len(clean)).astype(np.int64)
             features = (uniform[:, 1] * detector.features.count(shape)).astype(np.int64)
             truth = detector.features.masks(features, shape)
@@ -140,7 +160,14 @@ class SingleFeature:
         before, error = (detector.error(x).double().cpu().numpy() for x in (source, proposal.x))
         change = (proposal.x - source).abs().double().cpu().numpy()
         details = {name: value.detach().cpu().numpy() for name, value in proposal.details.items()}
-        return Round(proposal.x.cpu().numpy(), rows, truth, error, gate.reasons(before, error, change), details)
+        return Round(
+            proposal.x.cpu().numpy(),
+            rows,
+            truth,
+            error,
+            gate.reasons(before, error, change),
+            details,
+        )
 
 
 @dataclass(frozen=True)
@@ -168,28 +195,55 @@ class Gate:
     ) -> NDArray[np.str_]:
         """Return for each draw why it is rejected, or nothing."""
         moved = ((change > 0) & (change >= self.least_change)).reshape(len(change), -1).any(axis=1)
-        reason = np.where(error > self.least_after, "", "score not above the threshold").astype("<U40")
+        reason = np.where(error > self.least_after, "", "score not above the threshold").astype(
+            "<U40"
+        )
         reason[~np.isfinite(error)] = "error not finite"
         reason[~moved] = "value unchanged"
         reason[before > self.most_before] = CLEAN_ABOVE
         return reason
 
 
-def _collect(rounds: list[Round], detector: Detector, clean: Array, count: int, report: dict[str, Any]) -> AnomalySet:
-    """Return the first `count` accepted draws and the report of all draws up to the last of them."""
+def _collect(
+    rounds: list[Round], detector: Detector, clean: Array, count: int, report: dict[str, Any]
+) -> AnomalySet:
+    """Return the first `count` accepted draws and the report of all draws up to the
+    last of them.
+    """
     reason = np.concatenate([r.reason for r in rounds])
     kept = np.flatnonzero(reason == "")[:count]
     looked_at = reason[: int(kept[-1]) + 1] if len(kept) == count else reason
-    x, rows, truth, error = (np.concatenate([getattr(r, part) for r in rounds])[kept] for part in Round._fields[:4])
-    details = {name: np.concatenate([r.details[name] for r in rounds])[kept] for name in rounds[0].details}
+    x, rows, truth, error = (
+        np.concatenate([getattr(r, part) for r in rounds])[kept] for part in Round._fields[:4]
+    )
+    details = {
+        name: np.concatenate([r.details[name] for r in rounds])[kept] for name in rounds[0].details
+    }
     report |= {
         "found": len(kept),
-        "distinct": len({(int(row), mask.tobytes()) for row, mask in zip(rows, truth, strict=True)}),
+        "distinct": len(
+            {(int(row), mask.tobytes()) for row, mask in zip(rows, truth, strict=True)}
+        ),
         "draws": len(looked_at),
         "rejected": dict(Counter(r for r in looked_at.tolist() if r)),
         "clean_above_threshold": float((looked_at == CLEAN_ABOVE).mean()),
     }
-    report |= {name: float(value.mean()) for name, value in details.items() if value.dtype == np.bool_ and len(value)}
+    report |= {
+        name: float(value.mean())
+        for name, value in details.items()
+        if value.dtype == np.bool_ and len(value)
+    }
     score = detector.calibrated.score(torch.as_tensor(error)).numpy()
     label = np.full(len(kept), report["label"])
-    return AnomalySet(x, truth, score, error, label, rows, detector.features, np.asarray(clean[rows]), details, report)
+    return AnomalySet(
+        x,
+        truth,
+        score,
+        error,
+        label,
+        rows,
+        detector.features,
+        np.asarray(clean[rows]),
+        details,
+        report,
+    )

@@ -1,4 +1,6 @@
-"""`aexbench data list|get NAME`: which data sets are here, which can be fetched, under which licence."""
+"""`aexbench data list|get NAME`: which data sets are here, which can be fetched, under which
+licence.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,20 @@ if TYPE_CHECKING:
 
 EVERY_S = 5.0  # between plain lines
 
-app = typer.Typer(name="data", help="Data sets: what is here, what can be fetched.", no_args_is_help=True)
+app = typer.Typer(
+    name="data", help="Data sets: what is here, what can be fetched.", no_args_is_help=True
+)
 
 Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file that registers data sets.")
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file that registers data sets."),
 ]
 
 
 @app.command("list")
 def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False, plugin: Plugins = None
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """List the data sets: embedded, here, to be fetched or your own; with size and licence."""
     from aexbench import local_data
@@ -44,9 +50,12 @@ def list_(
 
 @app.command("get")
 def get(
-    name: Annotated[str, typer.Argument(help="Such as smd, or 'openml[table=diabetes]'.")], plugin: Plugins = None
+    name: Annotated[str, typer.Argument(help="Such as smd, or 'openml[table=diabetes]'.")],
+    plugin: Plugins = None,
 ) -> None:
-    """Fetch a data set into the data folder; a download that was interrupted goes on where it stopped."""
+    """Fetch a data set into the data folder; a download that was interrupted goes on where it
+    stopped.
+    """
     from aexbench import downloads, families, specs
 
     _data_sets(plugin)
@@ -59,7 +68,9 @@ def get(
     if given or "url" not in download:
         found.validate(given)
     size = downloads.readable(download["size"]) if download["size"] else "size not known before"
-    print(f"{base}: {size}; licence: {found.declaration['licence']}; {download['page']}", flush=True)
+    print(
+        f"{base}: {size}; licence: {found.declaration['licence']}; {download['page']}", flush=True
+    )
     try:
         _get(name, found, download)
     except downloads.DownloadError as error:
@@ -82,7 +93,10 @@ def _get(name: str, plugin: Plugin, download: Download) -> None:
         with _progress() as progress:
             fetched = downloads.fetch(download, progress)
         if not fetched.known:
-            print(f"Its checksum was not known; the next time it must be the same: SHA-256 {fetched.sha256}")
+            print(
+                "Its checksum was not known; the next time it must be the same: SHA-256 "
+                f"{fetched.sha256}"
+            )
         print(f"{plugin.name} is here: {fetched.folder}")
     print(f"Next: aexbench run -d '{name}'")
 
@@ -97,28 +111,54 @@ def _data_sets(plugin_files: list[Path] | None) -> list[Plugin]:
 
 def _say_why_not(plugin: Plugin) -> None:
     if _needs(plugin):
-        raise RequestError(f"{plugin.name} is for data of your own: write {plugin.name}[{_needs(plugin)[0]}=...]")
+        raise RequestError(
+            f"{plugin.name} is for data of your own: write {plugin.name}[{_needs(plugin)[0]}=...]"
+        )
     print(f"{plugin.name} needs no download. Next: aexbench run -d {plugin.name}")
 
 
 def _needs(plugin: Plugin) -> list[str]:
-    """Return the parameters without which the data set cannot be made: those that name your data."""
+    """Return the parameters without which the data set cannot be made: those that
+    name your data.
+    """
     from aexbench.registry import REQUIRED
 
-    return [parameter.name for parameter in plugin.parameters.values() if parameter.default is REQUIRED]
+    return [
+        parameter.name for parameter in plugin.parameters.values() if parameter.default is REQUIRED
+    ]
 
 
 def _describe(plugin: Plugin) -> dict[str, Any]:
-    """Return what the list says of a data set; `size` in bytes: on this disk if it is here, else of the download."""
+    """Return what the list says of a data set; `size` in bytes: on this disk if it is here, else of
+    the download.
+    """
     from aexbench import downloads
 
     download: Download | None = plugin.declaration["download"]
     folder = downloads.find(download) if download else None
     size = _size(folder) if folder else download["size"] if download else 0
-    state = "here" if folder else "to be fetched" if download else "your own" if _needs(plugin) else "embedded"
-    described = {"name": plugin.name, "state": state, "size": size or None, "licence": plugin.declaration["licence"]}
+    state = (
+        "here"
+        if folder
+        else "to be fetched"
+        if download
+        else "your own"
+        if _needs(plugin)
+        else "embedded"
+    )
+    described = {
+        "name": plugin.name,
+        "state": state,
+        "size": size or None,
+        "licence": plugin.declaration["licence"],
+    }
     place = {"folder": str(folder)} if folder else {}
-    return described | place | {"summary": plugin.summary} | ({"download": download} if download else {})
+    return (
+        described
+        | place
+        | {"summary": plugin.summary}
+        | ({"download": download} if download else {})
+    )
 
 
 def _size(folder: Path) -> int:
@@ -134,7 +174,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
     table = Table(box=None, pad_edge=False)
     for title in ("data set", "state", "size", "licence"):
-        table.add_column(title, justify="right" if title == "size" else "left", no_wrap=title == "size")
+        table.add_column(
+            title, justify="right" if title == "size" else "left", no_wrap=title == "size"
+        )
     for row in rows:
         size = readable(row["size"]) if row["size"] else "–"
         table.add_row(escape(row["name"]), row["state"], size, escape(row["licence"]))

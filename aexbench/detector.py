@@ -1,4 +1,6 @@
-"""The Detector: an autoencoder, a reconstruction loss, and the scale of its scores. It is what gets explained."""
+"""The Detector: an autoencoder, a reconstruction loss, and the scale of its scores. It is what gets
+explained.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,13 @@ from aexbench.errors import RequestError
 from aexbench.rows import as_rows, blocks
 
 Loss = Literal["l1", "l2"]
-LOSSES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {"l1": torch.Tensor.abs_, "l2": torch.Tensor.square_}
+LOSSES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "l1": torch.Tensor.abs_,
+    "l2": torch.Tensor.square_,
+}
 
-# Activations of one chunk: small enough for a CPU's cache, large enough to keep a GPU busy. On two cores, 8 to 16
-# thousand rows of a 21-64-32-8 autoencoder (about 2 kB a row) ran fastest.
+# Activations of one chunk: small enough for a CPU's cache, large enough to keep a GPU busy. On two
+# cores, 8 to 16 thousand rows of a 21-64-32-8 autoencoder (about 2 kB a row) ran fastest.
 CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 
 SCALE_CORRUPTIONS = 10_000
@@ -27,7 +32,9 @@ SCALE_CORRUPTIONS = 10_000
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """The errors that score 0 (`low`) and 1 (`high`), and two percentiles of the errors of normal samples."""
+    """The errors that score 0 (`low`) and 1 (`high`), and two percentiles of the errors of normal
+    samples.
+    """
 
     low: float
     high: float
@@ -41,12 +48,14 @@ class ScoreScale:
 
 @dataclass
 class Detector:
-    """An autoencoder with its reconstruction loss; every method takes tensors or arrays of samples (N, …).
+    """An autoencoder with its reconstruction loss; every method takes tensors or arrays of samples
+    (N, …).
 
     Parameters
     ----------
     model
-        Maps x (N, …) to x̂ of the same shape. It is taken as it is, never modified, and run in evaluation mode.
+        Maps x (N, …) to x̂ of the same shape. It is taken as it is, never modified, and run in
+        evaluation mode.
     loss
         `"l2"` (paper, Eq. 6) or `"l1"` (Eq. 7).
     features
@@ -84,7 +93,9 @@ class Detector:
         if self.features is None:
             self.features = Features()
         self._chunks: dict[tuple[int, ...], int] = {}
-        self._overwrites = False  # whether the model writes into its input, known with the first chunk
+        self._overwrites = (
+            False  # whether the model writes into its input, known with the first chunk
+        )
         tensors = (t for group in (self.model.parameters(), self.model.buffers()) for t in group)
         self._reference = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
 
@@ -99,19 +110,27 @@ class Detector:
         return self._reference.dtype
 
     def reconstruct(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
-        """Return x̂ (N, …) on x's device; gradients flow where x requires them, else it runs in chunks without."""
+        """Return x̂ (N, …) on x's device; gradients flow where x requires them, else it runs in
+        chunks without.
+        """
         return self._chunked(lambda _, x_hat: x_hat, x)
 
     def error_map(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
-        """Return each column's share (N, …) of the error; sums to `error` per sample. Gradients as in `reconstruct`."""
+        """Return each column's share (N, …) of the error; sums to `error` per sample. Gradients as
+        in `reconstruct`.
+        """
         return self._chunked(self.error_share, x)
 
     def error(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return e(x, x̂) (N,), the mean over columns (Eq. 6, 7). Gradients as in `reconstruct`."""
-        return self._chunked(lambda samples, x_hat: self.error_share(samples, x_hat).flatten(1).sum(1), x)
+        return self._chunked(
+            lambda samples, x_hat: self.error_share(samples, x_hat).flatten(1).sum(1), x
+        )
 
     def error_gradient(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
-        """Return ∂e/∂x (N, …) on x's device, without a graph and whatever the gradient mode around."""
+        """Return ∂e/∂x (N, …) on x's device, without a graph and whatever the
+        gradient mode around.
+        """
         samples = self._taken(x)
 
         def gradient(part: torch.Tensor) -> torch.Tensor:
@@ -123,7 +142,9 @@ class Detector:
                 return torch.autograd.grad(error.sum(), point)[0]
 
         rows = self.chunk_rows(samples)
-        return in_chunks(gradient, samples.detach(), rows).to(x.device if isinstance(x, torch.Tensor) else "cpu")
+        return in_chunks(gradient, samples.detach(), rows).to(
+            x.device if isinstance(x, torch.Tensor) else "cpu"
+        )
 
     def score(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return anomaly scores (N,) in [0, 1]; `calibrate` must have been called."""
@@ -134,7 +155,9 @@ class Detector:
         return LOSSES[self.loss](x - x_hat).div_(x.shape[1:].numel())
 
     def with_loss(self, loss: str | None) -> Detector:
-        """Return this detector with another loss, or itself: one network can be explained in L1 and in L2."""
+        """Return this detector with another loss, or itself: one network can be explained in L1 and
+        in L2.
+        """
         if loss is None or loss == self.loss:
             return self
         return type(self)(self.model, loss, self.features, None, self.report)  # type: ignore[arg-type]
@@ -143,28 +166,41 @@ class Detector:
     def calibrated(self) -> ScoreScale:
         """The scale of scores; RequestError where there is none yet."""
         if self.scale is None:
-            raise RequestError("this detector has no score scale yet: call detector.calibrate(normal_samples) first")
+            raise RequestError(
+                "this detector has no score scale yet: call detector.calibrate(normal_samples) "
+                "first"
+            )
         return self.scale
 
     def calibrate(self, reference: torch.Tensor | ArrayLike, seed: int = 0) -> Detector:
-        """Fix the score scale from normal samples that it was not trained on (the validation split); return itself.
+        """Fix the score scale from normal samples that it was not trained on (the validation
+        split); return itself.
 
-        0 is the least error of the reference, 1 the 99.9th percentile of the errors of 10,000 seeded random
-        single-feature corruptions of it. No labels are needed.
+        0 is the least error of the reference, 1 the 99.9th percentile of the errors of 10,000
+        seeded random single-feature corruptions of it. No labels are needed.
         """
         reference = _samples(reference)
         normal = self.error(reference).double().cpu().numpy()
-        corrupted = np.concatenate([self.error(x).double().cpu().numpy() for x in self._corrupted(reference, seed)])
+        corrupted = np.concatenate(
+            [self.error(x).double().cpu().numpy() for x in self._corrupted(reference, seed)]
+        )
         low, high = float(normal.min()), float(np.quantile(corrupted, 0.999))
         if not np.isfinite([low, high]).all():
             raise RequestError("the reconstruction error is not finite on the reference samples")
         if high <= low:
-            raise RequestError("corrupted samples have no greater error than normal ones: this model detects nothing")
-        self.scale = ScoreScale(low, high, float(np.quantile(normal, 0.95)), float(np.quantile(normal, 0.999)))
+            raise RequestError(
+                "corrupted samples have no greater error than normal ones: this model detects "
+                "nothing"
+            )
+        self.scale = ScoreScale(
+            low, high, float(np.quantile(normal, 0.95)), float(np.quantile(normal, 0.999))
+        )
         return self
 
     def _corrupted(self, reference: Any, seed: int) -> Iterator[torch.Tensor]:
-        """Yield chunks of single-feature corruptions: a uniform value in a random feature of a random sample."""
+        """Yield chunks of single-feature corruptions: a uniform value in a random feature of a
+        random sample.
+        """
         rng = np.random.default_rng(seed)
         shape = tuple(reference.shape[1:])
         low, high = self.features.bounds(shape)
@@ -174,22 +210,34 @@ class Detector:
             rows = rng.integers(len(reference), size=count)
             mask = self.features.masks(rng.integers(self.features.count(shape), size=count), shape)
             drawn = reference[rows]
-            x = drawn.cpu().double().numpy() if isinstance(drawn, torch.Tensor) else np.asarray(drawn, dtype=np.float64)
-            yield torch.as_tensor(np.where(mask, rng.uniform(low, high, (count, *shape)), x)).to(self.dtype)
+            x = (
+                drawn.cpu().double().numpy()
+                if isinstance(drawn, torch.Tensor)
+                else np.asarray(drawn, dtype=np.float64)
+            )
+            yield torch.as_tensor(np.where(mask, rng.uniform(low, high, (count, *shape)), x)).to(
+                self.dtype
+            )
 
     def _chunked(
-        self, result: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], x: torch.Tensor | ArrayLike
+        self,
+        result: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        x: torch.Tensor | ArrayLike,
     ) -> torch.Tensor:
         """Return result(x, x̂), in chunks sized to cache and memory unless gradients are wanted."""
         if not isinstance(x, torch.Tensor):
-            return torch.cat([self._chunked(result, torch.as_tensor(block)) for block in blocks(_samples(x))])
+            return torch.cat(
+                [self._chunked(result, torch.as_tensor(block)) for block in blocks(_samples(x))]
+            )
         samples, device = self._taken(x), x.device
         rows = self.chunk_rows(samples)
         with evaluation_mode(self.model.modules()):
             if samples.requires_grad and torch.is_grad_enabled():
                 return result(samples, self._reconstruct(samples)).to(device)
             with torch.no_grad():
-                return in_chunks(lambda part: result(part, self._reconstruct(part)), samples, rows).to(device)
+                return in_chunks(
+                    lambda part: result(part, self._reconstruct(part)), samples, rows
+                ).to(device)
 
     def _taken(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return samples as the model takes them."""
@@ -201,7 +249,9 @@ class Detector:
         x_hat = self._forward(x)
         if not isinstance(x_hat, torch.Tensor) or x_hat.shape != x.shape:
             got = tuple(x_hat.shape) if isinstance(x_hat, torch.Tensor) else type(x_hat).__name__
-            raise RequestError(f"an autoencoder returns the shape it is given: {tuple(x.shape)} came out as {got}")
+            raise RequestError(
+                f"an autoencoder returns the shape it is given: {tuple(x.shape)} came out as {got}"
+            )
         return x_hat
 
     def _forward(self, x: torch.Tensor) -> Any:
@@ -209,15 +259,23 @@ class Detector:
             return self.model(x.clone() if self._overwrites else x)
         except RuntimeError as error:
             if "shape" in str(error) or "size" in str(error):
-                raise RequestError(f"the model cannot take samples of shape {tuple(x.shape)}: {error}") from error
+                raise RequestError(
+                    f"the model cannot take samples of shape {tuple(x.shape)}: {error}"
+                ) from error
             raise
 
     def chunk_rows(self, x: torch.Tensor) -> int:
-        """Return how many samples' activations fit in cache or memory at once, measured once per shape."""
+        """Return how many samples' activations fit in cache or memory at once, measured once per
+        shape.
+        """
         shape = tuple(x.shape[1:])
         if shape not in self._chunks:
             budget = CHUNK_BYTES.get(self.device.type, 2**28)
-            with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self.model.modules()):
+            with (
+                torch.inference_mode(False),
+                torch.no_grad(),
+                evaluation_mode(self.model.modules()),
+            ):
                 one = torch.zeros(1, *shape, dtype=self.dtype, device=self.device)
                 self._chunks[shape] = max(1, budget // max(1, self.activation_bytes(one)))
                 self._overwrites = one._version > 0
@@ -242,7 +300,8 @@ class Detector:
 
 
 class LossAblated(Detector):
-    """A Detector whose error map is the constant 1/m: what is left of a method that ignores the error itself.
+    """A Detector whose error map is the constant 1/m: what is left of a method that ignores the
+    error itself.
 
     A control, not for use: DESIGN decision 5, the loss-ablated floor.
     """
@@ -260,7 +319,9 @@ def _samples(x: Any) -> Any:
     return samples
 
 
-def in_chunks(compute: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, rows: int) -> torch.Tensor:
+def in_chunks(
+    compute: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, rows: int
+) -> torch.Tensor:
     """Return compute(x), `rows` samples at a time, and half as many whenever memory runs out.
 
     >>> in_chunks(lambda part: 2 * part, torch.arange(5), rows=2)
@@ -281,8 +342,12 @@ def in_chunks(compute: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, 
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory has run out: on the host, on a GPU, or inside a library of torch's."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether an exception says that memory has run out: on the host, on a GPU, or inside a library
+    of torch's.
+    """
+    return isinstance(
+        error, MemoryError | torch.OutOfMemoryError
+    ) or "can't allocate memory" in str(error)
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""Digests of what shapes a result: of plain values, of arrays, of files, of source text. Paths never count."""
+"""Digests of what shapes a result: of plain values, of arrays, of files, of source text. Paths
+never count.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,23 @@ ENGINE_SOURCES = {
     "control": ["controls.py"],
     "corruption": ["baselines.py", "corruption.py", "strata.py"],
     "data set": ["augmentation.py", "image_layout.py", "images.py", "splits.py"],
-    "explainer": ["baselines.py", "precision.py", "rows.py", "seeding.py", "segments.py", "smoothing.py"],
+    "explainer": [
+        "baselines.py",
+        "precision.py",
+        "rows.py",
+        "seeding.py",
+        "segments.py",
+        "smoothing.py",
+    ],
     "reference": ["references.py", "strata.py"],
 }
 
 
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces: one text for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
 
 
 def value_digest(value: object) -> str:
@@ -34,7 +45,9 @@ def value_digest(value: object) -> str:
 
 
 def array_digest(arrays: Iterable[Rows]) -> str:
-    """Return the digest of arrays' types, shapes and contents; read in blocks, so that memory maps stay on disk."""
+    """Return the digest of arrays' types, shapes and contents; read in blocks, so that memory maps
+    stay on disk.
+    """
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -44,7 +57,9 @@ def array_digest(arrays: Iterable[Rows]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the digest of a file's content, or of the names and contents of all files in a folder."""
+    """Return the digest of a file's content, or of the names and contents of all
+    files in a folder.
+    """
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -53,7 +68,8 @@ def file_digest(path: Path) -> str:
 
 
 def source_digest(target: object) -> str:
-    """Return the digest of the file that defines `target`, or of all files where it lies in a plugin's own package.
+    """Return the digest of the file that defines `target`, or of all files where it lies in a
+    plugin's own package.
 
     Line ends are normalised.
     """
@@ -62,13 +78,17 @@ def source_digest(target: object) -> str:
     if file is None:  # defined at a prompt
         return value_digest(repr(target))
     path = Path(file)
-    return text_digest(path.parent.rglob("*.py") if _in_plugin_package(module.__name__, path) else [path])
+    return text_digest(
+        path.parent.rglob("*.py") if _in_plugin_package(module.__name__, path) else [path]
+    )
 
 
 def engine_source(family: str) -> str:
     """Return the digest of the engine's files that shape the results of a family."""
     folder = Path(__file__).parent
-    return text_digest(path for pattern in ENGINE_SOURCES.get(family, []) for path in folder.glob(pattern))
+    return text_digest(
+        path for pattern in ENGINE_SOURCES.get(family, []) for path in folder.glob(pattern)
+    )
 
 
 def text_digest(files: Iterable[Path]) -> str:
@@ -78,6 +98,10 @@ def text_digest(files: Iterable[Path]) -> str:
 
 
 def _in_plugin_package(name: str, path: Path) -> bool:
-    """Whether a module belongs to a package inside a component folder, such as `aexbench.explainers.lrp`."""
+    """Whether a module belongs to a package inside a component folder, such as
+    `aexbench.explainers.lrp`.
+    """
     depth = len(name.split("."))
-    return name.startswith("aexbench.") and (depth > 3 or (depth == 3 and path.name == "__init__.py"))
+    return name.startswith("aexbench.") and (
+        depth > 3 or (depth == 3 and path.name == "__init__.py")
+    )

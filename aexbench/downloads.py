@@ -1,7 +1,9 @@
-"""Fetching data sets: an archive is downloaded through pooch, continued where it stopped, checked, and unpacked.
+"""Fetching data sets: an archive is downloaded through pooch, continued where it stopped, checked,
+and unpacked.
 
-A data set declares where it comes from as it is registered, `@register("smd", licence="MIT", download=Download(…))`,
-and `aexbench data get` fetches that. Nothing else in aexbench uses the network.
+A data set declares where it comes from as it is registered, `@register("smd", licence="MIT",
+download=Download(…))`, and `aexbench data get` fetches that. Nothing else in aexbench uses the
+network.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ Progress = Callable[[str, int, int], None]
 class Download(TypedDict):
     """Where a data set comes from; plain data, so that `aexbench list --json` shows it.
 
-    Without a `url` it is the data set's own function that fetches, through its library, when `may_fetch()` says so.
+    Without a `url` it is the data set's own function that fetches, through its library, when
+    `may_fetch()` says so.
     """
 
     size: int
@@ -46,7 +49,9 @@ class Download(TypedDict):
     url: NotRequired[str]
     """Of a tar or zip archive."""
     sha256: NotRequired[str]
-    """Of the archive. Where it is not known, that of the first download is kept, and later ones must have the same."""
+    """Of the archive. Where it is not known, that of the first download is kept, and later ones
+    must have the same.
+    """
     unpacked: NotRequired[int]
     """Bytes that the archive unpacks to, at most."""
     inside: NotRequired[str]
@@ -54,12 +59,16 @@ class Download(TypedDict):
 
 
 class DownloadError(Exception):
-    """A data set could not be fetched, though the request was right: one line that says what to do."""
+    """A data set could not be fetched, though the request was right: one line that
+    says what to do.
+    """
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A data set's folder, the archive's SHA-256 (empty if nothing was downloaded), and whether it was known before."""
+    """A data set's folder, the archive's SHA-256 (empty if nothing was downloaded), and whether it
+    was known before.
+    """
 
     folder: Path
     sha256: str = ""
@@ -70,7 +79,9 @@ _fetching: ContextVar[bool] = ContextVar("_fetching", default=False)
 
 
 def may_fetch() -> bool:
-    """Whether a data set's function may use the network: only while `aexbench data get` makes it."""
+    """Whether a data set's function may use the network: only while `aexbench data
+    get` makes it.
+    """
     return _fetching.get()
 
 
@@ -102,8 +113,8 @@ def fetch(download: Download, progress: Progress = lambda text, done, total: Non
     Raises
     ------
     DownloadError
-        If the network fails or the archive is not what it should be. What was received of the right archive stays, and
-        the next call goes on from there.
+        If the network fails or the archive is not what it should be. What was received of the right
+        archive stays, and the next call goes on from there.
     RequestError
         If pooch is not installed.
     """
@@ -116,12 +127,18 @@ def fetch(download: Download, progress: Progress = lambda text, done, total: Non
         raise RequestError(str(error)) from None
     target = local_data.data_folder() / download["folders"][0]
     if target.exists():
-        raise DownloadError(f"{target} is there without its {download['contains']}: move it away, then try again")
+        raise DownloadError(
+            f"{target} is there without its {download['contains']}: move it away, then try again"
+        )
     work = files.make_folder(target.with_name(f".{target.name}.download"))
     with _alone(work):
         try:
             here = find(download)  # another process may just have fetched it
-            return Fetched(here) if here is not None else _fetch(pooch, download, target, work, progress)
+            return (
+                Fetched(here)
+                if here is not None
+                else _fetch(pooch, download, target, work, progress)
+            )
         finally:
             if work.exists() and not any(path.stat().st_size for path in work.iterdir()):
                 shutil.rmtree(work)  # nothing was received: no more than the lock is in it
@@ -131,19 +148,26 @@ def _fetch(pooch: Any, download: Download, target: Path, work: Path, progress: P
     record, archive = target.with_name(f"{target.name}.source.json"), work / "archive"
     known = download.get("sha256") or _recorded(record)
     part = _Part(work / "part", download, progress)
-    if not known or 0 < download["size"] < part.size:  # without a checksum nobody could tell that the file has changed
+    if (
+        not known or 0 < download["size"] < part.size
+    ):  # without a checksum nobody could tell that the file has changed
         part.path.unlink(missing_ok=True)
     _check_space(target.parent, download["size"] - part.size + download.get("unpacked", 0))
     pooch.get_logger().setLevel("WARNING")
     url = download.get("url", "")
     try:
-        pooch.retrieve(url, f"sha256:{known}" if known else None, archive.name, work, downloader=part.receive)
+        pooch.retrieve(
+            url, f"sha256:{known}" if known else None, archive.name, work, downloader=part.receive
+        )
     except ValueError:
         shutil.rmtree(work)
         raise DownloadError(_mismatch(download, None if "sha256" in download else record)) from None
     sha256 = known or pooch.file_hash(str(archive))
     _unpack(archive, target, download, progress)
-    files.write_json(record, {"url": url, "sha256": sha256, "size": archive.stat().st_size, "page": download["page"]})
+    files.write_json(
+        record,
+        {"url": url, "sha256": sha256, "size": archive.stat().st_size, "page": download["page"]},
+    )
     shutil.rmtree(work)
     return Fetched(target, sha256, known=bool(known))
 
@@ -161,7 +185,9 @@ def _unpack(archive: Path, target: Path, download: Download, progress: Progress)
         )
     except ArchiveError as error:
         shutil.rmtree(archive.parent)
-        raise DownloadError(f"{download.get('url')}: {error}; nothing of it is kept. See {download['page']}") from None
+        raise DownloadError(
+            f"{download.get('url')}: {error}; nothing of it is kept. See {download['page']}"
+        ) from None
     except OSError as error:
         reason = f"cannot unpack {archive}: {error.strerror}"
         raise DownloadError(f"{reason}. It stays; the same command goes on from there") from None
@@ -170,13 +196,24 @@ def _unpack(archive: Path, target: Path, download: Download, progress: Progress)
 def _mismatch(download: Download, record: Path | None) -> str:
     text = f"{download.get('url')}: what it gives now has another SHA-256 than"
     if record is not None:
-        return f"{text} the first time, by {record}: delete that record if the publishers have changed the file"
-    return f"{text} the data set should have, so nothing of it is kept. Try again, or see {download['page']}"
+        return (
+            f"{text} the first time, by {record}: delete that record if the publishers have "
+            "changed "
+            "the file"
+        )
+    return (
+        f"{text} the data set should have, so nothing of it is kept. Try again, or see "
+        f"{download['page']}"
+    )
 
 
 def _recorded(record: Path) -> str:
     """Return the checksum that an earlier download has left, or nothing."""
-    found = re.search(r'"sha256": "([0-9a-f]{64})"', record.read_text(errors="replace")) if record.is_file() else None
+    found = (
+        re.search(r'"sha256": "([0-9a-f]{64})"', record.read_text(errors="replace"))
+        if record.is_file()
+        else None
+    )
     return found[1] if found else ""
 
 
@@ -191,7 +228,9 @@ def _check_space(folder: Path, needed: int) -> None:
 
 @contextmanager
 def _alone(work: Path) -> Iterator[None]:
-    """Keep a second download of the same data set out: two that write to one file would spoil it."""
+    """Keep a second download of the same data set out: two that write to one file
+    would spoil it.
+    """
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -199,7 +238,9 @@ def _alone(work: Path) -> Iterator[None]:
         return
     with (work / "lock").open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it however the process ends
+            fcntl.flock(
+                file, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # the system lets go of it however the process ends
         except OSError:
             raise DownloadError(f"another process is at work in {work}: wait for it") from None
         yield
@@ -207,7 +248,9 @@ def _alone(work: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Part:
-    """The part of an archive that is here; receives the rest. Its method `receive` is a downloader of pooch."""
+    """The part of an archive that is here; receives the rest. Its method `receive` is a downloader
+    of pooch.
+    """
 
     path: Path
     download: Download
@@ -218,17 +261,26 @@ class _Part:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def receive(self, url: str, output: str, pooch: Any = None) -> None:
-        """Download the rest, and hand the whole file over for its checksum, as `output`, which is empty."""
+        """Download the rest, and hand the whole file over for its checksum, as `output`, which is
+        empty.
+        """
         if not 0 < self.size == self.download["size"]:
             try:
                 self._receive(url)
             except urllib.error.HTTPError as error:
                 self._refused(url, error)
-            except (OSError, HTTPException) as error:  # also what urllib makes of them, and a disk that is full
-                raise self._stopped(str(getattr(error, "reason", "") or error) or type(error).__name__) from None
+            except (
+                OSError,
+                HTTPException,
+            ) as error:  # also what urllib makes of them, and a disk that is full
+                raise self._stopped(
+                    str(getattr(error, "reason", "") or error) or type(error).__name__
+                ) from None
         os.unlink(output)
         try:
-            os.link(self.path, output)  # should the check be interrupted, which takes its time, the part is still here
+            os.link(
+                self.path, output
+            )  # should the check be interrupted, which takes its time, the part is still here
         except OSError:  # a file system without hard links
             os.replace(self.path, output)
 
@@ -236,7 +288,9 @@ class _Part:
         headers = {"User-Agent": "aexbench", "Accept-Encoding": "identity"}
         if self.size:
             headers["Range"] = f"bytes={self.size}-"
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S) as response:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S
+        ) as response:
             start = self._start(response)
             total = start + int(response.headers.get("Content-Length") or 0)
             if 0 < self.download["size"] < total:
@@ -247,13 +301,18 @@ class _Part:
                     file.write(piece)
                     start += len(piece)
                     if 0 < self.download["size"] < start:
-                        raise DownloadError(f"{url}: more than the {self.download['size']:,} bytes that it should have")
+                        raise DownloadError(
+                            f"{url}: more than the {self.download['size']:,} bytes that it should "
+                            "have"
+                        )
                     self.progress("downloading", start, total or self.download["size"])
         if start < total:
             raise self._stopped("the connection was closed")
 
     def _start(self, response: HTTPResponse) -> int:
-        """Return where the response's bytes belong: servers may send the whole file though the rest was asked for."""
+        """Return where the response's bytes belong: servers may send the whole file though the rest
+        was asked for.
+        """
         if response.status != 206:
             return 0
         found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -269,7 +328,9 @@ class _Part:
 
     def _stopped(self, reason: str) -> DownloadError:
         whole = self.download["size"]
-        here = f"{readable(self.size)} are here" + (f", {readable(whole - self.size)} are left" if whole else "")
+        here = f"{readable(self.size)} are here" + (
+            f", {readable(whole - self.size)} are left" if whole else ""
+        )
         return DownloadError(
             f"the download stopped: {plain(reason)}; {here}. The same command goes on from there. "
             f"(Should it fail again: {self.download['page']})"
@@ -284,5 +345,9 @@ def readable(size: int) -> str:
     """
     if size < 1000:
         return f"{size} bytes"
-    unit, name = next((1000**power, name) for power, name in ((3, "GB"), (2, "MB"), (1, "kB")) if size >= 1000**power)
+    unit, name = next(
+        (1000**power, name)
+        for power, name in ((3, "GB"), (2, "MB"), (1, "kB"))
+        if size >= 1000**power
+    )
     return f"{size / unit:.1f} {name}"

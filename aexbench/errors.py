@@ -1,4 +1,6 @@
-"""The exceptions of aexbench: a request that is wrong, files that fail, and a cell that cannot be."""
+"""The exceptions of aexbench: a request that is wrong, files that fail, and a cell
+that cannot be.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +13,27 @@ class RequestError(ValueError):
 
 
 class StoreError(RequestError):
-    """A file cannot be read or written, or is not what it should be: no result of a cell, but an end of the run."""
+    """A file cannot be read or written, or is not what it should be: no result of a cell, but an
+    end of the run.
+    """
 
 
 class SkipError(Exception):
-    """This explainer, corruption or metric does not apply here: the cell is `skipped` for this reason."""
+    """This explainer, corruption or metric does not apply here: the cell is `skipped` for this
+    reason.
+    """
 
 
 def plain(text: str) -> str:
-    """Return a stranger's text in one line without control characters: nothing that a terminal would obey."""
+    """Return a stranger's text in one line without control characters: nothing that a terminal
+    would obey.
+    """
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:
-    """Return the error for an unknown `name`: it names the nearest of the `known` ones and lists them all.
+    """Return the error for an unknown `name`: it names the nearest of the `known` ones and lists
+    them all.
 
     >>> print(unknown("parameter of recall", "topp", ["top"]))
     unknown parameter of recall 'topp'; did you mean 'top'? Known: top

@@ -59,9 +59,10 @@ def evaluate(
     Returns
     -------
     pandas.DataFrame
-        One row per explainer, corruption, seed, control and metric: `score`, `samples`, `state` with its `reason`, and
-        for control `none` the times `prepare_s`, `latency_s`, `samples_per_s`. A score above its controls' and above
-        that of explainers that know nothing (`random`, `deviation`) comes from what the detector has learned.
+        One row per explainer, corruption, seed, control and metric: `score`, `samples`, `state`
+        with its `reason`, and for control `none` the times `prepare_s`, `latency_s`,
+        `samples_per_s`. A score above its controls' and above that of explainers that know nothing
+        (`random`, `deviation`) comes from what the detector has learned.
 
     Raises
     ------
@@ -98,7 +99,9 @@ def evaluate(
             place = {"explainer": plugin.write(given), "corruption": corruption.text, "seed": seed}
             place |= {"control": control, "control_seed": control_seed}
             twin = functools.partial(controlled, detector, control, control_seed)
-            rows += _rows(place, plugin, {"seed": seed, **given}, twin, anomalies, background, scored)
+            rows += _rows(
+                place, plugin, {"seed": seed, **given}, twin, anomalies, background, scored
+            )
     return pd.DataFrame(rows)
 
 
@@ -129,22 +132,31 @@ def _rows(
     metrics: Sequence[Component],
 ) -> list[dict[str, Any]]:
     """Return one row per metric; what went wrong stands in `state` and `reason`."""
-    known = {key: value for key, value in given.items() if key != "seed" or "seed" in plugin.parameters}
+    known = {
+        key: value for key, value in given.items() if key != "seed" or "seed" in plugin.parameters
+    }
     nothing = {metric.text: float("nan") for metric in metrics}
     state, reason, scores, times = "ok", "", nothing, {}
     try:
         if len(anomalies) == 0:
             raise SkipError(f"no anomaly found in {anomalies.report.get('draws', 0)} draws")
         detector = twin()
-        make = functools.partial(families.explainers.make, plugin, (detector,), {"background": background, **known})
+        make = functools.partial(
+            families.explainers.make, plugin, (detector,), {"background": background, **known}
+        )
         measure = place["control"] == "none"
         attributions, clock, measures = execution.explain(make, anomalies.x, detector, measure)
         values = scoring.score(attributions, anomalies, metrics)
-        scores, times = scoring.summarize(values, anomalies.label), {**(clock.summary() if clock else {}), **measures}
+        scores, times = (
+            scoring.summarize(values, anomalies.label),
+            {**(clock.summary() if clock else {}), **measures},
+        )
     except SkipError as error:
         state, reason = "skipped", str(error)
     except Exception as error:
         state, reason = "failed", f"{type(error).__name__}: {error}"
-        warnings.warn(f"{place['explainer']} on {place['corruption']} failed: {reason}", stacklevel=3)
+        warnings.warn(
+            f"{place['explainer']} on {place['corruption']} failed: {reason}", stacklevel=3
+        )
     outcome = {"samples": len(anomalies), "state": state, "reason": reason, **times}
     return [{**place, "metric": name, "score": value, **outcome} for name, value in scores.items()]

@@ -1,6 +1,8 @@
-"""Executing cells: the one function from a cell to its record, and the loop over the cells that are not finished.
+"""Executing cells: the one function from a cell to its record, and the loop over the cells that are
+not finished.
 
-`execute` needs a cell and a workspace and nothing else: workers in other processes and on other machines run the same.
+`execute` needs a cell and a workspace and nothing else: workers in other processes and on other
+machines run the same.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ def silent(text: str, share: float | None) -> None:
 
 @dataclass
 class Workspace:
-    """Keeps data sets, detectors and anomaly sets warm between cells; the store is where they come from and go to."""
+    """Keeps data sets, detectors and anomaly sets warm between cells; the store is where they come
+    from and go to.
+    """
 
     store: Store
     device: str = "cpu"
@@ -50,9 +54,14 @@ class Workspace:
 
     def dataset(self, component: Component) -> Dataset:
         """Return a data set."""
-        dataset = self._keep(component.key, lambda: families.datasets.create(component.name, **component.arguments))
+        dataset = self._keep(
+            component.key, lambda: families.datasets.create(component.name, **component.arguments)
+        )
         if not isinstance(dataset, Dataset):
-            raise RequestError(f"data set {component.text} made a {type(dataset).__name__}, not an aexbench.Dataset")
+            raise RequestError(
+                f"data set {component.text} made a {type(dataset).__name__}, not an "
+                "aexbench.Dataset"
+            )
         return dataset
 
     def recipe(self, cell: Cell) -> training.Recipe:
@@ -60,10 +69,14 @@ class Workspace:
         return training.Recipe.of(cell.detector.text, self.dataset(cell.dataset).autoencoder)
 
     def detector(self, cell: Cell) -> Detector:
-        """Return the cell's trained detector, with the weights that the store's first writer has put there."""
+        """Return the cell's trained detector, with the weights that the store's first writer has
+        put there.
+        """
         key = cell.detector_key
         failed = self._kept.get(key)
-        if isinstance(failed, Exception):  # what came to nothing once is not tried again for every cell
+        if isinstance(
+            failed, Exception
+        ):  # what came to nothing once is not tried again for every cell
             raise failed.with_traceback(None)
         try:
             detector: Detector = self._keep(key, lambda: self._detector(cell))
@@ -75,7 +88,9 @@ class Workspace:
         return detector
 
     def anomalies(self, cell: Cell) -> AnomalySet:
-        """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no anomaly."""
+        """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no
+        anomaly.
+        """
         found: AnomalySet | SkipError = self._keep(cell.anomaly_key, lambda: self._anomalies(cell))
         if isinstance(found, SkipError):
             raise found
@@ -84,7 +99,8 @@ class Workspace:
     def anomalies_info(self, cell: Cell) -> FileInfo:
         """Return the checksum of the cell's anomaly set."""
         info: FileInfo = self._keep(
-            f"{cell.anomaly_key} info", lambda: file_info(self.store.path("anomalies", cell.anomaly_key))
+            f"{cell.anomaly_key} info",
+            lambda: file_info(self.store.path("anomalies", cell.anomaly_key)),
         )
         return info
 
@@ -119,9 +135,14 @@ class Workspace:
         if stored is not None:
             if stored.report.get("detector") != weights:
                 path = self.store.path("anomalies", cell.anomaly_key)
-                raise StoreError(f"{path} was made with other weights than {detector}: move one of them away")
+                raise StoreError(
+                    f"{path} was made with other weights than {detector}: move one of them away"
+                )
             return stored
-        self.say(f"corrupting {cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}", None)
+        self.say(
+            f"corrupting {cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}",
+            None,
+        )
         try:
             made = self._generate(cell)
         except SkipError as error:
@@ -141,7 +162,9 @@ class Workspace:
                 dataset, detector, seed=cell.anomaly_seed, **cell.corruption.parameters
             )
         else:
-            corruption = families.corruptions.create(cell.corruption.name, **cell.corruption.arguments)
+            corruption = families.corruptions.create(
+                cell.corruption.name, **cell.corruption.arguments
+            )
             made = corruption.generate(detector, dataset.normal, seed=cell.anomaly_seed)
         if len(made) == 0:
             return made
@@ -157,14 +180,18 @@ class Workspace:
         return self._kept[key]
 
 
-def pending(cells: Sequence[Cell], store: Store, rerun: frozenset[State] = frozenset()) -> list[Cell]:
+def pending(
+    cells: Sequence[Cell], store: Store, rerun: frozenset[State] = frozenset()
+) -> list[Cell]:
     """Return the cells that have no finished record, or one in a state that is to be run again."""
     records = ((cell, store.finished(cell)) for cell in cells)
     return [cell for cell, record in records if record is None or record.state in rerun]
 
 
 def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
-    """Load every data set and build every network before the first cell runs: what was asked wrongly shows now."""
+    """Load every data set and build every network before the first cell runs: what was asked
+    wrongly shows now.
+    """
     for cell in {cell.detector_key: cell for cell in cells}.values():
         try:
             dataset = workspace.dataset(cell.dataset)
@@ -172,11 +199,17 @@ def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
         except RequestError:
             raise
         except Exception as error:
-            raise RequestError(f"{cell.dataset.text} with detector {cell.detector.text}: {_line(error)}") from error
+            raise RequestError(
+                f"{cell.dataset.text} with detector {cell.detector.text}: {_line(error)}"
+            ) from error
 
 
-def run(cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace) -> Iterator[Record]:
-    """Execute cells in this process, one after the other, and yield each record once it is in the store."""
+def run(
+    cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace
+) -> Iterator[Record]:
+    """Execute cells in this process, one after the other, and yield each record once it is in the
+    store.
+    """
     for cell in cells:
         workspace.say(str(cell), None)
         record = execute(cell, metrics, workspace)
@@ -221,7 +254,9 @@ def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> d
         "detector": dict(workspace.detector(cell).report),
         "measures": measures,
         "timing": None if clock is None else Times.model_validate(clock.summary()),
-        "scores": _write_scores(store, cell, attributions, anomalies, metrics, written["attributions"]),
+        "scores": _write_scores(
+            store, cell, attributions, anomalies, metrics, written["attributions"]
+        ),
     }
 
 
@@ -241,7 +276,9 @@ def _write_scores(
 
 
 class Explained(NamedTuple):
-    """Attributions, what they cost where that was measured, and what their explainer says of them."""
+    """Attributions, what they cost where that was measured, and what their explainer
+    says of them.
+    """
 
     attributions: NDArray[Any]
     timing: timing.Timing | None = None
@@ -249,7 +286,9 @@ class Explained(NamedTuple):
 
 
 def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explained:
-    """Return attributions, and on the trained detector what they cost; controls and references are not timed."""
+    """Return attributions, and on the trained detector what they cost; controls and references are
+    not timed.
+    """
     if cell.explainer.name in references.REFERENCES:
         return Explained(references.REFERENCES[cell.explainer.name](anomalies))
     detector = controlled(workspace.detector(cell), cell.control, cell.control_seed)
@@ -257,12 +296,17 @@ def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explain
     given = cell.explainer.arguments
     if "seed" in families.explainers.describe(cell.explainer.name).parameters:
         given = {"seed": cell.explainer_seed, **given}
-    make = functools.partial(families.explainers.create, cell.explainer.name, detector, background=background, **given)
+    make = functools.partial(
+        families.explainers.create, cell.explainer.name, detector, background=background, **given
+    )
     return explain(make, anomalies.x, detector, measure=cell.control == "none")
 
 
-def explain(make: Callable[[], Any], samples: NDArray[Any], detector: Detector, measure: bool) -> Explained:
-    """Return an explainer's attributions of samples as an array, and its timing where that is to be measured.
+def explain(
+    make: Callable[[], Any], samples: NDArray[Any], detector: Detector, measure: bool
+) -> Explained:
+    """Return an explainer's attributions of samples as an array, and its timing where that is to be
+    measured.
 
     `make` prepares the explainer. Attributions that are not finite are an error.
     """
@@ -272,10 +316,16 @@ def explain(make: Callable[[], Any], samples: NDArray[Any], detector: Detector, 
     explainer, prepare_s = timing.timed(make, device)
     attributions, first_s = timing.timed(lambda: explainer.explain(x), device)
     if not torch.equal(x, original):
-        raise ValueError("the explainer changed the samples that it was given: it must copy them first")
+        raise ValueError(
+            "the explainer changed the samples that it was given: it must copy them first"
+        )
     if not bool(torch.isfinite(attributions).all()):
         raise ValueError("attributions are not finite")
-    result = attributions.to(torch.float64 if attributions.dtype == torch.float64 else torch.float32).cpu().numpy()
+    result = (
+        attributions.to(torch.float64 if attributions.dtype == torch.float64 else torch.float32)
+        .cpu()
+        .numpy()
+    )
     measures = _measures(explainer, x, attributions)
     if not measure:
         return Explained(result, None, measures)
@@ -291,11 +341,20 @@ def explain(make: Callable[[], Any], samples: NDArray[Any], detector: Detector, 
 
 
 def _measures(explainer: Any, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, float]:
-    """Return median and maximum of what an explainer measures of its own answers, if it has such a method."""
+    """Return median and maximum of what an explainer measures of its own answers, if it has such a
+    method.
+    """
     measure = getattr(explainer, "measures", None)
     values: dict[str, torch.Tensor] = measure(x, attributions) if callable(measure) else {}
-    summaries: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"median": torch.median, "max": torch.max}
-    return {f"{name} {key}": float(of(value)) for name, value in values.items() for key, of in summaries.items()}
+    summaries: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "median": torch.median,
+        "max": torch.max,
+    }
+    return {
+        f"{name} {key}": float(of(value))
+        for name, value in values.items()
+        for key, of in summaries.items()
+    }
 
 
 def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:
@@ -303,14 +362,20 @@ def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component
 
     Everything is scored before anything is written: a metric that fails changes nothing.
     """
-    derived = [(record, *_derived(store, record, metrics)) for record in records if record.state == "ok"]
+    derived = [
+        (record, *_derived(store, record, metrics)) for record in records if record.state == "ok"
+    ]
     for record, scores, anomalies in derived:
         values, described = dict(scores), {metric.text: scoring.info(metric) for metric in metrics}
         with suppress(files.DamagedFileError):  # no scores so far, or of other attributions
             before = store.read_scores(record)
             values, described = {**before.values, **values}, {**before.metrics, **described}
-        store.write_scores(record.cell.key, values, described, anomalies, record.files["attributions"])
-        store.write_record(record.model_copy(update={"scores": scoring.summarize(values, anomalies.label)}))
+        store.write_scores(
+            record.cell.key, values, described, anomalies, record.files["attributions"]
+        )
+        store.write_record(
+            record.model_copy(update={"scores": scoring.summarize(values, anomalies.label)})
+        )
 
 
 def _derived(
@@ -336,5 +401,7 @@ def _traceback() -> str:
 
 
 def _reasons(report: Any) -> str:
-    rejected = ", ".join(f"{reason} {count:,}" for reason, count in report.get("rejected", {}).items())
+    rejected = ", ".join(
+        f"{reason} {count:,}" for reason, count in report.get("rejected", {}).items()
+    )
     return f"{report.get('draws', 0):,} draws rejected ({rejected})"

@@ -20,9 +20,9 @@ def optional(module: str, extra: str = "explainers") -> Any:
 
     Examples
     --------
-    >>> optional("a_package_of_nobody")
+    >>> optional("a_package")
     Traceback (most recent call last):
-    aexbench.errors.SkipError: this needs the package a_package_of_nobody: pip install 'aexbench[explainers]'
+    aexbench.errors.SkipError: this needs the package a_package: pip install 'aexbench[explainers]'
     """
     try:
         return importlib.import_module(module)
@@ -30,5 +30,6 @@ def optional(module: str, extra: str = "explainers") -> Any:
         package = module.partition(".")[0]
         if error.name != package:
             raise
-        reason = f"this needs the package {PACKAGES.get(package, package)}: pip install 'aexbench[{extra}]'"
-        raise SkipError(reason) from None
+        needed = PACKAGES.get(package, package)
+        way_out = f"pip install 'aexbench[{extra}]'"
+        raise SkipError(f"this needs the package {needed}: {way_out}") from None

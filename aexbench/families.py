@@ -31,7 +31,9 @@ class FunctionExplainer:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the function's attributions for x."""
-        return explained(lambda samples: self.function(self.detector, samples, **self.parameters), x)
+        return explained(
+            lambda samples: self.function(self.detector, samples, **self.parameters), x
+        )
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,34 @@ class FunctionMetric:
         return scores
 
 
-def explained(explain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor | ArrayLike) -> torch.Tensor:
-    """Call `explain` with a tensor and check that the attributions have its shape and are floats on its device."""
+def explained(
+    explain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor | ArrayLike
+) -> torch.Tensor:
+    """Call `explain` with a tensor and check that the attributions have its shape and are floats on
+    its device.
+    """
     import torch
 
     samples = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
     samples = samples if samples.is_floating_point() else samples.to(torch.get_default_dtype())
     attributions = explain(samples)
     if not isinstance(attributions, torch.Tensor):
-        raise TypeError(f"an explainer returns a torch tensor, this one a {type(attributions).__name__}")
+        raise TypeError(
+            f"an explainer returns a torch tensor, this one a {type(attributions).__name__}"
+        )
     if attributions.shape != samples.shape:
-        raise ValueError(f"attributions have shape {tuple(attributions.shape)}, the samples {tuple(samples.shape)}")
+        raise ValueError(
+            f"attributions have shape {tuple(attributions.shape)}, the samples "
+            f"{tuple(samples.shape)}"
+        )
     if not attributions.is_floating_point():
         raise TypeError(f"attributions are {attributions.dtype}, not floats")
     return attributions.detach().to(samples.device)
 
 
-def _adapt_explainer(plugin: Plugin, context: tuple[Any, ...], values: dict[str, Any]) -> FunctionExplainer:
+def _adapt_explainer(
+    plugin: Plugin, context: tuple[Any, ...], values: dict[str, Any]
+) -> FunctionExplainer:
     return FunctionExplainer(plugin.target, context[0], values)
 
 
@@ -84,7 +97,9 @@ def _adapt_corruption(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]
     from aexbench.corruption import SingleFeature  # imports torch
 
     shared = {name: values.pop(name) for name in inspect.signature(_corruption_limits).parameters}
-    return SingleFeature(plugin.name, plugin.target, values, **shared, asks_clean="clean" in plugin.offered)
+    return SingleFeature(
+        plugin.name, plugin.target, values, **shared, asks_clean="clean" in plugin.offered
+    )
 
 
 def _corruption_limits(
@@ -93,7 +108,9 @@ def _corruption_limits(
     count: Annotated[int, Ge(1)] = 100,
     max_draws: Annotated[int, Ge(1)] = 100_000,
 ) -> None:
-    """Hold the parameters that all single-feature corruptions share; see `aexbench.corruption.SingleFeature`."""
+    """Hold the parameters that all single-feature corruptions share; see
+    `aexbench.corruption.SingleFeature`.
+    """
 
 
 def _adapt_metric(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]) -> FunctionMetric:
@@ -110,9 +127,10 @@ explainers = Registry(
     adapt_class=_adapt_explainer_class,
     declarable={"floor": False, "images": False},  # a floor on every board; of images alone
 )
-# images: samples are (N, C, H, W), so the floors of images apply. licence: of the data. download: an
-# `aexbench.downloads.Download`, where `aexbench data get` can fetch them. reads: a function from the parameters to the
-# files that are read, by name, where it is not the parameters alone that say which (see `cells.component`).
+# images: samples are (N, C, H, W), so the floors of images apply. licence: of the data. download:
+# an `aexbench.downloads.Download`, where `aexbench data get` can fetch them. reads: a function from
+# the parameters to the files that are read, by name, where it is not the parameters alone that say
+# which (see `cells.component`).
 datasets = Registry(
     "data set",
     "aexbench.datasets",
@@ -127,8 +145,9 @@ corruptions = Registry(
     shared=_corruption_limits,
     declarable={"threshold": 0.3},
 )
-# title: the name in tables, with the parameters filled in; pooled: one value for many samples; without_each: of a
-# pooled one, a function of the same arguments that returns the value without each sample in turn, faster than N calls.
+# title: the name in tables, with the parameters filled in; pooled: one value for many samples;
+# without_each: of a pooled one, a function of the same arguments that returns the value without
+# each sample in turn, faster than N calls.
 metrics = Registry(
     "metric",
     "aexbench.metrics",
@@ -137,7 +156,12 @@ metrics = Registry(
     declarable={"higher_is_better": True, "pooled": False, "title": "", "without_each": None},
 )
 
-FAMILIES = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions, "metrics": metrics}
+FAMILIES = {
+    "explainers": explainers,
+    "datasets": datasets,
+    "corruptions": corruptions,
+    "metrics": metrics,
+}
 
 
 def load_plugin(path: str | Path) -> None:

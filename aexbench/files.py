@@ -43,13 +43,17 @@ def write_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def write_once(path: Path, content: bytes) -> None:
-    """Write a file atomically unless it is there already: the first writer wins, on one host or several."""
+    """Write a file atomically unless it is there already: the first writer wins, on one host or
+    several.
+    """
     temporary = _write_temporary(path, lambda file: file.write(content))
     try:
         os.link(temporary, path)
     except FileExistsError:
         pass
-    except OSError:  # a file system without hard links: only writers of the same moment may replace each other
+    except (
+        OSError
+    ):  # a file system without hard links: only writers of the same moment may replace each other
         if not path.exists():
             os.replace(temporary, path)
     temporary.unlink(missing_ok=True)
@@ -58,7 +62,9 @@ def write_once(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON, atomically."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_bytes(
+        path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
 
 
 def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
@@ -66,7 +72,9 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> byt
     from safetensors.numpy import save
 
     text = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
-    return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=text))
+    return bytes(
+        save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=text)
+    )
 
 
 def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -76,13 +84,17 @@ def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            return arrays, {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            return arrays, {
+                key: json.loads(value) for key, value in (file.metadata() or {}).items()
+            }
     except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise DamagedFileError(f"{path} is damaged: {error}") from None
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder and its parents; StoreError where that is not allowed or a file is in the way."""
+    """Make a folder and its parents; StoreError where that is not allowed or a file
+    is in the way.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -95,10 +107,14 @@ def make_folder(path: Path) -> Path:
 
 
 def cache_folder(part: str) -> Path:
-    """Return a folder for what can be made again: in `AEXBENCH_CACHE`, or in the user's cache folder."""
+    """Return a folder for what can be made again: in `AEXBENCH_CACHE`, or in the user's cache
+    folder.
+    """
     import platformdirs
 
-    root = os.environ.get("AEXBENCH_CACHE") or platformdirs.user_cache_dir("aexbench", appauthor=False)
+    root = os.environ.get("AEXBENCH_CACHE") or platformdirs.user_cache_dir(
+        "aexbench", appauthor=False
+    )
     return make_folder(Path(root) / part)
 
 

@@ -1,7 +1,9 @@
-"""Training one autoencoder: seeded, stopped early, streamed from disk, and started again where a network dies.
+"""Training one autoencoder: seeded, stopped early, streamed from disk, and started again where a
+network dies.
 
-A detector that has learned nothing is no detector. Its output does not vary, or it reconstructs no better than the best
-constant sample does; then training starts again from another seed, and fails loudly where that does not help.
+A detector that has learned nothing is no detector. Its output does not vary, or it reconstructs no
+better than the best constant sample does; then training starts again from another seed, and fails
+loudly where that does not help.
 """
 
 from __future__ import annotations
@@ -25,24 +27,29 @@ Progress = Callable[[str, float], None]
 Build = Callable[[int], Untrained]
 SMALL_BATCH = 2**22  # bytes of activations
 LEAST_GAIN = 1e-3  # of the validation error, for an epoch to count as better
-LEAST_VARIATION = 1e-4  # of the output's variance in the samples': below it, the output is a constant
+LEAST_VARIATION = (
+    1e-4  # of the output's variance in the samples': below it, the output is a constant
+)
 STARTS = 3
 PROBE = 256  # samples by which a constant output is noticed
 
 
-def fit(dataset: Dataset, build: Build, seed: int, progress: Progress, device: str = "cpu") -> Detector:
-    """Train an autoencoder on the training split and return the calibrated detector, at its best validation error.
+def fit(
+    dataset: Dataset, build: Build, seed: int, progress: Progress, device: str = "cpu"
+) -> Detector:
+    """Train an autoencoder on the training split and return the calibrated detector, at its best
+    validation error.
 
-    Its `report` says how many epochs it took and the errors reached; `constant_error` is the validation error of the
-    best constant sample (the training split's mean for L2, its median for L1), `output_variation` the variance of the
-    reconstructions in units of the samples'. Where the test split has labels, `roc_auc` and `average_precision` say how
-    well e(x) detects them.
+    Its `report` says how many epochs it took and the errors reached; `constant_error` is the
+    validation error of the best constant sample (the training split's mean for L2, its median for
+    L1), `output_variation` the variance of the reconstructions in units of the samples'. Where the
+    test split has labels, `roc_auc` and `average_precision` say how well e(x) detects them.
 
     Raises
     ------
     RequestError
-        If the data are too few or not finite, or if three starts came to nothing: diverged, dead, or no better than a
-        constant sample.
+        If the data are too few or not finite, or if three starts came to nothing: diverged, dead,
+        or no better than a constant sample.
     """
     _check_splits(dataset)
     complaint = ""
@@ -50,11 +57,16 @@ def fit(dataset: Dataset, build: Build, seed: int, progress: Progress, device: s
         detector = _start(dataset, build, _start_seed(seed, start), progress, device)
         complaint = collapse(detector.report)
         if not complaint:
-            detector.report = {**detector.report, "starts": start + 1, **detection(detector, dataset)}
+            detector.report = {
+                **detector.report,
+                "starts": start + 1,
+                **detection(detector, dataset),
+            }
             return detector.calibrate(dataset.validation)
         progress(f"start {start + 1} of {STARTS} came to nothing: {complaint}", 0.0)
     raise RequestError(
-        f"training came to nothing in {STARTS} starts: {complaint}. An explanation of such a detector means nothing: "
+        f"training came to nothing in {STARTS} starts: {complaint}. An explanation of such a "
+        "detector means nothing: "
         "train longer (epochs, patience), more slowly (learning_rate), or use another autoencoder"
     )
 
@@ -63,7 +75,9 @@ def _check_splits(dataset: Dataset) -> None:
     for name, least in (("train", 2), ("validation", 1), ("test", 0)):
         split = getattr(dataset, name)
         if len(split) < least:
-            raise RequestError(f"the {name} split holds {len(split)} samples; training needs {least} or more")
+            raise RequestError(
+                f"the {name} split holds {len(split)} samples; training needs {least} or more"
+            )
         if not all(np.isfinite(block).all() for block in blocks(split)):
             raise RequestError(f"the {name} split holds values that are not finite")
 
@@ -81,7 +95,9 @@ def collapse(report: Mapping[str, Any]) -> str:
 
 
 def detection(detector: Detector, dataset: Dataset) -> dict[str, float]:
-    """Return how well e(x) tells anomalous test samples from normal ones, where there are labels of both kinds."""
+    """Return how well e(x) tells anomalous test samples from normal ones, where there are labels of
+    both kinds.
+    """
     labels = dataset.test_labels
     if labels is None or labels.all() or not labels.any():
         return {}
@@ -119,10 +135,11 @@ def _start_seed(seed: int, start: int) -> int:
 
 @contextmanager
 def few_threads(batch_bytes: int) -> Iterator[None]:
-    """Use one thread where a batch is small: threads that wait for each other cost more than they bring.
+    """Use one thread where a batch is small: threads that wait for each other cost more than they
+    bring.
 
-    On two cores a small table trained equally fast with one thread or two, and four times slower with two as soon as
-    another process wanted a core.
+    On two cores a small table trained equally fast with one thread or two, and four times slower
+    with two as soon as another process wanted a core.
     """
     threads = torch.get_num_threads()
     if batch_bytes < SMALL_BATCH:
@@ -134,11 +151,21 @@ def few_threads(batch_bytes: int) -> Iterator[None]:
 
 
 def _train(
-    detector: Detector, training: Training, train: Rows, validation: Rows, seed: int, progress: Progress
+    detector: Detector,
+    training: Training,
+    train: Rows,
+    validation: Rows,
+    seed: int,
+    progress: Progress,
 ) -> dict[str, Any]:
     optimizer = torch.optim.Adam(detector.model.parameters(), lr=training.learning_rate)
     generator = torch.Generator().manual_seed(seed)
-    best, best_epoch, weights, epoch = float("inf"), 0, copy.deepcopy(detector.model.state_dict()), 0
+    best, best_epoch, weights, epoch = (
+        float("inf"),
+        0,
+        copy.deepcopy(detector.model.state_dict()),
+        0,
+    )
     report: dict[str, Any] = {}
     for epoch in range(1, training.epochs + 1):
         error = _epoch(detector, optimizer, train, generator, training.batch_size)
@@ -163,7 +190,11 @@ def _train(
 
 
 def _epoch(
-    detector: Detector, optimizer: torch.optim.Optimizer, train: Rows, generator: torch.Generator, batch_size: int
+    detector: Detector,
+    optimizer: torch.optim.Optimizer,
+    train: Rows,
+    generator: torch.Generator,
+    batch_size: int,
 ) -> float:
     """Take one step per batch and return the last batch's error."""
 
@@ -183,28 +214,49 @@ def _epoch(
 
 
 def _batches(pool: torch.Tensor, size: int) -> list[torch.Tensor]:
-    """Return a pool in batches; a single sample that is left goes with the last: BatchNorm needs two."""
+    """Return a pool in batches; a single sample that is left goes with the last: BatchNorm needs
+    two.
+    """
     batches = list(pool.split(size))
-    return [*batches[:-2], torch.cat(batches[-2:])] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+    return (
+        [*batches[:-2], torch.cat(batches[-2:])]
+        if len(batches) > 1 and len(batches[-1]) == 1
+        else batches
+    )
 
 
 def _dead(detector: Detector, validation: Rows) -> bool:
-    """Whether no gradient came back in the last step and the output is one constant: nothing will change that."""
-    gradients = [parameter.grad for parameter in detector.model.parameters() if parameter.grad is not None]
+    """Whether no gradient came back in the last step and the output is one constant: nothing will
+    change that.
+    """
+    gradients = [
+        parameter.grad for parameter in detector.model.parameters() if parameter.grad is not None
+    ]
     if any(bool(gradient.any()) for gradient in gradients):
         return False
-    return len(validation) > 1 and output_variation(detector, np.asarray(validation[:PROBE])) < LEAST_VARIATION**2
+    return (
+        len(validation) > 1
+        and output_variation(detector, np.asarray(validation[:PROBE])) < LEAST_VARIATION**2
+    )
 
 
 def output_variation(detector: Detector, samples: Rows) -> float:
-    """Return the variance of the reconstructions in units of the samples' own, summed over columns."""
+    """Return the variance of the reconstructions in units of the samples' own, summed
+    over columns.
+    """
     probe = np.asarray(samples[: 8 * PROBE])
     own = probe.var(axis=0, dtype=np.float64).sum()
-    return float(detector.reconstruct(probe).double().var(dim=0, correction=0).sum() / own) if own > 0 else 1.0
+    return (
+        float(detector.reconstruct(probe).double().var(dim=0, correction=0).sum() / own)
+        if own > 0
+        else 1.0
+    )
 
 
 def constant_error(detector: Detector, dataset: Dataset) -> float:
-    """Return the mean validation error of the best constant sample: the training split's mean, or its median for L1."""
+    """Return the mean validation error of the best constant sample: the training split's mean, or
+    its median for L1.
+    """
     constant = torch.as_tensor(_constant(detector.loss, dataset.train)).to(detector.dtype)
     total = 0.0
     for block in blocks(dataset.validation):
@@ -214,7 +266,9 @@ def constant_error(detector: Detector, dataset: Dataset) -> float:
 
 
 def _constant(loss: str, train: Rows) -> Array:
-    """Return the training split's mean; for L1 the median, of a sample where there are many rows."""
+    """Return the training split's mean; for L1 the median, of a sample where there
+    are many rows.
+    """
     if loss == "l2":
         return moments(train)[0]
     from aexbench.baselines import sample

@@ -1,4 +1,6 @@
-"""Heat maps of images: what each explainer pointed at, with the true damage outlined. Derived from a store alone."""
+"""Heat maps of images: what each explainer pointed at, with the true damage outlined. Derived from
+a store alone.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,14 @@ class Page:
     maps: dict[str, NDArray[Any]]
 
 
-def gallery(store: Store, to: Path, explainers: Sequence[str] = (), per_label: int = 3, seed: int = 0) -> list[Path]:
+def gallery(
+    store: Store, to: Path, explainers: Sequence[str] = (), per_label: int = 3, seed: int = 0
+) -> list[Path]:
     """Write one PNG per anomaly set of images, and return the paths.
 
-    A row is a sample, `per_label` of each label; a column is an explainer. Each map has its own scale, from 0 to the
-    99.5 % quantile of its positive values; what is negative is black. The outline is the truth.
+    A row is a sample, `per_label` of each label; a column is an explainer. Each map has its own
+    scale, from 0 to the 99.5 % quantile of its positive values; what is negative is black. The
+    outline is the truth.
 
     Parameters
     ----------
@@ -56,16 +61,23 @@ def gallery(store: Store, to: Path, explainers: Sequence[str] = (), per_label: i
     """
     pages = _pages(store, explainers)
     if not pages:
-        raise RequestError(f"{store.root} has no attributions of images: a gallery shows images (N, C, H, W)")
+        raise RequestError(
+            f"{store.root} has no attributions of images: a gallery shows images (N, C, H, W)"
+        )
     files.make_folder(to)
-    return [_draw(page, to / f"{number:02d}.png", per_label, seed) for number, page in enumerate(pages, start=1)]
+    return [
+        _draw(page, to / f"{number:02d}.png", per_label, seed)
+        for number, page in enumerate(pages, start=1)
+    ]
 
 
 def _pages(store: Store, explainers: Sequence[str]) -> list[Page]:
     records, complaints = store.records()
     if complaints:
         raise RequestError(complaints[0])
-    shown = [r for r in records if r.state == "ok" and r.cell.control == "none" and r.role != "reference"]
+    shown = [
+        r for r in records if r.state == "ok" and r.cell.control == "none" and r.role != "reference"
+    ]
     known = sorted({record.cell.explainer.text for record in shown})
     explainers = [_text(name) for name in explainers]
     for name in explainers:
@@ -74,13 +86,19 @@ def _pages(store: Store, explainers: Sequence[str]) -> list[Page]:
     sets: dict[str, list[Record]] = {}
     for record in shown:
         sets.setdefault(record.cell.anomaly_key, []).append(record)
-    return [page for found in sets.values() if (page := _page(store, found, explainers or known)) is not None]
+    return [
+        page
+        for found in sets.values()
+        if (page := _page(store, found, explainers or known)) is not None
+    ]
 
 
 def _text(name: str) -> str:
     """Return a name as stores write it: parameters in the order of the plugin's own."""
     base, _ = specs.parse(name)
-    return component(families.explainers, name).text if base in families.explainers.names() else name
+    return (
+        component(families.explainers, name).text if base in families.explainers.names() else name
+    )
 
 
 def _page(store: Store, records: Sequence[Record], names: Sequence[str]) -> Page | None:
@@ -89,22 +107,35 @@ def _page(store: Store, records: Sequence[Record], names: Sequence[str]) -> Page
     if anomalies.x.ndim != 4:
         return None
     by_name = {record.cell.explainer.text: record for record in records}
-    maps = {name: store.read_attributions(by_name[name]).sum(axis=1) for name in names if name in by_name}
+    maps = {
+        name: store.read_attributions(by_name[name]).sum(axis=1)
+        for name in names
+        if name in by_name
+    }
     cell = records[0].cell
-    return Page(f"{cell.dataset.text} / {cell.corruption.text}, seed {cell.detector_seed}", anomalies, maps)
+    return Page(
+        f"{cell.dataset.text} / {cell.corruption.text}, seed {cell.detector_seed}", anomalies, maps
+    )
 
 
 def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
     figures = optional("matplotlib.figure", extra="plots")
     rows = _chosen(page.anomalies.label, per_label, seed)
     columns = ["anomaly", *page.maps]
-    figure = figures.Figure(figsize=(INCHES * len(columns), INCHES * (len(rows) + 0.7)), dpi=DOTS, layout="constrained")
+    figure = figures.Figure(
+        figsize=(INCHES * len(columns), INCHES * (len(rows) + 0.7)), dpi=DOTS, layout="constrained"
+    )
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for line, number in enumerate(rows):
         truth = page.anomalies.truth[number].any(axis=0)
         for column, name in enumerate(columns):
             axis = axes[line][column]
-            _show(axis, page.anomalies.x[number] if column == 0 else page.maps[name][number], truth, image=column == 0)
+            _show(
+                axis,
+                page.anomalies.x[number] if column == 0 else page.maps[name][number],
+                truth,
+                image=column == 0,
+            )
             if line == 0:
                 axis.set_title(_wrapped(plain(name)), fontsize=6)
         axes[line][0].set_ylabel(plain(str(page.anomalies.label[number])), fontsize=7)
@@ -121,7 +152,10 @@ def _show(axis: Any, values: NDArray[Any], truth: NDArray[np.bool_], image: bool
     else:
         positive = values[values > 0]
         axis.imshow(
-            values, cmap="inferno", vmin=0.0, vmax=float(np.quantile(positive, BRIGHTEST)) if len(positive) else 1.0
+            values,
+            cmap="inferno",
+            vmin=0.0,
+            vmax=float(np.quantile(positive, BRIGHTEST)) if len(positive) else 1.0,
         )
     if truth.any() and not truth.all():
         axis.contour(truth, levels=[0.5], colors=["red" if image else "cyan"], linewidths=0.6)

@@ -1,14 +1,15 @@
-"""From folders of images to a Dataset: read, prepared, split and augmented as in the paper (section 4.2).
+"""From folders of images to a Dataset: read, prepared, split and augmented as in the paper (section
+4.2).
 
 The layout of MVTec AD, for the data set itself and for whatever is written like it:
 
     category/train/good/000.png                  normal, for training and validation
     category/test/good/000.png                   normal, for the test
     category/test/DAMAGE/000.png                 anomalous: one folder per kind of damage
-    category/ground_truth/DAMAGE/000_mask.png    its mask: of the image's size, damaged where it is not black
+    category/ground_truth/DAMAGE/000_mask.png    its mask, damaged where it is not black
 
-`from_layout(category, size=128, train_samples=10_000, validation_samples=1_000, seed=0, autoencoder="conv")` returns
-the Dataset of a category's folder. The images of a category have one size, any; `images.SUFFIXES` lists the formats.
+A mask has its image's size, and the images of a category have one, any; `images.SUFFIXES` lists the
+formats.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ SHOWN = 5  # of the names that a warning lists
 
 
 class Labelled(NamedTuple):
-    """An image of the test split: its file, `good` or the kind of its damage, and the mask of the damage."""
+    """An image of the test split: its file, `good` or the kind of its damage, and the mask of the
+    damage.
+    """
 
     path: Path
     kind: str = GOOD
@@ -51,10 +54,11 @@ def from_layout(
     corners: Corners = "edge",
     flips: bool = True,
 ) -> Dataset:
-    """Return the Dataset of a folder in MVTec's layout: images (N, 1, size, size) in [0, 1], masks as truth.
+    """Return the Dataset of a folder in MVTec's layout: images (N, 1, size, size) in [0, 1], masks
+    as truth.
 
-    Files and folders that are neither images nor masks are left out, with one warning. Links are followed, wherever
-    they lead.
+    Files and folders that are neither images nor masks are left out, with one warning. Links are
+    followed, wherever they lead.
 
     Parameters
     ----------
@@ -69,7 +73,8 @@ def from_layout(
     autoencoder
         The data set's default autoencoder.
     rotation, corners, flips
-        The greatest angle in degrees, either way; what fills the corners (`augmentation.rotate`); whether to flip.
+        The greatest angle in degrees, either way; what fills the corners (`augmentation.rotate`);
+        whether to flip.
 
     Raises
     ------
@@ -82,9 +87,18 @@ def from_layout(
     for folder in _kinds(category / "test", others):
         masks = None if folder.name == GOOD else category / "ground_truth" / folder.name
         test += labelled(images(folder, others), folder.name, masks, others)
-    for folder in entries(category / "ground_truth") if (category / "ground_truth").exists() else []:
-        if folder.is_dir() and any(map(is_image, entries(folder))) and folder.name not in {one.kind for one in test}:
-            raise wrong(folder, f"masks of a damage of which there is no folder {category / 'test' / folder.name}")
+    for folder in (
+        entries(category / "ground_truth") if (category / "ground_truth").exists() else []
+    ):
+        if (
+            folder.is_dir()
+            and any(map(is_image, entries(folder)))
+            and folder.name not in {one.kind for one in test}
+        ):
+            raise wrong(
+                folder,
+                f"masks of a damage of which there is no folder {category / 'test' / folder.name}",
+            )
     say_left_out(category, others)
     return from_images(
         normal,
@@ -102,7 +116,9 @@ def from_layout(
 
 def _kinds(test: Path, others: list[Path]) -> list[Path]:
     """Return the folders of the test split; what else lies there is added to `others`."""
-    kinds = [path for path in entries(test) if path.is_dir() and not path.name.startswith((".", "__"))]
+    kinds = [
+        path for path in entries(test) if path.is_dir() and not path.name.startswith((".", "__"))
+    ]
     others += [path for path in entries(test) if path not in kinds]
     if not kinds:
         raise wrong(test, f"holds no folder of images such as {GOOD}")
@@ -110,7 +126,9 @@ def _kinds(test: Path, others: list[Path]) -> list[Path]:
 
 
 def images(folder: Path, others: list[Path]) -> list[Path]:
-    """Return the images of a folder, by name, at least one; what else lies there is added to `others`."""
+    """Return the images of a folder, by name, at least one; what else lies there is added to
+    `others`.
+    """
     inside = entries(folder)
     found = [path for path in inside if is_image(path)]
     others += [path for path in inside if path not in found]
@@ -119,15 +137,23 @@ def images(folder: Path, others: list[Path]) -> list[Path]:
     return found
 
 
-def labelled(paths: Sequence[Path], kind: str, masks: Path | None, others: list[Path]) -> list[Labelled]:
-    """Return images of one kind with their masks, NAME_mask.png for NAME.png, none missing and none left over."""
+def labelled(
+    paths: Sequence[Path], kind: str, masks: Path | None, others: list[Path]
+) -> list[Labelled]:
+    """Return images of one kind with their masks, NAME_mask.png for NAME.png, none missing and none
+    left over.
+    """
     if masks is None:
         return [Labelled(path, kind) for path in paths]
     result = [Labelled(path, kind, masks / f"{path.stem}_mask.png") for path in paths]
     first: dict[str, Path] = {}
     for path in paths:
         if first.setdefault(path.stem, path) != path:
-            raise wrong(path, f"it and {first[path.stem].name} would share one mask: rename one, and give it its own")
+            raise wrong(
+                path,
+                f"it and {first[path.stem].name} would share one mask: rename one, and give it "
+                "its own",
+            )
     for one in result:
         if one.mask is not None and not one.mask.is_file():
             raise wrong(one.mask, f"the mask of {one.path} is missing")
@@ -144,7 +170,10 @@ def say_left_out(folder: Path, others: Sequence[Path]) -> None:
     if others:
         names = ", ".join(str(path.relative_to(folder)) for path in others[:SHOWN])
         more = ", …" if len(others) > SHOWN else ""
-        warnings.warn(plain(f"{folder}: left out {len(others)} that are no images of it: {names}{more}"), stacklevel=3)
+        warnings.warn(
+            plain(f"{folder}: left out {len(others)} that are no images of it: {names}{more}"),
+            stacklevel=3,
+        )
 
 
 def from_images(
@@ -162,11 +191,15 @@ def from_images(
 ) -> Dataset:
     """Return the Dataset of listed images; the parameters are those of `from_layout`.
 
-    A tenth of the normal images is for validation; each part is augmented by itself, so that no image is in both. The
-    truth is left out where an anomalous image has no mask, the labels where none is anomalous.
+    A tenth of the normal images is for validation; each part is augmented by itself, so that no
+    image is in both. The truth is left out where an anomalous image has no mask, the labels where
+    none is anomalous.
     """
     if len(normal) < 2:
-        raise wrong(normal[0].parent, f"{len(normal)} image to train from: at least 2 are needed, 1 for validation")
+        raise wrong(
+            normal[0].parent,
+            f"{len(normal)} image to train from: at least 2 are needed, 1 for validation",
+        )
     shape = read(normal[0]).shape
     order = np.random.default_rng(seed).permutation(len(normal))
     held = max(1, round(VALIDATION * len(normal)))
@@ -208,12 +241,17 @@ def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     image = read(path)
     if image.shape != shape:
         (height, width), (h, w) = image.shape, shape
-        raise wrong(path, f"{width} × {height} pixels, not {w} × {h} as the first image: bring all to one size")
+        raise wrong(
+            path,
+            f"{width} × {height} pixels, not {w} × {h} as the first image: bring all to one size",
+        )
     return image
 
 
 def _truth(test: Sequence[Labelled], shape: tuple[int, ...], size: int) -> NDArray[np.bool_] | None:
-    """Return the damaged pixels (N, 1, size, size), or None where an anomalous image has no mask."""
+    """Return the damaged pixels (N, 1, size, size), or None where an anomalous image
+    has no mask.
+    """
     if any(one.kind != GOOD and one.mask is None for one in test):
         return None
     truth = np.zeros((len(test), 1, size, size), dtype=bool)
@@ -221,7 +259,13 @@ def _truth(test: Sequence[Labelled], shape: tuple[int, ...], size: int) -> NDArr
         if one.mask is not None:
             place[:] = shrink_mask(_read(one.mask, shape) > 0, size)
     masked = np.array([one.mask is not None for one in test])
-    black = [one.mask for one, marks in zip(test, truth.any(axis=(1, 2, 3)) | ~masked, strict=True) if not marks]
+    black = [
+        one.mask
+        for one, marks in zip(test, truth.any(axis=(1, 2, 3)) | ~masked, strict=True)
+        if not marks
+    ]
     if black:
-        warnings.warn(plain(f"{len(black)} masks mark nothing, the first is {black[0]}"), stacklevel=4)
+        warnings.warn(
+            plain(f"{len(black)} masks mark nothing, the first is {black[0]}"), stacklevel=4
+        )
     return truth

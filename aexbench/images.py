@@ -1,7 +1,8 @@
-"""One image at a time: found in a folder, read as grey values, prepared as the paper prepares them; masks likewise.
+"""One image at a time: found in a folder, read as grey values, prepared as the paper prepares them;
+masks likewise.
 
-Images are a stranger's files: only a few formats are opened, the size is checked before a pixel is decoded, and
-whatever is wrong becomes one line that names the file.
+Images are a stranger's files: only a few formats are opened, the size is checked before a pixel is
+decoded, and whatever is wrong becomes one line that names the file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from numpy.typing import NDArray
 from aexbench.errors import RequestError, plain
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow knows more, some of which run other programs
+FORMATS = (
+    "BMP",
+    "JPEG",
+    "PNG",
+    "TIFF",
+    "WEBP",
+)  # Pillow knows more, some of which run other programs
 MOST_PIXELS = 2**26  # of one image, 8192 × 8192: a small file may unpack to any size
 
 
@@ -36,20 +43,24 @@ def entries(folder: Path) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a path is an image by its name; links count as what they lead to, hidden files as none."""
+    """Whether a path is an image by its name; links count as what they lead to, hidden files as
+    none.
+    """
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def read(path: Path) -> NDArray[np.float32]:
-    """Return an image (H, W) as grey values in [0, 1], turned upright where its camera has noted that.
+    """Return an image (H, W) as grey values in [0, 1], turned upright where its camera has noted
+    that.
 
-    Colours become the luma of ITU-R BT.601, 16 bits keep their precision, what is transparent is laid on black, and of
-    several frames the first counts.
+    Colours become the luma of ITU-R BT.601, 16 bits keep their precision, what is transparent is
+    laid on black, and of several frames the first counts.
 
     Raises
     ------
     RequestError
-        If it cannot be decoded, has more than `MOST_PIXELS` pixels, or values without a fixed range (32 bits).
+        If it cannot be decoded, has more than `MOST_PIXELS` pixels, or values without a fixed range
+        (32 bits).
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -58,14 +69,20 @@ def read(path: Path) -> NDArray[np.float32]:
             warnings.simplefilter("ignore")  # Pillow's own limit, damaged metadata
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise ValueError(f"{image.width} × {image.height} pixels are more than {MOST_PIXELS}")
+                    raise ValueError(
+                        f"{image.width} × {image.height} pixels are more than {MOST_PIXELS}"
+                    )
                 return _grey(ImageOps.exif_transpose(image))
     except MemoryError:
         raise
     except UnidentifiedImageError:
-        raise wrong(path, f"cannot be read as an image: it is none of {', '.join(FORMATS)}, or damaged") from None
+        raise wrong(
+            path, f"cannot be read as an image: it is none of {', '.join(FORMATS)}, or damaged"
+        ) from None
     except Exception as error:  # damaged files make Pillow's readers fail in many ways
-        raise wrong(path, f"cannot be read as an image: {str(error) or type(error).__name__}") from None
+        raise wrong(
+            path, f"cannot be read as an image: {str(error) or type(error).__name__}"
+        ) from None
 
 
 def _grey(image: Any) -> NDArray[np.float32]:
@@ -81,10 +98,11 @@ def _grey(image: Any) -> NDArray[np.float32]:
 
 
 def prepare(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return grey values (H, W) under a Gaussian window of 3 × 3 pixels with σ = 0.5, at size × size pixels.
+    """Return grey values (H, W) under a Gaussian window of 3 × 3 pixels with σ = 0.5, at size ×
+    size pixels.
 
-    Edges are mirrored. A pixel becomes the weighted mean of all that it covers: nothing is skipped in shrinking. Other
-    forms than squares are squeezed.
+    Edges are mirrored. A pixel becomes the weighted mean of all that it covers: nothing is skipped
+    in shrinking. Other forms than squares are squeezed.
     """
     from PIL import Image
     from scipy.ndimage import gaussian_filter
@@ -97,14 +115,16 @@ def prepare(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 def shrink_mask(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """Return the damaged pixels (H, W) at size × size pixels; no damage is lost, however small.
 
-    A pixel is damaged if a connected damage fills at least half as much of it as it fills of its fullest pixel. Of a
-    damage that fills whole pixels these are the pixels that it fills at least half; with that alone, a scratch or a
-    speck that is thinner than a pixel would vanish.
+    A pixel is damaged if a connected damage fills at least half as much of it as it fills of its
+    fullest pixel. Of a damage that fills whole pixels these are the pixels that it fills at least
+    half; with that alone, a scratch or a speck that is thinner than a pixel would vanish.
 
-    >>> shrink_mask(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=bool), 2)
+    >>> mask = [[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    >>> shrink_mask(np.array(mask, dtype=bool), 2)
     array([[ True, False],
            [False, False]])
-    >>> shrink_mask(np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]], dtype=bool), 2)
+    >>> mask = [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    >>> shrink_mask(np.array(mask, dtype=bool), 2)
     array([[False, False],
            [False,  True]])
     """

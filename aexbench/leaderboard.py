@@ -1,8 +1,10 @@
-"""The leaderboard: ranked by the score, beside the floors that a score must stand above. Derived from a store alone.
+"""The leaderboard: ranked by the score, beside the floors that a score must stand above. Derived
+from a store alone.
 
-A group is one data set, detector, corruption and label; each counts the same. An explainer's floors are the explainers
-that do not know the detector, its own loss-ablated form, and itself on the untrained twins. Its gain is its score minus
-the best of these, and is real only if the paired lower bound is above zero against every one of them.
+A group is one data set, detector, corruption and label; each counts the same. An explainer's floors
+are the explainers that do not know the detector, its own loss-ablated form, and itself on the
+untrained twins. Its gain is its score minus the best of these, and is real only if the paired lower
+bound is above zero against every one of them.
 """
 
 from __future__ import annotations
@@ -25,13 +27,21 @@ from aexbench.statistics import Bootstrap, Distribution, Estimate, average
 from aexbench.store import MetricInfo, Record, Scores, Store
 from aexbench.strata import STRATA
 
-Part = tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]  # values per sample by metric, and units
-CONTROL_NAMES = {"initial": "initial twin", "permuted": "permuted twin", "loss-ablated": "loss-ablated"}
+Part = tuple[
+    dict[str, NDArray[np.float64]], NDArray[np.int64]
+]  # values per sample by metric, and units
+CONTROL_NAMES = {
+    "initial": "initial twin",
+    "permuted": "permuted twin",
+    "loss-ablated": "loss-ablated",
+}
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A score against its floors: the best floor, the gain over it, and the least lower bound against any floor."""
+    """A score against its floors: the best floor, the gain over it, and the least lower bound
+    against any floor.
+    """
 
     floor: str
     floor_score: float
@@ -74,10 +84,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good the detectors of one source are, means over seeds: explanations of a bad one mean nothing.
+    """How good the detectors of one source are, means over seeds: explanations of a bad one mean
+    nothing.
 
-    `error_ratio` is the validation error in units of the best constant sample's; `roc_auc` and `average_precision` say
-    how well e(x) finds the labelled anomalies, and `anomalous_share` what chance would give for the latter.
+    `error_ratio` is the validation error in units of the best constant sample's; `roc_auc` and
+    `average_precision` say how well e(x) finds the labelled anomalies, and `anomalous_share` what
+    chance would give for the latter.
     """
 
     source: str
@@ -90,7 +102,9 @@ class Quality:
 
 @dataclass(frozen=True)
 class Board:
-    """Rows in their order, the metrics' titles by name, the groups, what the detectors are worth, notes for readers."""
+    """Rows in their order, the metrics' titles by name, the groups, what the detectors are worth,
+    notes for readers.
+    """
 
     rows: Sequence[Row]
     metrics: Mapping[str, str]
@@ -106,7 +120,10 @@ class Board:
 
 
 def leaderboard(
-    store: Store, metric: str | None = None, keys: Collection[str] | None = None, by: str | None = None
+    store: Store,
+    metric: str | None = None,
+    keys: Collection[str] | None = None,
+    by: str | None = None,
 ) -> Board:
     """Return the board of a store.
 
@@ -141,7 +158,9 @@ def leaderboard(
                 complaints.append(str(error))
     if not table.cells:
         states = ", ".join(sorted({record.state for record in records})) or "no records"
-        raise RequestError(f"{store.root} has no scores to rank ({states}): aexbench status {store.root} says more")
+        raise RequestError(
+            f"{store.root} has no scores to rank ({states}): aexbench status {store.root} says more"
+        )
     if metric is not None and metric not in table.metrics:
         by_title = {info.title: name for name, info in table.metrics.items()}
         by_title |= {specs.write(*specs.parse(name)): name for name in table.metrics}
@@ -157,16 +176,26 @@ def leaderboard(
 
 
 def _split(store: Store, record: Record, scores: Scores, by: str) -> Scores:
-    """Return a cell's scores by label and stratum; what pools samples is derived anew from the attributions."""
+    """Return a cell's scores by label and stratum; what pools samples is derived anew from the
+    attributions.
+    """
     anomalies = store.anomalies_of(record)
     label = _join(scores.label, STRATA[by](anomalies), record.cell.corruption.name)
-    pooled = [component(families.metrics, name) for name, info in scores.metrics.items() if info.pooled]
-    again = score(store.read_attributions(record), replace(anomalies, label=label), pooled) if pooled else {}
+    pooled = [
+        component(families.metrics, name) for name, info in scores.metrics.items() if info.pooled
+    ]
+    again = (
+        score(store.read_attributions(record), replace(anomalies, label=label), pooled)
+        if pooled
+        else {}
+    )
     return replace(scores, label=label, values={**scores.values, **again})
 
 
 def _join(label: NDArray[np.str_], stratum: NDArray[np.str_], plain_label: str) -> NDArray[np.str_]:
-    """Return label and stratum in one text; a label that only repeats the corruption's name says nothing."""
+    """Return label and stratum in one text; a label that only repeats the corruption's name says
+    nothing.
+    """
     pairs = zip(label.tolist(), stratum.tolist(), strict=True)
     return np.array([part if name == plain_label else f"{name} / {part}" for name, part in pairs])
 
@@ -184,7 +213,9 @@ class _Table:
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     # source → detector's key → its report
-    reports: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
+    reports: dict[str, dict[str, Mapping[str, Any]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
 
     def add(self, record: Record, scores: Scores) -> None:
         """Take in one cell's scores."""
@@ -197,7 +228,9 @@ class _Table:
             group = self.group(cell, str(label))
             rows = np.flatnonzero(scores.label == label)
             values = {name: v[rows] for name, v in scores.values.items()}
-            seeds.setdefault(group, {}).setdefault(cell.detector_seed, []).append((values, scores.unit[rows]))
+            seeds.setdefault(group, {}).setdefault(cell.detector_seed, []).append(
+                (values, scores.unit[rows])
+            )
         self.reports[self.source(cell)][cell.detector_key] = record.detector
         self.controls.add((cell.control, cell.control_seed))
         self.sets[explainer, cell.control, cell.control_seed].add(cell.anomaly_key)
@@ -212,13 +245,19 @@ class _Table:
         return component.text if place == 0 else f"{component.text} (version {place + 1})"
 
     def source(self, cell: Cell) -> str:
-        """Return the name of a cell's data set with its detector, if that is not the data set's own."""
+        """Return the name of a cell's data set with its detector, if that is not the data set's
+        own.
+        """
         detector = self.text("detector", cell.detector)
-        return self.text("dataset", cell.dataset) + ("" if detector == "default" else f" {detector}")
+        return self.text("dataset", cell.dataset) + (
+            "" if detector == "default" else f" {detector}"
+        )
 
     def qualities(self) -> list[Quality]:
         """Return how good the detectors are, source by source."""
-        return [_quality(source, list(reports.values())) for source, reports in self.reports.items()]
+        return [
+            _quality(source, list(reports.values())) for source, reports in self.reports.items()
+        ]
 
     def group(self, cell: Cell, label: str) -> str:
         """Return the name of a cell's group, and remember which source it belongs to."""
@@ -234,12 +273,23 @@ def _quality(source: str, reports: Sequence[Mapping[str, Any]]) -> Quality:
 
     def mean(name: str) -> float | None:
         values = [report.get(name) for report in reports]
-        numbers = [float(value) for value in values if isinstance(value, int | float) and np.isfinite(value)]
+        numbers = [
+            float(value)
+            for value in values
+            if isinstance(value, int | float) and np.isfinite(value)
+        ]
         return float(np.mean(numbers)) if len(numbers) == len(values) else None
 
     own, constant = mean("validation_error"), mean("constant_error")
     ratio = None if own is None or not constant else own / constant
-    return Quality(source, len(reports), ratio, mean("roc_auc"), mean("average_precision"), mean("anomalous_share"))
+    return Quality(
+        source,
+        len(reports),
+        ratio,
+        mean("roc_auc"),
+        mean("average_precision"),
+        mean("anomalous_share"),
+    )
 
 
 class _Rows:
@@ -255,7 +305,8 @@ class _Rows:
                 seeds[source] |= by_seed.keys()
                 units[source] += [unit for parts in by_seed.values() for _, unit in parts]
         self.bootstraps = {
-            source: Bootstrap(np.concatenate(parts), sorted(seeds[source])) for source, parts in units.items()
+            source: Bootstrap(np.concatenate(parts), sorted(seeds[source]))
+            for source, parts in units.items()
         }
         self.roles = {name: records[0].role for name, records in table.records.items()}
         self.everything = set().union(*table.sets.values())
@@ -263,7 +314,9 @@ class _Rows:
     def all(self) -> list[tuple[Row, Distribution]]:
         """Return each explainer's row and the distribution of its primary score."""
         primary = self.metrics[0]
-        return [self.row(name) for name in self.table.records if self.by_group((name, "none"), primary)]
+        return [
+            self.row(name) for name in self.table.records if self.by_group((name, "none"), primary)
+        ]
 
     def row(self, explainer: str) -> tuple[Row, Distribution]:
         """Return an explainer's row and the distribution of its primary score."""
@@ -280,7 +333,9 @@ class _Rows:
             explainer=explainer,
             role=self.roles[explainer],
             rank=None,
-            scores={metric: average(list(by.values())).estimate() for metric, by in own.items() if by},
+            scores={
+                metric: average(list(by.values())).estimate() for metric, by in own.items() if by
+            },
             gain=self.gain(groups, floors),
             by_group=by_group,
             complete=self.complete(explainer, groups),
@@ -289,16 +344,24 @@ class _Rows:
         return row, whole
 
     def complete(self, explainer: str, groups: Mapping[str, Distribution]) -> bool:
-        """Whether an explainer has scores everywhere, and its controls too wherever others have some."""
+        """Whether an explainer has scores everywhere, and its controls too wherever others have
+        some.
+        """
         controls = self.table.controls if self.roles[explainer] == "explainer" else {("none", 0)}
-        everywhere = all(self.table.sets.get((explainer, *control)) == self.everything for control in controls)
+        everywhere = all(
+            self.table.sets.get((explainer, *control)) == self.everything for control in controls
+        )
         return everywhere and set(groups) == set(self.table.groups)
 
     def by_group(self, key: tuple[str, str], metric: str) -> dict[str, Distribution]:
         """Return the distribution of a metric's mean in each group that has it."""
         found = {}
         for group, seeds in self.table.cells.get(key, {}).items():
-            samples = {seed: merged for seed, parts in seeds.items() if (merged := _merge(parts, metric)) is not None}
+            samples = {
+                seed: merged
+                for seed, parts in seeds.items()
+                if (merged := _merge(parts, metric)) is not None
+            }
             if samples:
                 found[group] = self.bootstraps[self.table.groups[group]].mean(samples)
         return found
@@ -307,10 +370,18 @@ class _Rows:
         """Return the floors of an explainer: group by group, the primary metric's distributions."""
         keys = {name: (name, "none") for name, role in self.roles.items() if role == "floor"}
         keys |= {title: (explainer, control) for control, title in CONTROL_NAMES.items()}
-        return {name: found for name, key in keys.items() if (found := self.by_group(key, self.metrics[0]))}
+        return {
+            name: found
+            for name, key in keys.items()
+            if (found := self.by_group(key, self.metrics[0]))
+        }
 
-    def gain(self, groups: Mapping[str, Distribution], floors: Mapping[str, Mapping[str, Distribution]]) -> Gain | None:
-        """Return the gain over the best floor; each floor is compared on the groups that both have."""
+    def gain(
+        self, groups: Mapping[str, Distribution], floors: Mapping[str, Mapping[str, Distribution]]
+    ) -> Gain | None:
+        """Return the gain over the best floor; each floor is compared on the groups
+        that both have.
+        """
         sign = 1 if self.table.metrics[self.metrics[0]].higher_is_better else -1
         best, low = None, np.inf
         for name, floor in floors.items():
@@ -326,7 +397,9 @@ class _Rows:
 
 
 def _merge(parts: list[Part], metric: str) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
-    """Return the mean over a control's seeds, sample by sample: all of them explain the same anomalies."""
+    """Return the mean over a control's seeds, sample by sample: all of them explain the same
+    anomalies.
+    """
     scored = [(values[metric], unit) for values, unit in parts if metric in values]
     if not scored:
         return None
@@ -336,7 +409,8 @@ def _merge(parts: list[Part], metric: str) -> tuple[NDArray[np.float64], NDArray
 def _ranked(rows: list[tuple[Row, Distribution]], metric: MetricInfo) -> list[Row]:
     """Return explainers by rank and score, then floors, then references.
 
-    A rank is one more than the number of explainers that are better for sure: those that cannot be told apart share it.
+    A rank is one more than the number of explainers that are better for sure: those that cannot be
+    told apart share it.
     """
     sign = 1 if metric.higher_is_better else -1
     order = {"explainer": 0, "floor": 1, "reference": 2}
@@ -375,18 +449,28 @@ def _notes(records: Sequence[Record], table: _Table, store: Store) -> list[str]:
     found = {r.cell.anomaly_key: (r.cell, r.anomalies) for r in records if r.state == "ok"}
     for cell, report in found.values():
         what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
-        asked, made, draws, distinct = (report.get(name) for name in ("asked", "found", "draws", "distinct"))
+        asked, made, draws, distinct = (
+            report.get(name) for name in ("asked", "found", "draws", "distinct")
+        )
         if isinstance(asked, int) and isinstance(made, int) and made < asked:
             notes.append(f"{what}: {made} of {asked} anomalies found in {draws} draws")
         if isinstance(distinct, int) and isinstance(made, int) and distinct < made / 4:
-            notes.append(f"{what}: only {distinct} distinct pairs of row and feature among {made} anomalies")
+            notes.append(
+                f"{what}: only {distinct} distinct pairs of row and feature among {made} anomalies"
+            )
     bad = [record for record in records if record.state != "ok"]
     if bad:
-        notes.append(f"{len(bad)} of {len(records)} cells are not ok: aexbench status says which, and why")
+        notes.append(
+            f"{len(bad)} of {len(records)} cells are not ok: aexbench status says which, and why"
+        )
     twins = Counter(control for control, _ in table.controls)
     if twins["initial"] or twins["permuted"]:
-        notes.append(f"untrained twins: {twins['initial']} at initial weights, {twins['permuted']} permuted")
+        notes.append(
+            f"untrained twins: {twins['initial']} at initial weights, {twins['permuted']} permuted"
+        )
     else:
-        notes.append("no untrained twins were run: whether a score comes from what was learned is not known")
+        notes.append(
+            "no untrained twins were run: whether a score comes from what was learned is not known"
+        )
     machines = {row for name in table.records if (row := _times(table.records[name])["hardware"])}
     return [*notes, *(f"timed on {machine}" for machine in sorted(machines))]

@@ -1,4 +1,5 @@
-"""Where data that a user has fetched lies: a folder that is named, the one that `AEXBENCH_DATA` names, the user's own.
+"""Where data that a user has fetched lies: a folder that is named, the one that `AEXBENCH_DATA`
+names, the user's own.
 
 `aexbench data get` puts what it fetches into the data folder, and data sets find it there.
 """
@@ -13,7 +14,9 @@ from aexbench.errors import RequestError
 
 
 def places() -> list[Path]:
-    """Return where data sets are looked for: the folder that `AEXBENCH_DATA` names, and the user's data folder."""
+    """Return where data sets are looked for: the folder that `AEXBENCH_DATA` names, and the user's
+    data folder.
+    """
     import platformdirs
 
     named = os.environ.get("AEXBENCH_DATA")
@@ -27,13 +30,18 @@ def data_folder() -> Path:
 
 
 def find(starts: Iterable[Path], names: Iterable[str], contains: str) -> Path | None:
-    """Return the first folder that holds `contains`: a start itself, or one of these names in it."""
-    candidates = (candidate for start in starts for candidate in (start, *(start / name for name in names)))
+    """Return the first folder that holds `contains`: a start itself, or one of these
+    names in it.
+    """
+    candidates = (
+        candidate for start in starts for candidate in (start, *(start / name for name in names))
+    )
     return next((candidate for candidate in candidates if (candidate / contains).exists()), None)
 
 
 def folder(root: Path | None, name: str, contains: str, get: str = "") -> Path:
-    """Return the folder of a data set: `root`, or `name` in one of the places where data sets are looked for.
+    """Return the folder of a data set: `root`, or `name` in one of the places where data sets are
+    looked for.
 
     Parameters
     ----------
@@ -56,4 +64,6 @@ def folder(root: Path | None, name: str, contains: str, get: str = "") -> Path:
         return found
     where = f"{root} holds no {contains}" if root is not None else f"{name} is not here"
     fetch = f", or fetch it: aexbench data get {get}" if get else ""
-    raise RequestError(f"{where}: give root=FOLDER, or set AEXBENCH_DATA to a folder that holds {name}{fetch}")
+    raise RequestError(
+        f"{where}: give root=FOLDER, or set AEXBENCH_DATA to a folder that holds {name}{fetch}"
+    )

@@ -22,10 +22,12 @@ TWINS: tuple[Control, ...] = ("initial", "permuted")
 
 
 class Suite(BaseModel):
-    """The axes of a matrix. An entry is a name with brackets or a table `{name = …, parameter = …}`.
+    """The axes of a matrix. An entry is a name with brackets or a table `{name = …, parameter =
+    …}`.
 
-    `seeds` is a number n (seeds 0 … n − 1) or a list; `twins` says how many untrained twins of each kind every
-    explainer meets; `controls = false` leaves out twins, loss-ablated forms, floors and references.
+    `seeds` is a number n (seeds 0 … n − 1) or a list; `twins` says how many untrained twins of each
+    kind every explainer meets; `controls = false` leaves out twins, loss-ablated forms, floors and
+    references.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,7 +40,10 @@ class Suite(BaseModel):
     explainers: Axis
     detectors: Axis = ["default"]
     metrics: Axis = ["recall[top=1]", "recall[top=3]"]
-    seeds: Annotated[int, Field(ge=1, le=1000)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = 1
+    seeds: (
+        Annotated[int, Field(ge=1, le=1000)]
+        | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    ) = 1
     twins: Annotated[int, Field(ge=0, le=100)] = 5
     controls: bool = True
 
@@ -50,7 +55,11 @@ class Suite(BaseModel):
 
 def bundled() -> list[str]:
     """Return the names of the suites that come with aexbench."""
-    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+    return sorted(
+        path.name.removesuffix(".toml")
+        for path in _folder().iterdir()
+        if path.name.endswith(".toml")
+    )
 
 
 def load(name: str) -> Suite:
@@ -69,7 +78,9 @@ def load(name: str) -> Suite:
 
 
 def from_values(values: dict[str, Any], origin: str) -> Suite:
-    """Return a suite from the values of its file; an unknown key or a wrong type is one clear line."""
+    """Return a suite from the values of its file; an unknown key or a wrong type is
+    one clear line.
+    """
     for key in values:
         if key not in Suite.model_fields:
             raise unknown(f"key of suite {origin}", key, Suite.model_fields)
@@ -77,7 +88,11 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
         return Suite.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained", "function")))
+        place = ".".join(
+            str(part)
+            for part in first["loc"]
+            if not str(part).startswith(("constrained", "function"))
+        )
         raise RequestError(f"suite {origin}: {place}: {first['msg']}") from None
 
 
@@ -87,7 +102,9 @@ def metric_components(suite: Suite) -> list[Component]:
 
 
 def plan(suite: Suite) -> list[Cell]:
-    """Return the suite's cells, each once, those that share a data set, a detector and an anomaly set together."""
+    """Return the suite's cells, each once, those that share a data set, a detector and an anomaly
+    set together.
+    """
     axes = (
         [component(families.datasets, entry) for entry in suite.datasets],
         [_detector(entry) for entry in suite.detectors],
@@ -120,7 +137,11 @@ def role(explainer: Component) -> Role:
     """Return what an explainer is on a board: one that is ranked, a floor, or a reference."""
     if explainer.name in references.REFERENCES:
         return "floor" if explainer.name in references.FLOORS else "reference"
-    return "floor" if families.explainers.describe(explainer.name).declaration["floor"] else "explainer"
+    return (
+        "floor"
+        if families.explainers.describe(explainer.name).declaration["floor"]
+        else "explainer"
+    )
 
 
 def _explainers(suite: Suite) -> Iterator[Component]:
@@ -150,7 +171,9 @@ def _corruption(entry: Entry) -> Component:
 
 
 def _labels(given: dict[str, Any]) -> Component:
-    """Return the component of the data set's own anomalies; `labels[count=100]` takes a sample of them."""
+    """Return the component of the data set's own anomalies; `labels[count=100]` takes a sample of
+    them.
+    """
     for key in given:
         if key != "count":
             raise unknown("parameter of labels", key, ["count"])
@@ -158,11 +181,15 @@ def _labels(given: dict[str, Any]) -> Component:
     if count is not None and not (type(count) is int and count >= 1):
         raise RequestError(f"labels: count={count!r} is wrong: a whole number of at least 1")
     text = specs.write(references.LABELS, given)
-    return Component(name=references.LABELS, parameters=given, source=engine_source("reference"), text=text)
+    return Component(
+        name=references.LABELS, parameters=given, source=engine_source("reference"), text=text
+    )
 
 
 def _detector(entry: Entry) -> Component:
-    """Return a detector's component; `default` leaves it to the data set, whose source counts too."""
+    """Return a detector's component; `default` leaves it to the data set, whose
+    source counts too.
+    """
     from aexbench.autoencoders import autoencoders  # imports torch
 
     name, given = read_entry(entry)
@@ -180,7 +207,9 @@ def _engine_component(name: str, given: dict[str, Any], source: str) -> Componen
 
 
 def _controls(suite: Suite, explainer: Component) -> Iterator[tuple[Control, int]]:
-    """Yield the trained detector, and the controls where the explainer depends on the detector at all."""
+    """Yield the trained detector, and the controls where the explainer depends on the detector at
+    all.
+    """
     yield "none", 0
     if not suite.controls or role(explainer) != "explainer":
         return

@@ -1,4 +1,6 @@
-"""float64 for methods that follow a path: rounding differs with the batch, and a path leads far from where it turns."""
+"""float64 for methods that follow a path: rounding differs with the batch, and a path leads far
+from where it turns.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from aexbench.errors import RequestError, SkipError
 
 
 def doubled(detector: Detector, shape: tuple[int, ...]) -> Detector:
-    """Return the detector with a copy of its model in float64, for samples of this shape; its weights take no gradient.
+    """Return the detector with a copy of its model in float64, for samples of this shape; its
+    weights take no gradient.
 
     Raises
     ------
@@ -40,7 +43,9 @@ def doubled(detector: Detector, shape: tuple[int, ...]) -> Detector:
 
 
 def precise(detector: Detector, shape: tuple[int, ...]) -> Detector:
-    """Return the detector in float64, or itself where that is its type already or its model refuses."""
+    """Return the detector in float64, or itself where that is its type already or its model
+    refuses.
+    """
     if detector.dtype == torch.float64:
         return detector
     try:

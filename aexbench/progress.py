@@ -1,4 +1,6 @@
-"""Progress of a run, on the error stream: a bar with what runs now and the time left, or plain lines in a log."""
+"""Progress of a run, on the error stream: a bar with what runs now and the time left, or plain
+lines in a log.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class Bars:
 
     def say(self, text: str, share: float | None) -> None:
         """Show what runs now."""
-        self.progress.update(self.task, description=text if share is None else f"{text} ({share:.0%} of the epochs)")
+        self.progress.update(
+            self.task, description=text if share is None else f"{text} ({share:.0%} of the epochs)"
+        )
 
     def advance(self) -> None:
         """Count one cell."""

@@ -16,7 +16,9 @@ OPTIONAL = ("captum", "lime", "scikit-image", "shap")  # named where they are in
 
 
 def provenance(device: str = "cpu") -> dict[str, Any]:
-    """Return what is known of the software and the machine; `hardware` decides which times may be compared."""
+    """Return what is known of the software and the machine; `hardware` decides which times may be
+    compared.
+    """
     return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **_constant(device)}
 
 
@@ -50,7 +52,10 @@ def describe(hardware: object) -> str:
     gpu = f", {hardware['gpu']}" if hardware.get("gpu") else ""
     jobs = hardware.get("jobs") or 1
     parallel = f", {jobs} jobs in parallel" if jobs != 1 else ""
-    return f"{hardware.get('cpu')}, {hardware.get('cores')} cores, {hardware.get('threads')} threads{parallel}{gpu}"
+    return (
+        f"{hardware.get('cpu')}, {hardware.get('cores')} cores, {hardware.get('threads')} "
+        f"threads{parallel}{gpu}"
+    )
 
 
 def cpu_name() -> str:
@@ -64,7 +69,9 @@ def cpu_name() -> str:
 
 
 def commit() -> str | None:
-    """Return the commit of the checkout that this package runs from, `+` if it has changes; None when installed."""
+    """Return the commit of the checkout that this package runs from, `+` if it has changes; None
+    when installed.
+    """
     folder = Path(__file__).resolve().parent
     if not (folder.parent / ".git").exists():
         return None
@@ -76,5 +83,7 @@ def commit() -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    run = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10)
+    run = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
     return run.stdout.strip()

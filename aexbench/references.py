@@ -1,7 +1,8 @@
-"""What the engine itself contributes to a matrix: references made from the truth, and anomalies made from labels.
+"""What the engine itself contributes to a matrix: references made from the truth, and anomalies
+made from labels.
 
-`oracle` is the ceiling and never ranked; `feature-prior` is a floor that never sees its input. Neither is a plugin: no
-explainer may see the truth.
+`oracle` is the ceiling and never ranked; `feature-prior` is a floor that never sees its input.
+Neither is a plugin: no explainer may see the truth.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def oracle(anomalies: AnomalySet) -> NDArray[np.float64]:
 
 
 def feature_prior(anomalies: AnomalySet) -> NDArray[np.float64]:
-    """Return how often each column is the truth on the anomalies of other units; the sample itself is not looked at."""
+    """Return how often each column is the truth on the anomalies of other units; the sample itself
+    is not looked at.
+    """
     units, unit = np.unique(anomalies.unit, return_inverse=True)
     truth = anomalies.truth.astype(np.float64)
     total = np.zeros((len(units), *truth.shape[1:]))
@@ -38,12 +41,19 @@ def feature_prior(anomalies: AnomalySet) -> NDArray[np.float64]:
     return np.asarray((truth.sum(axis=0) - total[unit]) / np.maximum(others, 1).reshape(shape))
 
 
-REFERENCES: dict[str, Callable[[AnomalySet], NDArray[np.float64]]] = {"oracle": oracle, "feature-prior": feature_prior}
+REFERENCES: dict[str, Callable[[AnomalySet], NDArray[np.float64]]] = {
+    "oracle": oracle,
+    "feature-prior": feature_prior,
+}
 FLOORS = frozenset({"feature-prior"})
 
 
-def labelled_anomalies(dataset: Dataset, detector: Detector, count: int | None = None, seed: int = 0) -> AnomalySet:
-    """Return the data set's own labelled anomalies with a truth per column, or a seeded sample of `count` of them."""
+def labelled_anomalies(
+    dataset: Dataset, detector: Detector, count: int | None = None, seed: int = 0
+) -> AnomalySet:
+    """Return the data set's own labelled anomalies with a truth per column, or a seeded sample of
+    `count` of them.
+    """
     if dataset.test_truth is None:
         raise SkipError("labels: this data set has no truth per feature")
     rows = _with_causes(dataset)
@@ -59,7 +69,9 @@ def labelled_anomalies(dataset: Dataset, detector: Detector, count: int | None =
         np.asarray(dataset.test_truth[rows]),
         detector.score(x).double().numpy(),
         detector.error(x).double().numpy(),
-        np.full(len(rows), LABELS) if dataset.test_kinds is None else np.asarray(dataset.test_kinds[rows]),
+        np.full(len(rows), LABELS)
+        if dataset.test_kinds is None
+        else np.asarray(dataset.test_kinds[rows]),
         rows if dataset.test_units is None else np.asarray(dataset.test_units[rows]),
         dataset.features,
         report=report,
@@ -67,9 +79,17 @@ def labelled_anomalies(dataset: Dataset, detector: Detector, count: int | None =
 
 
 def _with_causes(dataset: Dataset) -> NDArray[np.int64]:
-    """Return the numbers of the anomalous test samples with a true column; the truth may be a memory map."""
+    """Return the numbers of the anomalous test samples with a true column; the truth may be a
+    memory map.
+    """
     assert dataset.test_truth is not None
-    candidates = np.arange(len(dataset.test)) if dataset.test_labels is None else np.flatnonzero(dataset.test_labels)
+    candidates = (
+        np.arange(len(dataset.test))
+        if dataset.test_labels is None
+        else np.flatnonzero(dataset.test_labels)
+    )
     truth = Picked(dataset.test_truth, candidates)
-    has_cause = np.concatenate([block.reshape(len(block), -1).any(axis=1) for block in blocks(truth)])
+    has_cause = np.concatenate(
+        [block.reshape(len(block), -1).any(axis=1) for block in blocks(truth)]
+    )
     return np.asarray(candidates[has_cause])

@@ -1,7 +1,8 @@
 """Plugins: found, described, checked and made. One Registry per family, four verbs each.
 
-A plugin is a function or a class, registered by decorator in a component folder, by an installed distribution's entry
-point, or by a file named with `--plugin`. A broken one is reported and the others load.
+A plugin is a function or a class, registered by decorator in a component folder, by an installed
+distribution's entry point, or by a file named with `--plugin`. A broken one is reported and the
+others load.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class PluginWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a plugin: its name, its type as text and as object, its default (`REQUIRED` if it has none)."""
+    """One parameter of a plugin: its name, its type as text and as object, its default (`REQUIRED`
+    if it has none).
+    """
 
     name: str
     type_name: str
@@ -49,11 +52,17 @@ class Parameter:
 
         try:
             config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
-            own = hasattr(self.annotation, "__pydantic_config__") or hasattr(self.annotation, "model_config")
-            return pydantic.TypeAdapter(self.annotation, config=None if own else config).validate_python(value)
+            own = hasattr(self.annotation, "__pydantic_config__") or hasattr(
+                self.annotation, "model_config"
+            )
+            return pydantic.TypeAdapter(
+                self.annotation, config=None if own else config
+            ).validate_python(value)
         except pydantic.ValidationError as error:
             reason = error.errors()[0]["msg"]
-            raise RequestError(f"{owner}: {self.name}={value!r} is wrong: {reason[:1].lower()}{reason[1:]}") from None
+            raise RequestError(
+                f"{owner}: {self.name}={value!r} is wrong: {reason[:1].lower()}{reason[1:]}"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,9 @@ class Plugin:
     def source(self) -> str:
         """The docstring's References section: paper and equation."""
         document = inspect.cleandoc(self.target.__doc__ or "")
-        match = re.search(r"^References\n-+\n(.*?)(?=\n\n\S|\Z)", document, re.DOTALL | re.MULTILINE)
+        match = re.search(
+            r"^References\n-+\n(.*?)(?=\n\n\S|\Z)", document, re.DOTALL | re.MULTILINE
+        )
         return " ".join(match[1].split()) if match else ""
 
     @cached_property
@@ -89,12 +100,19 @@ class Plugin:
         for name in given:
             if name not in self.parameters:
                 raise unknown(f"parameter of {self.family} {self.name}", name, self.parameters)
-        missing = [p.name for p in self.parameters.values() if p.default is REQUIRED and p.name not in given]
+        missing = [
+            p.name
+            for p in self.parameters.values()
+            if p.default is REQUIRED and p.name not in given
+        ]
         if missing:
-            raise RequestError(f"{self.family} {self.name} needs {missing[0]}: write {self.name}[{missing[0]}=...]")
+            raise RequestError(
+                f"{self.family} {self.name} needs {missing[0]}: write {self.name}[{missing[0]}=...]"
+            )
         owner = f"{self.family} {self.name}"
         return {
-            p.name: p.validate(given[p.name], owner) if p.name in given else p.default for p in self.parameters.values()
+            p.name: p.validate(given[p.name], owner) if p.name in given else p.default
+            for p in self.parameters.values()
         }
 
     def write(self, values: Mapping[str, object]) -> str:
@@ -122,9 +140,11 @@ class Registry:
     offered
         Keyword arguments that the engine gives to those plugins that ask for them.
     adapt_function
-        Makes an object of the family out of (plugin, context, keywords); without it the function itself is called.
+        Makes an object of the family out of (plugin, context, keywords); without it the function
+        itself is called.
     shared
-        A function whose parameters every registered function of the family has too; `adapt_function` takes them.
+        A function whose parameters every registered function of the family has too;
+        `adapt_function` takes them.
     adapt_class
         Changes a class when it is registered.
     declarable
@@ -147,16 +167,21 @@ class Registry:
     def register(self, name: str, **declaration: Any) -> Callable[[Target], Target]:
         """Return a decorator that registers a function or a class under `name`.
 
-        The typed keyword parameters of the function, or of the class's `__init__`, become the plugin's parameters.
+        The typed keyword parameters of the function, or of the class's `__init__`, become the
+        plugin's parameters.
         """
         if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
-            raise RequestError(f"cannot register {name!r}: use lower-case letters, digits and hyphens")
+            raise RequestError(
+                f"cannot register {name!r}: use lower-case letters, digits and hyphens"
+            )
 
         def decorate(target: Target) -> Target:
             plugin = self.adapt(target, name, **declaration)
             if name in self._plugins and not _same(self._plugins[name].target, target):
                 other = self._plugins[name].target.__module__
-                raise RequestError(f"{self.family} {name!r} is registered already, by {other}: choose another name")
+                raise RequestError(
+                    f"{self.family} {name!r} is registered already, by {other}: choose another name"
+                )
             self._plugins[name] = plugin
             return target
 
@@ -174,11 +199,15 @@ class Registry:
         parameters = {p.name: p for p in _parameters(target, skipped, f"{self.family} {name}")}
         if not is_class and self.shared is not None:
             for shared in _parameters(self.shared, 0, self.family):
-                parameters[shared.name] = replace(shared, default=declaration.get(shared.name, shared.default))
+                parameters[shared.name] = replace(
+                    shared, default=declaration.get(shared.name, shared.default)
+                )
         asked = self.offered & parameters.keys()
         own = {key: parameter for key, parameter in parameters.items() if key not in asked}
         name = name or getattr(target, "__name__", "unnamed").replace("_", "-").lower()
-        return Plugin(self.family, name, target, own, frozenset(asked), {**self.declarable, **declaration})
+        return Plugin(
+            self.family, name, target, own, frozenset(asked), {**self.declarable, **declaration}
+        )
 
     def names(self) -> list[str]:
         """Return the names of all plugins of this family, sorted."""
@@ -186,26 +215,34 @@ class Registry:
         return sorted(self._plugins)
 
     def describe(self, name: str) -> Plugin:
-        """Return what is known of a plugin: `summary`, `source`, `parameters` with types and defaults."""
+        """Return what is known of a plugin: `summary`, `source`, `parameters` with types and
+        defaults.
+        """
         self.load()
         if name not in self._plugins:
             error = unknown(self.family, name, self._plugins)
-            hint = f" ({len(self.broken)} did not load: {', '.join(self.broken)})" if self.broken else ""
+            hint = (
+                f" ({len(self.broken)} did not load: {', '.join(self.broken)})"
+                if self.broken
+                else ""
+            )
             raise RequestError(f"{error}{hint}")
         return self._plugins[name]
 
     def create(self, name: str, /, *context: Any, **parameters: Any) -> Any:
         """Make a plugin by its name, which may carry parameters in brackets.
 
-        `context` is what the family works on (a detector, for explainers); what the engine offers, such as
-        `background`, may always be given and reaches those who ask.
+        `context` is what the family works on (a detector, for explainers); what the engine offers,
+        such as `background`, may always be given and reaches those who ask.
         """
         base, bracketed = specs.parse(name)
         return self.make(self.describe(base), context, {**bracketed, **parameters})
 
     def make(self, plugin: Plugin, context: tuple[Any, ...], given: Mapping[str, Any]) -> Any:
         """Make `plugin` from the context, its parameters and what is offered."""
-        values = plugin.validate({key: value for key, value in given.items() if key not in self.offered})
+        values = plugin.validate(
+            {key: value for key, value in given.items() if key not in self.offered}
+        )
         values |= {key: given[key] for key in plugin.offered if key in given}
         if inspect.isclass(plugin.target) or self.adapt_function is None:
             asked = inspect.signature(plugin.target).parameters
@@ -242,7 +279,9 @@ class Registry:
 
 
 def load_file(path: Path, families: Sequence[Registry]) -> None:
-    """Run a plugin file: what it registers is there afterwards; a broken one is reported and raises nothing."""
+    """Run a plugin file: what it registers is there afterwards; a broken one is reported and raises
+    nothing.
+    """
     path = path.resolve()
     if not path.is_file():
         raise RequestError(f"there is no plugin file {path}")
@@ -262,7 +301,9 @@ def load_file(path: Path, families: Sequence[Registry]) -> None:
     except (Exception, SystemExit):
         del sys.modules[name]
         report = traceback.format_exc()
-        for family, plugins in zip(families, before, strict=True):  # what it has registered goes with it
+        for family, plugins in zip(
+            families, before, strict=True
+        ):  # what it has registered goes with it
             family._plugins = plugins
             family.broken[str(path.name)] = report
         warnings.warn(PluginWarning(f"{path} did not load:\n{report}"), stacklevel=2)
@@ -277,16 +318,22 @@ def _parameters(target: Callable[..., Any], skipped: int, owner: str) -> Iterato
     """Yield the parameters after the first `skipped` ones."""
     signature = list(inspect.signature(target).parameters.values())
     if len(signature) < skipped:
-        raise RequestError(f"{owner} takes {len(signature)} arguments; the engine gives it {skipped}")
+        raise RequestError(
+            f"{owner} takes {len(signature)} arguments; the engine gives it {skipped}"
+        )
     for parameter in signature[skipped:]:
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            raise RequestError(f"{owner} takes *args or **kwargs: name its parameters, so that they can be checked")
+            raise RequestError(
+                f"{owner} takes *args or **kwargs: name its parameters, so that they can be checked"
+            )
         annotation = _annotation(target, parameter)
         yield Parameter(parameter.name, _type_name(annotation), annotation, parameter.default)
 
 
 def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Return a parameter's type; an annotation that is text is evaluated where the plugin was defined."""
+    """Return a parameter's type; an annotation that is text is evaluated where the plugin was
+    defined.
+    """
     if parameter.annotation is inspect.Parameter.empty:
         default = parameter.default
         return Any if default is REQUIRED or default is None else type(default)
@@ -295,13 +342,19 @@ def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any
     home = target.__init__ if inspect.isclass(target) else target
     try:
         return eval(parameter.annotation, getattr(home, "__globals__", {}))
-    except NameError:  # a name imported for type checkers only: what the engine offers, such as a tensor
+    except (
+        NameError
+    ):  # a name imported for type checkers only: what the engine offers, such as a tensor
         return Any
 
 
 def _type_name(annotation: Any) -> str:
     text = (
-        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+        annotation.__name__
+        if isinstance(annotation, type) and not hasattr(annotation, "__args__")
+        else str(annotation)
     )
-    text = re.sub(r"Annotated\[(\w+), [^]]*\]", r"\1", text)  # the bounds stand in pydantic's message
+    text = re.sub(
+        r"Annotated\[(\w+), [^]]*\]", r"\1", text
+    )  # the bounds stand in pydantic's message
     return re.sub(r"\b(?:typing|pathlib|collections\.abc)\.", "", text)

@@ -1,4 +1,6 @@
-"""A leaderboard as text: terminal, Markdown, CSV, JSON, LaTeX. Every name is escaped for where it is written."""
+"""A leaderboard as text: terminal, Markdown, CSV, JSON, LaTeX. Every name is escaped for where it
+is written.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +32,29 @@ def headers(board: Board) -> list[str]:
 
 def line(row: Row, board: Board) -> list[str]:
     """Return a row of the main table as texts."""
-    scores = [_estimate(row.scores.get(metric), metric == board.primary) for metric in board.metrics]
+    scores = [
+        _estimate(row.scores.get(metric), metric == board.primary) for metric in board.metrics
+    ]
     rank = "–" if row.rank is None else str(row.rank)
-    return [rank, plain(row.explainer), *scores, _seconds(row.latency_s), plain(_floor(row)), _gain(row.gain)]
+    return [
+        rank,
+        plain(row.explainer),
+        *scores,
+        _seconds(row.latency_s),
+        plain(_floor(row)),
+        _gain(row.gain),
+    ]
 
 
 def groups_table(board: Board) -> tuple[list[str], list[list[str]]]:
-    """Return headers and rows of the primary metric by group; `·` marks what is not above its floor."""
+    """Return headers and rows of the primary metric by group; `·` marks what is not above its
+    floor.
+    """
     groups = sorted(board.groups)
-    lines = [[plain(row.explainer), *(_by_group(row.by_group.get(group)) for group in groups)] for row in board.rows]
+    lines = [
+        [plain(row.explainer), *(_by_group(row.by_group.get(group)) for group in groups)]
+        for row in board.rows
+    ]
     return ["explainer", *map(plain, groups)], lines
 
 
@@ -48,7 +64,10 @@ def detectors_table(board: Board) -> tuple[list[str], list[list[str]]]:
         [
             plain(quality.source),
             str(quality.seeds),
-            *(_figure(value) for value in (quality.error_ratio, quality.roc_auc, quality.average_precision)),
+            *(
+                _figure(value)
+                for value in (quality.error_ratio, quality.roc_auc, quality.average_precision)
+            ),
             _figure(quality.anomalous_share),
         ]
         for quality in board.detectors
@@ -60,7 +79,9 @@ def as_rich(board: Board) -> Group:
     """Return the board for a terminal of 80 columns."""
     names = headers(board)
     width = max(13, NAME_WIDTH - 9 * max(0, len(board.metrics) - 2))
-    main = Table(title=escape(board.title) or None, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    main = Table(
+        title=escape(board.title) or None, title_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
     for name in names:
         side: Literal["left", "right"] = "left" if name in ("explainer", "best floor") else "right"
         most = {"explainer": width, "best floor": FLOOR_WIDTH}.get(name)
@@ -78,14 +99,21 @@ def _detectors(board: Board) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in names:
         first = name == names[0]
-        table.add_column(name, justify="left" if first else "right", overflow="fold", max_width=30 if first else 10)
+        table.add_column(
+            name,
+            justify="left" if first else "right",
+            overflow="fold",
+            max_width=30 if first else 10,
+        )
     for texts in lines:
         table.add_row(*(escape(_folded(text, 30)) for text in texts))
     return table
 
 
 def _group_tables(board: Board) -> Iterator[RenderableType]:
-    """Yield the table by group, at most GROUP_COLUMNS groups wide; none where there are too many to read."""
+    """Yield the table by group, at most GROUP_COLUMNS groups wide; none where there are too many to
+    read.
+    """
     names, lines = groups_table(board)
     if len(names) - 1 > MOST_GROUPS:
         yield Text(f"{len(names) - 1} groups: --format csv or markdown shows them all.\n")
@@ -109,7 +137,10 @@ def as_markdown(board: Board) -> str:
     main = _markdown_table(headers(board), [line(row, board) for row in board.rows])
     notes = "\n".join(f"- {_markdown(note)}" for note in _legend(board))
     title = _markdown(board.metrics[board.primary])
-    groups, detectors = _markdown_table(*groups_table(board)), _markdown_table(*detectors_table(board))
+    groups, detectors = (
+        _markdown_table(*groups_table(board)),
+        _markdown_table(*detectors_table(board)),
+    )
     return f"{main}\n\n{title} by group:\n\n{groups}\n\nThe detectors:\n\n{detectors}\n\n{notes}\n"
 
 
@@ -126,14 +157,23 @@ def as_csv(board: Board) -> str:
 
 def as_json(board: Board) -> str:
     """Return the whole board as JSON."""
-    return json.dumps(dataclasses.asdict(board) | {"rows": [_plain(row) for row in board.rows]}, indent=1) + "\n"
+    return (
+        json.dumps(
+            dataclasses.asdict(board) | {"rows": [_plain(row) for row in board.rows]}, indent=1
+        )
+        + "\n"
+    )
 
 
 def as_latex(board: Board) -> str:
     """Return the main table and that of the detectors as LaTeX (booktabs)."""
-    main = _latex_table(f"rl{'r' * len(board.metrics)}rlr", headers(board), [line(row, board) for row in board.rows])
+    main = _latex_table(
+        f"rl{'r' * len(board.metrics)}rlr", headers(board), [line(row, board) for row in board.rows]
+    )
     detectors = _latex_table("lrrrrr", *detectors_table(board))
-    return "\n".join([*main, "", *detectors, *(f"% {note}".replace("\n", " ") for note in _legend(board)), ""])
+    return "\n".join(
+        [*main, "", *detectors, *(f"% {note}".replace("\n", " ") for note in _legend(board)), ""]
+    )
 
 
 def _latex_table(columns: str, names: list[str], lines: list[list[str]]) -> list[str]:
@@ -156,10 +196,13 @@ def _legend(board: Board) -> list[str]:
     return [
         *([f"Not above its floor: {', '.join(below)}."] if below else []),
         *([f"Incomplete, and so not ranked: {', '.join(incomplete)}."] if incomplete else []),
-        "Explainers of one rank cannot be told apart (paired bootstrap over units and seeds, 95 %).",
-        "Detectors: validation error in units of the best constant sample's; how well the error finds labelled "
+        "Explainers of one rank cannot be told apart (paired bootstrap over units and seeds, 95 "
+        "%).",
+        "Detectors: validation error in units of the best constant sample's; how well the error "
+        "finds labelled "
         "anomalies. An explanation of a detector that detects nothing means nothing.",
-        "Floors know nothing of what the detector learned. gain: score minus the best floor [least lower bound "
+        "Floors know nothing of what the detector learned. gain: score minus the best floor "
+        "[least lower bound "
         "against any floor]; · marks what is not above its floor.",
         *board.notes,
     ]
@@ -200,7 +243,12 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _flat(row: Row, board: Board) -> dict[str, object]:
-    flat: dict[str, object] = {"rank": row.rank, "explainer": row.explainer, "role": row.role, "complete": row.complete}
+    flat: dict[str, object] = {
+        "rank": row.rank,
+        "explainer": row.explainer,
+        "role": row.role,
+        "complete": row.complete,
+    }
     for metric, estimate in row.scores.items():
         title = board.metrics[metric]
         flat |= {title: estimate.mean, f"{title} low": estimate.low, f"{title} high": estimate.high}
@@ -208,7 +256,11 @@ def _flat(row: Row, board: Board) -> dict[str, object]:
         flat |= {"best floor": row.gain.floor, "floor score": row.gain.floor_score}
         flat |= {"gain": row.gain.gain, "gain low": row.gain.low, "above floor": row.gain.above}
     flat |= {f"{group}": value for group, (value, _) in row.by_group.items()}
-    times = {"latency_s": row.latency_s, "samples_per_s": row.samples_per_s, "prepare_s": row.prepare_s}
+    times = {
+        "latency_s": row.latency_s,
+        "samples_per_s": row.samples_per_s,
+        "prepare_s": row.prepare_s,
+    }
     return flat | times | {"hardware": row.hardware, "note": row.note}
 
 
@@ -218,7 +270,11 @@ def _plain(row: Row) -> dict[str, object]:
 
 def _csv(value: object) -> object:
     """Keep a spreadsheet from taking a stranger's name for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
+        else value
+    )
 
 
 def _folded(name: str, width: int) -> str:
@@ -231,7 +287,11 @@ def _folded(name: str, width: int) -> str:
     """
     lines = [""]
     parts = re.split(r"(?<=[,/])|(?=\[)", name)
-    pieces = [piece for part in parts for piece in (re.split("(?==)", part) if len(part) > width else [part])]
+    pieces = [
+        piece
+        for part in parts
+        for piece in (re.split("(?==)", part) if len(part) > width else [part])
+    ]
     for part in pieces:
         if lines[-1] and len(lines[-1]) + len(part) > width:
             lines.append("")
@@ -241,7 +301,9 @@ def _folded(name: str, width: int) -> str:
 
 def _markdown_table(names: list[str], lines: list[list[str]]) -> str:
     rows = [names, ["---"] * len(names), *lines]
-    return "\n".join("| " + " | ".join(t if t == "---" else _markdown(t) for t in row) + " |" for row in rows)
+    return "\n".join(
+        "| " + " | ".join(t if t == "---" else _markdown(t) for t in row) + " |" for row in rows
+    )
 
 
 def _markdown(text: str) -> str:

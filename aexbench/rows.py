@@ -1,7 +1,8 @@
-"""Rows that need not fit in memory: read in blocks, picked without a copy, and shuffled as disks like it.
+"""Rows that need not fit in memory: read in blocks, picked without a copy, and shuffled as disks
+like it.
 
-The splits of a Dataset are such rows. An array in memory, a memory map, `shards.Shards` and a `Picked` part of any of
-them are all read the same way, with slices and arrays of row numbers.
+The splits of a Dataset are such rows. An array in memory, a memory map, `shards.Shards` and a
+`Picked` part of any of them are all read the same way, with slices and arrays of row numbers.
 """
 
 from __future__ import annotations
@@ -126,13 +127,16 @@ def blocks(rows: Rows) -> Iterator[Array]:
     for start in range(0, max(1, len(rows)), count):
         block = np.asarray(rows[start : start + count])
         plain = block.flags.c_contiguous and block.flags.writeable and block.dtype.isnative
-        yield block if plain else np.array(block, dtype=block.dtype.newbyteorder("="), order="C")  # as torch wants them
+        yield (
+            block if plain else np.array(block, dtype=block.dtype.newbyteorder("="), order="C")
+        )  # as torch wants them
 
 
 def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each column's mean and standard deviation, float64 of the shape of one row.
 
-    Sums of squares are taken around the first block's mean, so that a large mean does not swallow a small spread.
+    Sums of squares are taken around the first block's mean, so that a large mean does not swallow a
+    small spread.
     """
     shift: Any = None
     first: Any = 0.0
@@ -141,16 +145,21 @@ def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         values = block.astype(np.float64)
         shift = values.mean(axis=0) if shift is None else shift
         values -= shift
-        first, second = first + values.sum(axis=0), second + np.einsum("n...,n...->...", values, values)
+        first, second = (
+            first + values.sum(axis=0),
+            second + np.einsum("n...,n...->...", values, values),
+        )
     mean = first / len(rows)
     return shift + mean, np.sqrt(np.maximum(second / len(rows) - mean**2, 0.0))
 
 
 def shuffled(rows: Rows, order: Callable[[int], NDArray[np.int64]]) -> Iterator[Array]:
-    """Yield all rows once, in pools of at most 64 MiB in random order: small data is one pool, shuffled as a whole.
+    """Yield all rows once, in pools of at most 64 MiB in random order: small data is one pool,
+    shuffled as a whole.
 
-    Rows of a memory map taken in random order are many times slower than rows that lie together. So runs of rows that
-    lie together are taken in random order, and the rows of one pool of runs are shuffled with each other.
+    Rows of a memory map taken in random order are many times slower than rows that lie together. So
+    runs of rows that lie together are taken in random order, and the rows of one pool of runs are
+    shuffled with each other.
 
     Parameters
     ----------
@@ -167,5 +176,7 @@ def shuffled(rows: Rows, order: Callable[[int], NDArray[np.int64]]) -> Iterator[
     starts = run * order(-(-len(rows) // run))
     together = max(1, POOL_BYTES // (run * size))
     for first in range(0, len(starts), together):
-        pool = np.concatenate([rows[start : start + run] for start in starts[first : first + together].tolist()])
+        pool = np.concatenate(
+            [rows[start : start + run] for start in starts[first : first + together].tolist()]
+        )
         yield pool[order(len(pool))]

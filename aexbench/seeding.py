@@ -1,4 +1,6 @@
-"""Randomness that depends on a sample's content alone: neither its batch nor its place there matters."""
+"""Randomness that depends on a sample's content alone: neither its batch nor its place there
+matters.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import torch
 
 
 def content_seeds(x: torch.Tensor, seed: int) -> list[list[int]]:
-    """Return for each sample (N, …) a seed for numpy's generators, made of its values and of `seed`.
+    """Return for each sample (N, …) a seed for numpy's generators, made of its values and of
+    `seed`.
 
     Equal values give equal seeds, whatever their type and device; −0 equals 0.
 
@@ -19,7 +22,9 @@ def content_seeds(x: torch.Tensor, seed: int) -> list[list[int]]:
     >>> one == content_seeds(torch.tensor([[1.0]]), seed=0)[0], one == other
     (True, False)
     """
-    contents = [row.tobytes() for row in (x.detach().cpu().contiguous().to(torch.float64) + 0.0).numpy()]
+    contents = [
+        row.tobytes() for row in (x.detach().cpu().contiguous().to(torch.float64) + 0.0).numpy()
+    ]
     digests = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
     return [[seed, int.from_bytes(digest, "little")] for digest in digests]
 
@@ -31,7 +36,8 @@ def generators(x: torch.Tensor, seed: int) -> list[np.random.Generator]:
 
 @contextmanager
 def rewound(drawing: list[np.random.Generator]) -> Iterator[None]:
-    """Put generators back to where they were if what they have drawn is lost: whoever tries again draws the same.
+    """Put generators back to where they were if what they have drawn is lost: whoever tries again
+    draws the same.
 
     >>> generator = np.random.default_rng(0)
     >>> try:

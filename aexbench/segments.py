@@ -1,8 +1,9 @@
 """Segments: which columns of a sample a method that masks or replaces values treats as one.
 
-The columns of a table are segments of their own, or those of one feature are one (`Features.groups`). Pixels are too
-many to ask for one by one: an image falls into superpixels or patches, and each pixel takes an equal share of what its
-segment is given, so that sums stay what they were.
+The columns of a table are segments of their own, or those of one feature are one
+(`Features.groups`). Pixels are too many to ask for one by one: an image falls into superpixels or
+patches, and each pixel takes an equal share of what its segment is given, so that sums stay what
+they were.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from aexbench.contracts import Features
 from aexbench.extras import optional
 
 SegmentKind = Literal["slic", "patches"]
-COMPACTNESS = (0.1, 1.0, 10.0)  # of SLIC on values in [0, 1]: more gives rounder segments, and does not merge noise
+COMPACTNESS = (
+    0.1,
+    1.0,
+    10.0,
+)  # of SLIC on values in [0, 1]: more gives rounder segments, and does not merge noise
 
 
 def is_image(x: torch.Tensor) -> bool:
@@ -24,8 +29,11 @@ def is_image(x: torch.Tensor) -> bool:
     return x.dim() == 4
 
 
-def segments(x: torch.Tensor, features: Features, kind: SegmentKind = "slic", count: int = 50) -> torch.Tensor:
-    """Return for each column of each sample (N, …) the number of its segment, an int64 tensor of the shape of x.
+def segments(
+    x: torch.Tensor, features: Features, kind: SegmentKind = "slic", count: int = 50
+) -> torch.Tensor:
+    """Return for each column of each sample (N, …) the number of its segment, an int64 tensor of
+    the shape of x.
 
     Parameters
     ----------
@@ -34,7 +42,8 @@ def segments(x: torch.Tensor, features: Features, kind: SegmentKind = "slic", co
     features
         Their groups are the segments of what is no image.
     kind
-        Of images: `slic`, the superpixels of each image (Achanta et al. 2012), or `patches`, one grid for all.
+        Of images: `slic`, the superpixels of each image (Achanta et al. 2012), or `patches`, one
+        grid for all.
     count
         About how many segments an image has.
 
@@ -55,7 +64,8 @@ def segments(x: torch.Tensor, features: Features, kind: SegmentKind = "slic", co
 
 
 def spread(values: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Return the values (N, P) of segments as columns (N, …): each takes an equal share of its segment's.
+    """Return the values (N, P) of segments as columns (N, …): each takes an equal share of its
+    segment's.
 
     Examples
     --------
@@ -63,7 +73,9 @@ def spread(values: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     tensor([[2., 2., 1.]])
     """
     flat = numbers.flatten(1)
-    sizes = torch.zeros_like(values).scatter_add_(1, flat, torch.ones_like(flat, dtype=values.dtype))
+    sizes = torch.zeros_like(values).scatter_add_(
+        1, flat, torch.ones_like(flat, dtype=values.dtype)
+    )
     return (values / sizes.clamp_min(1)).gather(1, flat).view(numbers.shape)
 
 
@@ -76,16 +88,23 @@ def _grid(height: int, width: int, count: int) -> torch.Tensor:
 
 
 def _superpixels(image: np.ndarray, features: Features, count: int) -> np.ndarray:
-    """Return the SLIC segments (H, W) of an image (C, H, W), numbered from 0; the same image has always the same.
+    """Return the SLIC segments (H, W) of an image (C, H, W), numbered from 0; the same image has
+    always the same.
 
-    Where an image has so little to follow that they run together, they are made rounder, until half of `count` stay.
+    Where an image has so little to follow that they run together, they are made rounder, until half
+    of `count` stay.
     """
     slic = optional("skimage.segmentation").slic
     low, high = features.bounds(image.shape)
     scaled = np.clip((image - low) / (high - low), 0.0, 1.0)
     for compactness in COMPACTNESS:
         found = slic(
-            scaled, n_segments=count, compactness=compactness, start_label=0, channel_axis=0, convert2lab=False
+            scaled,
+            n_segments=count,
+            compactness=compactness,
+            start_label=0,
+            channel_axis=0,
+            convert2lab=False,
         )
         names, numbers = np.unique(found, return_inverse=True)
         if 2 * len(names) >= count:

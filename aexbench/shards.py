@@ -1,7 +1,8 @@
-"""Splits that are larger than memory: rows in files of equal length, written once and read as memory maps.
+"""Splits that are larger than memory: rows in files of equal length, written once and read as
+memory maps.
 
-Every file appears whole or not at all, so a run that is interrupted goes on where it stopped, and several hosts can
-write different shards of one folder.
+Every file appears whole or not at all, so a run that is interrupted goes on where it stopped, and
+several hosts can write different shards of one folder.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ SHARD_ROWS = 2**19
 
 @dataclass(frozen=True)
 class Shards:
-    """Rows (N, …) that lie in several `.npy` files; they are read like one array and never loaded as a whole.
+    """Rows (N, …) that lie in several `.npy` files; they are read like one array and never loaded
+    as a whole.
 
     Parameters
     ----------
@@ -44,7 +46,10 @@ class Shards:
         maps = [_open(path) for path in self.paths]
         for path, part in zip(self.paths, maps, strict=True):
             if (part.shape[1:], part.dtype) != (maps[0].shape[1:], maps[0].dtype):
-                raise StoreError(f"{path} holds {part.dtype} {part.shape[1:]}, {self.paths[0]} {maps[0].shape[1:]}")
+                raise StoreError(
+                    f"{path} holds {part.dtype} {part.shape[1:]}, {self.paths[0]} "
+                    f"{maps[0].shape[1:]}"
+                )
         return maps
 
     @cached_property
@@ -67,7 +72,11 @@ class Shards:
     def __getitem__(self, index: int | slice | NDArray[np.int64] | NDArray[np.bool_]) -> Array:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
-            return self._between(start, stop) if step == 1 else self._taken(np.arange(start, stop, step))
+            return (
+                self._between(start, stop)
+                if step == 1
+                else self._taken(np.arange(start, stop, step))
+            )
         numbers = np.asarray(index)
         if numbers.dtype == np.bool_:
             if numbers.shape != (len(self),):
@@ -97,7 +106,9 @@ class Shards:
         taken = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         for number in np.unique(shard):
             rows = np.flatnonzero(shard == number)
-            taken[rows] = self._maps[number][numbers[rows] - (self._ends[number] - len(self._maps[number]))]
+            taken[rows] = self._maps[number][
+                numbers[rows] - (self._ends[number] - len(self._maps[number]))
+            ]
         return taken
 
 
@@ -113,11 +124,13 @@ def stored(
     Parameters
     ----------
     folder
-        Where they lie. What shapes their content must be in its name: what is there is not made again.
+        Where they lie. What shapes their content must be in its name: what is there is not made
+        again.
     rows
         How many in all, at least one.
     make
-        `make(start, stop)` returns the arrays (stop − start, …) of some rows, by name; whichever shard it is asked for.
+        `make(start, stop)` returns the arrays (stop − start, …) of some rows, by name; whichever
+        shard it is asked for.
     names
         Of the arrays.
     shard_rows
@@ -134,7 +147,10 @@ def stored(
         raise RequestError(f"{folder}: {rows} rows are none to keep: at least 1 is needed")
     files.sweep(files.make_folder(folder))
     starts = range(0, rows, shard_rows)
-    paths = {name: tuple(folder / f"{name}-{start // shard_rows:05d}.npy" for start in starts) for name in names}
+    paths = {
+        name: tuple(folder / f"{name}-{start // shard_rows:05d}.npy" for start in starts)
+        for name in names
+    }
     for number, start in enumerate(starts):
         if not all(paths[name][number].exists() for name in names):
             made = make(start, min(start + shard_rows, rows))

@@ -1,4 +1,5 @@
-"""Names with parameters in brackets, `lrp[root=joint,first=w2]`: how people name components everywhere.
+"""Names with parameters in brackets, `lrp[root=joint,first=w2]`: how people name components
+everywhere.
 
 The same grammar serves the command line, suites, leaderboards and records.
 """
@@ -19,7 +20,8 @@ _PLAIN = re.compile(r"[\w./:~+-]+")
 def parse(text: str) -> tuple[str, dict[str, object]]:
     """Split a name with brackets into the name and its parameters.
 
-    A value is read as TOML where it is a number, a boolean, a quoted string or a list, and as text otherwise.
+    A value is read as TOML where it is a number, a boolean, a quoted string or a list, and as text
+    otherwise.
 
     >>> parse("lrp[root=0.5,first=z-box]")
     ('lrp', {'root': 0.5, 'first': 'z-box'})

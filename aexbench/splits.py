@@ -1,4 +1,6 @@
-"""From a table of numbers to a Dataset: a seeded split of the normal rows, scaled by its training part alone."""
+"""From a table of numbers to a Dataset: a seeded split of the normal rows, scaled by its training
+part alone.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ def split(
     autoencoder: str = "mlp",
     one_scale: bool = False,
 ) -> Dataset:
-    """Return a Dataset of a table's rows, scaled to [0, 1] by the least and greatest value in the training split.
+    """Return a Dataset of a table's rows, scaled to [0, 1] by the least and greatest value in the
+    training split.
 
-    Test values may lie outside of [0, 1]: they are not clipped. A column that is constant in training becomes 0 there.
+    Test values may lie outside of [0, 1]: they are not clipped. A column that is constant in
+    training becomes 0 there.
 
     Parameters
     ----------
@@ -35,7 +39,8 @@ def split(
     names
         One name per column.
     anomalous : (N,) bool, optional
-        Anomalous rows go to the test split. Without it, rows with a true column are anomalous, or none.
+        Anomalous rows go to the test split. Without it, rows with a true column are anomalous, or
+        none.
     truth : (N, M) bool, optional
         The columns that make a row anomalous.
     seed
@@ -43,7 +48,8 @@ def split(
     autoencoder
         The data set's default autoencoder.
     one_scale
-        All columns measure one thing (grey values): they share the least and the greatest value of them all.
+        All columns measure one thing (grey values): they share the least and the greatest value of
+        them all.
 
     Raises
     ------
@@ -53,7 +59,9 @@ def split(
     table = np.asarray(data, dtype=np.float64)
     if anomalous is None and truth is not None:
         anomalous = np.asarray(np.asarray(truth, dtype=bool).any(axis=1))
-    labels = np.zeros(len(table), dtype=bool) if anomalous is None else np.asarray(anomalous, dtype=bool)
+    labels = (
+        np.zeros(len(table), dtype=bool) if anomalous is None else np.asarray(anomalous, dtype=bool)
+    )
     train, validation, test = row_numbers(labels, seed)
     axis = None if one_scale else 0
     low = table[train].min(axis=axis)
@@ -73,7 +81,8 @@ def split(
 def row_numbers(
     anomalous: NDArray[np.bool_], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of the training, the validation and the test split: 60, 20 and 20 % of the normal ones at random.
+    """Return the rows of the training, the validation and the test split: 60, 20 and 20 % of the
+    normal ones at random.
 
     All anomalous rows (N,) go to the test split, after its normal ones.
 
@@ -84,6 +93,12 @@ def row_numbers(
     """
     normal = np.random.default_rng(seed).permutation(np.flatnonzero(~anomalous))
     if len(normal) < LEAST_NORMAL:
-        raise RequestError(f"{len(normal)} normal rows are too few to split: at least {LEAST_NORMAL} are needed")
+        raise RequestError(
+            f"{len(normal)} normal rows are too few to split: at least {LEAST_NORMAL} are needed"
+        )
     first, second = int(TRAIN * len(normal)), int((TRAIN + VALIDATION) * len(normal))
-    return normal[:first], normal[first:second], np.concatenate([normal[second:], np.flatnonzero(anomalous)])
+    return (
+        normal[:first],
+        normal[first:second],
+        np.concatenate([normal[second:], np.flatnonzero(anomalous)]),
+    )

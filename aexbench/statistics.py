@@ -1,9 +1,9 @@
 """Paired bootstrap over units and seeds: how sure is a mean, and a difference of two?
 
-Samples of one unit (a source row, a segment, an image) are not independent, nor are the results of one training seed.
-Units and seeds are resampled apart and their weights multiplied (Owen, "The pigeonhole bootstrap", Annals of Applied
-Statistics 1, 2007), with the same draws for everything that is compared. Intervals are 95 %, percentile, for one
-comparison at a time.
+Samples of one unit (a source row, a segment, an image) are not independent, nor are the results of
+one training seed. Units and seeds are resampled apart and their weights multiplied (Owen, "The
+pigeonhole bootstrap", Annals of Applied Statistics 1, 2007), with the same draws for everything
+that is compared. Intervals are 95 %, percentile, for one comparison at a time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def average(distributions: Sequence[Distribution]) -> Distribution:
 
 @dataclass
 class Bootstrap:
-    """The resamples of one source: one data set with one detector recipe, whose units and seeds are shared.
+    """The resamples of one source: one data set with one detector recipe, whose units and seeds are
+    shared.
 
     Parameters
     ----------
@@ -72,7 +73,9 @@ class Bootstrap:
         rng = np.random.default_rng(0)
         self.units = np.unique(self.units)
         self._unit_weights = _counts(rng, len(self.units), self.resamples)
-        self._seed_weights = dict(zip(self.seeds, _counts(rng, len(self.seeds), self.resamples).T, strict=True))
+        self._seed_weights = dict(
+            zip(self.seeds, _counts(rng, len(self.seeds), self.resamples).T, strict=True)
+        )
 
     def mean(self, samples: Samples) -> Distribution:
         """Return the distribution of the mean over all samples of all seeds."""
@@ -84,7 +87,9 @@ class Bootstrap:
             counts += weight * (self._unit_weights @ np.bincount(index, minlength=len(self.units)))
         plain = np.concatenate([values for values, _ in samples.values()])
         empty = np.full_like(totals, np.nan)  # a resample may miss all samples of a small group
-        return Distribution(float(plain.mean()), np.divide(totals, counts, out=empty, where=counts > 0))
+        return Distribution(
+            float(plain.mean()), np.divide(totals, counts, out=empty, where=counts > 0)
+        )
 
 
 def _counts(rng: np.random.Generator, items: int, resamples: int) -> NDArray[np.float64]:

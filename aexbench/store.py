@@ -8,8 +8,8 @@
     detectors/<key>.safetensors      the weights that everyone explains, first writer wins
     plans/<suite>.json               the cells that a run has asked for
 
-Every file is written whole or not at all, and a record last: a cell with a record is finished. Records may come from
-strangers: they are checked on reading.
+Every file is written whole or not at all, and a record last: a cell with a record is finished.
+Records may come from strangers: they are checked on reading.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Record(BaseModel):
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
     detector: dict[str, Any] = Field(default_factory=dict)
-    measures: dict[str, float] = Field(default_factory=dict)  # an explainer's own, such as its gap to completeness
+    measures: dict[str, float] = Field(
+        default_factory=dict
+    )  # an explainer's own, such as its gap to completeness
     timing: Times | None = None
     scores: dict[str, float] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
@@ -95,7 +97,9 @@ class Record(BaseModel):
 
 @dataclass(frozen=True)
 class Scores:
-    """One value per sample (N,) by metric, what the metrics are, and each sample's unit and label."""
+    """One value per sample (N,) by metric, what the metrics are, and each sample's
+    unit and label.
+    """
 
     values: dict[str, NDArray[np.float64]]
     metrics: dict[str, MetricInfo]
@@ -116,7 +120,11 @@ class Store:
 
     def path(self, folder: str, key: str) -> Path:
         """Return where a file stands."""
-        return self.root / folder / f"{key}{'.json' if folder in ('cells', 'timings', 'plans') else '.safetensors'}"
+        return (
+            self.root
+            / folder
+            / f"{key}{'.json' if folder in ('cells', 'timings', 'plans') else '.safetensors'}"
+        )
 
     def write_record(self, record: Record) -> None:
         """Write a record: from here on its cell is finished."""
@@ -133,7 +141,9 @@ class Store:
             return None
 
     def finished(self, cell: Cell) -> Record | None:
-        """Return a cell's record if its attributions are there too, with the checksum that they should have."""
+        """Return a cell's record if its attributions are there too, with the checksum that they
+        should have.
+        """
         record = self.record(cell.key)
         if record is None or record.state != "ok":
             return record
@@ -141,7 +151,9 @@ class Store:
         return record if info and path.exists() and file_info(path) == info else None
 
     def records(self) -> tuple[list[Record], list[str]]:
-        """Return all records in the order of their keys, and one line for each that cannot be read."""
+        """Return all records in the order of their keys, and one line for each that
+        cannot be read.
+        """
         found, complaints = [], []
         for path in sorted((self.root / "cells").glob("*.json")):
             try:
@@ -158,7 +170,9 @@ class Store:
         """Return a cell's attributions; DamagedFileError if they are not those of the record."""
         path, info = self.path("attributions", record.cell.key), record.files.get("attributions")
         if info is None or not path.exists() or file_info(path) != info:
-            raise DamagedFileError(f"{path} is missing or not the file of its record: run the suite again to renew it")
+            raise DamagedFileError(
+                f"{path} is missing or not the file of its record: run the suite again to renew it"
+            )
         return files.unpack(path)[0]["attributions"]
 
     def write_scores(
@@ -169,23 +183,37 @@ class Store:
         anomalies: AnomalySet,
         attributions: FileInfo,
     ) -> None:
-        """Write one value per sample and metric, with each sample's unit and label, and what they were derived from."""
+        """Write one value per sample and metric, with each sample's unit and label, and what they
+        were derived from.
+        """
         labels, label = np.unique(anomalies.label, return_inverse=True)
-        arrays: dict[str, NDArray[Any]] = {f"metric:{name}": values for name, values in scores.items()}
+        arrays: dict[str, NDArray[Any]] = {
+            f"metric:{name}": values for name, values in scores.items()
+        }
         arrays |= {"unit": anomalies.unit, "label": label.astype(np.int64)}
         described = {name: metrics[name].model_dump() for name in scores}
-        metadata = {"labels": labels.tolist(), "metrics": described, "derived_from": attributions.sha256}
+        metadata = {
+            "labels": labels.tolist(),
+            "metrics": described,
+            "derived_from": attributions.sha256,
+        }
         files.write_bytes(self.path("scores", record_key), files.pack(arrays, metadata))
 
     def read_scores(self, record: Record) -> Scores:
-        """Return a cell's scores; DamagedFileError if they are missing or were derived from other attributions."""
+        """Return a cell's scores; DamagedFileError if they are missing or were derived from other
+        attributions.
+        """
         path, info = self.path("scores", record.cell.key), record.files.get("attributions")
         if not path.exists():
-            raise DamagedFileError(f"{path} is missing: aexbench score {self.root} derives it again")
+            raise DamagedFileError(
+                f"{path} is missing: aexbench score {self.root} derives it again"
+            )
         arrays, metadata = files.unpack(path)
         try:
             if info is None or metadata["derived_from"] != info.sha256:
-                raise DamagedFileError(f"{path} is of other attributions: aexbench score {self.root} derives it again")
+                raise DamagedFileError(
+                    f"{path} is of other attributions: aexbench score {self.root} derives it again"
+                )
             return _scores(arrays, metadata)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, DamagedFileError):
@@ -206,10 +234,14 @@ class Store:
         return unpack_anomalies(path) if path.exists() else None
 
     def anomalies_of(self, record: Record) -> AnomalySet:
-        """Return the anomaly set that a record's attributions explain; DamagedFileError if it is not there any more."""
+        """Return the anomaly set that a record's attributions explain; DamagedFileError if it is
+        not there any more.
+        """
         path, info = self.path("anomalies", record.cell.anomaly_key), record.files.get("anomalies")
         if info is None or not path.exists() or file_info(path) != info:
-            raise DamagedFileError(f"{path} is missing or not the anomaly set of record {record.cell.key}")
+            raise DamagedFileError(
+                f"{path} is missing or not the anomaly set of record {record.cell.key}"
+            )
         return unpack_anomalies(path)
 
     def write_plan(self, suite: Mapping[str, Any], cells: list[Cell]) -> None:
@@ -227,7 +259,9 @@ class Store:
                     raise TypeError("metrics")
                 yield suite, {str(key): str(text) for key, text in plan["cells"].items()}
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
-                raise DamagedFileError(f"{path} is damaged: remove it, or run its suite again") from None
+                raise DamagedFileError(
+                    f"{path} is damaged: remove it, or run its suite again"
+                ) from None
 
     def planned(self) -> dict[str, str]:
         """Return the cells of all plans: keys and texts."""
@@ -239,16 +273,25 @@ class Store:
 
 
 def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:
-    """Return the scores in a sidecar; an error of one kind or another where it holds something else."""
-    metrics = {str(name): MetricInfo.model_validate(value) for name, value in metadata["metrics"].items()}
+    """Return the scores in a sidecar; an error of one kind or another where it holds something
+    else.
+    """
+    metrics = {
+        str(name): MetricInfo.model_validate(value) for name, value in metadata["metrics"].items()
+    }
     values = {name: arrays[f"metric:{name}"] for name in metrics}
     unit, label = arrays["unit"], arrays["label"]
     for array in (*values.values(), unit, label):
         if array.ndim != 1 or len(array) != len(unit) or not np.isfinite(array).all():
             raise ValueError("its arrays do not belong together")
-    if not (np.issubdtype(unit.dtype, np.integer) and np.issubdtype(label.dtype, np.integer)) or label.min() < 0:
+    if (
+        not (np.issubdtype(unit.dtype, np.integer) and np.issubdtype(label.dtype, np.integer))
+        or label.min() < 0
+    ):
         raise ValueError("its units or labels are no numbers")
-    return Scores(values, metrics, unit, np.asarray([str(name) for name in metadata["labels"]])[label])
+    return Scores(
+        values, metrics, unit, np.asarray([str(name) for name in metadata["labels"]])[label]
+    )
 
 
 def file_info(path: Path) -> FileInfo:
@@ -257,20 +300,30 @@ def file_info(path: Path) -> FileInfo:
 
 
 def read_record(path: Path) -> Record:
-    """Return a record from its file; DamagedFileError if it is none, or not of the cell that its name says."""
+    """Return a record from its file; DamagedFileError if it is none, or not of the cell that its
+    name says.
+    """
     try:
         values = json.loads(path.read_bytes())
         version = values.get("schema_version") if isinstance(values, dict) else None
         if isinstance(version, int) and version > SCHEMA:
-            raise NewerSchemaError(f"{path} was written by a newer aexbench (schema {version}): update to read it")
+            raise NewerSchemaError(
+                f"{path} was written by a newer aexbench (schema {version}): update to read it"
+            )
         record = Record.model_validate(values)
         key = record.cell.key
     except NewerSchemaError:
         raise
     except (ValueError, RecursionError, OSError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": type(error).__name__}
+        first = (
+            error.errors()[0]
+            if isinstance(error, ValidationError)
+            else {"loc": (), "msg": type(error).__name__}
+        )
         place = ".".join(map(str, first["loc"]))
-        raise DamagedFileError(f"{path} is no record: {place} {first['msg']}".replace("  ", " ")) from None
+        raise DamagedFileError(
+            f"{path} is no record: {place} {first['msg']}".replace("  ", " ")
+        ) from None
     if key != path.stem:
         raise DamagedFileError(f"{path} is no record: its cell belongs in {key}.json")
     return record
@@ -280,24 +333,34 @@ def pack_anomalies(anomalies: AnomalySet) -> bytes:
     """Return an anomaly set as the bytes of one safetensors file."""
     labels, label = np.unique(anomalies.label, return_inverse=True)
     arrays = {name: getattr(anomalies, name) for name in ("x", "truth", "score", "error", "unit")}
-    arrays |= {"label": label.astype(np.int64)} | {f"detail:{name}": v for name, v in anomalies.details.items()}
+    arrays |= {"label": label.astype(np.int64)} | {
+        f"detail:{name}": v for name, v in anomalies.details.items()
+    }
     if anomalies.clean is not None:
         arrays["clean"] = anomalies.clean
-    features = {name: getattr(anomalies.features, name) for name in ("names", "low", "high", "groups")}
-    return files.pack(arrays, {"labels": labels.tolist(), "features": features, "report": dict(anomalies.report)})
+    features = {
+        name: getattr(anomalies.features, name) for name in ("names", "low", "high", "groups")
+    }
+    return files.pack(
+        arrays, {"labels": labels.tolist(), "features": features, "report": dict(anomalies.report)}
+    )
 
 
 def unpack_anomalies(path: Path) -> AnomalySet:
     """Return the anomaly set in a file; DamagedFileError if there is none."""
     arrays, metadata = files.unpack(path)
     try:
-        features = {k: tuple(v) if isinstance(v, list) else v for k, v in metadata["features"].items()}
+        features = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in metadata["features"].items()
+        }
         return AnomalySet(
             **{name: arrays[name] for name in ("x", "truth", "score", "error", "unit")},
             label=np.asarray(metadata["labels"], dtype=str)[arrays["label"]],
             features=Features(**features),
             clean=arrays.get("clean"),
-            details={k.removeprefix("detail:"): v for k, v in arrays.items() if k.startswith("detail:")},
+            details={
+                k.removeprefix("detail:"): v for k, v in arrays.items() if k.startswith("detail:")
+            },
             report=metadata["report"],
         )
     except (KeyError, TypeError, IndexError, RequestError) as error:

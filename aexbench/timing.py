@@ -1,7 +1,7 @@
 """Honest timing: warmed up, synchronised, every sample kept, preparing apart from explaining.
 
-Two figures matter to users and differ: the latency of one sample, and the throughput of a set. On a GPU the device's
-own events and its peak memory stand beside the wall clock.
+Two figures matter to users and differ: the latency of one sample, and the throughput of a set. On a
+GPU the device's own events and its peak memory stand beside the wall clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ SLOW_S = 2.0  # a call that took longer before is measured once
 
 @dataclass
 class Samples:
-    """Repetitions of one call: wall-clock seconds, and on a GPU the seconds between two events on the device."""
+    """Repetitions of one call: wall-clock seconds, and on a GPU the seconds between two events on
+    the device.
+    """
 
     wall_s: list[float] = field(default_factory=list)
     device_s: list[float] = field(default_factory=list)
@@ -67,7 +69,9 @@ class Timing:
 
 
 def timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    """Return what one call returns, and its wall-clock seconds with the device synchronised before and after."""
+    """Return what one call returns, and its wall-clock seconds with the device synchronised before
+    and after.
+    """
     synchronize(device)
     start = time.perf_counter()
     result = call()
@@ -86,9 +90,10 @@ def measure(
 ) -> Samples:
     """Call again and again, and keep the time of every call after the warm-up.
 
-    `calls` is one call to repeat, or an iterator of calls on different samples. It stops after `most` calls, or once
-    `budget_s` is used up and `least` are made. A call slower than the budget is warmed up once; one that is expected to
-    take seconds, because it has done so before, is made once and needs no warm-up.
+    `calls` is one call to repeat, or an iterator of calls on different samples. It stops after
+    `most` calls, or once `budget_s` is used up and `least` are made. A call slower than the budget
+    is warmed up once; one that is expected to take seconds, because it has done so before, is made
+    once and needs no warm-up.
     """
     if expected_s > SLOW_S:
         warm_ups, least, most = 0, 1, 1
@@ -99,7 +104,9 @@ def measure(
         for _ in range(warm_ups):
             if warm_up_s < budget_s:
                 warm_up_s += timed(next(source), device)[1]
-        while len(samples.wall_s) < most and (sum(samples.wall_s) < budget_s or len(samples.wall_s) < least):
+        while len(samples.wall_s) < most and (
+            sum(samples.wall_s) < budget_s or len(samples.wall_s) < least
+        ):
             _take(samples, next(source), device)
     return samples
 

@@ -19,7 +19,9 @@ from aexbench.registry import Plugin
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which autoencoder, with all its parameters: everything about a detector but the data and the seed."""
+    """Which autoencoder, with all its parameters: everything about a detector but the data and the
+    seed.
+    """
 
     plugin: Plugin
     parameters: dict[str, Any]
@@ -58,7 +60,16 @@ def trained_detector(
     """Return the data set's detector from the cache, or train it and put it there."""
     recipe = Recipe.of(autoencoder, dataset.autoencoder)
     content = array_digest([part for part in _shaping(dataset) if part is not None])
-    key = value_digest([content, asdict(dataset.features), recipe.plugin.name, recipe.parameters, recipe.source, seed])
+    key = value_digest(
+        [
+            content,
+            asdict(dataset.features),
+            recipe.plugin.name,
+            recipe.parameters,
+            recipe.source,
+            seed,
+        ]
+    )
     path = files.cache_folder("detectors") / f"{key}.safetensors"
     if not path.exists():
         files.write_once(path, to_bytes(train(dataset, recipe, seed, progress, device)))
@@ -66,7 +77,9 @@ def trained_detector(
         return from_file(path, dataset, recipe, device)
     except files.DamagedFileError:
         path.unlink()
-        return trained_detector(dataset, seed=seed, autoencoder=autoencoder, progress=progress, device=device)
+        return trained_detector(
+            dataset, seed=seed, autoencoder=autoencoder, progress=progress, device=device
+        )
 
 
 def _shaping(dataset: Dataset) -> list[Array | None]:
@@ -76,25 +89,41 @@ def _shaping(dataset: Dataset) -> list[Array | None]:
 
 
 def train(
-    dataset: Dataset, recipe: Recipe, seed: int, progress: Progress | None = None, device: str = "cpu"
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Detector:
     """Train a detector by a recipe, as `fitting.fit` does."""
     shape = tuple(dataset.train.shape[1:])
-    return fit(dataset, lambda start: recipe.build(shape, start), seed, progress or (lambda text, share: None), device)
+    return fit(
+        dataset,
+        lambda start: recipe.build(shape, start),
+        seed,
+        progress or (lambda text, share: None),
+        device,
+    )
 
 
 def to_bytes(detector: Detector) -> bytes:
     """Return a calibrated detector's weights, score scale and report as a safetensors file."""
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in detector.model.state_dict().items()}
+    weights = {
+        name: tensor.detach().cpu().numpy() for name, tensor in detector.model.state_dict().items()
+    }
     return files.pack(weights, {"scale": asdict(detector.calibrated), "report": detector.report})
 
 
 def from_file(path: Path, dataset: Dataset, recipe: Recipe, device: str = "cpu") -> Detector:
-    """Return the detector that `to_bytes` has written; DamagedFileError if the file does not fit the recipe."""
+    """Return the detector that `to_bytes` has written; DamagedFileError if the file does not fit
+    the recipe.
+    """
     arrays, metadata = files.unpack(path)
     untrained = recipe.build(tuple(dataset.train.shape[1:]), seed=0)
     try:
-        untrained.model.load_state_dict({name: torch.as_tensor(array) for name, array in arrays.items()})
+        untrained.model.load_state_dict(
+            {name: torch.as_tensor(array) for name, array in arrays.items()}
+        )
         scale = ScoreScale(**metadata["scale"])
         report = dict(metadata["report"])
     except (RuntimeError, KeyError, TypeError, ValueError) as error:

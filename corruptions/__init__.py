@@ -7,6 +7,11 @@ True
 
 from aexbench.families import corruptions as _family
 
-names, describe, register, create = _family.names, _family.describe, _family.register, _family.create
+names, describe, register, create = (
+    _family.names,
+    _family.describe,
+    _family.register,
+    _family.create,
+)
 
 __all__ = ["create", "describe", "names", "register"]

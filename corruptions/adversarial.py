@@ -1,4 +1,6 @@
-"""Adversarial corruption: the feature's value is optimised until the other features look responsible."""
+"""Adversarial corruption: the feature's value is optimised until the other features look
+responsible.
+"""
 
 from __future__ import annotations
 
@@ -26,34 +28,42 @@ def adversarial(
     epsilon: Annotated[float, Gt(0)] | None = None,
     bounded: bool = False,
 ) -> Proposal:
-    """Raise the errors of the other features and not its own, by sign-gradient steps on one feature's value.
+    """Raise the errors of the other features and not its own, by sign-gradient steps on one
+    feature's value.
 
-    Starts from a uniform value in the feature's range and maximises Eq. (18),
-    `r = (Σ_{i≠c} φ(x, i) − θ φ(x, c)) / m` with `φ(x, i) = (x_i − x̂_i)²`, by `x_c ← x_c + α sign(∂r/∂x_c)`. A sample's
-    step α is halved after every `every` updates in which both its own error did not fall and the sum of the others did
-    not rise, compared with the values at the check before. All samples move at once, each by itself.
+    Starts from a uniform value in the feature's range and maximises Eq. (18), `r = (Σ_{i≠c} φ(x, i)
+    − θ φ(x, c)) / m` with `φ(x, i) = (x_i − x̂_i)²`, by `x_c ← x_c + α sign(∂r/∂x_c)`. A sample's
+    step α is halved after every `every` updates in which both its own error did not fall and the
+    sum of the others did not rise, compared with the values at the check before. All samples move
+    at once, each by itself.
 
     Parameters
     ----------
     steps, theta, alpha, every
         Updates, θ, α and k. The paper gives no values.
     epsilon
-        If given, the value stays within ε of its random start (the clip of Eq. 17). The paper leaves it out.
+        If given, the value stays within ε of its random start (the clip of Eq. 17). The paper
+        leaves it out.
     bounded
         Keep the value between the feature's low and high. The paper does not.
 
     Returns
     -------
     Proposal
-        The samples; and per sample `objective_start` and `objective` (Eq. 18), `objective_rose` (or stayed),
-        `others_rose`, `own_did_not_rise`: whether the paper's two aims were met, from the start to the end.
+        The samples; and per sample `objective_start` and `objective` (Eq. 18), `objective_rose` (or
+        stayed), `others_rose`, `own_did_not_rise`: whether the paper's two aims were met, from the
+        start to the end.
 
     References
     ----------
-    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Appendix A, Eq. (18) to (20) (T = 0.3).
+    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Appendix A, Eq. (18) to (20) (T =
+    0.3).
     """
     shape = tuple(x.shape[1:])
-    low, high = (torch.as_tensor(b.copy(), dtype=x.dtype, device=x.device) for b in detector.features.bounds(shape))
+    low, high = (
+        torch.as_tensor(b.copy(), dtype=x.dtype, device=x.device)
+        for b in detector.features.bounds(shape)
+    )
     uniform = torch.as_tensor(rng.random(tuple(x.shape)), dtype=x.dtype, device=x.device)
     start = torch.where(mask, low + (high - low) * uniform, x)
     least, most = _limits(start, low, high, epsilon, bounded)

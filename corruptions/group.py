@@ -13,7 +13,9 @@ from aexbench import Detector, Proposal, RequestError
 from aexbench.contracts import Array, Features
 from aexbench.corruptions import register
 
-SAMPLE_BYTES = 2**27  # of the clean samples that correlations come from: 20,000 of up to 838 columns, 1,024 of 128²
+SAMPLE_BYTES = (
+    2**27
+)  # of the clean samples that correlations come from: 20,000 of up to 838 columns, 1,024 of 128²
 BLOCK = 512  # columns whose correlations are computed at once
 
 
@@ -28,7 +30,8 @@ def group(
     size: Annotated[int, Ge(2)] = 3,
     choice: Literal["random", "correlated"] = "random",
 ) -> Proposal:
-    """Set several features at once to uniform values between their low and high; the truth holds them all.
+    """Set several features at once to uniform values between their low and high; the truth holds
+    them all.
 
     Parameters
     ----------
@@ -37,8 +40,8 @@ def group(
     size
         How many features.
     choice
-        The other features: drawn at `random`, or those `correlated` most with the one drawn first. Two features of
-        several columns are as correlated as the two of their columns that are most.
+        The other features: drawn at `random`, or those `correlated` most with the one drawn first.
+        Two features of several columns are as correlated as the two of their columns that are most.
 
     Raises
     ------
@@ -64,7 +67,9 @@ def group(
     return Proposal(torch.where(wanted, values, x), {}, wanted)
 
 
-def _features(mask: NDArray[np.bool_], features: Features, shape: tuple[int, ...]) -> NDArray[np.int64]:
+def _features(
+    mask: NDArray[np.bool_], features: Features, shape: tuple[int, ...]
+) -> NDArray[np.int64]:
     """Return the number of the feature (B,) that each mask (B, …) holds."""
     column = mask.reshape(len(mask), -1).argmax(axis=1)
     return np.asarray(_groups(features, shape)[column])
@@ -72,11 +77,16 @@ def _features(mask: NDArray[np.bool_], features: Features, shape: tuple[int, ...
 
 def _groups(features: Features, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the number of the feature that each column (M,) belongs to."""
-    return np.asarray(range(int(np.prod(shape))) if features.groups is None else features.groups, dtype=np.int64)
+    return np.asarray(
+        range(int(np.prod(shape))) if features.groups is None else features.groups, dtype=np.int64
+    )
 
 
-def _correlations(clean: Array, wanted: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the greatest absolute correlation (W, G) of a column of each wanted feature with one of each feature.
+def _correlations(
+    clean: Array, wanted: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the greatest absolute correlation (W, G) of a column of each wanted feature with one
+    of each feature.
 
     A block at a time, since all columns of an image with all others are too many for the memory.
     """
@@ -95,7 +105,9 @@ def _correlations(clean: Array, wanted: NDArray[np.int64], groups: NDArray[np.in
 
 
 def _standardised(clean: Array) -> NDArray[np.float64]:
-    """Return columns (N, M) of mean 0 and standard deviation 1, all 0 for a constant one; of wide samples some."""
+    """Return columns (N, M) of mean 0 and standard deviation 1, all 0 for a constant one; of wide
+    samples some.
+    """
     width = int(np.prod(clean.shape[1:]))
     step = -(-8 * width * len(clean) // SAMPLE_BYTES)
     values = np.array(clean[::step], dtype=np.float64).reshape(-1, width)

@@ -10,7 +10,9 @@ from aexbench.corruptions import register
 
 
 @register("null", threshold=0.3)
-def null(detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def null(
+    detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
     """Set one feature to 0.
 
     References

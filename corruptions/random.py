@@ -10,8 +10,11 @@ from aexbench.corruptions import register
 
 
 @register("random", threshold=0.5)
-def random(detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Set one feature to a uniform value between its low and high: 0 and 1, unless the data set says otherwise.
+def random(
+    detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    """Set one feature to a uniform value between its low and high: 0 and 1, unless the data set
+    says otherwise.
 
     References
     ----------

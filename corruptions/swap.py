@@ -12,12 +12,17 @@ from aexbench.corruptions import register
 
 @register("swap", threshold=0.3)
 def swap(
-    detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator, *, clean: Array
+    detector: Detector,
+    x: torch.Tensor,
+    mask: torch.Tensor,
+    rng: np.random.Generator,
+    *,
+    clean: Array,
 ) -> torch.Tensor:
     """Set one feature to its value in another clean sample, drawn at random.
 
-    Every feature's own distribution stays what it was: the value is anomalous for its company alone, and a distance
-    from the mean does not show it.
+    Every feature's own distribution stays what it was: the value is anomalous for its company
+    alone, and a distance from the mean does not show it.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""Tables that scikit-learn fetches: KDD Cup 1999, and any table of OpenML. Only `aexbench data get` downloads them.
+"""Tables that scikit-learn fetches: KDD Cup 1999, and any table of OpenML. Only `aexbench data get`
+downloads them.
 
-What they fetch lies in the data folder. KDD Cup 1999 is a pickle there, which scikit-learn writes on this machine from
-a text file whose checksum it knows, and reads again: a stranger's file does not get there. Tables of OpenML are NPZ.
+What they fetch lies in the data folder. KDD Cup 1999 is a pickle there, which scikit-learn writes
+on this machine from a text file whose checksum it knows, and reads again: a stranger's file does
+not get there. Tables of OpenML are NPZ.
 """
 
 from __future__ import annotations
@@ -53,20 +55,23 @@ def kddcup99(
 ) -> Dataset:
     """KDD Cup 1999: connections in a simulated network, with labelled attacks as anomalies.
 
-    Protocol, service and flag are one-hot groups; durations, bytes and counts with a heavy tail are taken as their
-    logarithm, log(1 + value). Normal connections are split in 60 % training, 20 % validation and 20 % test; attacks all
-    go to the test split, and the attack's name is the kind of the anomaly. Encoding and scale come from the training
-    split: values elsewhere may lie outside of [0, 1], and a category that it does not hold is `(other)`.
+    Protocol, service and flag are one-hot groups; durations, bytes and counts with a heavy tail are
+    taken as their logarithm, log(1 + value). Normal connections are split in 60 % training, 20 %
+    validation and 20 % test; attacks all go to the test split, and the attack's name is the kind of
+    the anomaly. Encoding and scale come from the training split: values elsewhere may lie outside
+    of [0, 1], and a category that it does not hold is `(other)`.
 
     Parameters
     ----------
     subset
-        As scikit-learn defines them: `SA`, all normal connections and 3,377 attacks drawn at random; `SF`, connections
-        that logged in, by duration, service and bytes; `http` and `smtp`, those of one service, without it; or `all`.
+        As scikit-learn defines them: `SA`, all normal connections and 3,377 attacks drawn at
+        random; `SF`, connections that logged in, by duration, service and bytes; `http` and `smtp`,
+        those of one service, without it; or `all`.
     percent10
         Whether to take the publishers' tenth (494,021 connections) or all 4,898,431.
     autoencoder
-        The autoencoder to train, a name with brackets; if left out, `mlp`, with fewer units for `http` and `smtp`.
+        The autoencoder to train, a name with brackets; if left out, `mlp`, with fewer units for
+        `http` and `smtp`.
     seed
         Of the attacks drawn and of the split.
 
@@ -77,8 +82,9 @@ def kddcup99(
 
     References
     ----------
-    Stolfo et al. 1999; UCI Machine Learning Repository (CC BY 4.0), through `sklearn.datasets.fetch_kddcup99`. Its
-    attacks repeat, and normal connections do too: many test rows equal training rows.
+    Stolfo et al. 1999; UCI Machine Learning Repository (CC BY 4.0), through
+    `sklearn.datasets.fetch_kddcup99`. Its attacks repeat, and normal connections do too: many test
+    rows equal training rows.
     """
     from sklearn.datasets import fetch_kddcup99
 
@@ -115,7 +121,12 @@ def _kdd_column(name: str, values: NDArray[Any]) -> _Column:
 @register(
     "openml",
     licence="each its own",
-    download=Download(size=0, folders=["openml"], contains="tables", page="https://www.openml.org/search?type=data"),
+    download=Download(
+        size=0,
+        folders=["openml"],
+        contains="tables",
+        page="https://www.openml.org/search?type=data",
+    ),
 )
 def openml(
     *,
@@ -131,10 +142,11 @@ def openml(
 ) -> Dataset:
     """Any table of OpenML: the rows of one class are normal, those of all others are the anomalies.
 
-    Columns of categories are one-hot groups, with a category `(missing)` where there are gaps. Normal rows are split in
-    60 % training, 20 % validation and 20 % test; all others go to the test split, and their class is the kind of the
-    anomaly. Encoding and scale come from the training split: values elsewhere may lie outside of [0, 1], and a category
-    that it does not hold is `(other)`.
+    Columns of categories are one-hot groups, with a category `(missing)` where there are gaps.
+    Normal rows are split in 60 % training, 20 % validation and 20 % test; all others go to the test
+    split, and their class is the kind of the anomaly. Encoding and scale come from the training
+    split: values elsewhere may lie outside of [0, 1], and a category that it does not hold is
+    `(other)`.
 
     Parameters
     ----------
@@ -145,7 +157,8 @@ def openml(
     target
         The column of classes; OpenML's own target if left out.
     normal
-        The class of normal rows; the most frequent one if left out. 1 and 1.0 are the same class of numbers.
+        The class of normal rows; the most frequent one if left out. 1 and 1.0 are the same class of
+        numbers.
     drop
         Columns to leave out.
     gaps
@@ -158,16 +171,21 @@ def openml(
     Raises
     ------
     RequestError
-        If it has not been fetched: says how. If a column, a class or the table does not exist, or cannot be encoded.
+        If it has not been fetched: says how. If a column, a class or the table does not exist, or
+        cannot be encoded.
 
     References
     ----------
-    Vanschoren et al. 2013, "OpenML: networked science in machine learning"; through `sklearn.datasets.fetch_openml`.
+    Vanschoren et al. 2013, "OpenML: networked science in machine learning"; through
+    `sklearn.datasets.fetch_openml`.
     """
     columns, own = _openml_table(table, id, version)
     chosen = target if target is not None else own
     if not chosen:
-        raise RequestError(f"openml: the table names no target, or several: write target=COLUMN, of {list(columns)}")
+        raise RequestError(
+            "openml: the table names no target, or several: write target=COLUMN, of "
+            f"{list(columns)}"
+        )
     for column in [chosen, *drop]:
         if column not in columns:
             raise unknown("column", column, columns)
@@ -179,8 +197,12 @@ def openml(
 
 
 def _class(wanted: str | float, names: list[str]) -> str:
-    """Return the class of this very name, or the one that means the same; RequestError where there is none."""
-    same = [name for name in names if name == str(wanted)] or [name for name in names if _alike(str(wanted), name)]
+    """Return the class of this very name, or the one that means the same; RequestError where there
+    is none.
+    """
+    same = [name for name in names if name == str(wanted)] or [
+        name for name in names if _alike(str(wanted), name)
+    ]
     if len(same) != 1:
         raise unknown("class", wanted, names[:50])
     return same[0]
@@ -194,32 +216,50 @@ def _alike(one: str, other: str) -> bool:
         return one.lower() == other.lower() in ("true", "false")
 
 
-def _openml_table(table: str | None, id: int | None, version: int) -> tuple[dict[str, NDArray[Any]], str]:
-    """Return a table's columns, numbers and texts, and the name of its target; fetch it during `aexbench data get`."""
+def _openml_table(
+    table: str | None, id: int | None, version: int
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Return a table's columns, numbers and texts, and the name of its target; fetch it during
+    `aexbench data get`.
+    """
     if (table is None) == (id is None):
         raise RequestError("openml needs table=NAME or id=NUMBER, one of them")
-    again = specs.write("openml", {"table": table, "version": version} if id is None else {"id": id})
+    again = specs.write(
+        "openml", {"table": table, "version": version} if id is None else {"id": id}
+    )
     readable = re.sub(r"[^A-Za-z0-9.=-]", "_", again)[:100]
-    path = Path("openml") / "tables" / f"{readable}-{value_digest(again)[:16]}.npz"  # one file for each request
+    path = (
+        Path("openml") / "tables" / f"{readable}-{value_digest(again)[:16]}.npz"
+    )  # one file for each request
     path = _home(path, "the table", again) / path
     if may_fetch():
-        _save_openml(path, again, {"name": table, "version": version} if id is None else {"data_id": id})
+        _save_openml(
+            path, again, {"name": table, "version": version} if id is None else {"data_id": id}
+        )
     try:
         with np.load(path, allow_pickle=False) as arrays:
             names = arrays["names"].tolist()
-            return {name: arrays[f"column-{i}"] for i, name in enumerate(names)}, str(arrays["target"])
+            return {name: arrays[f"column-{i}"] for i, name in enumerate(names)}, str(
+                arrays["target"]
+            )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RequestError(f"{path} cannot be read ({error}): delete it, and aexbench data get '{again}'") from None
+        raise RequestError(
+            f"{path} cannot be read ({error}): delete it, and aexbench data get '{again}'"
+        ) from None
 
 
 def _save_openml(path: Path, again: str, request: dict[str, Any]) -> None:
-    """Fetch a table and keep it as arrays: scikit-learn's own cache fetches anew by itself when something is amiss."""
+    """Fetch a table and keep it as arrays: scikit-learn's own cache fetches anew by itself when
+    something is amiss.
+    """
     from sklearn.datasets import fetch_openml
 
     with _network(again):
         data = fetch_openml(**request, as_frame=True, cache=False)
     targets = [str(name) for name in data.target_names or []]
-    arrays = {f"column-{i}": _plain_column(data.frame.iloc[:, i]) for i in range(data.frame.shape[1])}
+    arrays = {
+        f"column-{i}": _plain_column(data.frame.iloc[:, i]) for i in range(data.frame.shape[1])
+    }
     arrays["names"] = np.array([str(name) for name in data.frame.columns], dtype=np.str_)
     arrays["target"] = np.array(targets[0] if len(targets) == 1 else "")
     arrays["licence"] = np.array(str(data.details.get("licence", "")))
@@ -230,7 +270,9 @@ def _save_openml(path: Path, again: str, request: dict[str, Any]) -> None:
 
 
 def _plain_column(values: pd.Series[Any]) -> NDArray[Any]:
-    """Return a column as numbers where it holds numbers, else as texts, `(missing)` where there is none."""
+    """Return a column as numbers where it holds numbers, else as texts, `(missing)` where there is
+    none.
+    """
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(values.dtype):
@@ -239,7 +281,9 @@ def _plain_column(values: pd.Series[Any]) -> NDArray[Any]:
 
 
 def _home(cache: Path, name: str, again: str) -> Path:
-    """Return the place that holds a cache, or where it is to be; RequestError if it must not be fetched now."""
+    """Return the place that holds a cache, or where it is to be; RequestError if it must not be
+    fetched now.
+    """
     if may_fetch():
         return files.make_folder(data_folder())
     for place in places():
@@ -258,10 +302,14 @@ def _network(again: str) -> Iterator[None]:
     except OSError as error:
         reason = plain(str(getattr(error, "reason", "") or error)) or type(error).__name__
         if may_fetch():
-            raise DownloadError(f"scikit-learn could not fetch it: {reason}. The same command tries again") from None
+            raise DownloadError(
+                f"scikit-learn could not fetch it: {reason}. The same command tries again"
+            ) from None
         raise RequestError(f"{again} cannot be read: {reason}") from None
     except (KeyError, ValueError) as error:  # a name or a column that OpenML does not know
-        raise RequestError(f"{again}: {plain(str(error.args[0] if error.args else error))}") from None
+        raise RequestError(
+            f"{again}: {plain(str(error.args[0] if error.args else error))}"
+        ) from None
 
 
 class _Column(NamedTuple):
@@ -279,7 +327,9 @@ def _dataset(
     seed: int,
     fill: bool = False,
 ) -> Dataset:
-    """Return the Dataset of columns of numbers and texts, encoded and scaled by the training split alone."""
+    """Return the Dataset of columns of numbers and texts, encoded and scaled by the training split
+    alone.
+    """
     labels = kinds != normal
     train, validation, test = row_numbers(labels, seed)
     blocks = [
@@ -306,13 +356,17 @@ def _dataset(
 def _number(
     column: _Column, train: NDArray[np.int64], logarithmic: bool, fill: bool
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """Return a column of numbers, scaled by the training split to [0, 1]; 0 where that is constant."""
+    """Return a column of numbers, scaled by the training split to [0, 1]; 0 where
+    that is constant.
+    """
     values = np.log1p(column.values) if logarithmic else column.values
     missing = ~np.isfinite(values)
     if missing.any():
         if not fill or missing[train].all():
             count = int(missing.sum())
-            raise RequestError(f"column {column.name!r} has {count} gaps: write gaps=mean, or drop=[{column.name}]")
+            raise RequestError(
+                f"column {column.name!r} has {count} gaps: write gaps=mean, or drop=[{column.name}]"
+            )
         values = np.where(missing, values[train][~missing[train]].mean(), values)
     low = values[train].min()
     spread = values[train].max() - low
@@ -323,7 +377,9 @@ def _one_hot(column: _Column, train: NDArray[np.int64]) -> tuple[NDArray[np.floa
     """Return a column of 0 and 1 for each text in the training split, and one for all others."""
     known = np.unique(column.values[train])
     if len(known) > MOST_CATEGORIES:
-        raise RequestError(f"column {column.name!r} holds {len(known)} different texts: drop=[{column.name}]")
+        raise RequestError(
+            f"column {column.name!r} holds {len(known)} different texts: drop=[{column.name}]"
+        )
     position = np.minimum(np.searchsorted(known, column.values), len(known) - 1)
     position = np.where(known[position] == column.values, position, len(known))
     made = np.zeros((len(column.values), len(known) + 1), dtype=np.float32)

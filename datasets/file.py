@@ -36,19 +36,23 @@ def file(
     autoencoder: str = "mlp",
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
-    """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite number.
+    """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
+    number.
 
-    Normal rows are split in 60 % training, 20 % validation and 20 % test; anomalous rows all go to the test split.
+    Normal rows are split in 60 % training, 20 % validation and 20 % test; anomalous rows all go to
+    the test split.
 
     Parameters
     ----------
     path
         The file.
     label
-        The column (in an NPZ: the array) that is 1 or true for anomalous rows. Without it all rows count as normal.
+        The column (in an NPZ: the array) that is 1 or true for anomalous rows. Without it all rows
+        count as normal.
     truth
-        In CSV and Parquet the prefix of boolean columns that say which features make a row anomalous: with
-        `truth=cause_`, column `cause_bytes` is the truth of feature `bytes`. In an NPZ the name of an (N, M) array.
+        In CSV and Parquet the prefix of boolean columns that say which features make a row
+        anomalous: with `truth=cause_`, column `cause_bytes` is the truth of feature `bytes`. In an
+        NPZ the name of an (N, M) array.
     drop
         Columns to leave out.
     data
@@ -61,13 +65,16 @@ def file(
     Raises
     ------
     RequestError
-        If the file cannot be read, or a feature holds text, gaps or infinities: it says which, and where.
+        If the file cannot be read, or a feature holds text, gaps or infinities: it says which, and
+        where.
     """
     if not path.is_file():
         raise RequestError(f"there is no file {path}")
     table = _read(path, label, truth, list(drop), data)
     _check_finite(table, path)
-    return split(table.values, table.names, table.labels, table.truth, seed=seed, autoencoder=autoencoder)
+    return split(
+        table.values, table.names, table.labels, table.truth, seed=seed, autoencoder=autoencoder
+    )
 
 
 @dataclass(frozen=True)
@@ -89,14 +96,22 @@ def _read(path: Path, label: str | None, truth: str | None, drop: list[str], dat
     try:
         frame = _read_csv(path) if kind == ".csv" else pd.read_parquet(path)
     except ImportError:
-        raise RequestError('Parquet needs pyarrow: python -m pip install "aexbench[parquet]"') from None
-    except (ValueError, OSError, csv.Error) as error:  # pandas' and Arrow's own errors are kinds of these
+        raise RequestError(
+            'Parquet needs pyarrow: python -m pip install "aexbench[parquet]"'
+        ) from None
+    except (
+        ValueError,
+        OSError,
+        csv.Error,
+    ) as error:  # pandas' and Arrow's own errors are kinds of these
         raise RequestError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     return _from_frame(frame, path, label, truth, drop)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """Return the table of a CSV; a row with more values than the header has names is an error, not an index."""
+    """Return the table of a CSV; a row with more values than the header has names is an error, not
+    an index.
+    """
     import pandas as pd
 
     with path.open(encoding="utf-8", errors="replace", newline="") as lines:
@@ -111,10 +126,14 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 def _check_columns(count: int, path: Path) -> None:
     if count > MOST_COLUMNS:
-        raise RequestError(f"{path.name} has {count} columns, more than {MOST_COLUMNS}: keep those that matter")
+        raise RequestError(
+            f"{path.name} has {count} columns, more than {MOST_COLUMNS}: keep those that matter"
+        )
 
 
-def _from_frame(frame: pd.DataFrame, path: Path, label: str | None, truth: str | None, drop: list[str]) -> _Table:
+def _from_frame(
+    frame: pd.DataFrame, path: Path, label: str | None, truth: str | None, drop: list[str]
+) -> _Table:
     frame.columns = frame.columns.map(str)
     _check_columns(len(frame.columns), path)
     for column in [*drop, *([label] if label else [])]:
@@ -125,7 +144,9 @@ def _from_frame(frame: pd.DataFrame, path: Path, label: str | None, truth: str |
     names = [c for c in frame.columns if c not in left_out]
     if not names:
         raise RequestError(f"{path} has no feature columns")
-    labels = None if label is None else _booleans(frame[label], f"label column {label!r} of {path.name}")
+    labels = (
+        None if label is None else _booleans(frame[label], f"label column {label!r} of {path.name}")
+    )
     values = np.column_stack([_numbers(frame[c], c, path) for c in names])
     if truth is None:
         return _Table(values, names, labels, None)
@@ -135,7 +156,10 @@ def _from_frame(frame: pd.DataFrame, path: Path, label: str | None, truth: str |
         if column[len(truth) :] not in names:
             raise unknown(f"feature in column {column!r}: feature", column[len(truth) :], names)
     none = np.zeros(len(frame), dtype=bool)
-    flags = [_booleans(frame[truth + n], f"column {truth + n!r}") if truth + n in causes else none for n in names]
+    flags = [
+        _booleans(frame[truth + n], f"column {truth + n!r}") if truth + n in causes else none
+        for n in names
+    ]
     return _Table(values, names, labels, np.column_stack(flags))
 
 
@@ -146,7 +170,10 @@ def _numbers(column: pd.Series[Any], name: str, path: Path) -> NDArray[np.float6
     text = column[numbers.isna() & column.notna()]
     if len(text):
         where = f"{str(text.iloc[0])!r} in row {text.index[0] + 1}"
-        raise RequestError(f"{path.name}: column {name!r} holds text ({where}): encode it as numbers, or drop=[{name}]")
+        raise RequestError(
+            f"{path.name}: column {name!r} holds text ({where}): encode it as numbers, or "
+            f"drop=[{name}]"
+        )
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
@@ -171,15 +198,27 @@ def _read_npz(path: Path, label: str | None, truth: str | None, data: str) -> _T
     values = arrays[data]
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.number):
         raise RequestError(
-            f"array {data!r} of {path.name} must be a table of numbers; it is {values.dtype} {values.shape}"
+            f"array {data!r} of {path.name} must be a table of numbers; it is {values.dtype} "
+            f"{values.shape}"
         )
     _check_columns(values.shape[1], path)
-    labels = None if label is None else _booleans(arrays[label].squeeze(), f"array {label!r} of {path.name}")
+    labels = (
+        None
+        if label is None
+        else _booleans(arrays[label].squeeze(), f"array {label!r} of {path.name}")
+    )
     flags = None if truth is None else _booleans(arrays[truth], f"array {truth!r} of {path.name}")
     for name, array, shape in ((label, labels, values.shape[:1]), (truth, flags, values.shape)):
         if array is not None and array.shape != shape:
-            raise RequestError(f"array {name!r} of {path.name} has shape {array.shape}; {data!r} needs {shape}")
-    return _Table(values.astype(np.float64), [f"feature {i + 1}" for i in range(values.shape[1])], labels, flags)
+            raise RequestError(
+                f"array {name!r} of {path.name} has shape {array.shape}; {data!r} needs {shape}"
+            )
+    return _Table(
+        values.astype(np.float64),
+        [f"feature {i + 1}" for i in range(values.shape[1])],
+        labels,
+        flags,
+    )
 
 
 def _check_finite(table: _Table, path: Path) -> None:

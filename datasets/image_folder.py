@@ -36,7 +36,8 @@ def image_folder(
     autoencoder: str = "conv",
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
-    """Your own images (PNG, JPEG, BMP, TIFF, WebP; all of one size), made grey, smoothed and resized as `mvtec` does.
+    """Your own images (PNG, JPEG, BMP, TIFF, WebP; all of one size), made grey, smoothed and
+    resized as `mvtec` does.
 
     The folder holds one of these:
 
@@ -44,8 +45,9 @@ def image_folder(
     - `normal` and, if you have any, `anomalous` and `masks`
     - normal images, nothing else
 
-    In the last two a fifth of the normal images, drawn at random, is for the test, with all anomalous ones. The mask of
-    `anomalous/NAME.jpg` is `masks/NAME_mask.png`: of the image's size, and anything but black where it is damaged.
+    In the last two a fifth of the normal images, drawn at random, is for the test, with all
+    anomalous ones. The mask of `anomalous/NAME.jpg` is `masks/NAME_mask.png`: of the image's size,
+    and anything but black where it is damaged.
 
     Parameters
     ----------
@@ -54,15 +56,18 @@ def image_folder(
     size
         Height and width of the samples in pixels; the default autoencoder wants 128.
     train_samples, validation_samples
-        How many samples to make by rotation and flips, of 4·size² bytes each; fewer are the first of more.
+        How many samples to make by rotation and flips, of 4·size² bytes each; fewer are the first
+        of more.
     rotation
-        The greatest angle of a random rotation in degrees, either way; 180 for what may lie in any direction.
+        The greatest angle of a random rotation in degrees, either way; 180 for what may lie in any
+        direction.
     corners
-        What fills the corners of a rotated image: `edge` continues its outermost pixels, which suits an object before
-        plain ground; `mirror` continues it as mirrored at its edge, which suits a texture.
+        What fills the corners of a rotated image: `edge` continues its outermost pixels, which
+        suits an object before plain ground; `mirror` continues it as mirrored at its edge, which
+        suits a texture.
     flips
-        Whether half of the samples are mirrored left to right, and half of them upside down. Without rotation and
-        flips each image is one sample.
+        Whether half of the samples are mirrored left to right, and half of them upside down.
+        Without rotation and flips each image is one sample.
     autoencoder
         The autoencoder to train, a name with brackets.
     seed
@@ -87,7 +92,10 @@ def image_folder(
         )
     normal, anomalous = _listed(path)
     if len(normal) < 3:
-        raise wrong(normal[0].parent, f"{len(normal)} normal images: at least 3 are needed, 1 for each split")
+        raise wrong(
+            normal[0].parent,
+            f"{len(normal)} normal images: at least 3 are needed, 1 for each split",
+        )
     order = np.random.default_rng(seed).permutation(len(normal))
     held = max(1, round(TEST * len(normal)))
     return from_images(

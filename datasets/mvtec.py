@@ -1,4 +1,6 @@
-"""MVTec AD: photographs of objects and textures, with masks of the damage. Any category, in its layout."""
+"""MVTec AD: photographs of objects and textures, with masks of the damage. Any category, in its
+layout.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,14 @@ from aexbench.errors import unknown
 from aexbench.image_layout import from_layout
 from aexbench.images import is_image
 
-NAMES = ("mvtec_anomaly_detection", "mvtec_ad")  # the official archive's folder, and what many call it
+NAMES = (
+    "mvtec_anomaly_detection",
+    "mvtec_ad",
+)  # the official archive's folder, and what many call it
 
 
-# The publishers' archive of all 15 categories; size and checksum are those that public projects record which have
-# fetched it.
+# The publishers' archive of all 15 categories; size and checksum are those that public projects
+# record which have fetched it.
 DOWNLOAD = Download(
     url="https://www.mydrive.ch/shares/150996/b52ecdcbf521176e9db9c731f2304b27/download/420938113-1629960298/"
     "mvtec_anomaly_detection.tar.xz",
@@ -52,31 +57,34 @@ def mvtec(
     autoencoder: str = "conv",
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
-    """MVTec AD, one category: grey photographs of normal and damaged specimens, with masks of the damage.
+    """MVTec AD, one category: grey photographs of normal and damaged specimens, with masks of the
+    damage.
 
-    Each image becomes grey, passes a Gaussian window (3 × 3 pixels, σ = 0.5) and is resized, as in the paper. A tenth
-    of the training images is for validation; rotations and flips then make more samples of each part. The test split
-    is every test image as it is; the kind of damage is the kind of anomaly. A pixel is true where the mask covers at
-    least half of it; of damage thinner than a pixel, the pixels that it touches most (`aexbench.images.shrink_mask`).
+    Each image becomes grey, passes a Gaussian window (3 × 3 pixels, σ = 0.5) and is resized, as in
+    the paper. A tenth of the training images is for validation; rotations and flips then make more
+    samples of each part. The test split is every test image as it is; the kind of damage is the
+    kind of anomaly. A pixel is true where the mask covers at least half of it; of damage thinner
+    than a pixel, the pixels that it touches most (`aexbench.images.shrink_mask`).
 
     Parameters
     ----------
     category
         Such as `hazelnut` or `transistor`.
     root
-        The folder `mvtec_anomaly_detection` as it is published, the one that it lies in, or the category's own;
-        `AEXBENCH_DATA` may name any of these.
+        The folder `mvtec_anomaly_detection` as it is published, the one that it lies in, or the
+        category's own; `AEXBENCH_DATA` may name any of these.
     size
         Height and width in pixels; the default autoencoder wants 128.
     train_samples, validation_samples
         How many samples to make, of 4·size² bytes each; fewer are the first of more.
     rotation
-        The greatest angle of a random rotation in degrees, either way. The paper names none. A few degrees leave an
-        object its pose, whose change may be the damage (a misplaced transistor); 180 suits what lies in any direction
-        (bottle, hazelnut, screw) and most textures.
+        The greatest angle of a random rotation in degrees, either way. The paper names none. A few
+        degrees leave an object its pose, whose change may be the damage (a misplaced transistor);
+        180 suits what lies in any direction (bottle, hazelnut, screw) and most textures.
     corners
-        What fills the corners of a rotated image: `edge` continues its outermost pixels, which suits an object before
-        plain ground; `mirror` continues it as mirrored at its edge, which suits a texture.
+        What fills the corners of a rotated image: `edge` continues its outermost pixels, which
+        suits an object before plain ground; `mirror` continues it as mirrored at its edge, which
+        suits a texture.
     flips
         Whether half of the samples are mirrored left to right, and half of them upside down.
     autoencoder
@@ -91,9 +99,9 @@ def mvtec(
 
     References
     ----------
-    Bergmann et al. 2019, "MVTec AD — A Comprehensive Real-World Dataset for Unsupervised Anomaly Detection", CVPR;
-    CC BY-NC-SA 4.0. The preprocessing is that of section 4.2 of "Unlocking Layer-wise Relevance Propagation for
-    Autoencoders".
+    Bergmann et al. 2019, "MVTec AD — A Comprehensive Real-World Dataset for Unsupervised Anomaly
+    Detection", CVPR; CC BY-NC-SA 4.0. The preprocessing is that of section 4.2 of "Unlocking
+    Layer-wise Relevance Propagation for Autoencoders".
     """
     return from_layout(
         _place(root, category),
@@ -118,7 +126,11 @@ def _place(root: Path | None, category: str) -> Path:
     if home is not None:
         return home / category
     homes = [home for start in starts for home in (start, *(start / name for name in NAMES))]
-    here = {path.parent.absolute().name for home in homes for path in (*home.glob("*/train"), *home.glob("train"))}
+    here = {
+        path.parent.absolute().name
+        for home in homes
+        for path in (*home.glob("*/train"), *home.glob("train"))
+    }
     if here:
         raise RequestError(f"{starts[0]}: {unknown('category', category, here)}")
     return local_data.folder(root, NAMES[0], f"{category}/train", "mvtec")  # says what to do

@@ -15,7 +15,8 @@ from aexbench.splits import split
 
 @register("breast-cancer", licence="CC BY 4.0")
 def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
-    """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the anomalies.
+    """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the
+    anomalies.
 
     Parameters
     ----------
@@ -29,12 +30,19 @@ def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer()
-    return split(data.data, data.feature_names, data.target == 0, seed=seed, autoencoder="mlp[widths=[24, 10]]")
+    return split(
+        data.data,
+        data.feature_names,
+        data.target == 0,
+        seed=seed,
+        autoencoder="mlp[widths=[24, 10]]",
+    )
 
 
 @register("wine", licence="CC BY 4.0")
 def wine(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
-    """Wine recognition: 13 chemical measurements; the wines of the first cultivar are the anomalies.
+    """Wine recognition: 13 chemical measurements; the wines of the first cultivar are the
+    anomalies.
 
     Parameters
     ----------
@@ -48,12 +56,21 @@ def wine(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     from sklearn.datasets import load_wine
 
     data = load_wine()
-    return split(data.data, data.feature_names, data.target == 0, seed=seed, autoencoder="mlp[widths=[12, 5]]")
+    return split(
+        data.data,
+        data.feature_names,
+        data.target == 0,
+        seed=seed,
+        autoencoder="mlp[widths=[12, 5]]",
+    )
 
 
 @register("digits", licence="CC BY 4.0")
-def digits(*, anomaly: Annotated[int, Ge(0), Le(9)] = 8, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
-    """Optical recognition of handwritten digits: 8 × 8 grey values as 64 features; one digit is the anomaly.
+def digits(
+    *, anomaly: Annotated[int, Ge(0), Le(9)] = 8, seed: Annotated[int, Ge(0)] = 0
+) -> Dataset:
+    """Optical recognition of handwritten digits: 8 × 8 grey values as 64 features; one digit is the
+    anomaly.
 
     Parameters
     ----------
@@ -71,4 +88,6 @@ def digits(*, anomaly: Annotated[int, Ge(0), Le(9)] = 8, seed: Annotated[int, Ge
     data = load_digits()
     anomalous: NDArray[np.bool_] = data.target == anomaly
     autoencoder = "mlp[widths=[48, 20]]"
-    return split(data.data, data.feature_names, anomalous, seed=seed, autoencoder=autoencoder, one_scale=True)
+    return split(
+        data.data, data.feature_names, anomalous, seed=seed, autoencoder=autoencoder, one_scale=True
+    )

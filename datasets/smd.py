@@ -19,8 +19,9 @@ PARTS = ("train", "test", "test_label", "interpretation_label")
 LINE = re.compile(r"(\d+)-(\d+):(\d+(?:,\d+)*)")
 
 
-# The data set's own repository at a fixed commit. Size and checksum are those that a public project records which has
-# fetched it; GitHub makes the archive of a commit and does not promise the same bytes for ever.
+# The data set's own repository at a fixed commit. Size and checksum are those that a public project
+# records which has fetched it; GitHub makes the archive of a commit and does not promise the same
+# bytes for ever.
 COMMIT = "7fb0e0acf89ea49908896bcc9f9e80fcfff6baf4"
 DOWNLOAD = Download(
     url=f"https://github.com/NetManAIOps/OmniAnomaly/archive/{COMMIT}.zip",
@@ -42,18 +43,19 @@ def _files(*, machine: str, root: Path | None) -> dict[str, Path]:
 
 @register("smd", licence="MIT", download=DOWNLOAD, reads=_files)
 def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
-    """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its publishers.
+    """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its
+    publishers.
 
-    The labelled anomalies are segments of rows with the features that they are due to. Rows of a segment are not
-    independent: the segment is their unit.
+    The labelled anomalies are segments of rows with the features that they are due to. Rows of a
+    segment are not independent: the segment is their unit.
 
     Parameters
     ----------
     machine
         Such as `1-7`: the number of its group and its own.
     root
-        The folder `ServerMachineDataset` as it is published, or the one that it lies in; `AEXBENCH_DATA` names that
-        too.
+        The folder `ServerMachineDataset` as it is published, or the one that it lies in;
+        `AEXBENCH_DATA` names that too.
 
     Raises
     ------
@@ -62,15 +64,23 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
 
     References
     ----------
-    Su et al. 2019, "Robust Anomaly Detection for Multivariate Time Series through Stochastic Recurrent Neural Network"
-    (OmniAnomaly), whose repository holds the data (MIT licence). Its files `interpretation_label` count rows from 0 and
-    features from 1, and the last row of a segment is the first one after it.
+    Su et al. 2019, "Robust Anomaly Detection for Multivariate Time Series through Stochastic
+    Recurrent Neural Network" (OmniAnomaly), whose repository holds the data (MIT licence). Its
+    files `interpretation_label` count rows from 0 and features from 1, and the last row of a
+    segment is the first one after it.
     """
-    place, name = folder(root, "ServerMachineDataset", "interpretation_label", "smd"), f"machine-{machine}.txt"
-    train, test, label = (_numbers(place / part / name, place) for part in ("train", "test", "test_label"))
+    place, name = (
+        folder(root, "ServerMachineDataset", "interpretation_label", "smd"),
+        f"machine-{machine}.txt",
+    )
+    train, test, label = (
+        _numbers(place / part / name, place) for part in ("train", "test", "test_label")
+    )
     labels = label[:, 0].astype(bool)
     if label.shape != (len(test), 1) or train.shape[1] != test.shape[1]:
-        raise RequestError(f"{place}: the files of {name} do not fit: {train.shape}, {test.shape}, {label.shape}")
+        raise RequestError(
+            f"{place}: the files of {name} do not fit: {train.shape}, {test.shape}, {label.shape}"
+        )
     truth, unit = _causes(place / "interpretation_label" / name, test.shape)
     first = int(TRAIN * len(train))
     names = tuple(f"feature-{number}" for number in range(1, test.shape[1] + 1))
@@ -89,26 +99,38 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
 def _numbers(path: Path, place: Path) -> NDArray[np.float32]:
     """Return a file's table (N, M)."""
     if not path.is_file():
-        machines = sorted(p.stem.removeprefix("machine-") for p in (place / "test").glob("machine-*.txt"))
-        raise RequestError(f"there is no {path}; the machines here are: {', '.join(machines) or 'none'}")
+        machines = sorted(
+            p.stem.removeprefix("machine-") for p in (place / "test").glob("machine-*.txt")
+        )
+        raise RequestError(
+            f"there is no {path}; the machines here are: {', '.join(machines) or 'none'}"
+        )
     try:
         table: NDArray[Any] = np.loadtxt(path, delimiter=",", dtype=np.float32, ndmin=2)
     except ValueError as error:
         raise RequestError(f"{path}: {str(error).splitlines()[0]}") from None
     if table.size == 0 or not np.isfinite(table).all():
-        raise RequestError(f"{path}: {'it is empty' if table.size == 0 else 'not every value is a finite number'}")
+        raise RequestError(
+            f"{path}: {'it is empty' if table.size == 0 else 'not every value is a finite number'}"
+        )
     return table
 
 
 def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Return which features are the cause in each row (N, M), and each row's unit (N,): its segment, or itself."""
+    """Return which features are the cause in each row (N, M), and each row's unit (N,): its
+    segment, or itself.
+    """
     if not path.is_file():
         raise RequestError(f"there is no {path}")
     truth, unit = np.zeros(shape, dtype=bool), np.arange(shape[0])
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split(), start=1):
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8", errors="replace").split(), start=1
+    ):
         found = LINE.fullmatch(line)
         if found is None:
-            raise RequestError(f"{path}, line {number}: not first-last:feature,feature,…: {line[:60]!r}")
+            raise RequestError(
+                f"{path}, line {number}: not first-last:feature,feature,…: {line[:60]!r}"
+            )
         try:
             first, last = int(found[1]), int(found[2])
             features = np.array(found[3].split(","), dtype=np.int64) - 1
@@ -116,7 +138,10 @@ def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDAr
         except (ValueError, OverflowError):  # numbers with more digits than Python or NumPy read
             fits = False
         if not fits:
-            raise RequestError(f"{path}, line {number}: beyond {shape[0]} rows and {shape[1]} features: {line[:60]!r}")
+            raise RequestError(
+                f"{path}, line {number}: beyond {shape[0]} rows and {shape[1]} features: "
+                f"{line[:60]!r}"
+            )
         truth[first:last, features] = True
         unit[first:last] = first
     return truth, unit

@@ -1,4 +1,6 @@
-"""ARCANA: the sparse correction that makes a sample reconstructable; its size is the attribution."""
+"""ARCANA: the sparse correction that makes a sample reconstructable; its size is the
+attribution.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.precision import precise
 
-GRAPH = 4  # a step keeps activations and their gradients: it takes at most this many forward passes' memory
+# A step keeps activations and their gradients: at most this many forward passes' memory.
+GRAPH = 4
 
 
 @register("arcana")
@@ -25,31 +28,35 @@ def arcana(
     rate: Annotated[float, Gt(0)] = 1e-3,
     start: Literal["reconstruction", "zero"] = "reconstruction",
 ) -> torch.Tensor:
-    """Return |b|, where b minimises `(1 − α) ½ mean((x + b − AE(x + b))²) + α mean|b|`, sample by sample.
+    """Return |b|, where b minimises `(1 − α) ½ mean((x + b − AE(x + b))²) + α mean|b|`, sample by
+    sample.
 
-    The squared error is part of the method, whatever the detector's own loss: there is no `loss` to choose. Each sample
-    takes `steps` + 1 forward and `steps` backward passes, by a float64 copy of the model where it has one: b crosses
-    zero, where rounding turns its gradient round, and in single precision the batch that a sample comes in would decide
-    on up to half of the greatest attribution. On a CPU a pass takes up to six times as long as in float32.
+    The squared error is part of the method, whatever the detector's own loss: there is no `loss` to
+    choose. Each sample takes `steps` + 1 forward and `steps` backward passes, by a float64 copy of
+    the model where it has one: b crosses zero, where rounding turns its gradient round, and in
+    single precision the batch that a sample comes in would decide on up to half of the greatest
+    attribution. On a CPU a pass takes up to six times as long as in float32.
 
     Parameters
     ----------
     alpha
         Weight of sparsity: larger leaves fewer and smaller corrections.
     steps, rate
-        Updates of Adam and its learning rate: no b_i moves by much more than `steps` × `rate`. One that reaches zero
-        swings across it by about `rate`: less than that says nothing.
+        Updates of Adam and its learning rate: no b_i moves by much more than `steps` × `rate`. One
+        that reaches zero swings across it by about `rate`: less than that says nothing.
     start
-        Where b starts: at AE(x) − x (the authors' implementation, `recon`), or at zero. The first term is square in the
-        data's scale and the second is not. On values in [0, 1] the second outweighs at α = 0.8: b only shrinks, so that
-        from `reconstruction` it ends as |x̂ − x| less up to `steps` × `rate`, and from `zero` hardly moves. A
-        smaller α, such as 0.2, leaves the first term its say.
+        Where b starts: at AE(x) − x (the authors' implementation, `recon`), or at zero. The first
+        term is square in the data's scale and the second is not. On values in [0, 1] the second
+        outweighs at α = 0.8: b only shrinks, so that from `reconstruction` it ends as |x̂ − x| less
+        up to `steps` × `rate`, and from `zero` hardly moves. A smaller α, such as 0.2, leaves the
+        first term its say.
 
     References
     ----------
-    Roelofs, Lutz, Faulstich, Vogt 2021, "Autoencoder-based anomaly root cause analysis for wind turbines", Energy and
-    AI, doi:10.1016/j.egyai.2021.100065; start, factors, learning rate and steps are the defaults of the authors'
-    package energy-fault-detector (`Arcana`). Adam: Kingma and Ba 2015, with its default β₁, β₂ and ε.
+    Roelofs, Lutz, Faulstich, Vogt 2021, "Autoencoder-based anomaly root cause analysis for wind
+    turbines", Energy and AI, doi:10.1016/j.egyai.2021.100065; start, factors, learning rate and
+    steps are the defaults of the authors' package energy-fault-detector (`Arcana`). Adam: Kingma
+    and Ba 2015, with its default β₁, β₂ and ε.
     """
     squared = precise(detector.with_loss("l2"), tuple(x.shape[1:]))
     samples = x.detach().to(detector.device, torch.float64)
@@ -61,7 +68,9 @@ def arcana(
         adam = torch.optim.Adam([b], lr=rate)
         for _ in range(steps):
             # A sum over samples, so that each one's gradient is its own.
-            objective = (1 - alpha) / 2 * squared.error(given + b) + alpha * b.abs().flatten(1).mean(1)
+            objective = (1 - alpha) / 2 * squared.error(given + b) + alpha * b.abs().flatten(
+                1
+            ).mean(1)
             (b.grad,) = torch.autograd.grad(objective.sum(), b)
             adam.step()
         return b.detach().abs()

@@ -1,4 +1,6 @@
-"""Counterfactual: which few features have to change, and by how much, until the detector finds the sample normal?"""
+"""Counterfactual: which few features have to change, and by how much, until the detector finds the
+sample normal?
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,19 @@ from aexbench.precision import precise
 BACKGROUND_SAMPLES = 10_000  # whose errors give the threshold, drawn with a fixed seed
 LEAST_FALL = 0.5  # of the sample's own error: what is normal already has a map too
 LEAST_WEIGHT = 1e-3  # of the weight at which no feature changes: where the path ends
-GROWTH, SHRINKAGE = 1.2, 0.5  # of the step length after a step that is kept, and after one that is not
+GROWTH, SHRINKAGE = (
+    1.2,
+    0.5,
+)  # of the step length after a step that is kept, and after one that is not
 TIES = 1e-6  # of a feature's range: the order of those that stay as they are
-GRAPH = 4  # a gradient keeps activations and their gradients: it takes at most this many forward passes' memory
+# A gradient keeps activations and their gradients: at most this many forward passes' memory.
+GRAPH = 4
 
 
 class _Repair(NamedTuple):
-    """Where the repair of each sample stands; changes u and gradients are in units of the features' ranges."""
+    """Where the repair of each sample stands; changes u and gradients are in units of the features'
+    ranges.
+    """
 
     x: torch.Tensor  # (N, M)
     change: torch.Tensor  # (N, M)
@@ -39,17 +47,21 @@ class _Repair(NamedTuple):
 
 @register("counterfactual")
 class Counterfactual:
-    """Return |u|, the change of each column that repairs a sample, in units of its range (`high` − `low`).
+    """Return |u|, the change of each column that repairs a sample, in units of its range (`high` −
+    `low`).
 
-    It minimises `e(x + u · range) + λ Σ_g ‖u_g‖` over u, for weights λ that fall from the least one at which u = 0 is
-    the minimum: features enter one by one, and a sample is repaired as soon as its error is normal. Each weight takes
-    one proximal gradient step, shortened for a sample where it does not hold what it promises. Values stay between
-    `low` and `high`, or x where that lies outside (within a group of columns, that is only nearly the minimum).
+    It minimises `e(x + u · range) + λ Σ_g ‖u_g‖` over u, for weights λ that fall from the least one
+    at which u = 0 is the minimum: features enter one by one, and a sample is repaired as soon as
+    its error is normal. Each weight takes one proximal gradient step, shortened for a sample where
+    it does not hold what it promises. Values stay between `low` and `high`, or x where that lies
+    outside (within a group of columns, that is only nearly the minimum).
 
-    What does not change is ordered by |∂e/∂u| at the end, the order in which it would enter, in amounts below 10⁻⁶.
+    What does not change is ordered by |∂e/∂u| at the end, the order in which it would enter, in
+    amounts below 10⁻⁶.
 
-    A float64 copy of the model is asked where it has one: in single precision rounding would decide which features
-    enter, and differ with the batch. On a CPU a pass takes up to six times as long as in float32.
+    A float64 copy of the model is asked where it has one: in single precision rounding would decide
+    which features enter, and differ with the batch. On a CPU a pass takes up to six times as long
+    as in float32.
 
     Parameters
     ----------
@@ -60,19 +72,21 @@ class Counterfactual:
     loss
         The detector's own where it is left out.
     quantile
-        Of the errors of (10,000 samples of) the background, fewer where samples × columns pass 2²⁵: an error up to it
-        is normal. The error has to fall by half at least, so that samples that are normal already are explained too.
+        Of the errors of (10,000 samples of) the background, fewer where samples × columns pass 2²⁵:
+        an error up to it is normal. The error has to fall by half at least, so that samples that
+        are normal already are explained too.
     steps
-        At most; λ falls geometrically to 1/1000 in that many. Each takes one forward and one backward pass of the
-        samples that are not repaired yet; as a rule it ends long before.
+        At most; λ falls geometrically to 1/1000 in that many. Each takes one forward and one
+        backward pass of the samples that are not repaired yet; as a rule it ends long before.
 
     References
     ----------
-    Wachter, Mittelstadt, Russell 2017, "Counterfactual Explanations without Opening the Black Box" (the least change
-    that alters the outcome); of anomaly detectors, by gradients: Sulem et al. 2022, "Diverse Counterfactual
-    Explanations for Anomaly Detection in Time Series". Beck and Teboulle 2009, "A Fast Iterative Shrinkage-Thresholding
-    Algorithm for Linear Inverse Problems" (ISTA with backtracking); groups: Yuan and Lin 2006; falling weights: Hale,
-    Yin, Zhang 2008, "Fixed-Point Continuation for l1-Minimization". Their combination is this project's.
+    Wachter, Mittelstadt, Russell 2017, "Counterfactual Explanations without Opening the Black Box"
+    (the least change that alters the outcome); of anomaly detectors, by gradients: Sulem et al.
+    2022, "Diverse Counterfactual Explanations for Anomaly Detection in Time Series". Beck and
+    Teboulle 2009, "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems"
+    (ISTA with backtracking); groups: Yuan and Lin 2006; falling weights: Hale, Yin, Zhang 2008,
+    "Fixed-Point Continuation for l1-Minimization". Their combination is this project's.
     """
 
     def __init__(
@@ -90,7 +104,9 @@ class Counterfactual:
         self.dtype = torch.promote_types(detector.dtype, torch.float32)
         normal = sample(rows, most(rows, BACKGROUND_SAMPLES))
         self.normal_error = float(self.detector.error(normal).double().quantile(quantile))
-        low, high = (torch.as_tensor(bound.flatten()).to(detector.device) for bound in features.bounds(shape))
+        low, high = (
+            torch.as_tensor(bound.flatten()).to(detector.device) for bound in features.bounds(shape)
+        )
         self.low, self.high, self.range = low, high, high - low
         groups = range(len(low)) if features.groups is None else features.groups
         self.groups = torch.as_tensor(groups, device=detector.device)
@@ -105,9 +121,15 @@ class Counterfactual:
 
     def _changes(self, x: torch.Tensor) -> torch.Tensor:
         """Follow the path, each sample until it is repaired."""
-        repair, found, rows = self._start(x), torch.zeros_like(x), torch.arange(len(x), device=x.device)
+        repair, found, rows = (
+            self._start(x),
+            torch.zeros_like(x),
+            torch.arange(len(x), device=x.device),
+        )
         for step in range(1, self.steps + 1):
-            repair = self._moved(repair, x.shape, LEAST_WEIGHT ** (step / self.steps) * repair.weight)
+            repair = self._moved(
+                repair, x.shape, LEAST_WEIGHT ** (step / self.steps) * repair.weight
+            )
             done = (repair.error <= repair.target)[:, 0] | (step == self.steps)
             order = repair.gradient.abs() / repair.weight
             found[rows[done]] = (repair.change.abs() + TIES * order)[done].view(-1, *x.shape[1:])
@@ -125,7 +147,9 @@ class Counterfactual:
         return _Repair(flat, torch.zeros_like(flat), error, gradient, step, weight, target)
 
     def _moved(self, now: _Repair, shape: torch.Size, weight: torch.Tensor) -> _Repair:
-        """Take one proximal gradient step, where it leads as far down as it promises; else shorten it."""
+        """Take one proximal gradient step, where it leads as far down as it promises; else shorten
+        it.
+        """
         aim = now.change - now.step * now.gradient
         least = now.step * weight / self._norms(aim).clamp_min(torch.finfo(aim.dtype).tiny)
         change = aim * (1 - least).clamp_min(0)[:, self.groups]
@@ -133,7 +157,9 @@ class Counterfactual:
         change = torch.minimum(torch.maximum(change, low / self.range), high / self.range)
         error, gradient = self._error(now.x, change, shape)
         way = change - now.change
-        promised = now.error + (now.gradient * way + way.square() / (2 * now.step)).sum(1, keepdim=True)
+        promised = now.error + (now.gradient * way + way.square() / (2 * now.step)).sum(
+            1, keepdim=True
+        )
         # Rounding must not decide: it differs with the batch.
         kept = error <= promised + 10 * torch.finfo(self.detector.dtype).eps * now.error
         return now._replace(
@@ -143,7 +169,9 @@ class Counterfactual:
             step=now.step * torch.where(kept, GROWTH, SHRINKAGE),
         )
 
-    def _error(self, x: torch.Tensor, change: torch.Tensor, shape: torch.Size) -> tuple[torch.Tensor, torch.Tensor]:
+    def _error(
+        self, x: torch.Tensor, change: torch.Tensor, shape: torch.Size
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return e(x + u · range) (N, 1), and its gradient (N, M) with respect to u."""
         change = change.detach().requires_grad_()
         error = self.detector.error((x + change * self.range).view(-1, *shape[1:])).double()

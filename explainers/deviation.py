@@ -26,7 +26,9 @@ class Deviation:
     """
 
     def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
-        self.mean, spread = (torch.as_tensor(moment) for moment in moments(normal_rows(detector, background)))
+        self.mean, spread = (
+            torch.as_tensor(moment) for moment in moments(normal_rows(detector, background))
+        )
         self.spread = spread.clamp_min(LEAST_SPREAD)
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Gradients of the error: saliency, input-x-gradient, smoothgrad, gradient-shap, deeplift.
 
-The first four are captum's formulas with noise of our own: captum draws for a whole batch from torch's global state, so
-that a sample's answer would change with its batch. DeepLIFT is captum's.
+The first four are captum's formulas with noise of our own: captum draws for a whole batch from
+torch's global state, so that a sample's answer would change with its batch. DeepLIFT is captum's.
 """
 
 from __future__ import annotations
@@ -24,24 +24,31 @@ from aexbench.precision import doubled
 
 REFERENCES = 1000  # samples of the background that gradient-shap draws from, at most
 
-# DeepLIFT's attributions count as complete if they miss no more than this of the greater of e(x) and e(baseline).
+# DeepLIFT's attributions count as complete if they miss no more than this of the greater of e(x)
+# and e(baseline).
 TOLERANCE = 1e-6
 LEAST_ERROR = 1e-9  # of a lesser error, rounding alone is more than that
-STEP = 1e-9  # where two differences x − x̂ are nearer than this, the loss's slope is taken from around them
-# captum's rules for these take from other samples of the batch (captum issue 1276), which completeness does not show.
+STEP = 1e-9  # where two differences x − x̂ are nearer, the loss's slope is taken from around them
+# captum's rules for these take from other samples of the batch (captum issue 1276), which
+# completeness does not show.
 MIXING = (torch.nn.Softmax, torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d)
 
 NO_RULE = (
-    "captum's rules are for ReLU, LeakyReLU, ELU, Sigmoid, Tanh, Softplus, each a module of its own that alone takes "
+    "captum's rules are for ReLU, LeakyReLU, ELU, Sigmoid, Tanh, Softplus, each a module of its "
+    "own that alone takes "
     "its input and runs once; use integrated-gradients"
 )
 
-Points = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | float]]  # of draws by their numbers, in order
+Points = Callable[
+    [torch.Tensor], tuple[torch.Tensor, torch.Tensor | float]
+]  # of draws by their numbers, in order
 Draw = Callable[[torch.Tensor, list[np.random.Generator]], Points]
 
 
 @register("saliency")
-def saliency(detector: Detector, x: torch.Tensor, *, loss: Literal["l1", "l2"] | None = None) -> torch.Tensor:
+def saliency(
+    detector: Detector, x: torch.Tensor, *, loss: Literal["l1", "l2"] | None = None
+) -> torch.Tensor:
     """Return |∂e/∂x|: how fast the error changes with each column, whatever the direction.
 
     Parameters
@@ -51,16 +58,19 @@ def saliency(detector: Detector, x: torch.Tensor, *, loss: Literal["l1", "l2"] |
 
     References
     ----------
-    Simonyan, Vedaldi and Zisserman 2014, "Deep Inside Convolutional Networks", Sec. 3: the absolute value of the
-    derivative. They take the greatest of an image's channels; here each has its own.
+    Simonyan, Vedaldi and Zisserman 2014, "Deep Inside Convolutional Networks", Sec. 3: the absolute
+    value of the derivative. They take the greatest of an image's channels; here each has its own.
     """
     detector = detector.with_loss(loss)
     return detector.error_gradient(_samples(detector, x)).abs()
 
 
 @register("input-x-gradient")
-def input_x_gradient(detector: Detector, x: torch.Tensor, *, loss: Literal["l1", "l2"] | None = None) -> torch.Tensor:
-    """Return x · ∂e/∂x: what each column gives to the error if the error were linear and normal were zero.
+def input_x_gradient(
+    detector: Detector, x: torch.Tensor, *, loss: Literal["l1", "l2"] | None = None
+) -> torch.Tensor:
+    """Return x · ∂e/∂x: what each column gives to the error if the error were linear and normal
+    were zero.
 
     Parameters
     ----------
@@ -69,8 +79,8 @@ def input_x_gradient(detector: Detector, x: torch.Tensor, *, loss: Literal["l1",
 
     References
     ----------
-    Shrikumar et al. 2016, "Not Just a Black Box: Learning Important Features Through Propagating Activation
-    Differences": gradient × input.
+    Shrikumar et al. 2016, "Not Just a Black Box: Learning Important Features Through Propagating
+    Activation Differences": gradient × input.
     """
     detector = detector.with_loss(loss)
     samples = _samples(detector, x)
@@ -94,8 +104,8 @@ def smoothgrad(
     nsamples
         Noisy copies of each sample.
     noise
-        Standard deviation of the noise, as a share of each column's regular range (`Features.low` to `high`). The paper
-        recommends 0.1 to 0.2.
+        Standard deviation of the noise, as a share of each column's regular range (`Features.low`
+        to `high`). The paper recommends 0.1 to 0.2.
     seed
         Of the noise, along with each sample's content.
     loss
@@ -103,8 +113,8 @@ def smoothgrad(
 
     References
     ----------
-    Smilkov et al. 2017, "SmoothGrad: removing noise by adding noise", Sec. 2. The absolute value is taken of the mean,
-    so that noise in the gradient cancels.
+    Smilkov et al. 2017, "SmoothGrad: removing noise by adding noise", Sec. 2. The absolute value is
+    taken of the mean, so that noise in the gradient cancels.
     """
     detector = detector.with_loss(loss)
     low, high = detector.features.bounds(tuple(x.shape[1:]))
@@ -114,7 +124,9 @@ def smoothgrad(
 
         def points(draws: torch.Tensor) -> tuple[torch.Tensor, float]:
             shape = (len(draws), *part.shape[1:])
-            drawn = np.stack([generator.standard_normal(shape, dtype=np.float32) for generator in generators])
+            drawn = np.stack(
+                [generator.standard_normal(shape, dtype=np.float32) for generator in generators]
+            )
             return part[:, None] + spread * torch.as_tensor(drawn).to(part), 1.0
 
         return points
@@ -124,7 +136,8 @@ def smoothgrad(
 
 @register("gradient-shap")
 class GradientShap:
-    """Return the mean of (x − b) · ∂e/∂x at b + α (x − b), with b from the background and α from [0, 1] at random.
+    """Return the mean of (x − b) · ∂e/∂x at b + α (x − b), with b from the background and α from
+    [0, 1] at random.
 
     In expectation the attributions sum to e(x) − E e(b) over the background.
 
@@ -133,7 +146,8 @@ class GradientShap:
     detector
         Whose error is explained.
     background : (B, …)
-        Normal samples, the training split. Of a larger one than 1000 a seeded sample of so many is taken.
+        Normal samples, the training split. Of a larger one than 1000 a seeded sample of so many is
+        taken.
     nsamples
         Pairs of b and α for each sample.
     seed
@@ -143,8 +157,9 @@ class GradientShap:
 
     References
     ----------
-    Erion et al. 2021, "Improving performance of deep learning models with axiomatic attribution priors and expected
-    gradients", definition of expected gradients; `GradientExplainer` of shap and `GradientShap` of captum.
+    Erion et al. 2021, "Improving performance of deep learning models with axiomatic attribution
+    priors and expected gradients", definition of expected gradients; `GradientExplainer` of shap
+    and `GradientShap` of captum.
     """
 
     def __init__(
@@ -157,7 +172,9 @@ class GradientShap:
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
         self.detector = detector.with_loss(loss)
-        self.references = baselines.sample(baselines.normal_rows(detector, background), REFERENCES, seed)
+        self.references = baselines.sample(
+            baselines.normal_rows(detector, background), REFERENCES, seed
+        )
         self.nsamples, self.seed = nsamples, seed
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
@@ -165,13 +182,22 @@ class GradientShap:
         return _averaged(self.detector, x, self.nsamples, self.seed, self._pairs)
 
     def _pairs(self, part: torch.Tensor, generators: list[np.random.Generator]) -> Points:
-        rows = np.stack([generator.integers(len(self.references), size=self.nsamples) for generator in generators])
-        alphas = torch.as_tensor(np.stack([generator.random(self.nsamples) for generator in generators])).to(part)
+        rows = np.stack(
+            [
+                generator.integers(len(self.references), size=self.nsamples)
+                for generator in generators
+            ]
+        )
+        alphas = torch.as_tensor(
+            np.stack([generator.random(self.nsamples) for generator in generators])
+        ).to(part)
 
         def points(draws: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             normal = torch.as_tensor(self.references[rows[:, draws.numpy()]]).to(part)
             difference = part[:, None] - normal
-            alpha = alphas[:, draws.to(alphas.device)].view(*normal.shape[:2], *[1] * (part.dim() - 1))
+            alpha = alphas[:, draws.to(alphas.device)].view(
+                *normal.shape[:2], *[1] * (part.dim() - 1)
+            )
             return normal + alpha * difference, difference
 
         return points
@@ -179,22 +205,26 @@ class GradientShap:
 
 @register("deeplift")
 class DeepLift:
-    """DeepLIFT of e(x) by the rescale rule: each unit hands on the slope between its two states, at x and a baseline.
+    """DeepLIFT of e(x) by the rescale rule: each unit hands on the slope between its two states, at
+    x and a baseline.
 
-    The attributions sum to e(x) − e(baseline). captum knows the rule for ReLU, LeakyReLU, ELU, Sigmoid, Tanh and
-    Softplus, each a module of its own that alone takes its input and runs once; layers that are linear need none. What
-    else there is (functional activations, other kinds, products of activations) it would replace by its gradient
-    without a word, so every answer is checked to be complete, and skipped if it is not. The slope of the loss, unknown
-    to captum, is ours.
+    The attributions sum to e(x) − e(baseline). captum knows the rule for ReLU, LeakyReLU, ELU,
+    Sigmoid, Tanh and Softplus, each a module of its own that alone takes its input and runs once;
+    layers that are linear need none. What else there is (functional activations, other kinds,
+    products of activations) it would replace by its gradient without a word, so every answer is
+    checked to be complete, and skipped if it is not. The slope of the loss, unknown to captum, is
+    ours.
 
     Parameters
     ----------
     detector
-        Whose error is explained; a copy of its model in float64 is made once and takes captum's hooks.
+        Whose error is explained; a copy of its model in float64 is made once and takes captum's
+        hooks.
     background : (B, …)
         Normal samples, the training split.
     baseline
-        `mean` of the background, `zeros`, the `nearest` normal sample, or the `reconstruction` x̂, held constant.
+        `mean` of the background, `zeros`, the `nearest` normal sample, or the `reconstruction` x̂,
+        held constant.
     loss
         The detector's own where it is left out.
 
@@ -205,8 +235,8 @@ class DeepLift:
 
     References
     ----------
-    Shrikumar, Greenside and Kundaje 2017, "Learning Important Features Through Propagating Activation Differences",
-    Sec. 3.5 (rescale rule) and Eq. 1 (summation to delta).
+    Shrikumar, Greenside and Kundaje 2017, "Learning Important Features Through Propagating
+    Activation Differences", Sec. 3.5 (rescale rule) and Eq. 1 (summation to delta).
     """
 
     def __init__(
@@ -218,9 +248,15 @@ class DeepLift:
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
         method = optional("captum.attr").DeepLift
-        mixing = [type(module).__name__ for module in detector.model.modules() if isinstance(module, MIXING)]
+        mixing = [
+            type(module).__name__
+            for module in detector.model.modules()
+            if isinstance(module, MIXING)
+        ]
         if mixing:
-            raise SkipError(f"deeplift: captum's rule for {mixing[0]} mixes samples; use integrated-gradients")
+            raise SkipError(
+                f"deeplift: captum's rule for {mixing[0]} mixes samples; use integrated-gradients"
+            )
         self.dtype = detector.dtype
         rows = baselines.normal_rows(detector, background)
         try:
@@ -235,17 +271,24 @@ class DeepLift:
         samples = _samples(self.detector, x)
         if len(samples) == 0:
             return samples
-        return in_chunks(self._complete, samples, max(1, self.detector.chunk_rows(samples) // 2)).to(self.dtype)
+        return in_chunks(
+            self._complete, samples, max(1, self.detector.chunk_rows(samples) // 2)
+        ).to(self.dtype)
 
     def _complete(self, part: torch.Tensor) -> torch.Tensor:
         """Return the attributions of a chunk, after a check that they sum to what they promise."""
         normal = self.baseline(part)
         found = self._attribute(part, normal)
         errors = torch.stack([self.detector.error(part), self.detector.error(normal)])
-        missed = (found.flatten(1).sum(1) - (errors[0] - errors[1])).abs() / errors.amax(dim=0).clamp_min(LEAST_ERROR)
-        if bool((missed > TOLERANCE).any()):  # a sample that is not finite misses nothing that can be told
+        missed = (found.flatten(1).sum(1) - (errors[0] - errors[1])).abs() / errors.amax(
+            dim=0
+        ).clamp_min(LEAST_ERROR)
+        if bool(
+            (missed > TOLERANCE).any()
+        ):  # a sample that is not finite misses nothing that can be told
             raise SkipError(
-                f"deeplift: attributions miss {float(missed.nan_to_num().max()):.1g} of the error: {NO_RULE}"
+                f"deeplift: attributions miss {float(missed.nan_to_num().max()):.1g} of the "
+                f"error: {NO_RULE}"
             )
         return found
 
@@ -253,7 +296,9 @@ class DeepLift:
         try:
             with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that captum sets hooks on the copy
-                found: torch.Tensor = self.method.attribute(part.clone().requires_grad_(), normal.clone())
+                found: torch.Tensor = self.method.attribute(
+                    part.clone().requires_grad_(), normal.clone()
+                )
         except RuntimeError as error:
             if "used more than once" not in str(error):
                 raise
@@ -262,7 +307,9 @@ class DeepLift:
 
 
 class _Rescaled(torch.nn.Module):
-    """A function of x and its baseline, in one batch one after the other, whose gradient is the loss's slope."""
+    """A function of x and its baseline, in one batch one after the other, whose gradient is the
+    loss's slope.
+    """
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -270,7 +317,9 @@ class _Rescaled(torch.nn.Module):
 
     def forward(self, both: torch.Tensor) -> torch.Tensor:
         """Return e(x) − e(baseline), then as many zeros; captum differentiates it by x."""
-        d, normal = (both - self.model(both.clone())).chunk(2)  # a copy: captum's hooks take over a module's input
+        d, normal = (both - self.model(both.clone())).chunk(
+            2
+        )  # a copy: captum's hooks take over a module's input
         slope = self._slope(d.detach(), normal.detach())
         gained = (slope * (d - normal)).flatten(1).sum(1)
         return torch.cat([gained, torch.zeros_like(gained)])
@@ -283,10 +332,14 @@ class _Rescaled(torch.nn.Module):
         return rise / (d - normal)
 
 
-def _averaged(detector: Detector, x: torch.Tensor, nsamples: int, seed: int, draw: Draw) -> torch.Tensor:
-    """Return the mean of weighted gradients (N, …) over the points (N, nsamples, …) and weights that `draw` leads to.
+def _averaged(
+    detector: Detector, x: torch.Tensor, nsamples: int, seed: int, draw: Draw
+) -> torch.Tensor:
+    """Return the mean of weighted gradients (N, …) over the points (N, nsamples, …) and weights
+    that `draw` leads to.
 
-    What fits in a chunk is taken at once: samples with all of their draws, or some draws of one sample.
+    What fits in a chunk is taken at once: samples with all of their draws, or some draws of one
+    sample.
     """
     samples = _samples(detector, x)
     if len(samples) == 0:

@@ -1,4 +1,6 @@
-"""Floors for images: what is scored by knowing where objects lie, or how normal images vary, and not the detector."""
+"""Floors for images: what is scored by knowing where objects lie, or how normal images vary, and
+not the detector.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +15,21 @@ from aexbench.rows import moments
 from aexbench.segments import is_image
 from aexbench.smoothing import blur
 
-LEAST_SPREAD = 0.02  # of the range of grey values, added to a pixel's spread: edges that hardly move do not count alone
+# Of the range of grey values, added to a pixel's spread: edges that hardly move do not count alone.
+LEAST_SPREAD = 0.02
 BLUR = 1 / 32  # of an image's side
 CENTRE = 1 / 4  # of an image's side
 
 
 @register("blurred-deviation", floor=True, images=True)
 class BlurredDeviation:
-    """Return |x − mean| / (spread + 0.02) of the training images, blurred; the detector is not asked.
+    """Return |x − mean| / (spread + 0.02) of the training images, blurred; the detector is not
+    asked.
 
-    The blur is a Gaussian with a standard deviation of a thirty-second of the image's height; 0.02 is meant for values
-    in [0, 1]. On 63 real images of damaged bottles it reaches a pixel AP of .58, .58 and .80 (broken large, broken
-    small, contamination); the paper reports .37, .34 and .37 for LRP.
+    The blur is a Gaussian with a standard deviation of a thirty-second of the image's height; 0.02
+    is meant for values in [0, 1]. On 63 real images of damaged bottles it reaches a pixel AP of
+    .58, .58 and .80 (broken large, broken small, contamination); the paper reports .37, .34 and .37
+    for LRP.
 
     Parameters
     ----------
@@ -49,7 +54,9 @@ class BlurredDeviation:
 
 @register("centre", floor=True, images=True)
 def centre(detector: Detector, x: torch.Tensor) -> torch.Tensor:
-    """Return one Gaussian in the middle of every image, a quarter of it wide and high: nothing is looked at."""
+    """Return one Gaussian in the middle of every image, a quarter of it wide and high: nothing is
+    looked at.
+    """
     _check(is_image(x), "centre")
     down, across = (_bell(length).to(x) for length in x.shape[2:])
     return (down[:, None] * across).expand_as(x).clone()

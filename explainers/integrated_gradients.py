@@ -19,10 +19,11 @@ from aexbench.extras import optional
 class IntegratedGradients:
     """Return (x − b) times the mean gradient of the error on the line from a baseline b to x.
 
-    The attributions sum to e(x) − e(b) (completeness) up to the error of the integral, which `delta` returns. The kinks
-    of |x − x̂| and of ReLU make it fall like 1/steps, and Gauss-Legendre nodes fare no better than midpoints. On the
-    test samples of three trained detectors (breast-cancer, wine, digits; ReLU, baseline `mean`, l1 and l2) its size, as
-    a share of the greater of e(x) and e(b), was at most:
+    The attributions sum to e(x) − e(b) (completeness) up to the error of the integral, which
+    `delta` returns. The kinks of |x − x̂| and of ReLU make it fall like 1/steps, and Gauss-Legendre
+    nodes fare no better than midpoints. On the test samples of three trained detectors
+    (breast-cancer, wine, digits; ReLU, baseline `mean`, l1 and l2) its size, as a share of the
+    greater of e(x) and e(b), was at most:
 
     ====== ======= ======
     steps  median  95 %
@@ -40,8 +41,8 @@ class IntegratedGradients:
     background : (B, …)
         Normal samples, the training split.
     baseline
-        `mean` of the background, `zeros`, the `nearest` normal sample, or the `reconstruction` x̂: the point, held
-        constant.
+        `mean` of the background, `zeros`, the `nearest` normal sample, or the `reconstruction` x̂:
+        the point, held constant.
     steps
         Points on the line, a gradient at each.
     loss
@@ -49,8 +50,8 @@ class IntegratedGradients:
 
     References
     ----------
-    Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks", Eq. 1 and 3, Proposition 1
-    (completeness).
+    Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks", Eq. 1 and 3,
+    Proposition 1 (completeness).
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class IntegratedGradients:
         self.baseline = baselines.baseline(baseline, self.detector, background)
         self.steps = steps
         self.method = optional("captum.attr").IntegratedGradients(self.detector.error)
-        self.method.gradient_func = self._gradients  # captum's own differentiates each sample's error by itself
+        self.method.gradient_func = (
+            self._gradients
+        )  # captum's own differentiates each sample's error by itself
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return contributions (N, …) to e(x) − e(baseline)."""
@@ -78,7 +81,10 @@ class IntegratedGradients:
         def integrate(part: torch.Tensor) -> torch.Tensor:
             points = (part.clone(), self.baseline(part).clone())
             found: torch.Tensor = self.method.attribute(
-                *points, n_steps=self.steps, method="riemann_middle", internal_batch_size=max(rows, len(part))
+                *points,
+                n_steps=self.steps,
+                method="riemann_middle",
+                internal_batch_size=max(rows, len(part)),
             )
             return found.detach()
 
@@ -88,7 +94,8 @@ class IntegratedGradients:
     def delta(self, x: torch.Tensor, attributions: torch.Tensor | None = None) -> torch.Tensor:
         """Return for each sample (N,) by how much its attributions' sum exceeds e(x) − e(baseline).
 
-        It falls with more `steps`. Attributions that `explain` has returned for x already need not be made again.
+        It falls with more `steps`. Attributions that `explain` has returned for x already need not
+        be made again.
         """
         samples = x.detach().to(self.detector.device, self.detector.dtype)
         found = self.explain(x) if attributions is None else attributions
@@ -96,12 +103,20 @@ class IntegratedGradients:
         return found.flatten(1).sum(1) - promised.to(found.device)
 
     def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the gap to completeness (N,): |delta| as a share of the greater of e(x) and e(baseline)."""
+        """Return the gap to completeness (N,): |delta| as a share of the greater of e(x) and
+        e(baseline).
+        """
         samples = x.detach().to(self.detector.device, self.detector.dtype)
-        errors = torch.stack([self.detector.error(samples), self.detector.error(self.baseline(samples))])
-        gap = self.delta(x, attributions).abs().to(errors.device) / errors.amax(dim=0).clamp_min(1e-12)
+        errors = torch.stack(
+            [self.detector.error(samples), self.detector.error(self.baseline(samples))]
+        )
+        gap = self.delta(x, attributions).abs().to(errors.device) / errors.amax(dim=0).clamp_min(
+            1e-12
+        )
         return {"gap to completeness": gap}
 
-    def _gradients(self, forward_fn: Any, inputs: tuple[torch.Tensor], **_: object) -> tuple[torch.Tensor]:
+    def _gradients(
+        self, forward_fn: Any, inputs: tuple[torch.Tensor], **_: object
+    ) -> tuple[torch.Tensor]:
         """Return the gradients at captum's points on the lines."""
         return (self.detector.error_gradient(inputs[0]),)

@@ -1,4 +1,6 @@
-"""KernelSHAP by the `shap` package, with the paper's settings: the reference that `kernelshap-batched` is held to."""
+"""KernelSHAP by the `shap` package, with the paper's settings: the reference that
+`kernelshap-batched` is held to.
+"""
 
 from __future__ import annotations
 
@@ -18,29 +20,36 @@ from aexbench.explainers import register
 from aexbench.extras import optional
 from aexbench.segments import SegmentKind, segments, spread
 
-CLUSTERED, CENTRES = 10_000, 100  # samples of the background at most, and what stands for them by default
+CLUSTERED, CENTRES = (
+    10_000,
+    100,
+)  # samples of the background at most, and what stands for them by default
 
 
 @register("kernelshap")
 class KernelShap:
-    """KernelSHAP of the reconstruction error e(x), by `shap.KernelExplainer`, one sample after the other.
+    """KernelSHAP of the reconstruction error e(x), by `shap.KernelExplainer`, one sample after the
+    other.
 
-    `shap` keeps ten features by default (`l1_reg`); that would tie all others at zero, so it is off here. Absolute
-    values below 1e-10 are set to zero by `shap`.
+    `shap` keeps ten features by default (`l1_reg`); that would tie all others at zero, so it is off
+    here. Absolute values below 1e-10 are set to zero by `shap`.
 
     Parameters
     ----------
     detector
         What is explained.
     background
-        Normal samples (B, …), the training split; a seeded sample of it stands for features that are left out.
+        Normal samples (B, …), the training split; a seeded sample of it stands for features that
+        are left out.
     nsamples
-        Coalitions per sample; with 755 rows of background, 755,000 evaluations of the detector at the default.
+        Coalitions per sample; with 755 rows of background, 755,000 evaluations of the detector at
+        the default.
     rows
-        Of the background; where it is left out 755 for tables (the paper's number), 5 for images, 100 with `kmeans`.
+        Of the background; where it is left out 755 for tables (the paper's number), 5 for images,
+        100 with `kmeans`.
     kmeans
-        Let `rows` weighted centres of the background stand for it: of a seeded sample of 10,000, fewer where samples ×
-        columns pass 2²⁵.
+        Let `rows` weighted centres of the background stand for it: of a seeded sample of 10,000,
+        fewer where samples × columns pass 2²⁵.
     segments, count
         Of images: see `aexbench.segments`.
     seed
@@ -55,8 +64,8 @@ class KernelShap:
 
     References
     ----------
-    Lundberg & Lee, "A unified approach to interpreting model predictions", 2017; settings: "Unlocking Layer-wise
-    Relevance Propagation for Autoencoders", Sec. 4.1.
+    Lundberg & Lee, "A unified approach to interpreting model predictions", 2017; settings:
+    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.1.
     """
 
     def __init__(
@@ -75,7 +84,9 @@ class KernelShap:
         self.shap, self.detector = optional("shap"), detector.with_loss(loss)
         self.nsamples, self.seed = nsamples, seed
         self.segments, self.count = segments, count
-        chosen = representatives(detector, background, most(background, CLUSTERED) if kmeans else rows, seed)
+        chosen = representatives(
+            detector, background, most(background, CLUSTERED) if kmeans else rows, seed
+        )
         self.shape = tuple(chosen.shape[1:])
         self.background = chosen.flatten(1).double().cpu().numpy()
         self.weights = np.ones(len(self.background))
@@ -100,10 +111,14 @@ class KernelShap:
         """Return the Shapley values (P,) of one sample's (1, M) segments, numbered (M,)."""
         groups = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
         names = [str(number) for number in range(len(groups))]
-        data = optional("shap.utils._legacy").DenseData(self.background, names, groups, self.weights.copy())
+        data = optional("shap.utils._legacy").DenseData(
+            self.background, names, groups, self.weights.copy()
+        )
         with _numpy_seed(self.seed), _quiet():
             explainer = self.shap.KernelExplainer(self._error, data)
-            values = explainer.shap_values(sample, nsamples=self.nsamples, l1_reg=False, silent=True)
+            values = explainer.shap_values(
+                sample, nsamples=self.nsamples, l1_reg=False, silent=True
+            )
         return np.asarray(values[0], dtype=np.float64)
 
     def _error(self, rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -112,7 +127,9 @@ class KernelShap:
         return np.asarray(errors.double().cpu().numpy())
 
 
-def _centres(rows: NDArray[np.float64], count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _centres(
+    rows: NDArray[np.float64], count: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the centres of clusters of rows, and how many rows each stands for."""
     from sklearn.cluster import KMeans
 

@@ -20,25 +20,30 @@ from aexbench.segments import SegmentKind, is_image, spread
 from aexbench.segments import segments as numbered
 
 Floats = NDArray[np.float64]
-BACKGROUND_VALUES = 2**25  # samples × columns that means, spreads and quartiles come from, at most: 256 MiB in float64
+BACKGROUND_VALUES = (
+    2**25
+)  # samples × columns that means, spreads and quartiles come from, at most: 256 MiB in float64
 TABLE_SAMPLES, IMAGE_SAMPLES = 5000, 1000  # the package's own numbers
 IMAGE_WIDTH = 0.25  # of the kernel over cosine distances, the package's own
 
 
 @register("lime")
 class Lime:
-    """Return what each column, or each superpixel of an image, adds to the error by a local linear model.
+    """Return what each column, or each superpixel of an image, adds to the error by a local linear
+    model.
 
-    Of tables, `lime` draws samples column by column (those of a feature group too), weights them by their distance from
-    x, and fits a ridge regression of the error with all columns; what is ours is how its weights are read, see
-    `neighbours`.
+    Of tables, `lime` draws samples column by column (those of a feature group too), weights them by
+    their distance from x, and fits a ridge regression of the error with all columns; what is ours
+    is how its weights are read, see `neighbours`.
 
-    Of images, segments are switched off at random, each with probability ½, by filling them with the background's mean
-    image. The regression is `lime`'s, and so is its kernel over cosine distances; the weight of a segment, the error
-    with it less the error without, falls in equal shares on its pixels. `lime`'s own segments (quickshift), its fill
-    (a segment's mean colour) and its need of RGB are left out.
+    Of images, segments are switched off at random, each with probability ½, by filling them with
+    the background's mean image. The regression is `lime`'s, and so is its kernel over cosine
+    distances; the weight of a segment, the error with it less the error without, falls in equal
+    shares on its pixels. `lime`'s own segments (quickshift), its fill (a segment's mean colour) and
+    its need of RGB are left out.
 
-    Each sample takes `nsamples` forward passes, from a random state that its content and `seed` make.
+    Each sample takes `nsamples` forward passes, from a random state that its content and `seed`
+    make.
 
     Parameters
     ----------
@@ -51,13 +56,15 @@ class Lime:
     nsamples
         Perturbed samples; 5000 for tables and 1000 for images where it is left out, as in `lime`.
     neighbours
-        Of tables, all three of them options of `lime`. `sample` draws normal values around x, `background` around the
-        background's mean, both with its spreads (a column without any has 1). The error is fitted in z = (x − mean) /
-        spread, and the attribution is weight × z, what x's distance from the mean adds to it: the weight alone says
-        where the error rises, and would have the wrong sign for values below the mean. `quartiles` is the package's
-        default: values of quartiles of the background, and the attribution is the weight itself, of being in x's
-        quartile rather than in another; how far out x lies does not matter. An anomaly lies far from the background:
-        with `background` its neighbours are all about as far, and have next to no weight in the regression.
+        Of tables, all three of them options of `lime`. `sample` draws normal values around x,
+        `background` around the background's mean, both with its spreads (a column without any has
+        1). The error is fitted in z = (x − mean) / spread, and the attribution is weight × z, what
+        x's distance from the mean adds to it: the weight alone says where the error rises, and
+        would have the wrong sign for values below the mean. `quartiles` is the package's default:
+        values of quartiles of the background, and the attribution is the weight itself, of being in
+        x's quartile rather than in another; how far out x lies does not matter. An anomaly lies far
+        from the background: with `background` its neighbours are all about as far, and have next to
+        no weight in the regression.
     seed
         Of the perturbed samples.
     segments, count
@@ -70,7 +77,8 @@ class Lime:
 
     References
     ----------
-    Ribeiro, Singh, Guestrin 2016, "Why Should I Trust You? Explaining the Predictions of Any Classifier".
+    Ribeiro, Singh, Guestrin 2016, "Why Should I Trust You? Explaining the Predictions of Any
+    Classifier".
     """
 
     def __init__(
@@ -94,7 +102,9 @@ class Lime:
             self.fill = baseline("mean", detector, background)
             self.base = optional("lime.lime_base").LimeBase(_image_kernel, random_state=self.random)
         else:
-            normal = sample(rows, max(1, BACKGROUND_VALUES // math.prod(shape))).reshape(-1, math.prod(shape))
+            normal = sample(rows, max(1, BACKGROUND_VALUES // math.prod(shape))).reshape(
+                -1, math.prod(shape)
+            )
             self.table = optional("lime.lime_tabular").LimeTabularExplainer(
                 normal.astype(np.float64),
                 mode="regression",
@@ -126,7 +136,11 @@ class Lime:
         for column, weight in told.local_exp[1]:
             weights[column] = weight
         scaler = self.table.scaler
-        scores = weights if self.neighbours == "quartiles" else weights * (row - scaler.mean_) / scaler.scale_
+        scores = (
+            weights
+            if self.neighbours == "quartiles"
+            else weights * (row - scaler.mean_) / scaler.scale_
+        )
         return torch.as_tensor(scores).view(x.shape)
 
     def _image(self, x: torch.Tensor) -> torch.Tensor:
@@ -143,8 +157,12 @@ class Lime:
 
         every = torch.as_tensor(kept)
         errors = in_chunks(masked_errors, every, self.detector.chunk_rows(x)).double().cpu().numpy()
-        distances = 1 - np.sqrt(kept.mean(axis=1))  # the cosine distance of zeros and ones from all ones
-        _, told, _, _ = self.base.explain_instance_with_data(kept, errors[:, None], distances, 0, count, "none")
+        distances = 1 - np.sqrt(
+            kept.mean(axis=1)
+        )  # the cosine distance of zeros and ones from all ones
+        _, told, _, _ = self.base.explain_instance_with_data(
+            kept, errors[:, None], distances, 0, count, "none"
+        )
         weights = torch.zeros(1, count, dtype=torch.float64)
         for segment, weight in told:
             weights[0, segment] = weight

@@ -1,4 +1,6 @@
-"""Perturbations of the input: occlusion of images by captum, and Shapley values from random orders of the features."""
+"""Perturbations of the input: occlusion of images by captum, and Shapley values from random orders
+of the features.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ from aexbench.segments import segments as numbered
 
 @register("occlusion")
 class Occlusion:
-    """Return by how much the error falls where a window of an image shows the mean of the background.
+    """Return by how much the error falls where a window of an image shows the mean of the
+    background.
 
-    A window that covers all channels slides over the image; each pixel takes the mean over the windows that cover it.
+    A window that covers all channels slides over the image; each pixel takes the mean over the
+    windows that cover it.
 
     Parameters
     ----------
@@ -30,7 +34,8 @@ class Occlusion:
     background : (B, C, H, W)
         Normal images, the training split.
     window
-        The window's height and width in pixels; an eighth of the image's shorter side where it is left out.
+        The window's height and width in pixels; an eighth of the image's shorter side where it is
+        left out.
     stride
         Pixels from one window to the next, at most `window`; half of it where it is left out.
     loss
@@ -65,7 +70,10 @@ class Occlusion:
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return by how much the error falls (N, C, H, W); below 0 where it rises."""
         if not is_image(x):
-            raise SkipError("occlusion: its window slides over images; repair does the same for columns of a table")
+            raise SkipError(
+                "occlusion: its window slides over images; repair does the same for columns of a "
+                "table"
+            )
         window, stride = self._sizes(min(x.shape[2:]))
         samples = x.detach().to(self.detector.device, self.detector.dtype)
         if len(samples) == 0:
@@ -88,31 +96,39 @@ class Occlusion:
         window = max(1, side // 8) if self.window is None else self.window
         stride = max(1, window // 2) if self.stride is None else self.stride
         if window > side:
-            raise RequestError(f"occlusion: window={window} is larger than the image, whose shorter side has {side}")
+            raise RequestError(
+                f"occlusion: window={window} is larger than the image, whose shorter side has "
+                f"{side}"
+            )
         if stride > window:
-            raise RequestError(f"occlusion: stride={stride} leaves gaps between windows of {window} pixels")
+            raise RequestError(
+                f"occlusion: stride={stride} leaves gaps between windows of {window} pixels"
+            )
         return window, stride
 
 
 @register("shapley-sampling")
 class ShapleySampling:
-    """Return Shapley values of e(x): what each feature adds when features take x's values one by one, in random orders.
+    """Return Shapley values of e(x): what each feature adds when features take x's values one by
+    one, in random orders.
 
-    Features that have not come yet keep the background's mean. The attributions are unbiased, and sum to e(x) − e(mean)
-    whatever the orders. It takes nsamples · (features + 1) forward rows a sample. captum's `ShapleyValueSampling` has
-    the same formula, but draws its orders from torch's global state, the same for all samples of a batch.
+    Features that have not come yet keep the background's mean. The attributions are unbiased, and
+    sum to e(x) − e(mean) whatever the orders. It takes nsamples · (features + 1) forward rows a
+    sample. captum's `ShapleyValueSampling` has the same formula, but draws its orders from torch's
+    global state, the same for all samples of a batch.
 
     Parameters
     ----------
     detector
-        Whose error is explained. The columns of a feature group come together and take equal shares.
+        Whose error is explained. The columns of a feature group come together and take equal
+        shares.
     background : (B, …)
         Normal samples, the training split.
     nsamples
         Random orders for each sample.
     segments, count
-        Of images: `slic` superpixels or `patches`, about `count` of them, are the features; each pixel takes an equal
-        share of its segment's value.
+        Of images: `slic` superpixels or `patches`, about `count` of them, are the features; each
+        pixel takes an equal share of its segment's value.
     seed
         Of the orders, along with each sample's content.
     loss
@@ -120,8 +136,9 @@ class ShapleySampling:
 
     References
     ----------
-    Castro, Gómez and Tejada 2009, "Polynomial calculation of the Shapley value based on sampling", ApproShapley;
-    Štrumbelj and Kononenko 2010, "An Efficient Explanation of Individual Classifications using Game Theory".
+    Castro, Gómez and Tejada 2009, "Polynomial calculation of the Shapley value based on sampling",
+    ApproShapley; Štrumbelj and Kononenko 2010, "An Efficient Explanation of Individual
+    Classifications using Game Theory".
     """
 
     def __init__(
@@ -160,22 +177,37 @@ class ShapleySampling:
             return self._gains(part[rows], numbers[rows], places.flatten(0, 1)[chosen])
 
         every = torch.arange(len(samples), device=part.device)
-        gains = in_chunks(walks, every, max(1, self.detector.chunk_rows(part) // (places.shape[2] + 1)))
+        gains = in_chunks(
+            walks, every, max(1, self.detector.chunk_rows(part) // (places.shape[2] + 1))
+        )
         return spread(gains.view(places.shape).mean(dim=1), numbers)
 
     def _places(self, part: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """Return each feature's place (n, nsamples, P) in random orders; 0 for segments that an image does not have."""
+        """Return each feature's place (n, nsamples, P) in random orders; 0 for segments that an
+        image does not have.
+        """
         counts = (numbers.flatten(1).amax(dim=1) + 1).tolist()
         places = np.zeros((len(part), self.nsamples, max(counts)), dtype=np.int64)
-        for row, generator, own in zip(places, seeding.generators(part, self.seed), counts, strict=True):
+        for row, generator, own in zip(
+            places, seeding.generators(part, self.seed), counts, strict=True
+        ):
             row[:, :own] = generator.random((self.nsamples, own)).argsort(axis=1)
         return torch.as_tensor(places, device=part.device)
 
     def _gains(self, x: torch.Tensor, numbers: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """Return what each feature (w, P) adds to the error at its place in w orders, each of a sample of its own."""
+        """Return what each feature (w, P) adds to the error at its place in w orders, each of a
+        sample of its own.
+        """
         count = places.shape[1]
         place = places.gather(1, numbers.flatten(1)).view(numbers.shape)
-        come = torch.arange(count + 1, device=x.device).view(1, -1, *[1] * (x.dim() - 1)) > place[:, None]
-        errors = self.detector.error(torch.where(come, x[:, None], self.mean(x)[:, None]).flatten(0, 1))
-        errors = errors.to(torch.promote_types(errors.dtype, torch.float32))  # half precision has no digits to lose
+        come = (
+            torch.arange(count + 1, device=x.device).view(1, -1, *[1] * (x.dim() - 1))
+            > place[:, None]
+        )
+        errors = self.detector.error(
+            torch.where(come, x[:, None], self.mean(x)[:, None]).flatten(0, 1)
+        )
+        errors = errors.to(
+            torch.promote_types(errors.dtype, torch.float32)
+        )  # half precision has no digits to lose
         return errors.view(-1, count + 1).diff(dim=1).gather(1, places)

@@ -15,7 +15,9 @@ from aexbench.seeding import generators
 
 @register("random", floor=True)
 def random(detector: Detector, x: torch.Tensor, *, seed: Annotated[int, Ge(0)] = 0) -> torch.Tensor:
-    """Return standard normal noise, seeded by each sample's content: the batch that it comes in does not matter."""
+    """Return standard normal noise, seeded by each sample's content: the batch that it comes in
+    does not matter.
+    """
     noise = [generator.standard_normal(x.shape[1:]) for generator in generators(x, seed)]
     drawn = np.stack(noise) if noise else np.zeros(x.shape)
     return torch.as_tensor(drawn, dtype=x.dtype, device=x.device)

@@ -24,35 +24,41 @@ QUANTILE_SAMPLES = 10_000  # of the background, at most
 class Repair:
     """Return e(x) − e(x with feature i set to a normal value), each feature by itself.
 
-    A single corrupted feature is the case that favours this method: to repair the one that is broken takes the whole
-    anomaly away. Where several are broken together, repairing one of them may change little.
+    A single corrupted feature is the case that favours this method: to repair the one that is
+    broken takes the whole anomaly away. Where several are broken together, repairing one of them
+    may change little.
 
-    It takes one forward pass for each feature or segment of a sample, `quantiles` times as many with `search`.
+    It takes one forward pass for each feature or segment of a sample, `quantiles` times as many
+    with `search`.
 
     Parameters
     ----------
     detector
-        Whose error is explained. The columns of a feature group are replaced together and take equal shares.
+        Whose error is explained. The columns of a feature group are replaced together and take
+        equal shares.
     background : (B, …)
         Normal samples, the training split.
     loss
         The detector's own where it is left out.
     values
-        What is normal: the `mean` of the background, the `reconstruction` x̂, the `nearest` sample of the background, or
-        by `search` that quantile of the background which leaves the least error, for each feature anew. Quantiles are
-        those of each column, also within a group or a segment.
+        What is normal: the `mean` of the background, the `reconstruction` x̂, the `nearest` sample
+        of the background, or by `search` that quantile of the background which leaves the least
+        error, for each feature anew. Quantiles are those of each column, also within a group or a
+        segment.
     quantiles
-        How many `search` tries, those at (k − ½)/quantiles: for 5 at 10, 30, 50, 70 and 90 %. They are values that
-        occur in 10,000 samples of the background, drawn with a fixed seed; in fewer where samples × columns pass 2²⁵.
+        How many `search` tries, those at (k − ½)/quantiles: for 5 at 10, 30, 50, 70 and 90 %. They
+        are values that occur in 10,000 samples of the background, drawn with a fixed seed; in fewer
+        where samples × columns pass 2²⁵.
     segments, count
-        Of images: `slic` superpixels or `patches`, about `count` of them, are replaced as a whole, and each pixel takes
-        an equal share of what its segment is given.
+        Of images: `slic` superpixels or `patches`, about `count` of them, are replaced as a whole,
+        and each pixel takes an equal share of what its segment is given.
 
     References
     ----------
-    Leaving out one feature at a time: Robnik-Šikonja and Kononenko 2008, "Explaining Classifications For Individual
-    Instances" (the difference of predictions); of images: Zeiler and Fergus 2014, "Visualizing and Understanding
-    Convolutional Networks" (occlusion). Here of e(x, x̂), with each repaired sample as its own target.
+    Leaving out one feature at a time: Robnik-Šikonja and Kononenko 2008, "Explaining
+    Classifications For Individual Instances" (the difference of predictions); of images: Zeiler and
+    Fergus 2014, "Visualizing and Understanding Convolutional Networks" (occlusion). Here of e(x,
+    x̂), with each repaired sample as its own target.
     """
 
     def __init__(
@@ -69,7 +75,10 @@ class Repair:
         self.detector = detector.with_loss(loss)
         self.segments, self.count = segments, count
         self.normal: list[Baseline] = (
-            [_constant(values) for values in _quantiles(normal_rows(detector, background), quantiles)]
+            [
+                _constant(values)
+                for values in _quantiles(normal_rows(detector, background), quantiles)
+            ]
             if values == "search"
             else [baseline(values, self.detector, background)]
         )
@@ -85,19 +94,27 @@ class Repair:
         def falls(rows: torch.Tensor) -> torch.Tensor:
             part = samples[rows]
             numbers = numbered(part, self.detector.features, self.segments, self.count)
-            least = torch.stack([self._repaired(part, normal[rows], numbers) for normal in normals]).amin(dim=0)
+            least = torch.stack(
+                [self._repaired(part, normal[rows], numbers) for normal in normals]
+            ).amin(dim=0)
             return spread(error[rows, None] - least, numbers)
 
         features = self.count if is_image(x) else self.detector.features.count(tuple(x.shape[1:]))
         every = torch.arange(len(x), device=samples.device)
         return in_chunks(falls, every, max(1, self.detector.chunk_rows(samples) // features))
 
-    def _repaired(self, x: torch.Tensor, normal: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """Return the errors (N, P) of samples that are normal in one of their segments, `chunk_rows` at a time."""
+    def _repaired(
+        self, x: torch.Tensor, normal: torch.Tensor, numbers: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the errors (N, P) of samples that are normal in one of their segments,
+        `chunk_rows` at a time.
+        """
 
         def errors(chosen: torch.Tensor) -> torch.Tensor:
             belongs = numbers[None] == chosen.view(-1, *[1] * x.dim())
-            return self.detector.error(torch.where(belongs, normal, x).flatten(0, 1)).view(len(chosen), len(x))
+            return self.detector.error(torch.where(belongs, normal, x).flatten(0, 1)).view(
+                len(chosen), len(x)
+            )
 
         every = torch.arange(int(numbers.max()) + 1, device=x.device)
         return _floats(in_chunks(errors, every, max(1, self.detector.chunk_rows(x) // len(x)))).T

@@ -1,6 +1,7 @@
 """Residual: the reconstruction error of each feature by itself (the paper's baseline).
 
-Also as the distance from what normal samples' residuals are, column by column, and smoothed over an image.
+Also as the distance from what normal samples' residuals are, column by column, and smoothed over an
+image.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from aexbench.explainers import register
 from aexbench.segments import is_image
 from aexbench.smoothing import blur
 
-LEAST_SPREAD = 1e-6  # of the error of a column that is off by its whole range: less comes from rounding
+LEAST_SPREAD = (
+    1e-6  # of the error of a column that is off by its whole range: less comes from rounding
+)
 ROUNDING = 4  # times the type's precision, of a value: by how much x̂ may differ with the batch
 
 
 @register("residual")
 class Residual:
-    """Return each feature's own share of the error, |x − x̂|/m (l1) or (x − x̂)²/m (l2), or how far it is from normal.
+    """Return each feature's own share of the error, |x − x̂|/m (l1) or (x − x̂)²/m (l2), or how far
+    it is from normal.
 
     Parameters
     ----------
@@ -36,17 +40,19 @@ class Residual:
         The detector's own where it is left out.
     form
         Of the residual r of a column, beside those of normal samples in the same column, r₁ … r_B:
-        `plain`: r. `standardised`: (r − mean) / spread of r₁ … r_B, where the spread is taken for at least 10⁻⁶ of what
-        a column that is off by its whole range adds to the error.
-        `p-value`: −log₁₀ of the share of normal samples whose residual is at least as large, (1 + count) / (1 + B).
-        What differs by no more than rounding counts as equal.
-        Beyond the greatest of them all would tie at log₁₀(1 + B): there the tail goes on as an exponential one whose
-        mean is that spread, which adds (r − greatest) / (spread · ln 10). What is further out in spreads ranks higher.
+        `plain`: r. `standardised`: (r − mean) / spread of r₁ … r_B, where the spread is taken for
+        at least 10⁻⁶ of what a column that is off by its whole range adds to the error. `p-value`:
+        −log₁₀ of the share of normal samples whose residual is at least as large, (1 + count) / (1
+        + B). What differs by no more than rounding counts as equal. Beyond the greatest of them all
+        would tie at log₁₀(1 + B): there the tail goes on as an exponential one whose mean is that
+        spread, which adds (r − greatest) / (spread · ln 10). What is further out in spreads ranks
+        higher.
     sigma
-        Of a Gaussian that smooths images' residuals, in pixels; before they are compared with normal ones, which are
-        smoothed too. Edges are mirrored, which keeps the sum: see `blur`.
+        Of a Gaussian that smooths images' residuals, in pixels; before they are compared with
+        normal ones, which are smoothed too. Edges are mirrored, which keeps the sum: see `blur`.
     nsamples
-        How many normal samples are looked at, drawn with a fixed seed; fewer where samples × columns pass 2²⁵.
+        How many normal samples are looked at, drawn with a fixed seed; fewer where samples ×
+        columns pass 2²⁵.
 
     Raises
     ------
@@ -57,8 +63,8 @@ class Residual:
 
     References
     ----------
-    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.1 and 4.2. Why 1 + count: Phipson and Smyth
-    2010, "Permutation P-values Should Never Be Zero".
+    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.1 and 4.2. Why 1 + count:
+    Phipson and Smyth 2010, "Permutation P-values Should Never Be Zero".
     """
 
     def __init__(
@@ -75,7 +81,9 @@ class Residual:
         self.form, self.sigma = form, sigma
         if form != "plain":
             if background is None:
-                raise RequestError(f"residual[form={form}] compares with normal samples: give it a background")
+                raise RequestError(
+                    f"residual[form={form}] compares with normal samples: give it a background"
+                )
             self._learn(background, nsamples)
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
@@ -92,15 +100,23 @@ class Residual:
         if self.sigma == 0:
             return found
         if not is_image(x):
-            raise SkipError("residual: sigma smooths images, and these samples are none: leave it at 0")
+            raise SkipError(
+                "residual: sigma smooths images, and these samples are none: leave it at 0"
+            )
         return blur(_floats(found), self.sigma)
 
     def _learn(self, background: ArrayLike, nsamples: int) -> None:
-        """Keep what the residuals of normal samples are: mean, spread, and for p-values all in order (M, B)."""
+        """Keep what the residuals of normal samples are: mean, spread, and for p-values all in
+        order (M, B).
+        """
         given = normal_rows(self.detector, background)
         rows, shape = sample(given, most(given, nsamples)), tuple(given.shape[1:])
-        normal = _floats(self._residuals(torch.tensor(rows, device=self.detector.device))).flatten(1)
-        low, high = (torch.as_tensor(bound.copy())[None] for bound in self.detector.features.bounds(shape))
+        normal = _floats(self._residuals(torch.tensor(rows, device=self.detector.device))).flatten(
+            1
+        )
+        low, high = (
+            torch.as_tensor(bound.copy())[None] for bound in self.detector.features.bounds(shape)
+        )
         self.whole_range = self.detector.error_share(high, low).flatten().to(normal)
         spread, self.mean = torch.std_mean(normal, dim=0, correction=0)
         self.spread = torch.maximum(spread, LEAST_SPREAD * self.whole_range)
@@ -119,7 +135,8 @@ class Residual:
         return math.log10(1 + count) - (1 + as_odd).to(found).log10() + beyond / math.log(10)
 
     def _rounded_down(self, found: torch.Tensor) -> torch.Tensor:
-        """Return residuals (N, M) less what rounding may add: a normal sample must be as odd as itself in any batch.
+        """Return residuals (N, M) less what rounding may add: a normal sample must be as odd as
+        itself in any batch.
 
         It is x − x̂ that loses digits, so that of |x − x̂| a share of the column's range is taken.
         """

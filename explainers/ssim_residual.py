@@ -1,4 +1,6 @@
-"""SSIM residual: where an image and its reconstruction differ in structure, rather than pixel by pixel."""
+"""SSIM residual: where an image and its reconstruction differ in structure, rather than pixel by
+pixel.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,10 @@ SIGMA, RADIUS = 1.5, 5  # a window of 11 × 11 pixels
 def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
     """Return (1 − SSIM(x, x̂))/2 in [0, 1], pixel by pixel and each channel by itself; images only.
 
-    The window is Gaussian, 11 × 11 pixels with a spread of 1.5; K₁ = 0.01, K₂ = 0.03, and the data range is that from
-    the least to the greatest regular value of the detector's features. Images are mirrored at their edges, where Wang
-    et al. leave out windows that do not fit: every pixel has its value. The detector's loss plays no part.
+    The window is Gaussian, 11 × 11 pixels with a spread of 1.5; K₁ = 0.01, K₂ = 0.03, and the data
+    range is that from the least to the greatest regular value of the detector's features. Images
+    are mirrored at their edges, where Wang et al. leave out windows that do not fit: every pixel
+    has its value. The detector's loss plays no part.
 
     Raises
     ------
@@ -29,14 +32,18 @@ def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
 
     References
     ----------
-    Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity", Eq. 13 to 16. For
-    autoencoders: Bergmann et al. 2019, "Improving Unsupervised Defect Segmentation by Applying Structural Similarity to
-    Autoencoders", Eq. 8.
+    Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity",
+    Eq. 13 to 16. For autoencoders: Bergmann et al. 2019, "Improving Unsupervised Defect
+    Segmentation by Applying Structural Similarity to Autoencoders", Eq. 8.
     """
     if not is_image(x):
-        raise SkipError("ssim-residual compares images (N, C, H, W), and these samples are none: use residual")
+        raise SkipError(
+            "ssim-residual compares images (N, C, H, W), and these samples are none: use residual"
+        )
     dtype = torch.promote_types(detector.dtype, torch.float32)
-    both = torch.stack([part.to(detector.device, dtype) for part in (x, detector.reconstruct(x.detach()))], dim=1)
+    both = torch.stack(
+        [part.to(detector.device, dtype) for part in (x, detector.reconstruct(x.detach()))], dim=1
+    )
     low, high = detector.features.bounds(tuple(x.shape[1:]))
     span = torch.as_tensor(high - low).to(both)
     rows = detector.chunk_rows(x) if len(x) else 1
@@ -44,10 +51,14 @@ def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
 
 
 def similarity(x: torch.Tensor, y: torch.Tensor, span: torch.Tensor) -> torch.Tensor:
-    """Return the structural similarity (N, C, H, W) in [−1, 1] of images whose regular values span `span`."""
+    """Return the structural similarity (N, C, H, W) in [−1, 1] of images whose regular values span
+    `span`.
+    """
     shift = x.mean(dim=(2, 3), keepdim=True)  # far from zero, squares would swallow the variance
     x, y = x - shift, y - shift
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (blur(part, SIGMA, RADIUS) for part in (x, y, x * x, y * y, x * y))
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (
+        blur(part, SIGMA, RADIUS) for part in (x, y, x * x, y * y, x * y)
+    )
     var_x, var_y = (mean_xx - mean_x**2).clamp_min(0), (mean_yy - mean_y**2).clamp_min(0)
     cov_xy = mean_xy - mean_x * mean_y
     mean_x, mean_y = mean_x + shift, mean_y + shift

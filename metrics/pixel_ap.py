@@ -1,4 +1,6 @@
-"""Pixel AP: average precision over all pixels of all images of a damage group (paper, Sec. 4.2 and Table 1)."""
+"""Pixel AP: average precision over all pixels of all images of a damage group (paper, Sec. 4.2 and
+Table 1).
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ from aexbench.metrics import register
 def without_each(
     attributions: ArrayLike, truth: ArrayLike, *, thresholds: int | Literal["exact"] = "exact"
 ) -> NDArray[np.float64]:
-    """Return the average precision (N,) of all samples but one, for each in turn: sorted once, not N times.
+    """Return the average precision (N,) of all samples but one, for each in turn: sorted once, not
+    N times.
 
-    Each of them is what `pixel_ap` returns for the others, which must have a true column among them.
+    Each of them is what `pixel_ap` returns for the others, which must have a true column among
+    them.
     """
     values = np.asarray(attributions, dtype=np.float64).reshape(len(np.asarray(attributions)), -1)
     true = np.asarray(truth, dtype=bool).reshape(values.shape)
@@ -24,7 +28,9 @@ def without_each(
         return _thresholds_without_each(values, true, thresholds)
     order = np.argsort(-values, axis=None, kind="stable")
     sample, hit, ranked = order // values.shape[1], true.ravel()[order], values.ravel()[order]
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # columns of one value are marked together
+    ends = np.flatnonzero(
+        np.append(ranked[1:] != ranked[:-1], True)
+    )  # columns of one value are marked together
     found = np.empty(len(values))
     for left_out in range(len(values)):
         kept = sample != left_out
@@ -35,7 +41,10 @@ def without_each(
 
 @register("pixel-ap", pooled=True, title="pixel AP ({thresholds})", without_each=without_each)
 def pixel_ap(
-    attributions: ArrayLike, truth: ArrayLike, *, thresholds: Annotated[int, Ge(2)] | Literal["exact"] = "exact"
+    attributions: ArrayLike,
+    truth: ArrayLike,
+    *,
+    thresholds: Annotated[int, Ge(2)] | Literal["exact"] = "exact",
 ) -> float:
     """Return the average precision over all columns of all samples, pooled.
 
@@ -46,10 +55,11 @@ def pixel_ap(
     truth : (N, …) bool
         At least one true column in all.
     thresholds
-        `"exact"` takes every value as a threshold, as scikit-learn does. A number (the paper's is 1000) takes so many,
-        linear between the least and the greatest attribution; columns strictly above one count as damaged, and the
-        area is `Σ (R_k − R_{k+1}) P_k`. No threshold reaches the columns at the least value; they are counted
-        with the precision of marking everything, so that a constant map has the chance level here too.
+        `"exact"` takes every value as a threshold, as scikit-learn does. A number (the paper's is
+        1000) takes so many, linear between the least and the greatest attribution; columns strictly
+        above one count as damaged, and the area is `Σ (R_k − R_{k+1}) P_k`. No threshold reaches
+        the columns at the least value; they are counted with the precision of marking everything,
+        so that a constant map has the chance level here too.
 
     Returns
     -------
@@ -95,7 +105,9 @@ def _thresholds_without_each(
     lows, highs = values.min(axis=1), values.max(axis=1)
     found = np.empty(len(values))
     for left_out, (own, own_hits) in enumerate(zip(values, true, strict=True)):
-        grid = np.linspace(np.delete(lows, left_out).min(), np.delete(highs, left_out).max(), thresholds)
+        grid = np.linspace(
+            np.delete(lows, left_out).min(), np.delete(highs, left_out).max(), thresholds
+        )
         marked = _above(every, grid) - _above(np.sort(own), grid)
         found[left_out] = _area(marked, _above(hits, grid) - _above(np.sort(own[own_hits]), grid))
     return found
@@ -103,7 +115,9 @@ def _thresholds_without_each(
 
 def _above(ordered: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return how many values there are in all, and how many above each threshold."""
-    return np.concatenate([[len(ordered)], len(ordered) - np.searchsorted(ordered, grid, side="right")])
+    return np.concatenate(
+        [[len(ordered)], len(ordered) - np.searchsorted(ordered, grid, side="right")]
+    )
 
 
 def _area(marked: NDArray[np.int64], hit: NDArray[np.int64]) -> float:

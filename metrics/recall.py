@@ -1,4 +1,6 @@
-"""Recall at m: is the corrupted feature among the m highest attributions (paper, Sec. 4.1 and Figure 2)?"""
+"""Recall at m: is the corrupted feature among the m highest attributions (paper, Sec. 4.1 and
+Figure 2)?
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,13 @@ from aexbench.metrics import register
 
 
 @register("recall", title="recall@{top}")
-def recall(attributions: ArrayLike, truth: ArrayLike, *, top: Annotated[int, Ge(1)] = 1) -> NDArray[np.float64]:
+def recall(
+    attributions: ArrayLike, truth: ArrayLike, *, top: Annotated[int, Ge(1)] = 1
+) -> NDArray[np.float64]:
     """Return for each sample the share of its true features among the `top` highest attributions.
 
-    Ties cost what chance costs: a true feature with a features above it and t tied with it (itself included) counts
-    `clip((top − a) / t, 0, 1)`, its expectation over random orders.
+    Ties cost what chance costs: a true feature with a features above it and t tied with it (itself
+    included) counts `clip((top − a) / t, 0, 1)`, its expectation over random orders.
 
     Parameters
     ----------
@@ -50,7 +54,8 @@ def recall(attributions: ArrayLike, truth: ArrayLike, *, top: Annotated[int, Ge(
 
 
 def recall_curve(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
-    """Return for each sample its recall at m = 1 … M: (N, M); the mean over samples is a curve of Figure 2.
+    """Return for each sample its recall at m = 1 … M: (N, M); the mean over samples is a curve of
+    Figure 2.
 
     >>> recall_curve([[0.1, 0.7, 0.2]], [[0, 0, 1]])
     array([[0., 1., 1.]])
@@ -63,7 +68,9 @@ def recall_curve(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float6
 def _hits(
     attributions: ArrayLike, truth: ArrayLike, tops: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the expected number of true features among the m highest, (N, len(tops)), and how many there are (N,)."""
+    """Return the expected number of true features among the m highest, (N, len(tops)), and how many
+    there are (N,).
+    """
     values, true = _rows(attributions, truth)
     hits = np.zeros((len(values), len(tops)))
     for sample, mask in enumerate(true):
@@ -74,10 +81,14 @@ def _hits(
     return hits, true.sum(axis=1)
 
 
-def _rows(attributions: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _rows(
+    attributions: ArrayLike, truth: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values, true = np.asarray(attributions, dtype=np.float64), np.asarray(truth, dtype=bool)
     if values.shape != true.shape or values.ndim < 2:
-        raise ValueError(f"attributions {values.shape} and truth {true.shape} must have one shape (N, …)")
+        raise ValueError(
+            f"attributions {values.shape} and truth {true.shape} must have one shape (N, …)"
+        )
     values, true = values.reshape(len(values), -1), true.reshape(len(true), -1)
     if not np.isfinite(values).all():
         raise ValueError("attributions are not finite")

@@ -1,4 +1,6 @@
-"""What tests share: a cache of detectors for the whole session, small networks, and a small matrix that is run once."""
+"""What tests share: a cache of detectors for the whole session, small networks, and a small matrix
+that is run once.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,12 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def mlp(sizes: tuple[int, ...], activations: tuple[str, ...], seed: int = 0) -> torch.nn.Sequential:
     """Return a random stack in float64 with non-zero biases."""
-    kinds = {"relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "identity": torch.nn.Identity}
+    kinds = {
+        "relu": torch.nn.ReLU,
+        "sigmoid": torch.nn.Sigmoid,
+        "tanh": torch.nn.Tanh,
+        "identity": torch.nn.Identity,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers: list[torch.nn.Module] = []
@@ -43,7 +50,9 @@ def linear_rows() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def detector(linear_rows: np.ndarray) -> Detector:
-    """A calibrated detector in float64: a projection on the rows' three directions, by an untrained linear network."""
+    """A calibrated detector in float64: a projection on the rows' three directions, by an untrained
+    linear network.
+    """
     mean = linear_rows.mean(axis=0)
     _, _, directions = np.linalg.svd(linear_rows - mean, full_matrices=False)
     down, up = torch.nn.Linear(8, 3), torch.nn.Linear(3, 8)
@@ -55,7 +64,9 @@ def detector(linear_rows: np.ndarray) -> Detector:
         ):
             layer.weight.data, layer.bias.data = weight.double().contiguous(), bias.double()
     names = tuple("abcdefgh")
-    made = Detector(torch.nn.Sequential(down, torch.nn.Tanh(), up).double().eval(), "l2", Features(names))
+    made = Detector(
+        torch.nn.Sequential(down, torch.nn.Tanh(), up).double().eval(), "l2", Features(names)
+    )
     return made.calibrate(linear_rows[:300])
 
 

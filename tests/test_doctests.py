@@ -14,7 +14,9 @@ FAMILIES = [f"aexbench.{family}" for family in ("explainers", "datasets", "corru
 
 
 def modules() -> list[str]:
-    """Return the names of all modules; `aexbench.__path__` does not show what is in the mapped folders."""
+    """Return the names of all modules; `aexbench.__path__` does not show what is in the mapped
+    folders.
+    """
     packages = [aexbench, *(importlib.import_module(name) for name in FAMILIES)]
     inside = [m.name for p in packages for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")]
     return sorted({"aexbench", *FAMILIES, *inside} - {"aexbench.__main__"})

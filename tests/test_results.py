@@ -1,4 +1,6 @@
-"""Published boards are what the program makes of the records beside them, and the README shows two of them."""
+"""Published boards are what the program makes of the records beside them, and the README shows two
+of them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 
 
-@pytest.mark.parametrize("name", ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "mvtec"])
+@pytest.mark.parametrize(
+    "name", ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "mvtec"]
+)
 def test_board_is_made_of_its_records(name):
     store = Store(RESULTS / name)
     records, complaints = store.records()
@@ -27,4 +31,7 @@ def test_board_is_made_of_its_records(name):
 @pytest.mark.parametrize("name", ["quickstart", "tabular"])
 def test_readme_shows_the_board(name):
     table = (RESULTS / name / "board.md").read_text().split("\n\n")[0]
-    assert f"<!-- board of {name} -->\n\n{table}\n\n<!-- end of board -->" in (ROOT / "README.md").read_text()
+    assert (
+        f"<!-- board of {name} -->\n\n{table}\n\n<!-- end of board -->"
+        in (ROOT / "README.md").read_text()
+    )

@@ -1,7 +1,9 @@
-"""Autoencoders that detectors are trained from: a small family of its own, so that suites can name them.
+"""Autoencoders that detectors are trained from: a small family of its own, so that suites can name
+them.
 
-One architecture a file. Each is a function from the shape of one sample to a module at its initial weights. A module
-may have a method `penalty()` that returns what is added to the loss of its last forward pass, per sample and column.
+One architecture a file. Each is a function from the shape of one sample to a module at its initial
+weights. A module may have a method `penalty()` that returns what is added to the loss of its last
+forward pass, per sample and column.
 """
 
 from __future__ import annotations

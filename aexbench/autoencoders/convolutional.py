@@ -1,4 +1,6 @@
-"""Convolutional autoencoders, for images: the paper's (Table 2), and one of transposed convolutions."""
+"""Convolutional autoencoders, for images: the paper's (Table 2), and one of transposed
+convolutions.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class ForRelu(nn.Sequential):
 class Output(ForRelu):
     """A last layer that starts near the constant 0.5, whatever comes in: a ReLU behind it lives.
 
-    Otherwise the output of Table 2's network is all zero for about half of the seeds, and has no gradient to leave it.
+    Otherwise the output of Table 2's network is all zero for about half of the seeds, and has no
+    gradient to leave it.
     """
 
     def reset_parameters(self) -> None:
@@ -73,12 +76,13 @@ def conv(
 
     References
     ----------
-    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Table 2; the scale of its third Upsample is 2.0: the
-    printed 3.0 contradicts its own output size.
+    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Table 2; the scale of its third
+    Upsample is 2.0: the printed 3.0 contradicts its own output size.
     """
     if shape != PAPER:
         raise RequestError(
-            f"conv (Table 2) takes samples of shape {PAPER}; these have {shape}: use conv-transpose or unet"
+            f"conv (Table 2) takes samples of shape {PAPER}; these have {shape}: use "
+            "conv-transpose or unet"
         )
     layers: list[nn.Module] = []
     channels = 1
@@ -93,8 +97,11 @@ def conv(
 
 
 @register("conv-transpose", epochs=200, patience=10, batch_size=32, learning_rate=0.001)
-def conv_transpose(shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 32, 64)) -> nn.Module:
-    """Return strided convolutions and, mirrored, transposed ones, with BatchNorm, ReLU, and a sigmoid at the end.
+def conv_transpose(
+    shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 32, 64)
+) -> nn.Module:
+    """Return strided convolutions and, mirrored, transposed ones, with BatchNorm, ReLU, and a
+    sigmoid at the end.
 
     Parameters
     ----------
@@ -107,9 +114,17 @@ def conv_transpose(shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 3
     sizes = (shape[0], *channels)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers += [
+            nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        ]
     for inputs, outputs in pairwise(sizes[:0:-1]):
-        layers += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers += [
+            nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        ]
     last = Output(nn.ConvTranspose2d(channels[0], shape[0], 4, 2, 1), nn.Sigmoid())
     return nn.Sequential(ForRelu(*layers), last)
 
@@ -119,4 +134,7 @@ def check_image(shape: tuple[int, ...], halvings: int, name: str) -> None:
     if len(shape) != 3:
         raise RequestError(f"{name} takes images (C, H, W); samples have shape {shape}")
     if halvings < 1 or shape[1] % 2**halvings or shape[2] % 2**halvings:
-        raise RequestError(f"{name}: height and width must be divisible by {2**halvings}; samples have shape {shape}")
+        raise RequestError(
+            f"{name}: height and width must be divisible by {2**halvings}; samples have shape "
+            f"{shape}"
+        )

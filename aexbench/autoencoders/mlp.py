@@ -26,7 +26,8 @@ def mlp(
     activation: Literal["relu", "sigmoid", "tanh"] = "relu",
     output: Literal["relu", "sigmoid", "tanh", "identity"] = "sigmoid",
 ) -> torch.nn.Sequential:
-    """Return fully connected layers, M → widths → M, mirrored: `widths=[64, 32, 8]` is M-64-32-8-32-64-M.
+    """Return fully connected layers, M → widths → M, mirrored: `widths=[64, 32, 8]` is
+    M-64-32-8-32-64-M.
 
     Parameters
     ----------

@@ -10,9 +10,11 @@ from aexbench.autoencoders.convolutional import ForRelu, Output, check_image
 
 
 class Level(nn.Module):
-    """Halves height and width, lets the deeper levels work, doubles them again, and puts its input beside the result.
+    """Halves height and width, lets the deeper levels work, doubles them again, and puts its input
+    beside the result.
 
-    The outermost level leaves its input out: with it, the identity would be learned and no anomaly found.
+    The outermost level leaves its input out: with it, the identity would be learned and no anomaly
+    found.
     """
 
     def __init__(self, outside: int, channels: tuple[int, ...], outermost: bool = False) -> None:
@@ -34,7 +36,8 @@ class Level(nn.Module):
 
 @register("unet", epochs=200, patience=10, batch_size=32, learning_rate=0.001)
 def unet(shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 32, 64)) -> nn.Module:
-    """Return a U-Net with skips on every level but the outermost, ReLU inside, and a sigmoid at the end.
+    """Return a U-Net with skips on every level but the outermost, ReLU inside, and a sigmoid at the
+    end.
 
     Parameters
     ----------
@@ -45,7 +48,8 @@ def unet(shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 32, 64)) ->
 
     References
     ----------
-    Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation".
+    Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image
+    Segmentation".
     """
     check_image(shape, len(channels), "unet")
     return Level(shape[0], channels, outermost=True)

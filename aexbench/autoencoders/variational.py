@@ -14,13 +14,17 @@ from aexbench.errors import RequestError
 
 
 class Variational(nn.Module):
-    """Encodes to a mean and a log-variance; draws from them in training, and takes the mean otherwise."""
+    """Encodes to a mean and a log-variance; draws from them in training, and takes the mean
+    otherwise.
+    """
 
     def __init__(self, columns: int, widths: tuple[int, ...], latent: int, beta: float) -> None:
         super().__init__()
         self.encoder = _stack((columns, *widths))
         self.mean, self.log_variance = nn.Linear(widths[-1], latent), nn.Linear(widths[-1], latent)
-        self.decoder = nn.Sequential(_stack((latent, *widths[::-1])), nn.Linear(widths[0], columns), nn.Sigmoid())
+        self.decoder = nn.Sequential(
+            _stack((latent, *widths[::-1])), nn.Linear(widths[0], columns), nn.Sigmoid()
+        )
         self.weight = beta / columns
         self._moments: tuple[torch.Tensor, torch.Tensor] | None = None
 
@@ -35,7 +39,9 @@ class Variational(nn.Module):
         return decoded.reshape(x.shape)
 
     def penalty(self) -> torch.Tensor:
-        """Return the Kullback-Leibler divergence from a standard normal of the last codes, weighted: β KL / m."""
+        """Return the Kullback-Leibler divergence from a standard normal of the last codes,
+        weighted: β KL / m.
+        """
         if self._moments is None:
             raise RuntimeError("there is no penalty before a forward pass in training mode")
         mean, log_variance = self._moments
@@ -45,7 +51,9 @@ class Variational(nn.Module):
 
 
 def _stack(sizes: tuple[int, ...]) -> nn.Sequential:
-    return nn.Sequential(*(part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())))
+    return nn.Sequential(
+        *(part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU()))
+    )
 
 
 @register("variational")
@@ -56,7 +64,8 @@ def variational(
     latent: Annotated[int, Ge(1)] = 8,
     beta: Annotated[float, Ge(0)] = 0.001,
 ) -> nn.Module:
-    """Return a variational autoencoder of fully connected layers; samples of any shape are flattened.
+    """Return a variational autoencoder of fully connected layers; samples of any shape are
+    flattened.
 
     Parameters
     ----------
@@ -67,11 +76,13 @@ def variational(
     latent
         Number of latent variables.
     beta
-        Weight of the Kullback-Leibler divergence (summed over latent variables) beside the error summed over columns.
+        Weight of the Kullback-Leibler divergence (summed over latent variables) beside the error
+        summed over columns.
 
     References
     ----------
-    Kingma and Welling 2014, "Auto-Encoding Variational Bayes", Eq. (10); Higgins et al. 2017, "beta-VAE".
+    Kingma and Welling 2014, "Auto-Encoding Variational Bayes", Eq. (10); Higgins et al. 2017,
+    "beta-VAE".
     """
     if not widths or min(widths) < 1:
         raise RequestError(f"variational needs widths of at least 1; got {list(widths)}")

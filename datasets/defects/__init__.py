@@ -1,4 +1,6 @@
-"""Made images of damaged objects and textures: what MVTec AD shows, drawn by code, for where it is not at hand."""
+"""Made images of damaged objects and textures: what MVTec AD shows, drawn by code, for where it is
+not at hand.
+"""
 
 from __future__ import annotations
 
@@ -29,19 +31,20 @@ def defects(
     autoencoder: str = "conv",
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
-    """Objects and textures drawn by code, with damage and masks that are exact to the pixel, in MVTec AD's layout.
+    """Objects and textures drawn by code, with damage and masks that are exact to the pixel, in
+    MVTec AD's layout.
 
-    A stand-in for `mvtec` that needs no download: the images are drawn once, 256 × 256 in colour, and kept in the
-    user's cache folder; from there on they take the same way. A mask holds the pixels that differ visibly (by 6 of 255
-    or more) from the same drawing without the damage, and of a misplaced part all pixels, where it is and where it
-    should be.
+    A stand-in for `mvtec` that needs no download: the images are drawn once, 256 × 256 in colour,
+    and kept in the user's cache folder; from there on they take the same way. A mask holds the
+    pixels that differ visibly (by 6 of 255 or more) from the same drawing without the damage, and
+    of a misplaced part all pixels, where it is and where it should be.
 
     Parameters
     ----------
     category
-        `bottle` (broken_large, broken_small, contamination), `hazelnut` (crack, cut, hole, print), `transistor`
-        (bent_lead, cut_lead, damaged_case, misplaced), `tile` (broken_edge, crack, scratch, stain) or `carpet` (cut,
-        hole, stain, thread).
+        `bottle` (broken_large, broken_small, contamination), `hazelnut` (crack, cut, hole, print),
+        `transistor` (bent_lead, cut_lead, damaged_case, misplaced), `tile` (broken_edge, crack,
+        scratch, stain) or `carpet` (cut, hole, stain, thread).
     images
         How many undamaged images to draw for training and validation, about 30 ms each.
     per_damage
@@ -53,7 +56,8 @@ def defects(
     rotation
         The greatest angle of a random rotation in degrees, either way.
     corners
-        What fills the corners of a rotated image, as for `mvtec`; what suits the category where it is left out.
+        What fills the corners of a rotated image, as for `mvtec`; what suits the category where it
+        is left out.
     flips
         Whether half of the samples are mirrored left to right, and half of them upside down.
     autoencoder
@@ -63,8 +67,9 @@ def defects(
 
     References
     ----------
-    The layout and the kinds of damage follow Bergmann et al. 2019, "MVTec AD — A Comprehensive Real-World Dataset for
-    Unsupervised Anomaly Detection", CVPR. No part of it is contained; the drawings bear this project's licence.
+    The layout and the kinds of damage follow Bergmann et al. 2019, "MVTec AD — A Comprehensive
+    Real-World Dataset for Unsupervised Anomaly Detection", CVPR. No part of it is contained; the
+    drawings bear this project's licence.
     """
     return from_layout(
         drawn(category, images, per_damage, seed),

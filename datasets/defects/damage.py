@@ -1,4 +1,6 @@
-"""Marks that several kinds of objects can bear: cracks, slits, scratches, splinters, printed letters."""
+"""Marks that several kinds of objects can bear: cracks, slits, scratches, splinters, printed
+letters.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +37,26 @@ LETTERS = {
 }
 
 
-def walk(rng: Random, start: Point, heading: float, length: float, wild: float, step: float = 5.0) -> Path:
-    """Return the points of a path that keeps its heading (radians) but for random turns of spread `wild`."""
+def walk(
+    rng: Random, start: Point, heading: float, length: float, wild: float, step: float = 5.0
+) -> Path:
+    """Return the points of a path that keeps its heading (radians) but for random turns of spread
+    `wild`.
+    """
     count = max(int(length / step), 2)
     angles = heading + wild * rng.normal(size=count)
-    steps = step * rng.uniform(0.6, 1.4, count)[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    steps = (
+        step
+        * rng.uniform(0.6, 1.4, count)[:, None]
+        * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    )
     return np.concatenate([np.zeros((1, 2)), steps.cumsum(axis=0)]) + start
 
 
 def crack(rng: Random, start: Point, heading: float, length: float, half: float) -> Field:
-    """Return the distance to a crack: a jagged line, widest in the middle (half width `half`), with branches."""
+    """Return the distance to a crack: a jagged line, widest in the middle (half width `half`), with
+    branches.
+    """
     path = walk(rng, start, heading, length, wild=0.55)
     distance = stroke(path, half * np.sin(np.linspace(0.25, np.pi - 0.1, len(path))) ** 0.7)
     for _ in range(rng.integers(1, 3)):
@@ -56,10 +68,18 @@ def crack(rng: Random, start: Point, heading: float, length: float, half: float)
 
 
 def slit(centre: Point, angle: float, length: float, half: float, bow: float) -> Field:
-    """Return the distance to a clean cut with pointed ends, `bow` pixels off the straight line in its middle."""
+    """Return the distance to a clean cut with pointed ends, `bow` pixels off the straight line in
+    its middle.
+    """
     at = np.linspace(-1, 1, 9)
     along, aside = at * length / 2, bow * (1 - at**2)
-    points = np.stack([np.cos(angle) * along - np.sin(angle) * aside, np.sin(angle) * along + np.cos(angle) * aside], 1)
+    points = np.stack(
+        [
+            np.cos(angle) * along - np.sin(angle) * aside,
+            np.sin(angle) * along + np.cos(angle) * aside,
+        ],
+        1,
+    )
     return stroke(points + centre, half * (1 - np.abs(at) ** 1.5) + 0.2)
 
 
@@ -76,13 +96,20 @@ def letters(text: str, centre: Point, angle: float, height: float, half: float) 
     return distance
 
 
-def glass(rng: Random, centre: Point, spread: float, count: int, where: NDArray[np.bool_]) -> Picture:
-    """Return a picture of broken glass: flat splinters, most of them dark, light along some seams, a few mirroring.
+def glass(
+    rng: Random, centre: Point, spread: float, count: int, where: NDArray[np.bool_]
+) -> Picture:
+    """Return a picture of broken glass: flat splinters, most of them dark, light along some seams,
+    a few mirroring.
 
-    The splinters are the Voronoi cells of random points; they are drawn where asked for, and black elsewhere.
+    The splinters are the Voronoi cells of random points; they are drawn where asked for, and black
+    elsewhere.
     """
     x, y = (centre[:, None] + rng.normal(0, spread, (2, count))).astype(np.float32)
-    shade, tilt = rng.uniform(0, 1, count).astype(np.float32), rng.normal(0, 0.1, (2, count)).astype(np.float32)
+    shade, tilt = (
+        rng.uniform(0, 1, count).astype(np.float32),
+        rng.normal(0, 0.1, (2, count)).astype(np.float32),
+    )
     across, down = X[where, None] - x, Y[where, None] - y
     far = np.hypot(across, down * np.float32(1.3))
     order = np.argpartition(far, 1, axis=-1)[:, :2]

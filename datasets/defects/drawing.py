@@ -1,7 +1,8 @@
-"""Drawing on numpy: shapes as distances with smooth edges, random fields, shading. The pixel is the unit of length.
+"""Drawing on numpy: shapes as distances with smooth edges, random fields, shading. The pixel is the
+unit of length.
 
-A distance is negative inside a shape; `cover` turns it into how much of each pixel the shape covers. The origin is the
-centre of the picture, x grows to the right and y downwards.
+A distance is negative inside a shape; `cover` turns it into how much of each pixel the shape
+covers. The origin is the centre of the picture, x grows to the right and y downwards.
 """
 
 from __future__ import annotations
@@ -62,33 +63,50 @@ def turned(centre: Point, angle: float = 0.0) -> tuple[Field, Field]:
 
 
 def box(u: Field, v: Field, width: float, height: float, corner: float) -> Field:
-    """Return the distance to a rectangle around the origin with round corners, in coordinates u and v."""
-    across, down = np.abs(u) - np.float32(width / 2 - corner), np.abs(v) - np.float32(height / 2 - corner)
+    """Return the distance to a rectangle around the origin with round corners, in coordinates u and
+    v.
+    """
+    across, down = (
+        np.abs(u) - np.float32(width / 2 - corner),
+        np.abs(v) - np.float32(height / 2 - corner),
+    )
     outside = np.hypot(np.maximum(across, 0), np.maximum(down, 0))
     return np.asarray(outside + np.minimum(np.maximum(across, down), 0) - np.float32(corner))
 
 
-def stroke(points: Path | Sequence[Sequence[float]], halves: ArrayLike, u: Field = X, v: Field = Y) -> Field:
-    """Return the distance to a line through points; `halves` are its half widths there, or one for all."""
+def stroke(
+    points: Path | Sequence[Sequence[float]], halves: ArrayLike, u: Field = X, v: Field = Y
+) -> Field:
+    """Return the distance to a line through points; `halves` are its half widths there, or one for
+    all.
+    """
     path = np.asarray(points, dtype=np.float32)
     half = np.broadcast_to(np.asarray(halves, dtype=np.float32), len(path))
     distance = np.full((SIZE, SIZE), np.inf, dtype=np.float32)
     for (x0, y0), (x1, y1), w0, w1 in zip(path, path[1:], half, half[1:], strict=False):
         dx, dy = x1 - x0, y1 - y0
-        along = np.clip(((u - x0) * dx + (v - y0) * dy) / max(dx * dx + dy * dy, np.float32(1e-6)), 0, 1)
+        along = np.clip(
+            ((u - x0) * dx + (v - y0) * dy) / max(dx * dx + dy * dy, np.float32(1e-6)), 0, 1
+        )
         reach = np.hypot(u - x0 - along * dx, v - y0 - along * dy)
         distance = np.minimum(distance, reach - (w0 + along * (w1 - w0)))
     return distance
 
 
 def blob(rng: Random, centre: Point, radius: float, rough: float, corners: int) -> Field:
-    """Return the distance to a patch around a point, whose radius varies by the share `rough`; few corners: jagged."""
+    """Return the distance to a patch around a point, whose radius varies by the share `rough`; few
+    corners: jagged.
+    """
     x, y = turned(centre)
-    return np.asarray(np.hypot(x, y) - np.float32(radius) * (1 + rough * around(rng, np.arctan2(y, x), corners)))
+    return np.asarray(
+        np.hypot(x, y) - np.float32(radius) * (1 + rough * around(rng, np.arctan2(y, x), corners))
+    )
 
 
 def around(rng: Random, angle: Field, knots: int) -> Field:
-    """Return noise in [-1, 1] that depends on the angle (radians) alone, linear between unevenly spaced knots."""
+    """Return noise in [-1, 1] that depends on the angle (radians) alone, linear between unevenly
+    spaced knots.
+    """
     at = (np.arange(knots) + rng.uniform(0.1, 0.9, knots)) * (2 * np.pi / knots)
     fine = np.linspace(-np.pi, np.pi, TURN + 1)
     values = np.interp(fine, at, rng.uniform(-1, 1, knots), period=2 * np.pi).astype(np.float32)
@@ -96,7 +114,9 @@ def around(rng: Random, angle: Field, knots: int) -> Field:
 
 
 def looked_up(table: NDArray[np.float32], place: Field) -> Field:
-    """Return the entries of a table at the places given, rounded, and its last one beyond its end."""
+    """Return the entries of a table at the places given, rounded, and its last one
+    beyond its end.
+    """
     return table[np.clip(np.rint(place), 0, len(table) - 1).astype(np.int32)]
 
 
@@ -109,10 +129,14 @@ def noise(rng: Random, cells: int, cells_down: int | None = None) -> Field:
 
 @lru_cache(maxsize=64)
 def _splines(cells: int) -> Field:
-    """Return the weights (SIZE, cells + 3) of cubic splines along one axis, such that unit noise keeps its spread."""
+    """Return the weights (SIZE, cells + 3) of cubic splines along one axis, such that unit noise
+    keeps its spread.
+    """
     at = (np.arange(SIZE)[:, None] + 0.5) * cells / SIZE - np.arange(-1, cells + 2)
     near = np.abs(at)
-    weights = np.where(near < 1, 2 / 3 - near**2 + near**3 / 2, np.where(near < 2, (2 - near) ** 3 / 6, 0))
+    weights = np.where(
+        near < 1, 2 / 3 - near**2 + near**3 / 2, np.where(near < 2, (2 - near) ** 3 / 6, 0)
+    )
     return np.asarray(weights / np.sqrt((weights**2).sum(axis=1, keepdims=True)), dtype=np.float32)
 
 
@@ -125,4 +149,6 @@ def shadow(share: Field, shift: tuple[int, int], soft: float) -> Field:
 def lit(rng: Random, picture: Picture, gain: float = 0.02, slope: float = 0.015) -> Picture:
     """Return the picture in light whose strength and fall over the picture vary a little."""
     strength, across, down = 1 + gain * rng.normal(), slope * rng.normal(), slope * rng.normal()
-    return np.asarray(picture * (strength + (across * X + down * Y) * (2 / SIZE)).astype(np.float32))
+    return np.asarray(
+        picture * (strength + (across * X + down * Y) * (2 / SIZE)).astype(np.float32)
+    )

@@ -1,4 +1,6 @@
-"""Samples as files, in MVTec's layout: drawn once, into the user's cache folder, whole or not at all."""
+"""Samples as files, in MVTec's layout: drawn once, into the user's cache folder, whole or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ ABANDONED_S = 24 * 3600.0  # the age at which an unfinished folder has no writer
 
 
 def drawn(category: str, images: int, per_damage: int, seed: int) -> Path:
-    """Return the folder of a category in the cache, and draw what belongs in it where it is not there.
+    """Return the folder of a category in the cache, and draw what belongs in it where it is not
+    there.
 
-    It is written under a temporary name and renamed when it is complete: an interruption leaves nothing half, and of
-    two processes that draw the same, the first one's folder stays.
+    It is written under a temporary name and renamed when it is complete: an interruption leaves
+    nothing half, and of two processes that draw the same, the first one's folder stays.
     """
     home = files.cache_folder("defects")
     version = text_digest(Path(__file__).parent.glob("*.py"))
@@ -43,7 +46,9 @@ def drawn(category: str, images: int, per_damage: int, seed: int) -> Path:
 
 
 def write(folder: Path, category: str, images: int, per_damage: int, seed: int) -> None:
-    """Write a category's images for training, and for the test as many of each kind of damage as without any."""
+    """Write a category's images for training, and for the test as many of each kind of damage as
+    without any.
+    """
     damages = CATEGORIES[category].damages
     counts = {"train": images, "good": per_damage} | dict.fromkeys(damages, per_damage)
     for split, count in counts.items():

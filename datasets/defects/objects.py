@@ -1,7 +1,9 @@
-"""Objects: a bottle seen from above, a hazelnut, a transistor on a perforated board, each with its kinds of damage.
+"""Objects: a bottle seen from above, a hazelnut, a transistor on a perforated board, each with its
+kinds of damage.
 
-A function here draws one picture. `scene` decides how the undamaged object looks, `marks` how its damage does: with
-the same `scene`, the damaged and the undamaged picture differ in the damage alone.
+A function here draws one picture. `scene` decides how the undamaged object looks, `marks` how its
+damage does: with the same `scene`, the damaged and the undamaged picture differ in the damage
+alone.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from aexbench.datasets.defects.drawing import (
     turned,
 )
 
-# Radius in pixels, then red, green, blue: the rings of a bottle from its dark inside to the white table.
+# Radius in pixels, then red, green, blue: the rings of a bottle from its dark inside to the white
+# table.
 _RINGS = np.array(
     [
         (0, 0.17, 0.16, 0.22),
@@ -56,7 +59,9 @@ _RINGS = np.array(
         (200, 0.95, 0.95, 0.95),
     ]
 )
-RINGS = np.stack([np.interp(np.arange(1600) / 8, _RINGS[:, 0], _RINGS[:, i]) for i in (1, 2, 3)]).astype(np.float32)
+RINGS = np.stack(
+    [np.interp(np.arange(1600) / 8, _RINGS[:, 0], _RINGS[:, i]) for i in (1, 2, 3)]
+).astype(np.float32)
 LIGHTS = ((88.0, (1.0, 0.66, 0.42)), (66.0, (0.62, 0.66, 0.70)), (95.0, (0.80, 0.81, 0.84)))
 
 
@@ -85,15 +90,24 @@ def _arcs(scene: Random, angle: Field, off: Field) -> Field:
     return np.asarray(strength * np.exp(-((off / np.float32(1.1)) ** 2)))
 
 
-def _broken(picture: Picture, centre: Point, angle: Field, radius: Field, large: bool, marks: Random) -> Picture:
+def _broken(
+    picture: Picture, centre: Point, angle: Field, radius: Field, large: bool, marks: Random
+) -> Picture:
     """Break a piece out of the mouth: a long arc of it, or a chip."""
-    at, half = marks.uniform(-np.pi, np.pi), marks.uniform(0.7, 1.5) if large else marks.uniform(0.08, 0.2)
+    at, half = (
+        marks.uniform(-np.pi, np.pi),
+        marks.uniform(0.7, 1.5) if large else marks.uniform(0.08, 0.2),
+    )
     middle = marks.uniform(71, 75) if large else marks.uniform(70, 86)
     depth = marks.uniform(12, 15) if large else marks.uniform(6, 10)
     off = np.abs(np.angle(np.exp(1j * (angle - at)))).astype(np.float32)
     jagged = 4.0 if large else 3.0
-    ends = (off - np.float32(half)) * 80 + jagged * np.interp(radius, np.arange(50, 110, 4), marks.normal(size=15))
-    sides = np.abs(radius - np.float32(middle)) - np.float32(depth) + jagged * around(marks, angle, 70)
+    ends = (off - np.float32(half)) * 80 + jagged * np.interp(
+        radius, np.arange(50, 110, 4), marks.normal(size=15)
+    )
+    sides = (
+        np.abs(radius - np.float32(middle)) - np.float32(depth) + jagged * around(marks, angle, 70)
+    )
     hit = centre + polar(middle, at)
     share = cover(np.maximum(ends, sides).astype(np.float32))
     spread, count = (60, 110) if large else (13, 20)
@@ -139,12 +153,24 @@ def hazelnut(scene: Random, damage: str, marks: Random) -> Drawing:
 
 
 def _shell(scene: Random, along: Field, across: Field, up: Field) -> Picture:
-    """Return the nut's skin: streaks from end to end, the pale rough scar at one end, the dark tip at the other."""
+    """Return the nut's skin: streaks from end to end, the pale rough scar at one end, the dark tip
+    at the other.
+    """
     longitude = np.arctan2(across, up + np.float32(0.05)) + 0.08 * noise(scene, 6)
     streaks = 0.6 * around(scene, longitude, 90) + 0.6 * around(scene, longitude, 24)
-    tone = 1 + 0.09 * streaks + 0.04 * noise(scene, 9) + 0.025 * noise(scene, 90) + scene.normal(0, 0.025)
+    tone = (
+        1
+        + 0.09 * streaks
+        + 0.04 * noise(scene, 9)
+        + 0.025 * noise(scene, 90)
+        + scene.normal(0, 0.025)
+    )
     skin = tinted(tone, (0.70, 0.44, 0.24))
-    skin = blend(skin, 0.5 * cover((along + 0.86 + 0.02 * noise(scene, 20)).astype(np.float32), 0.2), (0.3, 0.18, 0.1))
+    skin = blend(
+        skin,
+        0.5 * cover((along + 0.86 + 0.02 * noise(scene, 20)).astype(np.float32), 0.2),
+        (0.3, 0.18, 0.1),
+    )
     rim = along - 0.60 - 0.12 * across**2 + 0.015 * noise(scene, 30)
     rough = 1 + 0.09 * noise(scene, 70) + 0.05 * noise(scene, 25)
     scar = tinted(rough, (0.80, 0.66, 0.50))
@@ -161,11 +187,23 @@ def _hurt_nut(picture: Picture, damage: str, centre: Point, angle: float, marks:
         return blend(picture, cover(hole), (0.07, 0.045, 0.03))
     if damage == "print":
         text = "".join(marks.choice(list(mark.LETTERS), marks.integers(2, 4)))
-        ink = mark.letters(text, at * 0.6, marks.uniform(-np.pi, np.pi), marks.uniform(28, 40), marks.uniform(1.8, 2.6))
+        ink = mark.letters(
+            text,
+            at * 0.6,
+            marks.uniform(-np.pi, np.pi),
+            marks.uniform(28, 40),
+            marks.uniform(1.8, 2.6),
+        )
         faded = np.clip(0.9 + 0.12 * noise(marks, 40), 0.6, 1)
         return blend(picture, cover(ink) * faded, (0.95, 0.93, 0.86))
     if damage == "cut":
-        slit = mark.slit(at * 0.6, marks.uniform(-np.pi, np.pi), marks.uniform(45, 90), marks.uniform(2.5, 4.5), 3.0)
+        slit = mark.slit(
+            at * 0.6,
+            marks.uniform(-np.pi, np.pi),
+            marks.uniform(45, 90),
+            marks.uniform(2.5, 4.5),
+            3.0,
+        )
         picture = blend(picture, cover(slit - 1.0), (0.95, 0.86, 0.68))
         return blend(picture, cover(slit + 1.6), (0.35, 0.22, 0.13))
     length = marks.uniform(70, 120)
@@ -182,7 +220,9 @@ LEAD = 4.2  # half the width of a lead
 
 
 def transistor(scene: Random, damage: str, marks: Random) -> Drawing:
-    """Draw a transistor with three leads on a board: a lead bent or cut, the case broken, or all of it out of place."""
+    """Draw a transistor with three leads on a board: a lead bent or cut, the case broken, or all of
+    it out of place.
+    """
     board = _board(scene)
     centre, angle = scene.normal(0, 1.2, 2), scene.normal(0, 0.012)
     if damage == "misplaced":
@@ -204,14 +244,18 @@ def transistor(scene: Random, damage: str, marks: Random) -> Drawing:
 
 
 def _leads(damage: str, marks: Random) -> NDArray[np.float64]:
-    """Return the three leads' points (3, 3, 2) from body to board; one is bent aside, or cut off, where asked for."""
+    """Return the three leads' points (3, 3, 2) from body to board; one is bent aside, or cut off,
+    where asked for.
+    """
     leads, which = LEADS.copy(), marks.integers(3)
     if damage == "bent_lead":
         side = marks.choice([-1, 1]) if which == 1 else which - 1
         leads[which, 1:, 0] += side * marks.uniform(4, 8), side * marks.uniform(18, 34)
         leads[which, 2, 1] -= marks.uniform(0, 18)
     if damage == "cut_lead":
-        leads[which, 2] = leads[which, 1] + marks.uniform(0.02, 0.5) * (leads[which, 2] - leads[which, 1])
+        leads[which, 2] = leads[which, 1] + marks.uniform(0.02, 0.5) * (
+            leads[which, 2] - leads[which, 1]
+        )
     return leads
 
 
@@ -227,7 +271,13 @@ def _case(scene: Random, v: Field, body: Field) -> Picture:
     """Return the black plastic of the case: bevelled, its upper part flat."""
     rise = (v - np.float32(BODY_DOWN)) / np.float32(38)
     bevel = np.exp(-(((body + 3) / 2.5) ** 2))
-    grey = 0.17 + scene.normal(0, 0.008) - 0.03 * rise + 0.012 * noise(scene, 80) + bevel * (0.07 - 0.10 * rise)
+    grey = (
+        0.17
+        + scene.normal(0, 0.008)
+        - 0.03 * rise
+        + 0.012 * noise(scene, 80)
+        + bevel * (0.07 - 0.10 * rise)
+    )
     grey = grey + 0.06 * cover((rise + 0.55).astype(np.float32), 0.05)
     return tinted(grey, (1.0, 1.0, 1.03))
 

@@ -1,4 +1,6 @@
-"""Samples of each category: drawn with and without the damage, so that the mask is what the damage has changed."""
+"""Samples of each category: drawn with and without the damage, so that the mask is what the damage
+has changed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ NOISE = 2 / 255  # of the camera: its spread
 
 
 class Category(NamedTuple):
-    """What draws a category, its kinds of damage, and what continues its pictures where they are rotated."""
+    """What draws a category, its kinds of damage, and what continues its pictures where they are
+    rotated.
+    """
 
     draw: Callable[[Random, str, Random], Drawing]
     damages: tuple[str, ...]
@@ -29,14 +33,18 @@ class Category(NamedTuple):
 CATEGORIES = {
     "bottle": Category(bottle, ("broken_large", "broken_small", "contamination")),
     "hazelnut": Category(hazelnut, ("crack", "cut", "hole", "print")),
-    "transistor": Category(transistor, ("bent_lead", "cut_lead", "damaged_case", "misplaced"), "mirror"),
+    "transistor": Category(
+        transistor, ("bent_lead", "cut_lead", "damaged_case", "misplaced"), "mirror"
+    ),
     "tile": Category(tile, ("broken_edge", "crack", "scratch", "stain")),
     "carpet": Category(carpet, ("cut", "hole", "stain", "thread"), "mirror"),
 }
 
 
 class Sample(NamedTuple):
-    """A photograph (SIZE, SIZE, 3), its twin without the damage, and the mask (SIZE, SIZE) of the damage."""
+    """A photograph (SIZE, SIZE, 3), its twin without the damage, and the mask (SIZE, SIZE) of the
+    damage.
+    """
 
     image: NDArray[np.uint8]
     twin: NDArray[np.uint8]
@@ -46,9 +54,10 @@ class Sample(NamedTuple):
 def sample(category: str, split: str, number: int, seed: int = 0) -> Sample:
     """Draw a sample; the same arguments always give the same one, whatever else is drawn.
 
-    The mask holds the pixels where red, green or blue differ by `VISIBLE` or more between two drawings from the same
-    random state, with and without the damage. Elsewhere the sample is set to its twin: no other pixel differs. Where a
-    part is misplaced, the mask also holds every pixel of the part, where it is and where it should be.
+    The mask holds the pixels where red, green or blue differ by `VISIBLE` or more between two
+    drawings from the same random state, with and without the damage. Elsewhere the sample is set to
+    its twin: no other pixel differs. Where a part is misplaced, the mask also holds every pixel of
+    the part, where it is and where it should be.
 
     Parameters
     ----------
@@ -63,7 +72,9 @@ def sample(category: str, split: str, number: int, seed: int = 0) -> Sample:
     """
     draw, damages, _ = CATEGORIES[category]
     place = ("train", "good", *damages).index(split)
-    states = np.random.SeedSequence([seed, list(CATEGORIES).index(category), place, number]).spawn(3)
+    states = np.random.SeedSequence([seed, list(CATEGORIES).index(category), place, number]).spawn(
+        3
+    )
     clean, part = draw(np.random.default_rng(states[0]), "good", np.random.default_rng(states[1]))
     noise = NOISE * np.random.default_rng(states[2]).standard_normal(clean.shape, dtype=np.float32)
     twin = _photograph(clean + noise)

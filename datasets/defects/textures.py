@@ -1,4 +1,6 @@
-"""Textures: a stone tile with its edges, and a woven carpet, each with its kinds of damage; see objects.py."""
+"""Textures: a stone tile with its edges, and a woven carpet, each with its kinds of damage; see
+objects.py.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,12 @@ def tile(scene: Random, damage: str, marks: Random) -> Drawing:
     return Drawing(lit(scene, blend(picture, covered, face)), whole < 0)
 
 
-def _broken_edge(face: Picture, whole: Field, u: Field, v: Field, marks: Random) -> tuple[Picture, Field]:
-    """Break a piece off an edge or a corner: part of it is gone, and the rest shows its rough inside."""
+def _broken_edge(
+    face: Picture, whole: Field, u: Field, v: Field, marks: Random
+) -> tuple[Picture, Field]:
+    """Break a piece off an edge or a corner: part of it is gone, and the rest shows its rough
+    inside.
+    """
     along, side = marks.uniform(-105, 105), marks.integers(4)
     at = [(along, -107), (107, along), (along, 107), (-107, along)][side]
     x, y = u - np.float32(at[0]), v - np.float32(at[1])
@@ -70,11 +76,17 @@ def _hurt_tile(face: Picture, damage: str, marks: Random) -> Picture:
         return blend(face, cover(line), (0.14, 0.13, 0.12))
     if damage == "scratch":
         for _ in range(marks.integers(1, 4)):
-            line = mark.slit(at, angle, marks.uniform(50, 120), marks.uniform(0.8, 1.5), marks.uniform(-2, 2))
+            line = mark.slit(
+                at, angle, marks.uniform(50, 120), marks.uniform(0.8, 1.5), marks.uniform(-2, 2)
+            )
             face = blend(face, 0.9 * cover(line), (0.97, 0.96, 0.94))
             at, angle = at + marks.normal(0, 9, 2), angle + marks.normal(0, 0.15)
         return face
-    spot = blob(marks, at, marks.uniform(16, 34), 0.18, 14) + 2.5 * noise(marks, 24) + 2 * noise(marks, 50)
+    spot = (
+        blob(marks, at, marks.uniform(16, 34), 0.18, 14)
+        + 2.5 * noise(marks, 24)
+        + 2 * noise(marks, 50)
+    )
     edge = np.exp(-(((spot + 2) / 3) ** 2))
     return blend(face, cover(spot, 2.0) * (0.55 + 0.2 * edge), (0.36, 0.22, 0.10))
 
@@ -97,7 +109,9 @@ def _weave(scene: Random, u: Field, v: Field) -> Picture:
     short, long = np.where(over, down, across), np.where(over, across, down)
     height = np.sqrt(np.clip(1 - (1.9 * short) ** 2, 0, 1)) * (1 - 1.1 * long**2)
     hairs = np.where(over, noise(scene, 60, 128), noise(scene, 128, 60))
-    grey = 0.14 + 0.30 * height + np.where(over, 0.03, -0.02) + 0.035 * hairs + 0.01 * noise(scene, 5)
+    grey = (
+        0.14 + 0.30 * height + np.where(over, 0.03, -0.02) + 0.035 * hairs + 0.01 * noise(scene, 5)
+    )
     return tinted(grey, (1.0, 0.97, 0.92))
 
 
@@ -110,7 +124,9 @@ def _hurt_carpet(picture: Picture, damage: str, marks: Random) -> Picture:
         picture = blend(picture, 0.7 * cover(np.abs(hole) - 2.0, 2.0), frayed)
         return blend(picture, cover(hole + 1.5), (0.045, 0.045, 0.045))
     if damage == "cut":
-        slit = mark.slit(at, angle, marks.uniform(60, 110), marks.uniform(3.5, 6.5), marks.uniform(-8, 8))
+        slit = mark.slit(
+            at, angle, marks.uniform(60, 110), marks.uniform(3.5, 6.5), marks.uniform(-8, 8)
+        )
         slit = slit + 0.8 * noise(marks, 90)
         picture = blend(picture, 0.7 * cover(np.abs(slit) - 1.5, 1.5), (0.62, 0.60, 0.56))
         return blend(picture, cover(slit + 1.0), (0.05, 0.05, 0.05))
@@ -118,6 +134,9 @@ def _hurt_carpet(picture: Picture, damage: str, marks: Random) -> Picture:
         spot = blob(marks, at, marks.uniform(16, 32), 0.25, 9) + 3 * noise(marks, 30)
         colour = [(0.55, 0.05, 0.05), (0.06, 0.12, 0.42), (0.98, 0.88, 0.50)][marks.integers(3)]
         return blend(picture, 0.75 * cover(spot, 5.0), colour)
-    thread = stroke(mark.walk(marks, at, angle, marks.uniform(60, 130), wild=0.4, step=7.0), marks.uniform(1.2, 2.0))
+    thread = stroke(
+        mark.walk(marks, at, angle, marks.uniform(60, 130), wild=0.4, step=7.0),
+        marks.uniform(1.2, 2.0),
+    )
     picture = blend(picture, 0.6 * shadow(cover(thread), (2, 3), 1.2), (0.02, 0.02, 0.02))
     return blend(picture, cover(thread), (0.88, 0.85, 0.78))

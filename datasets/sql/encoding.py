@@ -1,7 +1,8 @@
-"""Turns a table of statements into an autoencoder's input; what it needs to know it learns from training rows alone.
+"""Turns a table of statements into an autoencoder's input; what it needs to know it learns from
+training rows alone.
 
-`scalar` gives one column per feature, `groups` blocks of columns: one-hot and hashed categories, cycles as points on a
-circle. A missing value has its place in both.
+`scalar` gives one column per feature, `groups` blocks of columns: one-hot and hashed categories,
+cycles as points on a circle. A missing value has its place in both.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Amount:
-    """A number ≥ 0 by its logarithm: `(log(value + offset) − low) / span`, below 0 at 0, above 1 bent towards 2.
+    """A number ≥ 0 by its logarithm: `(log(value + offset) − low) / span`, below 0 at 0, above 1
+    bent towards 2.
 
-    `offset` is about the least positive value in training, so that the logarithm neither blows up at 0 nor hides the
-    differences between small values. About one normal value in a thousand lies above 1. Missing is 0.
+    `offset` is about the least positive value in training, so that the logarithm neither blows up
+    at 0 nor hides the differences between small values. About one normal value in a thousand lies
+    above 1. Missing is 0.
     """
 
     offset: float
@@ -68,7 +71,9 @@ class Amount:
     def write(self, values: NDArray[Any], columns: Columns) -> None:
         """Write one column."""
         column = columns[0]
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, and ends at 2
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # beyond float32 is infinite, and ends at 2
             column[:] = np.maximum(values, 0.0)
             column += np.float32(self.offset)
             np.log(column, out=column)
@@ -93,7 +98,9 @@ class Turn:
 
 @dataclass(frozen=True)
 class Circle:
-    """A cycle as a point on a circle, `(1 + sin) / 2` and `(1 + cos) / 2`. Missing is the circle's centre."""
+    """A cycle as a point on a circle, `(1 + sin) / 2` and `(1 + cos) / 2`. Missing is the circle's
+    centre.
+    """
 
     period: float
     labels = ("sin", "cos")
@@ -107,7 +114,8 @@ class Circle:
 
 @dataclass(frozen=True)
 class Frequency:
-    """A category by the logarithm of how often it was seen in training: most often is 1, least often 0.1, never is 0.
+    """A category by the logarithm of how often it was seen in training: most often is 1, least
+    often 0.1, never is 0.
 
     A missing value (-1) is counted as one more category.
     """
@@ -123,7 +131,9 @@ class Frequency:
         logarithm = np.log1p(count)
         least, most = logarithm[seen].min(), logarithm.max()
         share = (logarithm - least) / (most - least) if most > least else np.ones(len(count))
-        return Frequency(np.append(np.where(seen, SEEN + (1.0 - SEEN) * share, 0.0), 0.0).astype(np.float32))
+        return Frequency(
+            np.append(np.where(seen, SEEN + (1.0 - SEEN) * share, 0.0), 0.0).astype(np.float32)
+        )
 
     def write(self, values: NDArray[Any], columns: Columns) -> None:
         """Write one column."""
@@ -132,7 +142,9 @@ class Frequency:
 
 @dataclass(frozen=True)
 class OneHot:
-    """A category as one 1 among 0s; rare and unseen ones share buckets by a hash of their code. Missing is all 0."""
+    """A category as one 1 among 0s; rare and unseen ones share buckets by a hash of their code.
+    Missing is all 0.
+    """
 
     place: NDArray[np.int64]  # column by code; -1 where the code has none of its own
     labels: tuple[str, ...]
@@ -156,7 +168,9 @@ class OneHot:
         place = np.full(len(codes), -1)
         place[known] = self.place[codes[known]]
         own = len(self.labels) - self.buckets
-        hashed = own + (codes * 2654435761 % 2**32 >> 16) % self.buckets  # multiplicative, after Knuth
+        hashed = (
+            own + (codes * 2654435761 % 2**32 >> 16) % self.buckets
+        )  # multiplicative, after Knuth
         place = np.where(place >= 0, place, hashed)
         rows = np.flatnonzero(codes >= 0)
         columns[place[rows], rows] = 1.0
@@ -195,9 +209,13 @@ class Encoder:
         """
         for name in self.names:
             if name not in activity:
-                raise RequestError(f"the encoder was fitted with {name}, which these rows lack: fit without it")
+                raise RequestError(
+                    f"the encoder was fitted with {name}, which these rows lack: fit without it"
+                )
         count = len(activity[self.names[0]])
-        columns = np.zeros((len(self.features.names), count), dtype=np.float32)  # a feature's values side by side
+        columns = np.zeros(
+            (len(self.features.names), count), dtype=np.float32
+        )  # a feature's values side by side
         first = 0
         for name, part in zip(self.names, self.parts, strict=True):
             last = first + len(part.labels)
@@ -212,18 +230,21 @@ class Encoder:
         return np.ascontiguousarray(by_feature[:, np.repeat(numbers, widths)])
 
 
-def fit(activity: Activity, encoding: Encoding = "scalar", vocabulary: Vocabulary | None = None) -> Encoder:
-    """Return an encoder of the features that `activity` has; the rows should be training rows, 100,000 are plenty.
+def fit(
+    activity: Activity, encoding: Encoding = "scalar", vocabulary: Vocabulary | None = None
+) -> Encoder:
+    """Return an encoder of the features that `activity` has; the rows should be training rows,
+    100,000 are plenty.
 
     Parameters
     ----------
     activity
         Columns (N,) by the names of the schema; those that a source lacks are left out.
     encoding
-        `scalar`: one column each. A category is its log-frequency (1 the most frequent, 0.1 the rarest, 0 unseen), an
-        hour its share of the day, an amount its logarithm between two quantiles.
-        `groups`: one-hot and hashed columns for a category, sine and cosine for a cycle; `features.groups` numbers the
-        features from 0.
+        `scalar`: one column each. A category is its log-frequency (1 the most frequent, 0.1 the
+        rarest, 0 unseen), an hour its share of the day, an amount its logarithm between two
+        quantiles. `groups`: one-hot and hashed columns for a category, sine and cosine for a cycle;
+        `features.groups` numbers the features from 0.
     vocabulary
         Names of the codes by feature, for the names of columns such as `command=select`.
 
@@ -234,10 +255,23 @@ def fit(activity: Activity, encoding: Encoding = "scalar", vocabulary: Vocabular
     """
     _check(activity, encoding)
     chosen = [feature for feature in SCHEMA if feature.name in activity]
-    parts = [_part(f, np.asarray(activity[f.name]), encoding, (vocabulary or {}).get(f.name, ())) for f in chosen]
-    names = [f"{f.name}={label}" if label else f.name for f, p in zip(chosen, parts, strict=True) for label in p.labels]
-    groups = tuple(number for number, part in enumerate(parts) for _ in part.labels) if encoding == "groups" else None
-    return Encoder(tuple(f.name for f in chosen), tuple(parts), Features(names=tuple(names), groups=groups))
+    parts = [
+        _part(f, np.asarray(activity[f.name]), encoding, (vocabulary or {}).get(f.name, ()))
+        for f in chosen
+    ]
+    names = [
+        f"{f.name}={label}" if label else f.name
+        for f, p in zip(chosen, parts, strict=True)
+        for label in p.labels
+    ]
+    groups = (
+        tuple(number for number, part in enumerate(parts) for _ in part.labels)
+        if encoding == "groups"
+        else None
+    )
+    return Encoder(
+        tuple(f.name for f in chosen), tuple(parts), Features(names=tuple(names), groups=groups)
+    )
 
 
 def _check(activity: Activity, encoding: str) -> None:
@@ -249,7 +283,9 @@ def _check(activity: Activity, encoding: str) -> None:
             raise unknown("column of activity", name, known)
     lengths = _lengths(activity.values())
     if len(lengths) != 1 or 0 in lengths:
-        raise RequestError(f"an encoder needs columns of one length and at least one row; lengths are {lengths}")
+        raise RequestError(
+            f"an encoder needs columns of one length and at least one row; lengths are {lengths}"
+        )
 
 
 def _lengths(columns: Iterable[NDArray[Any]]) -> list[int]:

@@ -1,4 +1,6 @@
-"""The data set `sql-workload`: generated database activity, encoded, in memory or in shards on disk."""
+"""The data set `sql-workload`: generated database activity, encoded, in memory or in shards on
+disk.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,13 @@ def sql_workload(
     in_memory_rows: Annotated[int, Ge(0)] = 2_000_000,
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
-    """Generated database activity, 21 features of a statement; the test split holds intrusions with their causes.
+    """Generated database activity, 21 features of a statement; the test split holds intrusions with
+    their causes.
 
-    Users of ten roles work in sessions by their habits: when, from where, with which statements, how fast. The
-    intrusions are exfiltration, injection, privilege misuse, off-hours work and credential sharing; rows of one session
-    are one unit. It stands in for a log that cannot be published, and is not that log.
+    Users of ten roles work in sessions by their habits: when, from where, with which statements,
+    how fast. The intrusions are exfiltration, injection, privilege misuse, off-hours work and
+    credential sharing; rows of one session are one unit. It stands in for a log that cannot be
+    published, and is not that log.
 
     Parameters
     ----------
@@ -48,22 +52,33 @@ def sql_workload(
     test_rows
         As many, unless given.
     encoding
-        `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine and cosine of times.
+        `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine
+        and cosine of times.
     intrusions
         Share of the test rows that belong to intrusions.
     autoencoder
         The autoencoder to train, a name with brackets.
     in_memory_rows
-        With more rows than this in all splits, they are written as shards in the user's cache folder, once, and read as
-        memory maps: 25 million rows take 2.4 GB there.
+        With more rows than this in all splits, they are written as shards in the user's cache
+        folder, once, and read as memory maps: 25 million rows take 2.4 GB there.
     seed
         Of the users, their habits and all that they do.
     """
     workload = Workload(seed, intrusions)
     encoder = fitted(workload, rows, encoding)
-    sizes = {"train": rows, "validation": validation_rows or max(1, rows // 2), "test": test_rows or rows}
-    place = None if sum(sizes.values()) <= in_memory_rows else _shard_folder(workload, encoding, min(rows, FIT_ROWS))
-    train, validation, test = (_split(workload, encoder, name, sizes[name], place) for name in get_args(Split))
+    sizes = {
+        "train": rows,
+        "validation": validation_rows or max(1, rows // 2),
+        "test": test_rows or rows,
+    }
+    place = (
+        None
+        if sum(sizes.values()) <= in_memory_rows
+        else _shard_folder(workload, encoding, min(rows, FIT_ROWS))
+    )
+    train, validation, test = (
+        _split(workload, encoder, name, sizes[name], place) for name in get_args(Split)
+    )
     kinds = Named(test["kind"], KINDS)
     return Dataset(
         train["x"],
@@ -78,7 +93,9 @@ def sql_workload(
     )
 
 
-def _split(workload: Workload, encoder: Encoder, name: Split, count: int, place: Path | None) -> dict[str, Any]:
+def _split(
+    workload: Workload, encoder: Encoder, name: Split, count: int, place: Path | None
+) -> dict[str, Any]:
     """Return the arrays of a split, in memory or in shards."""
 
     def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -86,7 +103,11 @@ def _split(workload: Workload, encoder: Encoder, name: Split, count: int, place:
 
     if place is None:
         return make(0, count)
-    return dict(stored(place / f"{name}-{count}", count, make, Encoded._fields if name == "test" else ("x",)))
+    return dict(
+        stored(
+            place / f"{name}-{count}", count, make, Encoded._fields if name == "test" else ("x",)
+        )
+    )
 
 
 def _shard_folder(workload: Workload, encoding: str, fitted_rows: int) -> Path:

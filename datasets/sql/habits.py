@@ -1,7 +1,8 @@
-"""The users of one seed's world and their habits, as tables of numbers that statements are drawn from.
+"""The users of one seed's world and their habits, as tables of numbers that statements are drawn
+from.
 
-A *profile* is one user at one task on one database. Its slots hold statements, each of them a *template*: what stays
-the same whenever the statement is sent again.
+A *profile* is one user at one task on one database. Its slots hold statements, each of them a
+*template*: what stays the same whenever the statement is sent again.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class World:
     chance
         Cumulative share of sessions by profile.
     user, role, database, median, think, script, errors
-        By profile: codes; median statements of a session; logarithm of the median seconds between two; whether a script
-        is followed; share of statements that fail, in 65,536ths.
+        By profile: codes; median statements of a session; logarithm of the median seconds between
+        two; whether a script is followed; share of statements that fail, in 65,536ths.
     hours, days
         By profile: session starts at equally likely points; cumulative shares of the weekdays.
     slots, cycle, begins
@@ -103,12 +104,17 @@ class _Maker:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(np.random.SeedSequence((seed, 0)))
-        self.codes = {name: {word: code for code, word in enumerate(words)} for name, words in vocabulary().items()}
+        self.codes = {
+            name: {word: code for code, word in enumerate(words)}
+            for name, words in vocabulary().items()
+        }
         self.profiles: list[dict[str, Any]] = []
         self.templates: list[dict[str, float]] = []
         self.hosts: list[NDArray[np.int64]] = []
         self.programs: list[NDArray[np.int64]] = []
-        self.others: dict[str, list[NDArray[np.int64]]] = {name: [] for name in ("host", "program", "database")}
+        self.others: dict[str, list[NDArray[np.int64]]] = {
+            name: [] for name in ("host", "program", "database")
+        }
 
     def add_role(self, name: str, role: Role) -> None:
         """Add its users; the most active of them does several times as much as the least."""
@@ -130,8 +136,14 @@ class _Maker:
         for task in role.tasks:
             for rank, database in enumerate(databases):
                 weight = 0.5**rank / sum(0.5**r for r in range(len(databases)))
-                fixed: dict[str, Any] = {"user": self.codes["user"][user], "role": self.codes["role"][name]}
-                fixed |= {"database": self.codes["database"][database], "share": share * task.share * weight}
+                fixed: dict[str, Any] = {
+                    "user": self.codes["user"][user],
+                    "role": self.codes["role"][name],
+                }
+                fixed |= {
+                    "database": self.codes["database"][database],
+                    "share": share * task.share * weight,
+                }
                 self.profiles.append(fixed | self.times(task, late, free_day) | self.script(task))
 
     def some(self, names: tuple[str, ...], count: int) -> list[str]:
@@ -139,15 +151,25 @@ class _Maker:
         return [str(name) for name in self.rng.permutation(names)[:count]]
 
     def choice(self, kind: str, names: list[str]) -> NDArray[np.int64]:
-        """Return equally likely choices: the first name about three times as likely as the second."""
-        weights = np.array([0.05 if name in GATEWAYS else 0.3**rank for rank, name in enumerate(names)])
+        """Return equally likely choices: the first name about three times as likely
+        as the second.
+        """
+        weights = np.array(
+            [0.05 if name in GATEWAYS else 0.3**rank for rank, name in enumerate(names)]
+        )
         bounds = np.round(np.cumsum(weights / weights.sum()) * CHOICES)
         codes = np.array([self.codes[kind][name] for name in names])
-        return codes[np.minimum(np.searchsorted(bounds, np.arange(CHOICES), side="right"), len(names) - 1)]
+        return codes[
+            np.minimum(np.searchsorted(bounds, np.arange(CHOICES), side="right"), len(names) - 1)
+        ]
 
     def strange(self, kind: str, own: list[str]) -> NDArray[np.int64]:
         """Return choices among what a user never uses, and as many hosts from outside."""
-        others = [code for name, code in self.codes[kind].items() if name not in own and name not in OUTSIDE]
+        others = [
+            code
+            for name, code in self.codes[kind].items()
+            if name not in own and name not in OUTSIDE
+        ]
         drawn = np.resize(self.rng.permutation(others), CHOICES)
         outside = [self.codes[kind][name] for name in OUTSIDE if name in self.codes[kind]]
         return np.concatenate([drawn[len(outside) :], outside]).astype(np.int64)
@@ -157,7 +179,9 @@ class _Maker:
         middle, spread = task.hours
         share = np.linspace(0.01, 0.99, HOURS)
         normal = np.array([NormalDist().inv_cdf(float(s)) for s in share])
-        hours = np.linspace(0, 24, HOURS) if spread == WHOLE_DAY else middle + late + spread * normal
+        hours = (
+            np.linspace(0, 24, HOURS) if spread == WHOLE_DAY else middle + late + spread * normal
+        )
         days = np.array([1.0] * 5 + [task.weekend] * 2)
         if free_day is not None:
             days[free_day] = 0.0
@@ -170,8 +194,13 @@ class _Maker:
         }
 
     def script(self, task: Task) -> dict[str, Any]:
-        """Return the slots of a profile: patterns of statements one after the other, and where they begin."""
-        patterns, weights = [pattern.split() for pattern in task.work], np.array(list(task.work.values()))
+        """Return the slots of a profile: patterns of statements one after the other, and where they
+        begin.
+        """
+        patterns, weights = (
+            [pattern.split() for pattern in task.work],
+            np.array(list(task.work.values())),
+        )
         mine = {kind: self.variants(KINDS[kind], task) for kind in dict.fromkeys(chain(*patterns))}
         slots: list[int] = []
         begins: list[int] = []
@@ -197,12 +226,23 @@ class _Maker:
 
     def template(self, kind: Kind, script: bool) -> dict[str, float]:
         """Draw one statement within its kind's ranges; its text grows with what it holds."""
-        tables, predicates, columns = (self.whole(r) for r in (kind.tables, kind.predicates, kind.columns))
+        tables, predicates, columns = (
+            self.whole(r) for r in (kind.tables, kind.predicates, kind.columns)
+        )
         subquery = int(tables > 2 and self.rng.random() < 0.3)  # holds one of the tables
         joins = max(0, tables - 1 - subquery) if kind.predicates[1] else 0
-        literals = int(self.rng.integers(predicates + 1)) if script and self.rng.random() < 0.3 else 0
+        literals = (
+            int(self.rng.integers(predicates + 1)) if script and self.rng.random() < 0.3 else 0
+        )
         verbosity = float(np.exp(0.15 * self.rng.standard_normal()))
-        words = len(kind.command) + kind.words + 15 * tables + 28 * joins + 17 * predicates + 12 * columns
+        words = (
+            len(kind.command)
+            + kind.words
+            + 15 * tables
+            + 28 * joins
+            + 17 * predicates
+            + 12 * columns
+        )
         varies = 0.0 if script or not tables else 1.0
         return {
             "command": self.codes["command"][kind.command],
@@ -215,7 +255,9 @@ class _Maker:
             "rows": np.log(self.between(kind.rows)) if kind.rows[0] else -20.0,
             "spread": kind.spread,
             "start": self.between(kind.start),
-            "per_row": kind.per_row * (1 + 0.4 * joins) * float(np.exp(0.3 * self.rng.standard_normal())),
+            "per_row": kind.per_row
+            * (1 + 0.4 * joins)
+            * float(np.exp(0.3 * self.rng.standard_normal())),
             "width": self.between(kind.width) if kind.width[0] else 0.0,
             "varies": varies * (predicates > 0),
             "fails": float(tables > 0),
@@ -233,13 +275,23 @@ class _Maker:
         share = np.array([profile["share"] for profile in self.profiles])
         integers = ("user", "role", "database", "slots", "cycle", "begins")
         numbers = ("median", "think", "errors", "hours", "days")
-        by_profile = {name: np.array([p[name] for p in self.profiles], dtype=np.int32) for name in integers}
+        by_profile = {
+            name: np.array([p[name] for p in self.profiles], dtype=np.int32) for name in integers
+        }
         tables: dict[str, Any] = dict(by_profile)
-        tables |= {name: np.array([p[name] for p in self.profiles], dtype=np.float32) for name in numbers}
-        templates = {name: np.array([t[name] for t in self.templates], np.float32) for name in self.templates[0]}
+        tables |= {
+            name: np.array([p[name] for p in self.profiles], dtype=np.float32) for name in numbers
+        }
+        templates = {
+            name: np.array([t[name] for t in self.templates], np.float32)
+            for name in self.templates[0]
+        }
         templates["command"] = templates["command"].astype(np.int32)
         error, written = self.codes["error"], (ERRORS, SCRIPT_ERRORS)
-        choices = [[codes.get(command, codes[""]) for command in self.codes["command"]] for codes in written]
+        choices = [
+            [codes.get(command, codes[""]) for command in self.codes["command"]]
+            for codes in written
+        ]
         return World(
             chance=np.cumsum(share / share.sum()),
             script=np.array([profile["script"] for profile in self.profiles]),
@@ -249,7 +301,9 @@ class _Maker:
             other_programs=np.array(self.others["program"], dtype=np.int32),
             other_databases=np.array(self.others["database"], dtype=np.int32),
             templates=templates,
-            error_codes=np.array([[[error[c] for c in np.resize(k, 4)] for k in row] for row in choices], np.int32),
+            error_codes=np.array(
+                [[[error[c] for c in np.resize(k, 4)] for k in row] for row in choices], np.int32
+            ),
             success=error[SUCCESS],
             cancelled=error[CANCELLED],
             **tables,

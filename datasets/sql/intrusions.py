@@ -1,7 +1,8 @@
-"""Turns some of a block's normal statements into intrusions: features that are usual by themselves, but not here.
+"""Turns some of a block's normal statements into intrusions: features that are usual by themselves,
+but not here.
 
-Each intrusion lies within one session and changes one to five features of each of its statements; what it has changed
-is the truth.
+Each intrusion lies within one session and changes one to five features of each of its statements;
+what it has changed is the truth.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Table = dict[str, NDArray[Any]]
 
-CODES = {name: {word: code for code, word in enumerate(words)} for name, words in vocabulary().items()}
-SELECT, DELETE, GRANT, COPY = (CODES["command"][name] for name in ("select", "delete", "grant", "copy"))
-PEOPLE = ("analyst", "developer", "support", "personnel")  # administrators work at night, and may do everything
+CODES = {
+    name: {word: code for code, word in enumerate(words)} for name, words in vocabulary().items()
+}
+SELECT, DELETE, GRANT, COPY = (
+    CODES["command"][name] for name in ("select", "delete", "grant", "copy")
+)
+PEOPLE = (
+    "analyst",
+    "developer",
+    "support",
+    "personnel",
+)  # administrators work at night, and may do everything
 LONGEST = 8  # statements of a session that is an intrusion as a whole
 
 
@@ -50,7 +60,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Intrusion:
-    """Which statements an intrusion may change, whether always whole sessions, and how it changes rows."""
+    """Which statements an intrusion may change, whether always whole sessions, and how it changes
+    rows.
+    """
 
     name: str
     whole: bool
@@ -61,7 +73,8 @@ class Intrusion:
 def plant(
     world: World, rng: np.random.Generator, activity: Table, sessions: Sessions, share: float
 ) -> tuple[Table, NDArray[np.int8], Flags]:
-    """Return the activity with intrusions in about `share` of its rows, the kind of each row and the truth (N, 21).
+    """Return the activity with intrusions in about `share` of its rows, the kind of each row and
+    the truth (N, 21).
 
     The kinds share the rows evenly. No session has two of them.
     """
@@ -122,11 +135,15 @@ def _works(table: Table) -> Flags:
 def _may_leak(table: Table) -> Flags:
     """Quick queries with few rows."""
     few = (table["rows"] >= 1) & (table["rows"] <= 2000) & (table["duration"] < 100)
-    return np.asarray(few & (table["command"] == SELECT) & _works(table) & _of(table, "application", *PEOPLE))
+    return np.asarray(
+        few & (table["command"] == SELECT) & _works(table) & _of(table, "application", *PEOPLE)
+    )
 
 
 def _exfiltrate(scene: Scene, rows: Rows) -> None:
-    """Read a whole table: rows, and with them bytes and duration; often by leaving the conditions out."""
+    """Read a whole table: rows, and with them bytes and duration; often by leaving the conditions
+    out.
+    """
     table = scene.table
     many = np.round(scene.drawn(rows, 1e5, 2e6))
     table["bytes"][rows] = np.round(TAG + (table["bytes"][rows] - TAG) * many / table["rows"][rows])
@@ -140,11 +157,15 @@ def _exfiltrate(scene: Scene, rows: Rows) -> None:
 def _may_be_injected(table: Table) -> Flags:
     """What programs send with parameters in the place of constants."""
     sent = (table["tables"] > 0) & (table["literals"] == 0) & (table["predicates"] > 0)
-    return np.asarray(sent & (table["command"] == SELECT) & _works(table) & _of(table, "application", "support"))
+    return np.asarray(
+        sent & (table["command"] == SELECT) & _works(table) & _of(table, "application", "support")
+    )
 
 
 def _inject(scene: Scene, rows: Rows) -> None:
-    """Write into a parameter: a condition that always holds, another query's rows, or an error that tells something."""
+    """Write into a parameter: a condition that always holds, another query's rows, or an error that
+    tells something.
+    """
     table = scene.table
     way = scene.rng.integers(3, size=len(rows))
     always, union, probe = (rows[way == number] for number in range(3))
@@ -162,19 +183,27 @@ def _inject(scene: Scene, rows: Rows) -> None:
 def _may_be_misused(table: Table) -> Flags:
     """Queries of one table, and statements about none."""
     simple = (table["command"] == SELECT) & (table["joins"] == 0) & (table["rows"] >= 1)
-    small = (table["tables"] == 0) & (table["columns"] == 0) & _of(table, "application", "developer", "reporting")
+    small = (
+        (table["tables"] == 0)
+        & (table["columns"] == 0)
+        & _of(table, "application", "developer", "reporting")
+    )
     return np.asarray(_works(table) & ((simple & _of(table, *PEOPLE)) | small))
 
 
 def _misuse(scene: Scene, rows: Rows) -> None:
-    """Do what the role is not for: delete, give rights away, or copy a foreign database's rows as an administrator."""
+    """Do what the role is not for: delete, give rights away, or copy a foreign database's rows as
+    an administrator.
+    """
     table = scene.table
     about_none = table["tables"][rows] == 0
     grant = rows[about_none]
     table["command"][grant], table["tables"][grant] = GRANT, 1
     table["length"][grant] += scene.rng.integers(20, 60, len(grant))
     chosen, own = scene.per_session(rows)
-    elsewhere = (scene.rng.random(len(chosen)) < 0.5)[own] | (table["role"][rows] == CODES["role"]["developer"])
+    elsewhere = (scene.rng.random(len(chosen)) < 0.5)[own] | (
+        table["role"][rows] == CODES["role"]["developer"]
+    )
     delete, foreign = rows[~about_none & ~elsewhere], ~about_none & elsewhere
     table["command"][delete], table["columns"][delete], table["bytes"][delete] = DELETE, 0, TAG
     pick = scene.rng.integers(CHOICES, size=len(chosen))[own][foreign]

@@ -1,4 +1,6 @@
-"""The data set `postgres-log`: statements in the logs of a PostgreSQL server, by the features that the logs carry."""
+"""The data set `postgres-log`: statements in the logs of a PostgreSQL server, by the features that
+the logs carry.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from aexbench.extras import optional
 from aexbench.splits import TRAIN, VALIDATION
 
 LEAST = 50  # statements
-SWITCH_ON = "the server logs statements with log_statement = 'all' or log_min_duration_statement = 0"
+SWITCH_ON = (
+    "the server logs statements with log_statement = 'all' or log_min_duration_statement = 0"
+)
 
 
 class LogWarning(UserWarning):
@@ -38,25 +42,28 @@ def postgres_log(
     encoding: Literal["scalar", "groups"] = "scalar",
     autoencoder: str = "mlp[widths=[16, 8]]",
 ) -> Dataset:
-    """Statements in the logs of a PostgreSQL server; a feature that the logs do not carry is left out and named.
+    """Statements in the logs of a PostgreSQL server; a feature that the logs do not carry is left
+    out and named.
 
-    The first 60 % of the statements are for training, the next 20 % for validation, the rest for the test: a log is a
-    stream, and what comes later is what a detector will meet. Statements of one session are one unit. Nothing is
-    labelled. What was read, what was not, and which features are left out is told in one `LogWarning`.
+    The first 60 % of the statements are for training, the next 20 % for validation, the rest for
+    the test: a log is a stream, and what comes later is what a detector will meet. Statements of
+    one session are one unit. Nothing is labelled. What was read, what was not, and which features
+    are left out is told in one `LogWarning`.
 
     Parameters
     ----------
     path
-        A log with messages in English, or a folder of them (`server.log`, `server.csv.1`, `server.json-2024.gz`),
-        plain, gzip or bzip2; read in the order of time. Where a folder holds several formats, one is read: csvlog,
-        else jsonlog, else stderr.
+        A log with messages in English, or a folder of them (`server.log`, `server.csv.1`,
+        `server.json-2024.gz`), plain, gzip or bzip2; read in the order of time. Where a folder
+        holds several formats, one is read: csvlog, else jsonlog, else stderr.
     format
         Of the log; `auto` looks at its first lines.
     prefix
-        For stderr: the server's `log_line_prefix`, as `SHOW log_line_prefix` prints it. Without it, common ones are
-        tried.
+        For stderr: the server's `log_line_prefix`, as `SHOW log_line_prefix` prints it. Without it,
+        common ones are tried.
     encoding
-        `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine and cosine of times.
+        `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine
+        and cosine of times.
     autoencoder
         The autoencoder to train, a name with brackets.
 
@@ -67,7 +74,8 @@ def postgres_log(
 
     References
     ----------
-    PostgreSQL documentation, chapter "Error Reporting and Logging" (`log_line_prefix`, csvlog, jsonlog).
+    PostgreSQL documentation, chapter "Error Reporting and Logging" (`log_line_prefix`, csvlog,
+    jsonlog).
     """
     report, statements = Report(), Statements(_measure())
     for log in find(path, format, prefix, report):
@@ -76,12 +84,19 @@ def postgres_log(
     _check(path, report, len(statements))
     first, second = (int(share * len(statements)) for share in (TRAIN, TRAIN + VALIDATION))
     activity = carried(statements.activity(), first)
-    warnings.warn(LogWarning(summary(report, len(statements), statements.unparsed, activity)), stacklevel=2)
+    warnings.warn(
+        LogWarning(summary(report, len(statements), statements.unparsed, activity)), stacklevel=2
+    )
     encoder = fit(slice_of(activity, 0, first), encoding, _printable(statements.vocabulary))
     x = encoder.encode(activity)
     test_units = statements.units[second:]
     return Dataset(
-        x[:first], x[first:second], x[second:], encoder.features, autoencoder=autoencoder, test_units=test_units
+        x[:first],
+        x[first:second],
+        x[second:],
+        encoder.features,
+        autoencoder=autoencoder,
+        test_units=test_units,
     )
 
 
@@ -100,12 +115,15 @@ def _check(path: Path, report: Report, statements: int) -> None:
         way_out = "give the server's log_line_prefix as prefix=…, or format=…"
         raise RequestError(f"none of the {report.lines} lines of {path} can be read: {way_out}")
     if statements < LEAST:
-        read = f"{statements} statements ({report.lines} lines, {report.rejected} of them not readable)"
+        lines = f"{report.lines} lines, {report.rejected} of them not readable"
+        read = f"{statements} statements ({lines})"
         raise RequestError(f"{path} holds {read}; at least {LEAST} are needed: {SWITCH_ON}")
 
 
 def carried(activity: Activity, first: int) -> Activity:
-    """Return the features of which the `first` rows, those for training, know at least one value."""
+    """Return the features of which the `first` rows, those for training, know at
+    least one value.
+    """
     return {name: column for name, column in activity.items() if _known(column[:first]).any()}
 
 
@@ -121,7 +139,10 @@ def slice_of(activity: Activity, start: int, stop: int) -> Activity:
 def summary(report: Report, statements: int, unparsed: int, activity: Activity) -> str:
     """Return in one line what was read and what was not."""
     parts = [f"{report.lines} lines read, {report.entries} entries, {statements} statements"]
-    parts.append(f"{report.rejected} lines could not be read" + (f" (first: {report.first})" if report.first else ""))
+    parts.append(
+        f"{report.rejected} lines could not be read"
+        + (f" (first: {report.first})" if report.first else "")
+    )
     parts.append(f"{unparsed} statements of unknown structure")
     missing = [name for name in NAMES if name not in activity]
     parts.append(f"features left out, as the log does not carry them: {', '.join(missing)}")

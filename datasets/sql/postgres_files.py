@@ -14,12 +14,24 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from aexbench import RequestError
-from aexbench.datasets.sql.postgres_lines import CSV_ENTRY, LONGEST, Entry, Report, csvlog, jsonlog, stderr
+from aexbench.datasets.sql.postgres_lines import (
+    CSV_ENTRY,
+    LONGEST,
+    Entry,
+    Report,
+    csvlog,
+    jsonlog,
+    stderr,
+)
 from aexbench.datasets.sql.postgres_prefix import guess, line_pattern
 from aexbench.errors import plain
 
 Format = Literal["stderr", "csvlog", "jsonlog"]
-RICHEST: tuple[Format, ...] = ("csvlog", "jsonlog", "stderr")  # where a server has written one log in several formats
+RICHEST: tuple[Format, ...] = (
+    "csvlog",
+    "jsonlog",
+    "stderr",
+)  # where a server has written one log in several formats
 HEAD = 1000  # lines by which a format is known
 LOG_NAME = re.compile(r".+\.(?:log|csv|json)(?:[.-][\w.-]*)?")
 
@@ -46,12 +58,19 @@ class LogFile:
 
     def begin(self) -> tuple[float, str]:
         """Return the time of the first entry, and the name for those that have none."""
-        known = (entry.time for entry in islice(self.entries(Report()), HEAD) if not math.isnan(entry.time))
+        known = (
+            entry.time
+            for entry in islice(self.entries(Report()), HEAD)
+            if not math.isnan(entry.time)
+        )
         return next(known, math.inf), self.path.name
 
 
-def find(path: Path, format: Literal["auto"] | Format, prefix: str | None, report: Report) -> list[LogFile]:
-    """Return the log files that `path` is or holds, in the order of time; of several formats only the richest.
+def find(
+    path: Path, format: Literal["auto"] | Format, prefix: str | None, report: Report
+) -> list[LogFile]:
+    """Return the log files that `path` is or holds, in the order of time; of several formats only
+    the richest.
 
     Raises
     ------
@@ -62,14 +81,30 @@ def find(path: Path, format: Literal["auto"] | Format, prefix: str | None, repor
     heads = {file: [line[:2000] for line in islice(_lines(file, probe), HEAD)] for file in paths}
     formats = {file: _format(head) for file, head in heads.items() if any(map(str.strip, head))}
     if not formats:
-        raise RequestError(f"there is nothing to read in {path}: {'; '.join(probe.notes) or 'it is empty'}")
-    wanted = next(known for known in RICHEST if known in formats.values()) if format == "auto" else format
-    files = [file for file, own in formats.items() if own == wanted or (len(paths) == 1 and format != "auto")]
+        raise RequestError(
+            f"there is nothing to read in {path}: {'; '.join(probe.notes) or 'it is empty'}"
+        )
+    wanted = (
+        next(known for known in RICHEST if known in formats.values())
+        if format == "auto"
+        else format
+    )
+    files = [
+        file
+        for file, own in formats.items()
+        if own == wanted or (len(paths) == 1 and format != "auto")
+    ]
     if not files:
-        raise RequestError(f"{path} holds no {wanted} log, but {' and '.join(sorted(set(formats.values())))}")
+        raise RequestError(
+            f"{path} holds no {wanted} log, but {' and '.join(sorted(set(formats.values())))}"
+        )
     if len(files) < len(paths):
-        report.notes.append(f"{len(paths) - len(files)} files left out, empty or in another format than {wanted}")
-    patterns = (_pattern(file, heads[file], prefix) if wanted == "stderr" else None for file in files)
+        report.notes.append(
+            f"{len(paths) - len(files)} files left out, empty or in another format than {wanted}"
+        )
+    patterns = (
+        _pattern(file, heads[file], prefix) if wanted == "stderr" else None for file in files
+    )
     logs = [LogFile(file, wanted, pattern) for file, pattern in zip(files, patterns, strict=True)]
     return sorted(logs, key=LogFile.begin)
 
@@ -79,9 +114,14 @@ def _paths(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise RequestError(f"there is no file or folder {path}")
-    paths = sorted(file for file in path.iterdir() if file.is_file() and LOG_NAME.fullmatch(file.name.lower()))
+    paths = sorted(
+        file for file in path.iterdir() if file.is_file() and LOG_NAME.fullmatch(file.name.lower())
+    )
     if not paths:
-        raise RequestError(f"{path} holds no logs: names must be like server.log, server.csv.1, server.json-2024.gz")
+        raise RequestError(
+            f"{path} holds no logs: names must be like server.log, server.csv.1, "
+            "server.json-2024.gz"
+        )
     return paths
 
 
@@ -96,18 +136,25 @@ def _pattern(file: Path, head: list[str], prefix: str | None) -> re.Pattern[str]
         lines = [line for line in head if line.strip()]
         example = plain(lines[len(lines) // 2][:120].strip())
         way_out = "give prefix=…, as SHOW log_line_prefix prints it"
-        raise RequestError(f"cannot guess the log_line_prefix of {plain(file.name)}: {way_out}; a line: {example!r}")
+        raise RequestError(
+            f"cannot guess the log_line_prefix of {plain(file.name)}: {way_out}; a line: "
+            f"{example!r}"
+        )
     return line_pattern(prefix)
 
 
 def _lines(path: Path, report: Report) -> Iterator[str]:
-    """Yield the lines with their ends; of a file that is cut off or damaged those that can be had."""
+    """Yield the lines with their ends; of a file that is cut off or damaged those
+    that can be had.
+    """
     try:
         with _open(path) as stream:
             while line := stream.readline(LONGEST):
                 report.line += 1
                 report.lines += 1
-                yield line.decode("utf-8", "replace").lstrip("\0\ufeff")  # a crash may leave a block of NUL bytes
+                yield line.decode("utf-8", "replace").lstrip(
+                    "\0\ufeff"
+                )  # a crash may leave a block of NUL bytes
     except (EOFError, OSError, zlib.error) as error:
         report.notes.append(plain(f"{path.name} ends early after line {report.line} ({error})"))
 

@@ -19,12 +19,15 @@ from aexbench.datasets.sql.postgres_prefix import DETAILS, SESSION, TIME
 
 LONGEST = 1 << 25  # bytes of a line, characters of an entry: a longer one is cut
 EPOCH = datetime(1970, 1, 1)
-STATE = re.compile(r"((?=[A-Z]*\d)[0-9A-Z]{5}): ")  # before the message, with log_error_verbosity = verbose
+STATE = re.compile(
+    r"((?=[A-Z]*\d)[0-9A-Z]{5}): "
+)  # before the message, with log_error_verbosity = verbose
 
 CSV_NAME = r'(?:"[^"]*(?:""[^"]*)*")'
 CSV_REST = rf",\d+,(?:{CSV_NAME})?,{SESSION},\d+,"
 CSV_ENTRY = re.compile(rf"{TIME}\.\d{{3}}[^,\"]*,{CSV_NAME}?,{CSV_NAME}?{CSV_REST}")
-# Within a quoted field quotes are doubled: a line like this one is a session's new entry, whatever went before.
+# Within a quoted field quotes are doubled: a line like this one is a session's new entry, whatever
+# went before.
 CSV_SURE = re.compile(rf"{TIME}\.\d{{3}}[^,\"]*,{CSV_NAME},{CSV_NAME}{CSV_REST}")
 CSV_FIELDS = 22  # of PostgreSQL 8.4; later ones have more
 
@@ -36,10 +39,11 @@ class Entry:
     Attributes
     ----------
     time, start
-        Of the message and of its session, seconds since 1970 by the server's clock on the wall (`%n`: UTC); NaN where
-        not logged.
+        Of the message and of its session, seconds since 1970 by the server's clock on the wall
+        (`%n`: UTC); NaN where not logged.
     session
-        A key that the entries of a session share; empty where the log has neither session nor process id.
+        A key that the entries of a session share; empty where the log has neither session nor
+        process id.
     user, database, host, program, sqlstate
         Empty where not logged.
     statement
@@ -92,7 +96,9 @@ class Report:
 @lru_cache(maxsize=4096)
 def _seconds(text: str) -> float:
     time = datetime.fromisoformat(text)
-    if time.tzinfo is not None:  # the server writes a zone after the seconds, so this is no time of its
+    if (
+        time.tzinfo is not None
+    ):  # the server writes a zone after the seconds, so this is no time of its
         raise ValueError(f"no time of the server: {text}")
     return (time - EPOCH).total_seconds()
 
@@ -116,7 +122,11 @@ def stderr(lines: Iterator[str], report: Report, pattern: re.Pattern[str]) -> It
             if current is not None:
                 yield current
             current = entry
-        elif entry.severity == "STATEMENT" and current is not None and entry.session == current.session:
+        elif (
+            entry.severity == "STATEMENT"
+            and current is not None
+            and entry.session == current.session
+        ):
             current.statement = entry.message
     if current is not None:
         yield current
@@ -167,7 +177,9 @@ def _message(found: re.Match[str]) -> Entry | None:
     own = f"{pid} {get('start') or ''} {remote}" if pid else ""
     host = _known(get("host")) or remote.partition("(")[0]
     program, session = _known(get("program")), get("session") or own
-    return Entry(time, part["severity"], message, session, start, user, database, host, program, state)
+    return Entry(
+        time, part["severity"], message, session, start, user, database, host, program, state
+    )
 
 
 def csvlog(lines: Iterator[str], report: Report) -> Iterator[Entry]:
@@ -205,13 +217,17 @@ def _csv_entry(record: str) -> Entry | None:
         program = part[22] if len(part) > CSV_FIELDS else ""
         host = part[4].rpartition(":")[0] or part[4]  # [local] has no port
         names = (part[1], part[2], host, _known(program), part[12])
-        return Entry(_clock(part[0]), part[11], part[13], part[5], _clock(part[8]), *names, part[19] or None)
+        return Entry(
+            _clock(part[0]), part[11], part[13], part[5], _clock(part[8]), *names, part[19] or None
+        )
     except (ValueError, csv.Error):
         return None
 
 
 def _csv_fields(record: str) -> list[str]:
-    """Return a record's fields; the limit of their length holds for the whole process, so it is put back."""
+    """Return a record's fields; the limit of their length holds for the whole process, so it is put
+    back.
+    """
     limit = csv.field_size_limit(max(len(record), 1))
     try:
         return next(csv.reader([record], strict=True), [])
@@ -242,7 +258,9 @@ def _json_entry(line: str) -> Entry | None:
     program = _known(_text(part, "application_name"))
     state = _text(part, "state_code") or "00000"  # the server writes none for success
     message, statement = _text(part, "message"), _text(part, "statement") or None
-    return Entry(time, severity, message, session, start, user, database, host, program, state, statement)
+    return Entry(
+        time, severity, message, session, start, user, database, host, program, state, statement
+    )
 
 
 def _text(part: Any, name: str) -> str:

@@ -1,6 +1,7 @@
 """The server's `log_line_prefix`: from its escapes to a pattern that takes a line of the log apart.
 
-What an escape writes is bounded in length, so that a hostile line cannot make the pattern try for ever.
+What an escape writes is bounded in length, so that a hostile line cannot make the pattern try for
+ever.
 """
 
 from __future__ import annotations
@@ -9,7 +10,15 @@ import re
 from collections.abc import Sequence
 
 SEVERITIES = ("LOG", "ERROR", "FATAL", "PANIC", "WARNING", "NOTICE", "INFO", "DEBUG[1-5]?")
-DETAILS = ("DETAIL", "HINT", "QUERY", "CONTEXT", "LOCATION", "BACKTRACE", "STATEMENT")  # they belong to the line before
+DETAILS = (
+    "DETAIL",
+    "HINT",
+    "QUERY",
+    "CONTEXT",
+    "LOCATION",
+    "BACKTRACE",
+    "STATEMENT",
+)  # they belong to the line before
 NAME = r".{0,127}?"  # a server built as usual cuts names after 63 bytes
 STRICT = r"(?:\[unknown\]|[^]\s,;:=@/|()[]{0,63})"  # for a guess: no piece of another prefix
 HOST = r"(?:\[local\]|[\w.:%?-]{0,255})"
@@ -43,8 +52,9 @@ ESCAPES = {
 }
 ESCAPE = re.compile(r"%(-?)(\d*)(.)", re.DOTALL)
 
-# Of the servers' own defaults, of packagers, hosting services and log analysers. What fits a prefix fits the same with
-# a `%q` too, and the head of a log may hold no session yet: those with `%q` come first.
+# Of the servers' own defaults, of packagers, hosting services and log analysers. What fits a prefix
+# fits the same with a `%q` too, and the head of a log may hold no session yet: those with `%q` come
+# first.
 COMMON = (
     "%m [%p] %q%u@%d ",
     "%m [%p] %q[user=%u,db=%d,app=%a] ",
@@ -79,12 +89,14 @@ COMMON = (
 
 
 def line_pattern(prefix: str, strict: bool = False) -> re.Pattern[str]:
-    """Return the pattern of a line that begins a message: groups by name, among them `severity` and `message`.
+    """Return the pattern of a line that begins a message: groups by name, among them `severity` and
+    `message`.
 
     Parameters
     ----------
     prefix
-        As `SHOW log_line_prefix` prints it. Escapes that the server does not know it leaves out, and so does this.
+        As `SHOW log_line_prefix` prints it. Escapes that the server does not know it leaves out,
+        and so does this.
     strict
         Take for users and databases only what can be nothing else.
 
@@ -123,7 +135,9 @@ def _escape(found: re.Match[str], taken: set[str], strict: bool) -> str:
 
 
 def guess(lines: Sequence[str]) -> str | None:
-    """Return the one of `COMMON` that most lines begin with, if three quarters do; of equals what tells more."""
+    """Return the one of `COMMON` that most lines begin with, if three quarters do; of equals what
+    tells more.
+    """
     heads = [line for line in lines if line.strip() and not line.startswith("\t")]
 
     def fit(prefix: str) -> tuple[int, int]:

@@ -1,6 +1,8 @@
-"""From the entries of a log to a table of statements: which entry begins a statement, ends it, or says that it failed.
+"""From the entries of a log to a table of statements: which entry begins a statement, ends it, or
+says that it failed.
 
-A server logs a statement and its duration in one entry, or in two; entries of many sessions alternate.
+A server logs a statement and its duration in one entry, or in two; entries of many sessions
+alternate.
 """
 
 from __future__ import annotations
@@ -29,11 +31,22 @@ EVENT = re.compile(
 )
 RECEIVED = re.compile(r"connection received: host=(\S+)")
 AUTHORIZED = re.compile(
-    r"connection authorized: user=(.*?) database=(.*?)(?: application_name=(.*?))?(?: (?:SSL|GSS) .*)?\Z"
+    r"connection authorized: user=(.*?) database=(.*?)(?: application_name=(.*?))?(?: (?:SSL|GSS) "
+    r".*)?\Z"
 )
 ERRORS = ("ERROR", "FATAL", "PANIC")
 CATEGORIES = ("user", "program", "host", "database", "command", "error")
-AMOUNTS = ("session-age", "statements", "gap", "tables", "joins", "predicates", "columns", "length", "literals")
+AMOUNTS = (
+    "session-age",
+    "statements",
+    "gap",
+    "tables",
+    "joins",
+    "predicates",
+    "columns",
+    "length",
+    "literals",
+)
 DAY = 86_400.0
 
 
@@ -111,10 +124,14 @@ class Statements:
             session.running = -1
 
     def _fail(self, entry: Entry) -> None:
-        """Give the error to the statement that runs; one that was not logged before it failed is a row of its own."""
+        """Give the error to the statement that runs; one that was not logged before it failed is a
+        row of its own.
+        """
         session, text = self._session(entry), entry.statement
         row = -1
-        if session.running >= 0 and (entry.severity == "ERROR" if text is None else hash(text) == session.text):
+        if session.running >= 0 and (
+            entry.severity == "ERROR" if text is None else hash(text) == session.text
+        ):
             row = session.running
         elif text is not None:
             row = self._append(entry, session, text, math.nan)
@@ -144,7 +161,9 @@ class Statements:
     def _session(self, entry: Entry) -> Session:
         session = self._sessions.get(entry.session)
         owner = f"{entry.user}@{entry.database}" if entry.user else ""
-        if session is None or (owner and session.owner and owner != session.owner):  # a process id that came back
+        if session is None or (
+            owner and session.owner and owner != session.owner
+        ):  # a process id that came back
             session = Session(next(self._numbers), entry.start)
             if entry.session:  # without a key nothing belongs together
                 self._sessions[entry.session] = session
@@ -152,17 +171,28 @@ class Statements:
         return session
 
     def _append(self, entry: Entry, session: Session, text: str, duration: float) -> int:
-        """Add a row and return its number; the entry was written at the statement's end if it tells the duration."""
+        """Add a row and return its number; the entry was written at the statement's end if it tells
+        the duration.
+        """
         row, measured = len(self), self._measure(text)
         start = entry.time if math.isnan(duration) else entry.time - 0.001 * duration
         known = bool(entry.session)
-        names = {name: getattr(entry, name) or session.names.get(name, "") for name in CATEGORIES[:4]}
+        names = {
+            name: getattr(entry, name) or session.names.get(name, "") for name in CATEGORIES[:4]
+        }
         names |= {"command": measured.command, "error": entry.sqlstate}
         for name, value in names.items():
             self._categories[name].append(self._code(name, value))
         gap = max(start - (session.last if session.statements else session.start), 0.0)
-        values = (max(start - session.start, 0.0), session.statements if known else math.nan, gap, *measured.structure)
-        for name, amount in zip(AMOUNTS, (*values, measured.length, measured.literals), strict=True):
+        values = (
+            max(start - session.start, 0.0),
+            session.statements if known else math.nan,
+            gap,
+            *measured.structure,
+        )
+        for name, amount in zip(
+            AMOUNTS, (*values, measured.length, measured.literals), strict=True
+        ):
             self._amounts[name].append(amount)
         self._amounts["duration"].append(duration)
         self._times.append(start)
@@ -187,7 +217,9 @@ class Statements:
         return np.array(self._units, dtype=np.int64)
 
     def activity(self) -> Activity:
-        """Return the columns (N,) of the schema's features in its order; those that no log carries are not there."""
+        """Return the columns (N,) of the schema's features in its order; those that no log carries
+        are not there.
+        """
         times = np.array(self._times, dtype=np.float64)
         columns: dict[str, NDArray[Any]] = {
             "hour": times % DAY / 3600.0,
@@ -195,4 +227,6 @@ class Statements:
             **{name: np.array(values, dtype=np.int32) for name, values in self._categories.items()},
             **{name: np.array(values, dtype=np.float64) for name, values in self._amounts.items()},
         }
-        return {feature.name: columns[feature.name] for feature in SCHEMA if feature.name in columns}
+        return {
+            feature.name: columns[feature.name] for feature in SCHEMA if feature.name in columns
+        }

@@ -1,7 +1,8 @@
-"""What a statement's text tells: its command, and how many tables, joins, comparisons, columns and constants it has.
+"""What a statement's text tells: its command, and how many tables, joins, comparisons, columns and
+constants it has.
 
-Parsing is slow and workloads repeat themselves, so constants are taken out first and each form is parsed once. This is
-the one module that needs `sqlglot`.
+Parsing is slow and workloads repeat themselves, so constants are taken out first and each form is
+parsed once. This is the one module that needs `sqlglot`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from sqlglot import exp
 FORMS = 4096  # kept in memory, each at most LONGEST_FORM characters
 LONGEST_FORM = 20_000  # characters without constants; a longer form is not parsed
 
-# Every quantifier over text is possessive, and what has no end ends with the text: time grows with the length alone.
+# Every quantifier over text is possessive, and what has no end ends with the text: time grows with
+# the length alone.
 CONSTANT = re.compile(
     r"""(?P<comment>--[^\n]*+|/\*.*?(?:\*/|\Z))
     |(?P<name>"[^"]*+(?:"|\Z))
@@ -31,7 +33,8 @@ CONSTANT = re.compile(
     |(?P<number>(?<![\w$.])(?:0[xX][0-9a-fA-F]++|\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?)""",
     re.DOTALL | re.VERBOSE,
 )
-# Lists of constants say no more than their first one does: `IN (1, 2, 3)`, `VALUES (1, 'a'), (2, 'b')`.
+# Lists of constants say no more than their first one does: `IN (1, 2, 3)`, `VALUES (1, 'a'), (2,
+# 'b')`.
 VALUE = r"[-+]?(?:0|'')(?:::\w++)?"
 LIST = re.compile(rf"(?i)\b((?:in ?\(|array ?\[) ?{VALUE})(?: ?, ?{VALUE})++")
 TUPLE = r"\((?:[^()]++|\((?! ?select\b)[^()]*+\))*+\)"
@@ -43,16 +46,67 @@ WRAPPED = re.compile(
 WORD = re.compile(r"[\s(;]*+([A-Za-z]++)?")
 
 SIMPLE = {  # commands that name no table and have no condition: nothing to parse
-    *("begin", "commit", "rollback", "savepoint", "release", "set", "reset", "show", "discard", "deallocate"),
-    *("execute", "call", "do", "fetch", "move", "close", "listen", "unlisten", "notify", "checkpoint", "load"),
+    *(
+        "begin",
+        "commit",
+        "rollback",
+        "savepoint",
+        "release",
+        "set",
+        "reset",
+        "show",
+        "discard",
+        "deallocate",
+    ),
+    *(
+        "execute",
+        "call",
+        "do",
+        "fetch",
+        "move",
+        "close",
+        "listen",
+        "unlisten",
+        "notify",
+        "checkpoint",
+        "load",
+    ),
 }
 COMMANDS = SIMPLE | {
-    *("select", "insert", "update", "delete", "merge", "copy", "ddl", "truncate", "grant", "explain", "prepare"),
-    *("declare", "lock", "analyze", "vacuum", "cluster", "reindex", "refresh", "reassign", "import"),
+    *(
+        "select",
+        "insert",
+        "update",
+        "delete",
+        "merge",
+        "copy",
+        "ddl",
+        "truncate",
+        "grant",
+        "explain",
+        "prepare",
+    ),
+    *(
+        "declare",
+        "lock",
+        "analyze",
+        "vacuum",
+        "cluster",
+        "reindex",
+        "refresh",
+        "reassign",
+        "import",
+    ),
 }
 SYNONYMS = {
     **dict.fromkeys(("create", "alter", "drop", "comment", "security"), "ddl"),
-    **{"abort": "rollback", "analyse": "analyze", "end": "commit", "revoke": "grant", "start": "begin"},
+    **{
+        "abort": "rollback",
+        "analyse": "analyze",
+        "end": "commit",
+        "revoke": "grant",
+        "start": "begin",
+    },
     **dict.fromkeys(("table", "values", "with"), "select"),
 }
 RELATIONS = ("TABLE", "VIEW", "INDEX", "TRIGGER")  # what else can be created names no table
@@ -81,12 +135,16 @@ NONE = Structure(0, 0, 0, 0)
 
 
 def measure(text: str) -> Statement:
-    """Return what a text of one or more statements tells; of several the command is that of the first.
+    """Return what a text of one or more statements tells; of several the command is that of the
+    first.
 
     Examples
     --------
-    >>> measure("SELECT name FROM customers WHERE id = 7 AND city = 'Rome'")
-    Statement(command='select', structure=Structure(tables=1, joins=0, predicates=2, columns=1), length=57, literals=2)
+    >>> found = measure("SELECT name FROM customers WHERE id = 7 AND city = 'Rome'")
+    >>> found.structure
+    Structure(tables=1, joins=0, predicates=2, columns=1)
+    >>> found.command, found.length, found.literals
+    ('select', 57, 2)
     """
     form, literals = normalise(text)
     command, structure = _form(form) if len(form) <= LONGEST_FORM else (_command(form), UNKNOWN)
@@ -94,7 +152,9 @@ def measure(text: str) -> Statement:
 
 
 def normalise(text: str) -> tuple[str, int]:
-    """Return a text's form, without comments, each constant as `''` or `0`, lists cut short; and their number."""
+    """Return a text's form, without comments, each constant as `''` or `0`, lists cut short; and
+    their number.
+    """
     count = 0
 
     def replace(found: re.Match[str]) -> str:
@@ -104,7 +164,9 @@ def normalise(text: str) -> tuple[str, int]:
         if found["name"] is not None:
             return found[0]
         count += found["parameter"] is None
-        return "''" if found["text"] is not None else "0"  # sqlglot takes `$1, '', $2` for a string $…$
+        return (
+            "''" if found["text"] is not None else "0"
+        )  # sqlglot takes `$1, '', $2` for a string $…$
 
     form = " ".join(CONSTANT.sub(replace, text).split())
     return TUPLES.sub(r"\1", LIST.sub(r"\1", form)), count
@@ -125,9 +187,13 @@ def _form(form: str) -> tuple[str, Structure]:
         return command, NONE
     try:
         with _silent():
-            roots = [root for root in sqlglot.parse(WRAPPED.sub("", form, count=1), dialect="postgres") if root]
+            roots = [
+                root
+                for root in sqlglot.parse(WRAPPED.sub("", form, count=1), dialect="postgres")
+                if root
+            ]
         structures = [_structure(root) for root in roots if not isinstance(root, exp.Semicolon)]
-    except Exception:  # ParseError, TokenError, RecursionError, and what a parser of strangers' text may still hold
+    except Exception:  # ParseError, TokenError, RecursionError, and what else strangers' text meets
         return command, UNKNOWN
     if form[:4].lower() == "with":
         command = _main(roots[0])
@@ -154,7 +220,9 @@ def _structure(root: exp.Expr) -> Structure:
     if isinstance(root, exp.Command):  # known by its first word only
         return UNKNOWN
     kind = root.args.get("kind")
-    if isinstance(kind, str) and (kind not in RELATIONS or (kind == "INDEX" and not isinstance(root, exp.Create))):
+    if isinstance(kind, str) and (
+        kind not in RELATIONS or (kind == "INDEX" and not isinstance(root, exp.Create))
+    ):
         return NONE
     joins = list(root.find_all(exp.Join))
     predicates = sum(_is_condition(node) for node in root.find_all(exp.Predicate))
@@ -163,14 +231,22 @@ def _structure(root: exp.Expr) -> Structure:
 
 
 def _tables(root: exp.Expr) -> set[str]:
-    """Return the names of tables, without those that the statement itself defines, and without functions."""
+    """Return the names of tables, without those that the statement itself defines, and without
+    functions.
+    """
     own = {part.alias.lower() for part in root.find_all(exp.CTE)}
     named = [table for table in root.find_all(exp.Table) if isinstance(table.this, exp.Identifier)]
-    return {f"{table.db}.{table.name}".lower() for table in named if table.db or table.name.lower() not in own}
+    return {
+        f"{table.db}.{table.name}".lower()
+        for table in named
+        if table.db or table.name.lower() not in own
+    }
 
 
 def _is_condition(node: exp.Expr) -> bool:
-    """Whether a comparison stands in WHERE, HAVING, ON or WHEN: not in a list of columns, not in SET."""
+    """Whether a comparison stands in WHERE, HAVING, ON or WHEN: not in a list of columns, not in
+    SET.
+    """
     if isinstance(node, exp.Any | exp.All):  # `a = ANY (…)` is one comparison
         return False
     place: exp.Expr | None = node
@@ -187,11 +263,15 @@ def _columns(root: exp.Expr) -> int:
     more = len(returning.expressions) if returning is not None else 0
     if isinstance(root, exp.Merge):
         return more + sum(_written(then) for then in root.find_all(exp.Update, exp.Insert))
-    return more + (_written(root) if isinstance(root, exp.Insert | exp.Update | exp.Copy) else _returned(root))
+    return more + (
+        _written(root) if isinstance(root, exp.Insert | exp.Update | exp.Copy) else _returned(root)
+    )
 
 
 def _written(root: exp.Expr) -> int:
-    """Return the columns that are named to be written, or else those that the values or the query have."""
+    """Return the columns that are named to be written, or else those that the values or the query
+    have.
+    """
     if isinstance(root, exp.Update):
         return sum(_width(part.this) for part in root.expressions)
     if isinstance(root.this, exp.Schema | exp.Tuple):

@@ -1,7 +1,8 @@
-"""The 21 features of one statement sent to a database: what is measured, in which unit, and of which kind.
+"""The 21 features of one statement sent to a database: what is measured, in which unit, and of
+which kind.
 
-A table of statements is a mapping from these names to columns of one length. Values that a source does not know are
-missing: -1 in a column of codes, NaN in a column of numbers.
+A table of statements is a mapping from these names to columns of one length. Values that a source
+does not know are missing: -1 in a column of codes, NaN in a column of numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 Kind = Literal["category", "cycle", "amount"]
-Activity = Mapping[str, NDArray[Any]]  # columns (N,): int32 codes for categories, float64 for the others
+Activity = Mapping[
+    str, NDArray[Any]
+]  # columns (N,): int32 codes for categories, float64 for the others
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,9 @@ class Feature:
     name
         As it appears in `Features.names`.
     kind
-        `category`: a code for one of a vocabulary. `cycle`: a number that comes back after `period`. `amount`: a number
-        ≥ 0 with a heavy tail, which is why it is scaled by its logarithm.
+        `category`: a code for one of a vocabulary. `cycle`: a number that comes back after
+        `period`. `amount`: a number ≥ 0 with a heavy tail, which is why it is scaled by its
+        logarithm.
     meaning
         With its unit.
     period
@@ -41,7 +45,9 @@ class Feature:
 
 SCHEMA = (
     Feature("user", "category", "who is logged in"),
-    Feature("role", "category", "what the user is there for: application, analyst, administrator, …"),
+    Feature(
+        "role", "category", "what the user is there for: application, analyst, administrator, …"
+    ),
     Feature("program", "category", "the client program that announced itself"),
     Feature("host", "category", "where the client connects from"),
     Feature("database", "category", "which database of the server"),

@@ -1,7 +1,8 @@
-"""Draws sessions from habits and statements within sessions: whole columns at once, every number from the ones before.
+"""Draws sessions from habits and statements within sessions: whole columns at once, every number
+from the ones before.
 
-What a statement is decides how many rows it meets; rows, joins and the load of the hour decide how long it takes; that
-and the pause before the next one decide how old the session is.
+What a statement is decides how many rows it meets; rows, joins and the load of the hour decide how
+long it takes; that and the pause before the next one decide how old the session is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ TAG = 20.0  # bytes that end every answer
 
 
 class Sessions(NamedTuple):
-    """Sessions one after the other, by session (S,): the rows that each covers, and what all its statements share."""
+    """Sessions one after the other, by session (S,): the rows that each covers, and what all its
+    statements share.
+    """
 
     first: NDArray[np.int64]
     length: NDArray[np.int64]
@@ -70,14 +73,18 @@ def _more_sessions(world: World, rng: np.random.Generator, count: int) -> tuple[
     )
 
 
-def draw_statements(world: World, rng: np.random.Generator, sessions: Sessions) -> dict[str, NDArray[Any]]:
+def draw_statements(
+    world: World, rng: np.random.Generator, sessions: Sessions
+) -> dict[str, NDArray[Any]]:
     """Return the activity of the sessions: the schema's columns."""
     rows = int(sessions.length.sum())
     number = np.repeat(np.arange(len(sessions.length), dtype=np.int32), sessions.length)
     position = np.arange(rows, dtype=np.int32) - sessions.first.astype(np.int32).take(number)
     profile = sessions.profile.take(number)
     template = _templates(world, rng, sessions, number, position, profile)
-    made: dict[str, NDArray[Any]] = {name: table.take(template) for name, table in world.templates.items()}
+    made: dict[str, NDArray[Any]] = {
+        name: table.take(template) for name, table in world.templates.items()
+    }
     _vary(rng, made)
     _measure(rng, made, _load(sessions.hour).take(number))
     made["error"] = _fail(world, rng, made, profile)
@@ -96,9 +103,23 @@ def draw_statements(world: World, rng: np.random.Generator, sessions: Sessions) 
         "statements": position,
         "gap": gap,
     }
-    rest = ("command", "tables", "joins", "predicates", "columns", "length", "literals", "rows", "duration", "bytes")
+    rest = (
+        "command",
+        "tables",
+        "joins",
+        "predicates",
+        "columns",
+        "length",
+        "literals",
+        "rows",
+        "duration",
+        "bytes",
+    )
     columns |= {name: made[name] for name in (*rest, "error")}
-    return {name: c if c.dtype == np.int32 and name != "statements" else c.astype(float) for name, c in columns.items()}
+    return {
+        name: c if c.dtype == np.int32 and name != "statements" else c.astype(float)
+        for name, c in columns.items()
+    }
 
 
 def _templates(
@@ -143,7 +164,9 @@ def _load(hour: NDArray[np.float64]) -> Numbers:
 def _measure(rng: np.random.Generator, made: dict[str, NDArray[Any]], load: Numbers) -> None:
     """Work out rows, duration and bytes; now and then a statement has to wait."""
     count = len(load)
-    rows = np.floor(np.exp(made["rows"] + made["spread"] * rng.standard_normal(count, dtype=np.float32)))
+    rows = np.floor(
+        np.exp(made["rows"] + made["spread"] * rng.standard_normal(count, dtype=np.float32))
+    )
     wait = np.exp(0.3 * rng.standard_exponential(count, dtype=np.float32))  # a Pareto tail
     duration = (made["start"] * load + made["per_row"] * rows) * wait
     compressed = 0.9 + 0.2 * rng.random(count, dtype=np.float32)
@@ -155,7 +178,9 @@ def _measure(rng: np.random.Generator, made: dict[str, NDArray[Any]], load: Numb
 def _fail(
     world: World, rng: np.random.Generator, made: dict[str, NDArray[Any]], profile: NDArray[Any]
 ) -> NDArray[np.int32]:
-    """Let some statements fail: they return a message and no rows, at once or when their time is over."""
+    """Let some statements fail: they return a message and no rows, at once or when their time is
+    over.
+    """
     drawn = rng.integers(2**16, size=len(profile), dtype=np.uint16)
     failed = np.flatnonzero(drawn < world.errors.take(profile) * made["fails"])
     error = np.full(len(profile), world.success, dtype=np.int32)
@@ -163,16 +188,24 @@ def _fail(
     error[failed] = world.error_codes[program, made["command"][failed], pick]
     made["rows"][failed], made["bytes"][failed] = 0.0, MESSAGE
     early = np.round(made["duration"][failed] * rng.random(len(failed)) * 300) / 1000
-    made["duration"][failed] = np.where(error[failed] == world.cancelled, TIME_OUT + early % 10, early)
+    made["duration"][failed] = np.where(
+        error[failed] == world.cancelled, TIME_OUT + early % 10, early
+    )
     return error
 
 
 def _pause(
-    rng: np.random.Generator, sessions: Sessions, think: Numbers, duration: Numbers, number: NDArray[Any]
+    rng: np.random.Generator,
+    sessions: Sessions,
+    think: Numbers,
+    duration: Numbers,
+    number: NDArray[Any],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return gap and session age in seconds: a pause after the statement before has ended."""
     gap = np.exp(think + rng.standard_normal(len(think), dtype=np.float32)).astype(np.float64)
     gap[1:] += 0.001 * duration[:-1]
-    gap[sessions.first] = 0.02 + 0.1 * rng.standard_exponential(len(sessions.first))  # since the login
+    gap[sessions.first] = 0.02 + 0.1 * rng.standard_exponential(
+        len(sessions.first)
+    )  # since the login
     total = np.cumsum(gap)
     return gap, total - (total - gap)[sessions.first].take(number)

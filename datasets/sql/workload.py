@@ -1,4 +1,6 @@
-"""Database activity of any length, made in blocks: the same rows whatever range of them is asked for, and wherever."""
+"""Database activity of any length, made in blocks: the same rows whatever range of them is asked
+for, and wherever.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class Block(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Consecutive rows as an autoencoder takes them: x (N, M) float32, kind (N,), truth (N, M), unit (N,)."""
+    """Consecutive rows as an autoencoder takes them: x (N, M) float32, kind (N,), truth (N, M),
+    unit (N,).
+    """
 
     x: NDArray[np.float32]
     kind: NDArray[np.int8]
@@ -62,15 +66,16 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Workload:
-    """Endless database activity: the same users in all splits, other sessions in each, intrusions in `test` alone.
+    """Endless database activity: the same users in all splits, other sessions in each, intrusions
+    in `test` alone.
 
     Parameters
     ----------
     seed
         Of the users, their habits and all that they do.
     intrusions
-        Share of the test rows, 0 to 0.05. The other rows do not depend on it: what an intrusion was made from is found
-        in the same row of the workload without.
+        Share of the test rows, 0 to 0.05. The other rows do not depend on it: what an intrusion was
+        made from is found in the same row of the workload without.
     """
 
     seed: int = 0
@@ -82,7 +87,8 @@ class Workload:
             raise RequestError(f"seed is {self.seed}: a workload needs 0 or more")
         if not 0.0 <= self.intrusions <= MOST_INTRUSIONS:
             raise RequestError(
-                f"intrusions is {self.intrusions}: the share of test rows must lie in [0, {MOST_INTRUSIONS}]"
+                f"intrusions is {self.intrusions}: the share of test rows must lie in [0, "
+                f"{MOST_INTRUSIONS}]"
             )
 
     def block(self, split: Split, number: int) -> Block:
@@ -102,12 +108,17 @@ class Workload:
         return Block(activity, kind, truth, unit)
 
     def _random(self, split: int, number: int, purpose: int) -> np.random.Generator:
-        return np.random.Generator(np.random.SFC64(np.random.SeedSequence((self.seed, purpose, split, number))))
+        return np.random.Generator(
+            np.random.SFC64(np.random.SeedSequence((self.seed, purpose, split, number)))
+        )
 
     def parts(self, split: Split, start: int, stop: int) -> Iterator[Block]:
         """Yield the rows `start` to `stop` of a split, a block at a time."""
         if not 0 <= start < stop:
-            raise RequestError(f"rows {start} to {stop} of {split}: the range must start at 0 or later and hold a row")
+            raise RequestError(
+                f"rows {start} to {stop} of {split}: the range must start at 0 or later and hold "
+                "a row"
+            )
         for number in range(start // BLOCK, (stop - 1) // BLOCK + 1):
             first = number * BLOCK
             yield self.block(split, number).slice(max(start - first, 0), min(stop - first, BLOCK))
@@ -121,12 +132,16 @@ class Workload:
 
 
 def fitted(workload: Workload, rows: int, encoding: Encoding = "scalar") -> Encoder:
-    """Return an encoder fitted on the first of the workload's training rows: all of them, or 65,536."""
+    """Return an encoder fitted on the first of the workload's training rows: all of them, or
+    65,536.
+    """
     return fit(workload.rows("train", 0, min(rows, FIT_ROWS)).activity, encoding, vocabulary())
 
 
 def encoded(workload: Workload, encoder: Encoder, split: Split, start: int, stop: int) -> Encoded:
-    """Return rows of a split as the autoencoder takes them; the truth is by columns, not by features."""
+    """Return rows of a split as the autoencoder takes them; the truth is by columns, not by
+    features.
+    """
     parts = [
         (encoder.encode(part.activity), part.kind, encoder.spread(part.truth), part.unit)
         for part in workload.parts(split, start, stop)

@@ -1,7 +1,8 @@
 """LRP for autoencoders: the paper's method, for any autoencoder that torch.fx can follow.
 
-`rules.py` holds the equations, `maps.py` what they act on, `capture.py` reads a model, `propagation.py` carries
-relevance through it, `ledger.py` shows where it goes; this file puts them together.
+`rules.py` holds the equations, `maps.py` what they act on, `capture.py` reads a model,
+`propagation.py` carries relevance through it, `ledger.py` shows where it goes; this file puts them
+together.
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample, rank_c
 from aexbench.explainers.lrp.maps import floored_relu
 from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, flat
 from aexbench.explainers.lrp.propagation import Propagation, Values, Watch, run_routes
-from aexbench.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, SquaredWeights, ZBox, ZPlus
+from aexbench.explainers.lrp.rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Rule,
+    SquaredWeights,
+    ZBox,
+    ZPlus,
+)
 
 RuleName = Literal["z-plus", "w2", "z-box", "epsilon", "gamma", "alpha-beta", "flat"]
 RULES: dict[str, type[Rule]] = {
@@ -33,51 +43,57 @@ RULES: dict[str, type[Rule]] = {
     "alpha-beta": AlphaBeta,
     "flat": Flat,
 }
-PRESETS: dict[str, tuple[RuleName, RuleName]] = {"paper-tabular": ("w2", "z-plus"), "paper-image": ("z-box", "z-plus")}
+PRESETS: dict[str, tuple[RuleName, RuleName]] = {
+    "paper-tabular": ("w2", "z-plus"),
+    "paper-image": ("z-box", "z-plus"),
+}
 
 
 @register("lrp")
 class LRP:
     """Layer-wise relevance propagation of the reconstruction error, from x̂ back to the input.
 
-    The output's relevance is the error map, |x − x̂|/m or (x − x̂)²/m (Eq. 13, 14). Each weighted layer hands it on by
-    its rule; activations, and normalisations with their statistics held constant, pass it through; a BatchNorm that
-    alone follows a weighted layer is folded into that layer's weights. Biases take none, so that the attributions of a
-    sample sum to its error e(x, x̂).
+    The output's relevance is the error map, |x − x̂|/m or (x − x̂)²/m (Eq. 13, 14). Each weighted
+    layer hands it on by its rule; activations, and normalisations with their statistics held
+    constant, pass it through; a BatchNorm that alone follows a weighted layer is folded into that
+    layer's weights. Biases take none, so that the attributions of a sample sum to its error e(x,
+    x̂).
 
-    **The root.** The paper holds x constant and expands the error in x̂ around x̂ = x. Expand it in both instead, around
-    x = x̂ = r with `r = x̂ + t (x − x̂)`. With d = x − x̂ the steps from the root are (1 − t) d for x and −t d for x̂.
-    *L2*: value and gradient are zero at the root, and the Hessian of d²/m is (2/m) [[1, −1], [−1, 1]]. The second-order
-    terms are ((1 − t)² + t² + 2 t (1 − t)) d²/m = d²/m; halving the cross term between its two variables gives
-    x `(1 − t)² + t (1 − t) = 1 − t` and x̂ `t` of d²/m. *L1*: the one-sided gradient of |d|/m along the step is
-    ± sign(d)/m, which gives x `(1 − t)` and x̂ `t` of |d|/m. So in both the share t enters through x̂ and is propagated,
-    and 1 − t goes to x directly: t = 1 is the paper, t = 0 the residual, and t = ½ the nearest root in (x, x̂), which
-    minimises (1 − t)² + t².
+    **The root.** The paper holds x constant and expands the error in x̂ around x̂ = x. Expand it in
+    both instead, around x = x̂ = r with `r = x̂ + t (x − x̂)`. With d = x − x̂ the steps from the
+    root are (1 − t) d for x and −t d for x̂. *L2*: value and gradient are zero at the root, and the
+    Hessian of d²/m is (2/m) [[1, −1], [−1, 1]]. The second-order terms are ((1 − t)² + t² + 2 t (1
+    − t)) d²/m = d²/m; halving the cross term between its two variables gives x `(1 − t)² + t (1 −
+    t) = 1 − t` and x̂ `t` of d²/m. *L1*: the one-sided gradient of |d|/m along the step is ±
+    sign(d)/m, which gives x `(1 − t)` and x̂ `t` of |d|/m. So in both the share t enters through x̂
+    and is propagated, and 1 − t goes to x directly: t = 1 is the paper, t = 0 the residual, and t =
+    ½ the nearest root in (x, x̂), which minimises (1 − t)² + t².
 
     Parameters
     ----------
     detector
-        Its model maps one tensor to one tensor; see `handlers.py` for what it may be made of. It is read anew after
-        weights have changed in place (`load_state_dict`, an optimiser's step) or modules, weights or hooks were
-        replaced; a change through `.data`, or of an attribute that is neither, is not seen.
+        Its model maps one tensor to one tensor; see `handlers.py` for what it may be made of. It is
+        read anew after weights have changed in place (`load_state_dict`, an optimiser's step) or
+        modules, weights or hooks were replaced; a change through `.data`, or of an attribute that
+        is neither, is not seen.
     loss
         The detector's own where it is left out.
     first
-        The rule of the layers that read the input, as it is, rearranged, or scaled and shifted (x − mean, a first
-        BatchNorm): `w2`, `z-box`, `z-plus`, … Left out, it is z-box where the Features (or `low` and `high`) bound the
-        input, and w2 where they do not.
+        The rule of the layers that read the input, as it is, rearranged, or scaled and shifted (x −
+        mean, a first BatchNorm): `w2`, `z-box`, `z-plus`, … Left out, it is z-box where the
+        Features (or `low` and `high`) bound the input, and w2 where they do not.
     rule
         The rule of all other weighted layers.
     preset
         `paper-tabular` (w2 first, then z-plus) or `paper-image` (z-box first, then z-plus).
     layers
-        Rules of single layers as `pattern=rule`, such as `decoder.*=gamma`: the first pattern that matches the layer's
-        name wins over `first` and `rule`.
+        Rules of single layers as `pattern=rule`, such as `decoder.*=gamma`: the first pattern that
+        matches the layer's name wins over `first` and `rule`.
     root
         `input` (the paper, t = 1), `joint` (t = ½), or t itself.
     relevance
-        `error`, or `uniform`: the error is spread evenly over the outputs, which shows what the map owes to the
-        network alone.
+        `error`, or `uniform`: the error is spread evenly over the outputs, which shows what the map
+        owes to the network alone.
     low, high
         The box of z-box; the Features' bounds where left out. A sample outside widens its own box.
     epsilon, gamma, alpha
@@ -92,14 +108,16 @@ class LRP:
 
     References
     ----------
-    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 3.4 and Eq. (13), (14); rules: Montavon et al.,
-    "Explaining nonlinear classification decisions with deep Taylor decomposition", 2017; Bach et al., 2015.
+    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 3.4 and Eq. (13), (14);
+    rules: Montavon et al., "Explaining nonlinear classification decisions with deep Taylor
+    decomposition", 2017; Bach et al., 2015.
 
     Examples
     --------
     >>> import torch, aexbench
     >>> from aexbench import explainers
-    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU(), torch.nn.Linear(2, 4), torch.nn.Sigmoid())
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 4), nn.Sigmoid())
     >>> detector = aexbench.Detector(model)
     >>> x = torch.rand(3, 4)
     >>> relevance = explainers.create("lrp", detector, preset="paper-tabular").explain(x)
@@ -127,15 +145,23 @@ class LRP:
         if preset is not None and (first is not None or rule is not None):
             raise RequestError("lrp: give either a preset, or first and rule")
         if detector.dtype == torch.float16:
-            raise SkipError("lrp needs a wider range than float16 has: use bfloat16, float32 or float64")
+            raise SkipError(
+                "lrp needs a wider range than float16 has: use bfloat16, float32 or float64"
+            )
         self.detector = detector.with_loss(loss)
         self.share: float = {"input": 1.0, "joint": 0.5}[root] if isinstance(root, str) else root
         self.relevance = relevance
         self.low = detector.features.low if low is None else low
         self.high = detector.features.high if high is None else high
         Features(low=self.low, high=self.high)  # refuses a box that is none
-        self.settings = {"epsilon": {"epsilon": epsilon}, "gamma": {"gamma": gamma}, "alpha-beta": {"alpha": alpha}}
-        first, rule = PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")
+        self.settings = {
+            "epsilon": {"epsilon": epsilon},
+            "gamma": {"gamma": gamma},
+            "alpha-beta": {"alpha": alpha},
+        }
+        first, rule = (
+            PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")
+        )
         self._wanted = first, rule, list(layers)
         self._shape: tuple[int, ...] | None = None
         self._prepare()
@@ -143,12 +169,20 @@ class LRP:
     def _prepare(self, samples: torch.Tensor | None = None) -> None:
         """Read the model, and make all that depends on its weights alone.
 
-        A forward pass that asks for shapes can only be read with samples at hand, and anew for those of another shape.
+        A forward pass that asks for shapes can only be read with samples at hand, and anew for
+        those of another shape.
         """
         self._modules = list(self.detector.model.modules())
-        self._stored = [kind for module in self._modules for kind in (module._parameters, module._buffers) if kind]
+        self._stored = [
+            kind
+            for module in self._modules
+            for kind in (module._parameters, module._buffers)
+            if kind
+        ]
         self._parts = [module._modules for module in self._modules if module._modules]
-        self._hooks = [hooks for m in self._modules for hooks in (m._forward_hooks, m._forward_pre_hooks)]
+        self._hooks = [
+            hooks for m in self._modules for hooks in (m._forward_hooks, m._forward_pre_hooks)
+        ]
         self._read, self._shape = self._versions(), None
         try:
             self.operations = capture(self.detector.model)
@@ -156,26 +190,42 @@ class LRP:
             if samples is None:
                 self._read = []  # of no model: the first samples are there soon
                 return
-            self.operations, self._shape = capture(self.detector.model, samples[:3]), tuple(samples.shape[1:])
+            self.operations, self._shape = (
+                capture(self.detector.model, samples[:3]),
+                tuple(samples.shape[1:]),
+            )
         with torch.no_grad():
             self.names = _chosen(self.operations, *self._wanted)
             _floor(self.operations, self.names)
-            self.rules = {o: self._rule(o, name) for o, name in self.names.items() if name != "z-box"}
+            self.rules = {
+                o: self._rule(o, name) for o, name in self.names.items() if name != "z-box"
+            }
         self.propagation = Propagation(self.operations, self.rules)
         self._checked: set[tuple[int, ...]] = set()  # shapes of samples
-        self._boxes = [operation for operation, name in self.names.items() if name == "z-box"]  # ruled in _bound
+        self._boxes = [
+            operation for operation, name in self.names.items() if name == "z-box"
+        ]  # ruled in _bound
         self._bounded_for: tuple[int, ...] | None = None
-        # Convolutions on a CPU run up to 1.5 times faster with channels last; `view` cannot take that layout.
+        # Convolutions on a CPU run up to 1.5 times faster with channels last; `view` cannot take
+        # that layout.
         self._channels_last = not any(operation.function == "view" for operation in self.operations)
 
     def _versions(self) -> list[Any]:
-        """Return what differs once a weight has changed in place, or a weight, a module or a hook has come or gone."""
-        tensors = [tensor for kind in self._stored for tensor in kind.values() if tensor is not None]
+        """Return what differs once a weight has changed in place, or a weight, a module or a hook
+        has come or gone.
+        """
+        tensors = [
+            tensor for kind in self._stored for tensor in kind.values() if tensor is not None
+        ]
         try:
             weights = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
         except RuntimeError:  # made in inference mode, and without a version
             weights = [(tensor.data_ptr(), 0) for tensor in tensors]
-        return [weights, [id(module) for kind in self._parts for module in kind.values()], [*map(len, self._hooks)]]
+        return [
+            weights,
+            [id(module) for kind in self._parts for module in kind.values()],
+            [*map(len, self._hooks)],
+        ]
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample."""
@@ -191,7 +241,8 @@ class LRP:
         return {"gap to conservation": gap(attributions, error.to(attributions))}
 
     def ledger(self, x: torch.Tensor) -> Ledger:
-        """Return where the relevance of samples x (N, …) goes: in all, per layer, and how much depends on the error.
+        """Return where the relevance of samples x (N, …) goes: in all, per layer, and how much
+        depends on the error.
 
         All samples' activations are kept at once.
 
@@ -199,7 +250,8 @@ class LRP:
         --------
         >>> import torch, aexbench
         >>> from aexbench import explainers
-        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU(), torch.nn.Linear(2, 4))
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 4))
         >>> ledger = explainers.create("lrp", aexbench.Detector(model)).ledger(torch.rand(3, 4))
         >>> bool(ledger.gap.max() < 1e-4)
         True
@@ -212,16 +264,28 @@ class LRP:
             difference = Book(len(x), self.names)
             self.propagation.backward(values, self.share * (error - starts["uniform"]), difference)
             books = {name: Book(len(x), self.names) for name in starts}
-            maps = {name: self._propagate(values, x, start, books[name]) for name, start in starts.items()}
+            maps = {
+                name: self._propagate(values, x, start, books[name])
+                for name, start in starts.items()
+            }
         layers = books[self.relevance].layers
-        for layer, changed in zip(layers, difference.layers, strict=False):  # none where nothing is propagated
+        for layer, changed in zip(
+            layers, difference.layers, strict=False
+        ):  # none where nothing is propagated
             layer.contraction = changed.contraction
-        total, correlation = per_sample(maps[self.relevance], len(x)), rank_correlation(*maps.values())
+        total, correlation = (
+            per_sample(maps[self.relevance], len(x)),
+            rank_correlation(*maps.values()),
+        )
         return Ledger(per_sample(error, len(x)), total, correlation, layers)
 
     def _taken(self, x: torch.Tensor) -> torch.Tensor:
-        """Return samples as the model takes them, once it is sure that what is prepared is this model's."""
-        x = x.clone() if x.is_inference() else x  # what inference mode has made cannot meet autograd
+        """Return samples as the model takes them, once it is sure that what is prepared is this
+        model's.
+        """
+        x = (
+            x.clone() if x.is_inference() else x
+        )  # what inference mode has made cannot meet autograd
         x, shape = x.to(self.detector.device, self.detector.dtype), x.shape[1:]
         if self._versions() != self._read or self._shape not in (None, shape):
             self._prepare(x)
@@ -236,7 +300,9 @@ class LRP:
         samples = torch.cat([x[:4], x[:4].flip(-1)])
         own = self.detector.reconstruct(samples)
         values = self._captured(samples)
-        if not same_weights(self.operations, values):  # hooks that compute weights before a call have done so by now
+        if not same_weights(
+            self.operations, values
+        ):  # hooks that compute weights before a call have done so by now
             self._prepare(samples)
             values = self._captured(samples)
         alone = torch.cat([self.detector.reconstruct(sample) for sample in samples.split(1)])
@@ -247,9 +313,13 @@ class LRP:
             return self._forward(samples, keep=True)
         except RequestError:
             raise
-        except Exception as error:  # whatever the model's operations say to what its own forward pass is not given
+        except (
+            Exception
+        ) as error:  # whatever the model's operations say to what its own forward pass is not given
             reason = f"{type(error).__name__}: {error}".split("\n")[0]
-            raise SkipError(f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}") from error
+            raise SkipError(
+                f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}"
+            ) from error
 
     def _forward(self, x: torch.Tensor, keep: bool = False) -> Values:
         self._bound(x)
@@ -268,12 +338,16 @@ class LRP:
         """Return the input's relevance: the share t through x̂, the rest directly."""
         if self.share == 0:
             return start
-        through = self.propagation.backward(values, start if self.share == 1 else self.share * start, watch)
+        through = self.propagation.backward(
+            values, start if self.share == 1 else self.share * start, watch
+        )
         through = through if self.share == 1 else through + (1 - self.share) * start
         return through.contiguous()
 
     def _default_first(self) -> RuleName:
-        bounded = all(torch.isfinite(torch.as_tensor(bound)).all() for bound in (self.low, self.high))
+        bounded = all(
+            torch.isfinite(torch.as_tensor(bound)).all() for bound in (self.low, self.high)
+        )
         return "z-box" if bounded else "w2"
 
     def _rule(self, operation: Operation, name: str) -> Rule:
@@ -285,7 +359,9 @@ class LRP:
         return RULES[name](layer, **self.settings.get(name, {}))
 
     def _bound(self, x: torch.Tensor) -> None:
-        """Tell the z-box rules the bounds of their inputs, which depend on the samples' shape alone."""
+        """Tell the z-box rules the bounds of their inputs, which depend on the samples' shape
+        alone.
+        """
         if not self._boxes or self._bounded_for in (tuple(x.shape), tuple(x.shape[1:])):
             return
         shape = tuple(x.shape[1:])
@@ -293,14 +369,24 @@ class LRP:
         features.check(shape)
         bounds = [torch.as_tensor(bound.copy()).to(x)[None] for bound in features.bounds(shape)]
         if not all(bool(torch.isfinite(bound).all()) for bound in bounds):
-            raise RequestError("lrp: z-box needs finite bounds: give low and high, or choose first=w2")
+            raise RequestError(
+                "lrp: z-box needs finite bounds: give low and high, or choose first=w2"
+            )
         self._bounded_for = shape
         for operation in self._boxes:
             routed = [run_routes(operation, bound, self.operations[0]) for bound in bounds]
-            if len(routed[0]) != 1:  # the samples of a batch do not lie along the first axis any more
-                routed = [run_routes(operation, bound.expand_as(x), self.operations[0]) for bound in bounds]
+            if (
+                len(routed[0]) != 1
+            ):  # the samples of a batch do not lie along the first axis any more
+                routed = [
+                    run_routes(operation, bound.expand_as(x), self.operations[0])
+                    for bound in bounds
+                ]
                 self._bounded_for = tuple(x.shape)
-            low, high = torch.minimum(*routed), torch.maximum(*routed)  # a negative factor swaps them
+            low, high = (
+                torch.minimum(*routed),
+                torch.maximum(*routed),
+            )  # a negative factor swaps them
             assert operation.layer is not None
             self.rules[operation] = ZBox(operation.layer, low, high)
 
@@ -309,18 +395,24 @@ def _floor(operations: list[Operation], names: dict[Operation, str]) -> None:
     """Floor the ReLUs that z⁺ alone reads: it can share by their results as they are."""
     for operation in operations:
         if operation.may_floor:
-            readers = [other for other in operations if operation in flat([other.args, other.kwargs])]
+            readers = [
+                other for other in operations if operation in flat([other.args, other.kwargs])
+            ]
             if all(names.get(reader) == "z-plus" for reader in readers):
                 operation.compute, operation.floored = floored_relu, True
 
 
-def _chosen(operations: list[Operation], first: str, rule: str, layers: list[str]) -> dict[Operation, str]:
+def _chosen(
+    operations: list[Operation], first: str, rule: str, layers: list[str]
+) -> dict[Operation, str]:
     """Return the name of each weighted operation's rule."""
     weighted = [operation for operation in operations if operation.kind == "weighted"]
     if not weighted:
         raise SkipError("lrp has nothing to propagate through: the model has no weighted layer")
     names = {operation: operation.name.split(" ")[0] for operation in weighted}
-    chosen = {operation: first if operation.inputs[0].from_input else rule for operation in weighted}
+    chosen = {
+        operation: first if operation.inputs[0].from_input else rule for operation in weighted
+    }
     for entry in reversed(layers):
         pattern, _, wanted = entry.rpartition("=")
         if wanted not in get_args(RuleName):
@@ -331,7 +423,9 @@ def _chosen(operations: list[Operation], first: str, rule: str, layers: list[str
         chosen |= dict.fromkeys(matching, wanted)
     for operation, name in chosen.items():
         if name == "z-box" and not operation.inputs[0].from_input:
-            raise RequestError(f"lrp: z-box needs bounds of what {operation.name} reads, and it reads activations")
+            raise RequestError(
+                f"lrp: z-box needs bounds of what {operation.name} reads, and it reads activations"
+            )
     return chosen
 
 

@@ -1,8 +1,9 @@
-"""From a module to a list of operations: torch.fx follows the model's own `forward`, whatever its style.
+"""From a module to a list of operations: torch.fx follows the model's own `forward`, whatever its
+style.
 
-Modules and their functional forms, modules used twice and tied weights end in the same few kinds of operations;
-`handlers.py` says which call is which. One without a rule is an error that says what it is, where it stands and what
-to do: never a silent gradient.
+Modules and their functional forms, modules used twice and tied weights end in the same few kinds of
+operations; `handlers.py` says which call is which. One without a rule is an error that says what it
+is, where it stands and what to do: never a silent gradient.
 """
 
 from __future__ import annotations
@@ -24,7 +25,17 @@ from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, 
 from aexbench.explainers.lrp.shapes import ShapeTracer
 
 RANDOM = (
-    *("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "normal", "normal_", "uniform_"),
+    *(
+        "rand",
+        "randn",
+        "randint",
+        "rand_like",
+        "randn_like",
+        "randint_like",
+        "normal",
+        "normal_",
+        "uniform_",
+    ),
     *("bernoulli", "bernoulli_", "multinomial", "poisson", "exponential_", "dropout"),
 )
 
@@ -37,17 +48,23 @@ class NotFollowedError(SkipError):
 
 
 def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operation]:
-    """Return the operations of a model's forward pass in evaluation mode, the input first and the output last.
+    """Return the operations of a model's forward pass in evaluation mode, the input first and the
+    output last.
 
-    With a sample (N, …) what the forward pass does may depend on the sample's shape, N excepted; what is returned then
-    holds for that shape alone.
+    With a sample (N, …) what the forward pass does may depend on the sample's shape, N excepted;
+    what is returned then holds for that shape alone.
 
     Raises
     ------
     SkipError
         If an operation has no rule. NotFollowedError if torch.fx cannot follow the forward pass.
     """
-    with evaluation_mode(model.modules()), _attributes_kept(model), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with (
+        evaluation_mode(model.modules()),
+        _attributes_kept(model),
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+    ):
         graph = _traced(model, fx.Tracer() if sample is None else ShapeTracer(sample))
         builder = _Builder(model, _used(graph, dict(model.named_modules())))
         for node in graph.nodes:
@@ -57,8 +74,12 @@ def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operat
 
 
 def _traced(model: nn.Module, tracer: fx.Tracer) -> fx.Graph:
-    """Return the graph of a model without its hooks, which expect values and would be given symbols."""
-    hooks = {module: (module._forward_hooks, module._forward_pre_hooks) for module in model.modules()}
+    """Return the graph of a model without its hooks, which expect values and would be given
+    symbols.
+    """
+    hooks = {
+        module: (module._forward_hooks, module._forward_pre_hooks) for module in model.modules()
+    }
     try:
         for module in hooks:
             module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
@@ -66,23 +87,34 @@ def _traced(model: nn.Module, tracer: fx.Tracer) -> fx.Graph:
         return tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:  # whatever the model's own forward does with a symbolic input
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise NotFollowedError(f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}") from error
+        raise NotFollowedError(
+            f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}"
+        ) from error
     finally:
         for module, (after, before) in hooks.items():
             module._forward_hooks, module._forward_pre_hooks = after, before
 
 
 def _defaults(model: nn.Module) -> dict[str, Any]:
-    """Return the optional arguments of a model's forward pass, which is followed as it is called with x alone."""
+    """Return the optional arguments of a model's forward pass, which is followed as it is called
+    with x alone.
+    """
     parameters = list(inspect.signature(model.forward).parameters.values())[1:]
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 @contextmanager
 def _attributes_kept(model: nn.Module) -> Iterator[None]:
-    """Undo what is written into a model's modules: while a forward pass is traced that would be symbols."""
+    """Undo what is written into a model's modules: while a forward pass is traced that would be
+    symbols.
+    """
     before = {module: dict(module.__dict__) for module in model.modules()}
-    held = [value for attributes in before.values() for value in attributes.values() if type(value) in CONTAINERS]
+    held = [
+        value
+        for attributes in before.values()
+        for value in attributes.values()
+        if type(value) in CONTAINERS
+    ]
     contents = [copy.copy(value) for value in held]
     try:
         yield
@@ -112,7 +144,9 @@ class _Builder:
         except SkipError:
             raise
         except Exception as error:  # arguments that a handler does not expect
-            raise no_rule(f"{node.target} as it is called ({type(error).__name__}: {error})", _place(node)) from error
+            raise no_rule(
+                f"{node.target} as it is called ({type(error).__name__}: {error})", _place(node)
+            ) from error
 
     def append(self, name: str, kind: Kind, compute: Callable[..., Any], **known: Any) -> Operation:
         """Append an operation and return it."""
@@ -126,7 +160,9 @@ class _Builder:
         elif node.args:  # an optional argument: its default
             self.made[node] = self.append(str(node), "constant", lambda value=node.args[0]: value)
         else:
-            raise SkipError(f"lrp explains models of one input; this one also takes {node.target!r}")
+            raise SkipError(
+                f"lrp explains models of one input; this one also takes {node.target!r}"
+            )
 
     def _get_attr(self, node: fx.Node) -> None:
         value: Any = self.model
@@ -147,7 +183,9 @@ class _Builder:
     def _call_module(self, node: fx.Node) -> None:
         module = self.modules[str(node.target)]
         base = next((base for base in type(module).__mro__ if base in MODULES), None)
-        call = self._called(node, MODULES[base] if base else "", module, f"{node.target} ({type(module).__name__})")
+        call = self._called(
+            node, MODULES[base] if base else "", module, f"{node.target} ({type(module).__name__})"
+        )
         if not call.carrying:
             self.made[node] = self._independent(call, node)
         elif base is None or type(module).forward is not base.forward:
@@ -185,25 +223,36 @@ class _Builder:
 
     def _handle(self, node: fx.Node, call: Call) -> None:
         self.made[node] = HANDLERS[call.name](call)
-        if in_place(call.name, call.module, call.kwargs):  # whoever reads its input later reads the result
+        if in_place(
+            call.name, call.module, call.kwargs
+        ):  # whoever reads its input later reads the result
             overwritten = call.args[0]
             self._refuse_aliases(call, overwritten)
-            self.made |= {other: self.made[node] for other, made in self.made.items() if made is overwritten}
+            self.made |= {
+                other: self.made[node] for other, made in self.made.items() if made is overwritten
+            }
 
     def _refuse_aliases(self, call: Call, overwritten: Operation) -> None:
         """Refuse to overwrite what another value shares memory with: it would change as well."""
         base = overwritten.inputs[0] if overwritten.function in VIEWS else None
-        viewed = any(made.function in VIEWS and overwritten in made.inputs for made in self.operations)
+        viewed = any(
+            made.function in VIEWS and overwritten in made.inputs for made in self.operations
+        )
         if viewed or (base is not None and base.users > 1):
             raise call.refused(f"{call.name} that overwrites a view, or what has views,")
 
     def _independent(self, call: Call, node: fx.Node) -> Operation:
-        """Append what does not depend on the input's values: computed now, or at every call if it needs its size."""
+        """Append what does not depend on the input's values: computed now, or at every call if it
+        needs its size.
+        """
         if call.name in RANDOM:
             raise no_rule(call.name, _place(node))
         if call.module is None and in_place(call.name, None, call.kwargs):
             raise no_rule(f"{call.name}, which changes the model,", _place(node))
-        if any(isinstance(leaf, Operation) and leaf.kind != "constant" for leaf in flat([call.args, call.kwargs])):
+        if any(
+            isinstance(leaf, Operation) and leaf.kind != "constant"
+            for leaf in flat([call.args, call.kwargs])
+        ):
             return call.make("size", args=call.args, kwargs=call.kwargs)
         value = call.computed()
         return call.make("constant", lambda: value)
@@ -236,7 +285,9 @@ def _in_place(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     return node.op.startswith("call") and in_place(name, module, node.kwargs)
 
 
-def _refuse_hidden_writes(graph: fx.Graph, used: set[fx.Node], modules: dict[str, nn.Module]) -> None:
+def _refuse_hidden_writes(
+    graph: fx.Graph, used: set[fx.Node], modules: dict[str, nn.Module]
+) -> None:
     """Refuse a result that nobody reads, but that is written into a view of what somebody does."""
     for node in graph.nodes:
         if node not in used and _in_place(node, modules):
@@ -248,7 +299,9 @@ def _refuse_hidden_writes(graph: fx.Graph, used: set[fx.Node], modules: dict[str
 
 
 def _place(node: fx.Node) -> str:
-    """Return where a function is called: the module whose forward it stands in, and its name in the graph."""
+    """Return where a function is called: the module whose forward it stands in, and its name in the
+    graph.
+    """
     stack = node.meta.get("nn_module_stack") or {}
     paths = [str(path) for path in stack if str(path)]
     return f"{paths[-1]}.forward ({node.name})" if paths else f"forward ({node.name})"

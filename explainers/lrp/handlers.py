@@ -25,11 +25,26 @@ DIRECT: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Tanh: torch.tanh,
     nn.Identity: lambda x: x,
 }
-MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "area")  # no weight is negative
-# Parameters of functions by their position, where torch.fx does not name them; modules have attributes of these names.
+MODES = (
+    "nearest",
+    "nearest-exact",
+    "linear",
+    "bilinear",
+    "trilinear",
+    "area",
+)  # no weight is negative
+# Parameters of functions by their position, where torch.fx does not name them; modules have
+# attributes of these names.
 POSITIONS = {
     "weighted": {"weight": 1, "stride": 3, "padding": 4, "dilation": 5, "groups": 6},
-    "transposed": {"weight": 1, "stride": 3, "padding": 4, "output_padding": 5, "groups": 6, "dilation": 7},
+    "transposed": {
+        "weight": 1,
+        "stride": 3,
+        "padding": 4,
+        "output_padding": 5,
+        "groups": 6,
+        "dilation": 7,
+    },
     "batch_norm": {"running_mean": 1, "running_var": 2},
     "dropout": {"training": 2},
 }
@@ -55,7 +70,9 @@ class Call:
     @property
     def carrying(self) -> list[Operation]:
         """The operands that relevance can go to; of `x.view_as(y)` and its like, x alone."""
-        operands = [self.args[:1]] if HANDLERS.get(self.name) is shaped_like else [self.args, self.kwargs]
+        operands = (
+            [self.args[:1]] if HANDLERS.get(self.name) is shaped_like else [self.args, self.kwargs]
+        )
         return [leaf for leaf in flat(operands) if isinstance(leaf, Operation) and leaf.carries]
 
     @property
@@ -81,13 +98,17 @@ class Call:
         compute = self.compute if compute is None else compute
         return self.append(self.place, kind, compute, function=self.name, users=self.users, **known)
 
-    def whole(self, kind: Kind, inputs: tuple[Operation, ...], compute: Any = None, **known: Any) -> Operation:
+    def whole(
+        self, kind: Kind, inputs: tuple[Operation, ...], compute: Any = None, **known: Any
+    ) -> Operation:
         """Append this call with all its arguments."""
         return self.make(kind, compute, args=self.args, kwargs=self.kwargs, inputs=inputs, **known)
 
     def computed(self) -> Any:
         """Return the result of a call that depends on constants alone."""
-        return self.compute(*constant(self.args), **{key: constant(value) for key, value in self.kwargs.items()})
+        return self.compute(
+            *constant(self.args), **{key: constant(value) for key, value in self.kwargs.items()}
+        )
 
     def refused(self, what: str) -> SkipError:
         """Return the error for a call without a rule."""
@@ -98,23 +119,34 @@ def relu(call: Call) -> Operation:
     """Append a ReLU, which may be floored where its readers are known."""
     compute = torch.relu if call.module is None else _direct(call.module)
     return call.make(
-        "pass", compute, args=(call.x,), inputs=(call.x,), not_negative=True, may_floor=compute is torch.relu
+        "pass",
+        compute,
+        args=(call.x,),
+        inputs=(call.x,),
+        not_negative=True,
+        may_floor=compute is torch.relu,
     )
 
 
 def activation(call: Call) -> Operation:
-    """Append what acts element by element, or with statistics held constant: it hands on its relevance as it is."""
+    """Append what acts element by element, or with statistics held constant: it hands on its
+    relevance as it is.
+    """
     x = call.x
     keeps = call.name in _KEEPS_VALUES
     not_negative = call.name in NOT_NEGATIVE or (keeps and x.not_negative)
     known = {"not_negative": not_negative, "from_input": keeps and x.from_input}
-    larger = any(isinstance(leaf, Operation) for leaf in flat([call.args[1:], call.kwargs]))  # limits may be
+    larger = any(
+        isinstance(leaf, Operation) for leaf in flat([call.args[1:], call.kwargs])
+    )  # limits may be
     return call.whole("pass", (x,), _undestructive(call), broadcasts=larger, **known)
 
 
 def hardtanh(call: Call) -> Operation:
     """Append a Hardtanh, which may have no negative values."""
-    return call.whole("pass", (call.x,), _undestructive(call), not_negative=call.setting("min_val", -1.0) >= 0)
+    return call.whole(
+        "pass", (call.x,), _undestructive(call), not_negative=call.setting("min_val", -1.0) >= 0
+    )
 
 
 def dropout(call: Call) -> Operation:
@@ -125,12 +157,19 @@ def dropout(call: Call) -> Operation:
 
 
 def batch_norm(call: Call) -> Operation:
-    """Append a BatchNorm, and let the weights of a layer that it alone follows have its factor: it may turn signs."""
-    if isinstance(call.compute, BuiltinFunctionType):  # torch.batch_norm takes its arguments in another order
+    """Append a BatchNorm, and let the weights of a layer that it alone follows have its factor: it
+    may turn signs.
+    """
+    if isinstance(
+        call.compute, BuiltinFunctionType
+    ):  # torch.batch_norm takes its arguments in another order
         raise call.refused("torch.batch_norm (torch.nn.functional.batch_norm has one)")
     variance = call.setting("running_var", None)
     if variance is None or (call.module is None and call.setting("training", False)):
-        raise SkipError(f"lrp: {call.place} uses the batch's statistics: give it its own, and training=self.training")
+        raise SkipError(
+            f"lrp: {call.place} uses the batch's statistics: give it its own, and "
+            "training=self.training"
+        )
     x, weight = call.x, call.setting("weight", None)
     deviation = (variance.detach() + call.setting("eps", 1e-5)).sqrt()
     factor = (torch.ones_like(deviation) if weight is None else weight.detach()) / deviation
@@ -165,7 +204,10 @@ def convolution(call: Call) -> Operation:
     """Append a convolution; padding other than zeros is a route of its own before it."""
     dims, table = int(call.name[-2]), "transposed" if "transpose" in call.name else "weighted"
     if len(call.args) + len(call.kwargs) > 1 and call.module is not None:
-        raise call.refused("a transposed convolution called with output_size (give it output_padding when it is made)")
+        raise call.refused(
+            "a transposed convolution called with output_size (give it output_padding when it is "
+            "made)"
+        )
     weight = call.setting("weight", None, table)
     stride, dilation, output_padding = (
         _tuple(call.setting(name, default, table), dims)
@@ -180,8 +222,12 @@ def convolution(call: Call) -> Operation:
     if isinstance(padding, str):
         padding = _named_padding(padding, weight.shape[2:], dilation)
     groups, transposed = call.setting("groups", 1, table), table == "transposed"
-    layer = Convolution(weight.detach(), stride, _tuple(padding, dims), dilation, output_padding, groups, transposed)
-    return _padded_convolution(call, layer) if apart else _weighted(call, call.x, call.compute, layer)
+    layer = Convolution(
+        weight.detach(), stride, _tuple(padding, dims), dilation, output_padding, groups, transposed
+    )
+    return (
+        _padded_convolution(call, layer) if apart else _weighted(call, call.x, call.compute, layer)
+    )
 
 
 def _padded_convolution(call: Call, layer: Convolution) -> Operation:
@@ -191,7 +237,12 @@ def _padded_convolution(call: Call, layer: Convolution) -> Operation:
     mode = "constant" if zeros else module.padding_mode
     known = {"inserts": zeros, "from_input": call.x.from_input, "not_negative": call.x.not_negative}
     padded = call.append(
-        f"{call.place} padding", "route", lambda t: F.pad(t, pads, mode=mode), args=(call.x,), inputs=(call.x,), **known
+        f"{call.place} padding",
+        "route",
+        lambda t: F.pad(t, pads, mode=mode),
+        args=(call.x,),
+        inputs=(call.x,),
+        **known,
     )
     convolve = getattr(F, call.name)
     settings = (module.stride, 0, module.dilation, module.groups)
@@ -200,11 +251,15 @@ def _padded_convolution(call: Call, layer: Convolution) -> Operation:
 
 
 def route(call: Call) -> Operation:
-    """Append what copies its inputs, or takes the greatest of some: the adjoint says where their relevance goes."""
+    """Append what copies its inputs, or takes the greatest of some: the adjoint says where their
+    relevance goes.
+    """
     inputs = tuple(call.carrying)
     padding = (call.setting("value", None) or 0.0) if call.name == "pad" else 0.0
     joined = call.name in ("cat", "concat", "concatenate", "stack")
-    constants = joined and any(isinstance(a, Operation) and not a.carries for a in flat([call.args[:1], call.kwargs]))
+    constants = joined and any(
+        isinstance(a, Operation) and not a.carries for a in flat([call.args[:1], call.kwargs])
+    )
     not_negative = all(i.not_negative for i in inputs) and padding >= 0 and not constants
     return call.whole(
         "route",
@@ -217,7 +272,9 @@ def route(call: Call) -> Operation:
 
 
 def average(call: Call) -> Operation:
-    """Append what has fixed weights that are never negative: it keeps the sign of what it averages."""
+    """Append what has fixed weights that are never negative: it keeps the sign of
+    what it averages.
+    """
     x = call.x
     return call.whole("average", (x,), not_negative=x.not_negative, from_input=x.from_input)
 
@@ -237,10 +294,14 @@ def add(call: Call) -> Operation:
     sign, carrying = -1.0 if "sub" in call.name else 1.0, call.carrying
     if len(carrying) == 1:
         near = carrying[0].from_input
-        return call.whole("pass", (carrying[0],), _undestructive(call), broadcasts=True, from_input=near)
+        return call.whole(
+            "pass", (carrying[0],), _undestructive(call), broadcasts=True, from_input=near
+        )
     not_negative = sign > 0 and all(operand.not_negative for operand in carrying)
     signs = (1.0, sign)
-    return call.whole("sum", tuple(carrying), _undestructive(call), signs=signs, not_negative=not_negative)
+    return call.whole(
+        "sum", tuple(carrying), _undestructive(call), signs=signs, not_negative=not_negative
+    )
 
 
 def scale(call: Call) -> Operation:
@@ -249,7 +310,13 @@ def scale(call: Call) -> Operation:
     swapped = call.name in ("mul", "multiply") and carrying == list(call.args[1:])
     if len(carrying) != 1 or not (carrying[0] is call.args[0] or swapped):
         raise call.refused(f"{call.name} by what depends on the input")
-    return call.whole("pass", (carrying[0],), _undestructive(call), broadcasts=True, from_input=carrying[0].from_input)
+    return call.whole(
+        "pass",
+        (carrying[0],),
+        _undestructive(call),
+        broadcasts=True,
+        from_input=carrying[0].from_input,
+    )
 
 
 def size(call: Call) -> Operation:
@@ -263,20 +330,72 @@ def shaped_like(call: Call) -> Operation:
     """Append what takes its shape or type from another operand, which gives nothing else."""
     x: Operation = call.args[0]
     keeps = call.name in ("to", "type_as")
-    return call.whole("pass" if keeps else "route", (x,), not_negative=x.not_negative, from_input=x.from_input)
+    return call.whole(
+        "pass" if keeps else "route", (x,), not_negative=x.not_negative, from_input=x.from_input
+    )
 
 
 _ACTIVATIONS = (
-    *("identity", "relu6", "leaky_relu", "leaky_relu_", "prelu", "rrelu", "elu", "elu_", "celu", "selu", "gelu"),
-    *("silu", "mish", "sigmoid", "sigmoid_", "tanh", "tanh_", "softplus", "hardsigmoid", "hardswish", "logsigmoid"),
+    *(
+        "identity",
+        "relu6",
+        "leaky_relu",
+        "leaky_relu_",
+        "prelu",
+        "rrelu",
+        "elu",
+        "elu_",
+        "celu",
+        "selu",
+        "gelu",
+    ),
+    *(
+        "silu",
+        "mish",
+        "sigmoid",
+        "sigmoid_",
+        "tanh",
+        "tanh_",
+        "softplus",
+        "hardsigmoid",
+        "hardswish",
+        "logsigmoid",
+    ),
     *("softsign", "clamp", "clamp_", "clip", "clamp_min", "clamp_max", "expit", "neg", "negative"),
     *("log_sigmoid", "celu_", "selu_", "rrelu_", "neg_", "clip_", "clamp_min_", "clamp_max_"),
-    *("layer_norm", "group_norm", "instance_norm", "contiguous", "clone", "float", "double", "detach"),
+    *(
+        "layer_norm",
+        "group_norm",
+        "instance_norm",
+        "contiguous",
+        "clone",
+        "float",
+        "double",
+        "detach",
+    ),
 )
-_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+_DROPOUTS = (
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+)
 _KEEPS_VALUES = ("identity", "contiguous", "clone", "float", "double", *_DROPOUTS)
 _ROUTES = (
-    *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "t", "swapaxes", "swapdims", "movedim"),
+    *(
+        "flatten",
+        "unflatten",
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "t",
+        "swapaxes",
+        "swapdims",
+        "movedim",
+    ),
     *(
         "squeeze",
         "unsqueeze",
@@ -293,18 +412,67 @@ _ROUTES = (
     *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pad", "expand", "repeat"),
     *("ravel", "moveaxis", "broadcast_to", "repeat_interleave", "tile"),
     *("cat", "concat", "concatenate", "stack"),
-    *(f"{kind}pool{d}d" for d in (1, 2, 3) for kind in ("max_", "_max_", "adaptive_max_", "max_un")),
+    *(
+        f"{kind}pool{d}d"
+        for d in (1, 2, 3)
+        for kind in ("max_", "_max_", "adaptive_max_", "max_un")
+    ),
     *(f"{kind}max_pool{d}d_with_indices" for d in (1, 2, 3) for kind in ("", "adaptive_")),
 )
 VIEWS = (
-    *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "t", "swapaxes", "swapdims", "movedim"),
-    *("squeeze", "unsqueeze", "getitem", "narrow", "select", "chunk", "split", "tensor_split", "unbind", "expand"),
+    *(
+        "flatten",
+        "unflatten",
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "t",
+        "swapaxes",
+        "swapdims",
+        "movedim",
+    ),
+    *(
+        "squeeze",
+        "unsqueeze",
+        "getitem",
+        "narrow",
+        "select",
+        "chunk",
+        "split",
+        "tensor_split",
+        "unbind",
+        "expand",
+    ),
     *("ravel", "moveaxis", "broadcast_to", "view_as", "reshape_as", "expand_as"),
 )
-_AVERAGES = ("mean", "sum", *(f"{kind}avg_pool{d}d" for d in (1, 2, 3) for kind in ("", "adaptive_")))
-_SCALES = ("mul", "mul_", "imul", "multiply", "div", "div_", "truediv", "itruediv", "divide", "true_divide")
+_AVERAGES = (
+    "mean",
+    "sum",
+    *(f"{kind}avg_pool{d}d" for d in (1, 2, 3) for kind in ("", "adaptive_")),
+)
+_SCALES = (
+    "mul",
+    "mul_",
+    "imul",
+    "multiply",
+    "div",
+    "div_",
+    "truediv",
+    "itruediv",
+    "divide",
+    "true_divide",
+)
 _SIZES = ("size", "dim", "numel", "ndimension", "getattr", "__len__", "len")
-_MADE_LIKE = ("new_ones", "new_zeros", "new_full", "new_tensor", "ones_like", "zeros_like", "full_like")
+_MADE_LIKE = (
+    "new_ones",
+    "new_zeros",
+    "new_full",
+    "new_tensor",
+    "ones_like",
+    "zeros_like",
+    "full_like",
+)
 _CONVOLUTIONS = tuple(f"conv{kind}{d}d" for d in (1, 2, 3) for kind in ("", "_transpose"))
 
 HANDLERS: dict[str, Callable[[Call], Operation]] = {
@@ -334,8 +502,14 @@ MODULES: dict[type[nn.Module], str] = {
     nn.ReLU6: "relu6",
     nn.LeakyReLU: "leaky_relu",
     nn.LogSigmoid: "logsigmoid",
-    **{getattr(nn, name): name.lower() for name in ("PReLU", "RReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish")},
-    **{getattr(nn, name): name.lower() for name in ("Sigmoid", "Tanh", "Softplus", "Softsign", "Hardsigmoid")},
+    **{
+        getattr(nn, name): name.lower()
+        for name in ("PReLU", "RReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish")
+    },
+    **{
+        getattr(nn, name): name.lower()
+        for name in ("Sigmoid", "Tanh", "Softplus", "Softsign", "Hardsigmoid")
+    },
     nn.Hardswish: "hardswish",
     **dict.fromkeys((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d), "dropout"),
     **dict.fromkeys((nn.AlphaDropout, nn.FeatureAlphaDropout), "dropout"),
@@ -374,7 +548,12 @@ def in_place(name: str, module: nn.Module | None, kwargs: dict[str, Any]) -> boo
     """Whether a call overwrites its first operand."""
     if module is not None:
         return bool(getattr(module, "inplace", False))
-    by_name = (name.endswith("_") and not name.startswith("_")) or name in ("iadd", "isub", "imul", "itruediv")
+    by_name = (name.endswith("_") and not name.startswith("_")) or name in (
+        "iadd",
+        "isub",
+        "imul",
+        "itruediv",
+    )
     return by_name or bool(kwargs.get("inplace", False))
 
 
@@ -385,7 +564,9 @@ def asks_for_size(node: fx.Node) -> bool:
 
 
 def _undestructive(call: Call) -> Callable[..., Any]:
-    """Return what a call computes without overwriting its operand: rules still need what was there."""
+    """Return what a call computes without overwriting its operand: rules still need
+    what was there.
+    """
     if call.module is not None:
         return _direct(call.module)
     compute = call.compute
@@ -411,12 +592,16 @@ def _tuple(value: Any, dims: int) -> tuple[int, ...]:
 
 def _named_padding(name: str, kernel: Any, dilation: Any) -> tuple[int, ...]:
     """Return `same` (an even number in all) or `valid` as numbers."""
-    return tuple(0 if name == "valid" else d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+    return tuple(
+        0 if name == "valid" else d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True)
+    )
 
 
 def _padded_apart(module: Any) -> bool:
     """Whether a convolution's padding is not the same number of zeros on both sides."""
-    return module.padding_mode != "zeros" or (module.padding == "same" and _uneven(module.kernel_size, module.dilation))
+    return module.padding_mode != "zeros" or (
+        module.padding == "same" and _uneven(module.kernel_size, module.dilation)
+    )
 
 
 def _uneven(kernel: Any, dilation: Any) -> bool:
@@ -429,14 +614,20 @@ def _known_adjoint(call: Call) -> Callable[[torch.Tensor, torch.Tensor], torch.T
     if call.name in ("flatten", "unflatten", "view", "reshape"):
         return lambda x, y: y.reshape(x.shape)
     module = call.module
-    if isinstance(module, nn.Upsample) and module.size is None and not module.recompute_scale_factor:
+    if (
+        isinstance(module, nn.Upsample)
+        and module.size is None
+        and not module.recompute_scale_factor
+    ):
         factor = module.scale_factor
         return lambda x, y: _nearest_adjoint(x, y, factor)
     return None
 
 
 def _nearest_adjoint(x: torch.Tensor, y: torch.Tensor, factor: Any) -> torch.Tensor:
-    """Return the sums of y over the copies that nearest upsampling has made of each element of x."""
+    """Return the sums of y over the copies that nearest upsampling has made of each
+    element of x.
+    """
     dims = x.dim() - 2
     scales = factor if isinstance(factor, tuple) else (factor,) * dims
     backward = getattr(torch.ops.aten, f"upsample_nearest{dims}d_backward")

@@ -13,11 +13,12 @@ from aexbench.explainers.lrp.operations import Operation
 
 @dataclass
 class Layer:
-    """One layer's book: relevance received from its outputs and handed on to its inputs, per sample (N,).
+    """One layer's book: relevance received from its outputs and handed on to its inputs, per sample
+    (N,).
 
-    `contraction` is the total variation between the relevance of the error and the same amount spread evenly, at the
-    layer's inputs over that at its outputs: 1 keeps what distinguishes them, 0 forgets it; not a number where they do
-    not differ.
+    `contraction` is the total variation between the relevance of the error and the same amount
+    spread evenly, at the layer's inputs over that at its outputs: 1 keeps what distinguishes them,
+    0 forgets it; not a number where they do not differ.
     """
 
     name: str
@@ -38,8 +39,8 @@ class Ledger:
     total : (N,)
         The sum of the attributions.
     correlation : (N,)
-        The rank correlation of the map with the one that spreads the error evenly over the outputs: near 1, the map
-        hardly depends on which outputs are wrong.
+        The rank correlation of the map with the one that spreads the error evenly over the outputs:
+        near 1, the map hardly depends on which outputs are wrong.
     layers
         From the output to the input.
     """
@@ -62,11 +63,13 @@ class Ledger:
         for layer in self.layers:
             kept = float((layer.handed_on / layer.received).nanmedian())
             lines.append(
-                f"{layer.name[:40]:<40} {layer.rule:<10} {kept:>8.2%} {float(layer.contraction.nanmedian()):>11.3f}"
+                f"{layer.name[:40]:<40} {layer.rule:<10} {kept:>8.2%} "
+                f"{float(layer.contraction.nanmedian()):>11.3f}"
             )
         worst, correlation = float(self.gap.max()), float(self.correlation.median())
         lines.append(
-            f"largest gap to the error {worst:.1e}; rank correlation with the loss-ablated map {correlation:.3f}"
+            f"largest gap to the error {worst:.1e}; rank correlation with the loss-ablated map "
+            f"{correlation:.3f}"
         )
         return "\n".join(lines)
 
@@ -78,7 +81,9 @@ class Book:
         self.count, self.names = count, names
         self.layers: list[Layer] = []
 
-    def __call__(self, operation: Operation, received: torch.Tensor, handed_on: list[torch.Tensor]) -> None:
+    def __call__(
+        self, operation: Operation, received: torch.Tensor, handed_on: list[torch.Tensor]
+    ) -> None:
         """Book one operation."""
         given, variation = (
             torch.stack([per_sample(share, self.count) for share in shares]).sum(0)
@@ -86,11 +91,15 @@ class Book:
         )
         contraction = variation / per_sample(received.abs(), self.count)  # 0 / 0 is not a number
         rule = self.names.get(operation, operation.kind)
-        self.layers.append(Layer(operation.name, rule, per_sample(received, self.count), given, contraction))
+        self.layers.append(
+            Layer(operation.name, rule, per_sample(received, self.count), given, contraction)
+        )
 
 
 def per_sample(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Return each sample's sum (count,) in float64; a layer may have merged samples and positions."""
+    """Return each sample's sum (count,) in float64; a layer may have merged samples
+    and positions.
+    """
     by_sample = values.flatten(1) if len(values) == count else values.reshape(count, -1)
     return by_sample.sum(1, dtype=torch.float64)
 
@@ -102,7 +111,9 @@ def gap(attributions: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
 
 
 def rank_correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Return Spearman's rank correlation per sample (N,), ties at their mean rank; 0 if one is constant, 1 if both."""
+    """Return Spearman's rank correlation per sample (N,), ties at their mean rank; 0 if one is
+    constant, 1 if both.
+    """
     from scipy.stats import rankdata
 
     ranks = [rankdata(m.flatten(1).double().cpu().numpy(), axis=1) for m in (one, other)]

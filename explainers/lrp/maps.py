@@ -1,7 +1,8 @@
-"""Linear maps: what a weighted layer does without its bias, and the adjoint that carries relevance back.
+"""Linear maps: what a weighted layer does without its bias, and the adjoint that carries relevance
+back.
 
-Linear, Conv1d/2d/3d and ConvTranspose1d/2d/3d with any stride, padding, dilation, groups and output padding are one
-class: a rule needs `y = A(w) x` and `x = A(w)ᵀ y` and nothing else.
+Linear, Conv1d/2d/3d and ConvTranspose1d/2d/3d with any stride, padding, dilation, groups and output
+padding are one class: a rule needs `y = A(w) x` and `x = A(w)ᵀ y` and nothing else.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Dense:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution or, with `transposed`, its adjoint; weights (out, in / groups, …) or (in, out / groups, …)."""
+    """A convolution or, with `transposed`, its adjoint; weights (out, in / groups, …) or (in, out /
+    groups, …).
+    """
 
     weight: torch.Tensor
     stride: tuple[int, ...]
@@ -58,7 +61,9 @@ class Convolution:
     def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the adjoint applied to y, of the shape of x."""
         mask = (True, False, False)
-        result: torch.Tensor = aten.convolution_backward(y, x, weight, None, *self._settings(), mask)[0]
+        result: torch.Tensor = aten.convolution_backward(
+            y, x, weight, None, *self._settings(), mask
+        )[0]
         return result
 
     @property
@@ -67,7 +72,9 @@ class Convolution:
         return self.weight.shape[1] * self.groups if self.transposed else len(self.weight)
 
     def scaled(self, factor: torch.Tensor) -> Convolution:
-        """Return this map followed by a factor (out channels,) on its outputs: a folded BatchNorm."""
+        """Return this map followed by a factor (out channels,) on its outputs: a
+        folded BatchNorm.
+        """
         weight = self.weight
         if self.transposed:  # (groups · in, out, …): the outputs of a group belong to its inputs
             grouped = weight.unflatten(0, (self.groups, -1))
@@ -77,13 +84,24 @@ class Convolution:
             weight = weight * factor.view(-1, *(1,) * (weight.dim() - 1))
         return replace(self, weight=weight)
 
-    def _settings(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool, tuple[int, ...], int]:
-        return self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups
+    def _settings(
+        self,
+    ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool, tuple[int, ...], int]:
+        return (
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.transposed,
+            self.output_padding,
+            self.groups,
+        )
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """A linear operation without weights, such as average pooling; its adjoint is what autograd makes of it."""
+    """A linear operation without weights, such as average pooling; its adjoint is what autograd
+    makes of it.
+    """
 
     operation: Callable[[torch.Tensor], torch.Tensor]
     weight: torch.Tensor = field(default_factory=lambda: torch.ones(1))
@@ -94,21 +112,31 @@ class Fixed:
 
     def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the adjoint applied to y, of the shape of x."""
-        return vjp(self.operation, x, y).contiguous()  # that of a sum is one element seen many times
+        return vjp(
+            self.operation, x, y
+        ).contiguous()  # that of a sum is one element seen many times
 
 
 def delta(like: torch.Tensor) -> float:
-    """Return the δ of a type: its square is still far from underflow, and δ itself far below rounding."""
+    """Return the δ of a type: its square is still far from underflow, and δ itself far below
+    rounding.
+    """
     return float(torch.finfo(like.dtype).tiny ** 0.25)
 
 
 def floored_relu(x: torch.Tensor) -> torch.Tensor:
-    """Return max(x, δ): a ReLU to within rounding, whose outputs a rule can share by as they are."""
+    """Return max(x, δ): a ReLU to within rounding, whose outputs a rule can share by
+    as they are.
+    """
     return x.clamp_min(delta(x))
 
 
-def vjp(operation: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return y times the operation's Jacobian at x: the adjoint of a linear one, the winner's share of a maximum."""
+def vjp(
+    operation: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor
+) -> torch.Tensor:
+    """Return y times the operation's Jacobian at x: the adjoint of a linear one, the winner's share
+    of a maximum.
+    """
     with torch.enable_grad():
         inputs = x.detach().requires_grad_()
         (result,) = torch.autograd.grad(operation(inputs), inputs, y)

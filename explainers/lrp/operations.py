@@ -1,4 +1,6 @@
-"""What a captured model is made of: operations in the order of the forward pass, each with its kind of rule."""
+"""What a captured model is made of: operations in the order of the forward pass, each with its kind
+of rule.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,17 @@ from aexbench.explainers.lrp.maps import Convolution, Dense
 
 Kind = Literal["input", "constant", "size", "weighted", "average", "route", "pass", "sum", "output"]
 WAYS_OUT = (
-    "rewrite the model without it, wrap the part that leads from x to x̂, or use an explainer that asks the detector "
+    "rewrite the model without it, wrap the part that leads from x to x̂, or use an explainer "
+    "that asks the detector "
     "alone, such as residual"
 )
 
 
 @dataclass(eq=False)
 class Operation:
-    """One step of the model's forward pass, and what kind of rule carries relevance back through it."""
+    """One step of the model's forward pass, and what kind of rule carries relevance back through
+    it.
+    """
 
     name: str  # for readers: what it is and where it stands
     kind: Kind
@@ -38,9 +43,13 @@ class Operation:
     floored: bool = False  # never less than δ
     may_floor: bool = False  # a ReLU whose result may be floored, where z⁺ alone reads it
     from_input: bool = False  # nothing but routes between the model's input and here
-    adjoint: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None  # of (x, y), where one is known
+    adjoint: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = (
+        None  # of (x, y), where one is known
+    )
     broadcasts: bool = False  # a constant operand may have made it larger than its input
-    inserts: bool = False  # a route that puts constants beside its inputs: padding, the holes of unpooling
+    inserts: bool = (
+        False  # a route that puts constants beside its inputs: padding, the holes of unpooling
+    )
 
     @property
     def carries(self) -> bool:

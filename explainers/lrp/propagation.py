@@ -1,4 +1,6 @@
-"""Running a captured model forward, and relevance backward through it, with one rule per weighted operation."""
+"""Running a captured model forward, and relevance backward through it, with one rule per weighted
+operation.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,18 @@ class Propagation:
 
     operations: list[Operation]
     rules: Mapping[Operation, Rule]
-    _steps: list[tuple[Operation, Callable[[Values], Any], tuple[Operation, ...]]] = field(default_factory=list)
+    _steps: list[tuple[Operation, Callable[[Values], Any], tuple[Operation, ...]]] = field(
+        default_factory=list
+    )
 
     def __post_init__(self) -> None:
-        """Find out how each operation gets its arguments, and which values nobody needs after it."""
+        """Find out how each operation gets its arguments, and which values nobody
+        needs after it.
+        """
         self.input, self.output = self.operations[0], self.operations[-1]
-        self._before: dict[Operation, Operation] = {}  # what an operation that hands on its relevance hands it to
+        self._before: dict[
+            Operation, Operation
+        ] = {}  # what an operation that hands on its relevance hands it to
         for operation in self.operations:
             hands_on = operation.kind in ("pass", "output") and not operation.broadcasts
             self._before[operation] = self._before[operation.inputs[0]] if hands_on else operation
@@ -44,19 +52,28 @@ class Propagation:
         self._backwards = acting[::-1]
         self._inserted: set[Operation] = set()  # whose values hold inserted constants
         for operation in self.operations:
-            if operation.inserts or (operation.kind in HANDS_ON and self._inserted.intersection(operation.inputs)):
+            if operation.inserts or (
+                operation.kind in HANDS_ON and self._inserted.intersection(operation.inputs)
+            ):
                 self._inserted.add(operation)
         last: dict[Operation, Operation] = {}
         for operation in self.operations:
             for source in _sources([operation.args, operation.kwargs]):
                 last[source] = operation
-        kept = {source for operation in self.operations for source in _needed(operation)} | {self.input, self.output}
+        kept = {source for operation in self.operations for source in _needed(operation)} | {
+            self.input,
+            self.output,
+        }
         for operation in self.operations[1:]:
-            done = tuple(source for source, user in last.items() if user is operation and source not in kept)
+            done = tuple(
+                source for source, user in last.items() if user is operation and source not in kept
+            )
             self._steps.append((operation, _runner(operation), done))
 
     def forward(self, x: torch.Tensor, keep: bool = False) -> Values:
-        """Return the values that the backward pass needs, or all of them; that of `output` is x̂."""
+        """Return the values that the backward pass needs, or all of them; that of
+        `output` is x̂.
+        """
         values: Values = {self.input: x}
         for operation, run, done in self._steps:
             values[operation] = run(values)
@@ -64,8 +81,12 @@ class Propagation:
                 del values[source]
         return values
 
-    def backward(self, values: Values, relevance: torch.Tensor, watch: Watch | None = None) -> torch.Tensor:
-        """Return the input's relevance from the output's; `watch` sees what each operation received and handed on."""
+    def backward(
+        self, values: Values, relevance: torch.Tensor, watch: Watch | None = None
+    ) -> torch.Tensor:
+        """Return the input's relevance from the output's; `watch` sees what each operation received
+        and handed on.
+        """
         before = self._before
         received: dict[Operation, Any] = {before[self.output]: relevance}
         for operation in self._backwards:
@@ -92,8 +113,12 @@ class Propagation:
             exists = self._exists(source, values) if source in self._inserted else None
             return [self.rules[operation].propagate(values[source], relevance, exists)]
         if operation.kind == "sum":
-            masks = [self._exists(o, values) if o in self._inserted else None for o in operation.inputs]
-            return _sum_shares([values[source] for source in operation.inputs], operation.signs, relevance, masks)
+            masks = [
+                self._exists(o, values) if o in self._inserted else None for o in operation.inputs
+            ]
+            return _sum_shares(
+                [values[source] for source in operation.inputs], operation.signs, relevance, masks
+            )
         if operation.kind == "average":
             source = operation.inputs[0]
             exists = self._exists(source, values) if source in self._inserted else None
@@ -102,14 +127,18 @@ class Propagation:
         return _route(operation, values, relevance)
 
     def _exists(self, operation: Operation, values: Values) -> Any:
-        """Return where an operation's values come from the model's input (1), and where they were inserted (0)."""
+        """Return where an operation's values come from the model's input (1), and where they were
+        inserted (0).
+        """
         if operation not in self._inserted:
             return _mapped(torch.ones_like, values[operation])
         if operation.kind == "pass":
             return self._exists(operation.inputs[0], values)
         found = {source: self._exists(source, values) for source in operation.inputs}
         if operation.kind == "sum":
-            return torch.maximum(*torch.broadcast_tensors(*(found[source] for source in operation.inputs)))
+            return torch.maximum(
+                *torch.broadcast_tensors(*(found[source] for source in operation.inputs))
+            )
         zeros = {source: _mapped(torch.zeros_like, value) for source, value in found.items()}
         run = _runner(operation)
         return _mapped(torch.sub, run({**values, **found}), run({**values, **zeros}))
@@ -123,7 +152,9 @@ def _mapped(function: Callable[..., torch.Tensor], value: Any, *others: Any) -> 
 
 
 def run_routes(target: Operation, x: torch.Tensor, model_input: Operation) -> torch.Tensor:
-    """Return what becomes of x on its way from the model's input to an operation that reads it nearly as it is."""
+    """Return what becomes of x on its way from the model's input to an operation that reads it
+    nearly as it is.
+    """
     values: Values = {model_input: x}
 
     def value_of(operation: Operation) -> Any:
@@ -144,11 +175,21 @@ def _sum_shares(
     relevance: torch.Tensor,
     exists: Sequence[torch.Tensor | None],
 ) -> list[torch.Tensor]:
-    """Share a sum's relevance by the operands' positive contributions, and equally where there are none."""
-    parts = [(sign * operand).clamp_min(0).expand_as(relevance) for sign, operand in zip(signs, operands, strict=True)]
+    """Share a sum's relevance by the operands' positive contributions, and equally where there are
+    none.
+    """
+    parts = [
+        (sign * operand).clamp_min(0).expand_as(relevance)
+        for sign, operand in zip(signs, operands, strict=True)
+    ]
     equals: list[float | torch.Tensor] = [1 / len(parts)] * len(parts)
-    if any(mask is not None for mask in exists):  # inserted constants take none, unless there is nothing else
-        masks = [torch.ones_like(relevance) if mask is None else mask.expand_as(relevance) for mask in exists]
+    if any(
+        mask is not None for mask in exists
+    ):  # inserted constants take none, unless there is nothing else
+        masks = [
+            torch.ones_like(relevance) if mask is None else mask.expand_as(relevance)
+            for mask in exists
+        ]
         parts = [part * mask for part, mask in zip(parts, masks, strict=True)]
         there = torch.stack(masks).sum(0)
         equals = [torch.where(there > 0, mask / there, 1 / len(parts)) for mask in masks]
@@ -156,11 +197,15 @@ def _sum_shares(
     reached = total > 1e6 * torch.finfo(total.dtype).tiny
     s, left = torch.where(reached, relevance / total, 0.0), torch.where(reached, 0.0, relevance)
     shares = [part * s + equal * left for part, equal in zip(parts, equals, strict=True)]
-    return [share.sum_to_size(operand.shape) for share, operand in zip(shares, operands, strict=True)]
+    return [
+        share.sum_to_size(operand.shape) for share, operand in zip(shares, operands, strict=True)
+    ]
 
 
 def _route(operation: Operation, values: Values, relevance: Any) -> list[Any]:
-    """Return where the relevance of copies and maxima comes from, by the adjoint of the operation at its inputs."""
+    """Return where the relevance of copies and maxima comes from, by the adjoint of the operation
+    at its inputs.
+    """
     several = isinstance(values[operation.inputs[0]], tuple | list)
     if several and operation.function == "getitem" and isinstance(operation.args[1], int):
         return [{operation.args[1] % len(values[operation.inputs[0]]): relevance}]
@@ -174,7 +219,9 @@ def _route(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     leaves = [leaf for copy in copies.values() for leaf in _leaves(copy)]
     found = iter(torch.autograd.grad(outputs, leaves, grads, allow_unused=True))
     by_source = {source: _shares_of(copy, found) for source, copy in copies.items()}
-    shares = [by_source.pop(source, None) for source in operation.inputs]  # one that stands twice is given its sum once
+    shares = [
+        by_source.pop(source, None) for source in operation.inputs
+    ]  # one that stands twice is given its sum once
     return _with_inserted(shares, relevance) if operation.inserts else shares
 
 
@@ -202,8 +249,12 @@ def _shares_of(copy: Any, found: Iterator[torch.Tensor | None]) -> Any:
     return {number: share for number, share in by_number.items() if share is not None} or None
 
 
-def _with_inserted(shares: list[torch.Tensor | None], relevance: torch.Tensor) -> list[torch.Tensor | None]:
-    """Give what has landed on inserted constants to the first input, evenly: nothing else can take it."""
+def _with_inserted(
+    shares: list[torch.Tensor | None], relevance: torch.Tensor
+) -> list[torch.Tensor | None]:
+    """Give what has landed on inserted constants to the first input, evenly: nothing else can take
+    it.
+    """
     first = shares[0]
     assert first is not None
     found = sum(share.flatten(1).sum(1) for share in shares if share is not None)
@@ -212,10 +263,14 @@ def _with_inserted(shares: list[torch.Tensor | None], relevance: torch.Tensor) -
 
 
 def _paired(result: Any, relevance: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Return the outputs that have relevance, and their relevance; one of several outputs goes by its number."""
+    """Return the outputs that have relevance, and their relevance; one of several outputs goes by
+    its number.
+    """
     if isinstance(result, torch.Tensor):
         return [result], [relevance]
-    pairs = [(result[index], share) for index, share in relevance.items()]  # of those that were asked for
+    pairs = [
+        (result[index], share) for index, share in relevance.items()
+    ]  # of those that were asked for
     return [output for output, _ in pairs], [share for _, share in pairs]
 
 
@@ -225,21 +280,31 @@ def _of_inputs(operation: Operation, values: Values) -> Callable[[torch.Tensor],
 
 
 def _add(received: dict[Operation, Any], source: Operation, share: Any) -> None:
-    """Add a share to what an operation has received; outputs of an operation with several are kept apart."""
+    """Add a share to what an operation has received; outputs of an operation with several are kept
+    apart.
+    """
     if source not in received:
         received[source] = share
     elif isinstance(share, dict):
         for index, part in share.items():
-            received[source][index] = received[source][index] + part if index in received[source] else part
+            received[source][index] = (
+                received[source][index] + part if index in received[source] else part
+            )
     else:
         received[source] = received[source] + share
 
 
 def _needed(operation: Operation) -> tuple[Operation, ...]:
-    """Return the values that an operation's rule needs; routes and averages run again, with all their arguments."""
+    """Return the values that an operation's rule needs; routes and averages run again, with all
+    their arguments.
+    """
     if operation.kind in ("weighted", "sum") or operation.broadcasts:
         return operation.inputs
-    return tuple(_sources([operation.args, operation.kwargs])) if operation.kind in ("route", "average") else ()
+    return (
+        tuple(_sources([operation.args, operation.kwargs]))
+        if operation.kind in ("route", "average")
+        else ()
+    )
 
 
 def _runner(operation: Operation) -> Callable[[Values], Any]:
@@ -251,7 +316,10 @@ def _runner(operation: Operation) -> Callable[[Values], Any]:
 
     def run(values: Values) -> Any:
         filled = lambda leaf: values[leaf] if isinstance(leaf, Operation) else leaf  # noqa: E731
-        return compute(*replaced(args, filled), **{key: replaced(value, filled) for key, value in kwargs.items()})
+        return compute(
+            *replaced(args, filled),
+            **{key: replaced(value, filled) for key, value in kwargs.items()},
+        )
 
     return run
 

@@ -6,16 +6,18 @@ A rule names contributions z_ik, written as sums of input parts times weight par
 
 Biases take part in none: relevance given to a bias is lost.
 
-**Fallback.** The reconstruction error does not scale with activations, so an output can have relevance and no
-contribution at all. The rules whose contributions are never negative therefore count every input as active by at least
-an infinitesimal δ, and every weight as positive by at least δ times its square (relative to the layer's largest):
+**Fallback.** The reconstruction error does not scale with activations, so an output can have
+relevance and no contribution at all. The rules whose contributions are never negative therefore
+count every input as active by at least an infinitesimal δ, and every weight as positive by at least
+δ times its square (relative to the layer's largest):
 
     z_ik = max(x_i, δ) (w_ik⁺ + δ ŵ_ik²) + min(x_i, 0) w_ik⁻ .
 
-Where there are contributions, δ is far below rounding. Where there are none, what is left shares by the positive
-weights of the inactive inputs and by x_i ŵ_ik² of the active ones: nothing is lost, nothing divides by zero, and there
-is nothing to test for at run time. The other rules share by squared weights where their denominator is zero. ε alone
-does not conserve: it absorbs the share ε / (|z| + ε) of an output, on purpose.
+Where there are contributions, δ is far below rounding. Where there are none, what is left shares by
+the positive weights of the inactive inputs and by x_i ŵ_ik² of the active ones: nothing is lost,
+nothing divides by zero, and there is nothing to test for at run time. The other rules share by
+squared weights where their denominator is zero. ε alone does not conserve: it absorbs the share ε /
+(|z| + ε) of an output, on purpose.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ Exists = torch.Tensor | None
 
 
 class Rule(ABC):
-    """Shares the relevance of one layer's outputs among its inputs; what depends on the weights alone is made once."""
+    """Shares the relevance of one layer's outputs among its inputs; what depends on the weights
+    alone is made once.
+    """
 
     def __init__(self, layer: LinearMap) -> None:
         self.layer = layer
@@ -40,23 +44,34 @@ class Rule(ABC):
         self._shares: dict[bool, torch.Tensor] = {}
 
     @abstractmethod
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return the inputs' relevance, of the shape of x, from the outputs'.
 
-        `exists` is 0 where an input is a constant that was put in by padding or unpooling, and takes none.
+        `exists` is 0 where an input is a constant that was put in by padding or unpooling, and
+        takes none.
         """
 
-    def share(self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], exists: Exists = None) -> torch.Tensor:
-        """Return `R_i = Σ_k R_k z_ik / Σ_h z_hk` for contributions that are never negative and never all zero."""
+    def share(
+        self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], exists: Exists = None
+    ) -> torch.Tensor:
+        """Return `R_i = Σ_k R_k z_ik / Σ_h z_hk` for contributions that are never negative and
+        never all zero.
+        """
         if exists is not None:
             parts = [(part * exists, weight) for part, weight in parts]
         z = self._sum(parts)
-        s = torch.div(relevance, z, out=z)  # in the memory of z: at ten thousand rows a new page costs more than a sum
+        s = torch.div(
+            relevance, z, out=z
+        )  # in the memory of z: at ten thousand rows a new page costs more than a sum
         whole = exists is None and isinstance(self.layer, Dense)  # every output has inputs
         uncovered = None if whole else self._norm(x, self.ones, exists)[1]
         if uncovered is None:
             return self._hand_on(x, s, parts)
-        return self._hand_on(x, s.masked_fill(uncovered, 0), parts) + _spread(relevance * uncovered, x)
+        return self._hand_on(x, s.masked_fill(uncovered, 0), parts) + _spread(
+            relevance * uncovered, x
+        )
 
     def share_signed(
         self,
@@ -66,7 +81,9 @@ class Rule(ABC):
         epsilon: float = 0.0,
         exists: Exists = None,
     ) -> torch.Tensor:
-        """Return `R_i = Σ_k R_k z_ik / (Σ_h z_hk + ε sign)`, by squared weights where Σ_h z_hk is zero."""
+        """Return `R_i = Σ_k R_k z_ik / (Σ_h z_hk + ε sign)`, by squared weights where Σ_h z_hk is
+        zero.
+        """
         if exists is not None:
             parts = [(part * exists, weight) for part, weight in parts]
         z = self._sum(parts)
@@ -74,12 +91,18 @@ class Rule(ABC):
         z = z + torch.where(z < 0, -epsilon, epsilon)
         shared = self._hand_on(x, (relevance / z).masked_fill_(unreached, 0), parts)
         left = relevance * unreached
-        return shared + self.share_by_weights(x, left, self.squares, exists) if bool(left.any()) else shared
+        return (
+            shared + self.share_by_weights(x, left, self.squares, exists)
+            if bool(left.any())
+            else shared
+        )
 
     def share_by_weights(
         self, x: torch.Tensor, relevance: torch.Tensor, weight: torch.Tensor, exists: Exists = None
     ) -> torch.Tensor:
-        """Return `R_i = Σ_k R_k v_ik / Σ_h v_hk` for weights v ≥ 0; x gives its shape alone, and padding takes none."""
+        """Return `R_i = Σ_k R_k v_ik / Σ_h v_hk` for weights v ≥ 0; x gives its shape alone, and
+        padding takes none.
+        """
         norm, uncovered = self._norm(x, weight, exists)
         if exists is not None:
             shared = self.layer.adjoint(relevance / norm, weight, x) * exists
@@ -90,7 +113,11 @@ class Rule(ABC):
         if uncovered is None:
             return shared
         left = relevance * uncovered
-        return shared + (_spread(left, x) if weight is self.ones else self.share_by_weights(x, left, self.ones, exists))
+        return shared + (
+            _spread(left, x)
+            if weight is self.ones
+            else self.share_by_weights(x, left, self.ones, exists)
+        )
 
     @cached_property
     def relative(self) -> torch.Tensor:
@@ -110,7 +137,9 @@ class Rule(ABC):
 
     @cached_property
     def positive(self) -> torch.Tensor:
-        """W⁺ + δ ŵ², relative; an output whose weights are (nearly) all zero counts its inputs alike."""
+        """W⁺ + δ ŵ², relative; an output whose weights are (nearly) all zero counts its inputs
+        alike.
+        """
         least = torch.finfo(self.relative.dtype).tiny ** 0.125
         return self.relative.clamp_min(0) + delta(self.relative) * self.squares.clamp_min(least)
 
@@ -142,7 +171,9 @@ class Rule(ABC):
     def _norm(
         self, x: torch.Tensor, weight: torch.Tensor, exists: Exists = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return Σ_h v_hk, infinite where it is zero, and where that is; kept for whole inputs of one shape."""
+        """Return Σ_h v_hk, infinite where it is zero, and where that is; kept for whole inputs of
+        one shape.
+        """
         if exists is not None:
             return _positive(self.layer.apply(exists, weight))
         key = (weight is self.ones, x.shape[1:])
@@ -153,17 +184,20 @@ class Rule(ABC):
 
 
 class ZPlus(Rule):
-    """z⁺: `z = x⁺ W⁺ + x⁻ W⁻`, positive contributions alone (Montavon et al. 2017, Sec. 4.2; x of either sign).
+    """z⁺: `z = x⁺ W⁺ + x⁻ W⁻`, positive contributions alone (Montavon et al. 2017, Sec. 4.2; x of
+    either sign).
 
-    `signed=False` promises that x is never negative: the second part is left out. `floored=True` promises that it is
-    at least δ: a captured ReLU returns nothing less.
+    `signed=False` promises that x is never negative: the second part is left out. `floored=True`
+    promises that it is at least δ: a captured ReLU returns nothing less.
     """
 
     def __init__(self, layer: LinearMap, signed: bool = True, floored: bool = False) -> None:
         super().__init__(layer)
         self.signed, self.floored = signed, floored
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return x⁺ (W⁺ᵀ s) + x⁻ (W⁻ᵀ s) with s = R / z."""
         parts = [(x if self.floored else x.clamp_min(delta(x)), self.positive)]
         if self.signed:
@@ -172,75 +206,103 @@ class ZPlus(Rule):
 
 
 class ZBox(Rule):
-    """z-box: `z = x W − l W⁺ − h W⁻`, for inputs in the box [l, h] (Montavon et al. 2017, Sec. 4.1).
+    """z-box: `z = x W − l W⁺ − h W⁻`, for inputs in the box [l, h] (Montavon et al. 2017, Sec.
+    4.1).
 
-    It is computed as (x − l) W⁺ + (x − h) W⁻, whose terms are never negative: nothing cancels. A sample outside the
-    box widens its own.
+    It is computed as (x − l) W⁺ + (x − h) W⁻, whose terms are never negative: nothing cancels. A
+    sample outside the box widens its own.
     """
 
     def __init__(self, layer: LinearMap, low: torch.Tensor, high: torch.Tensor) -> None:
         super().__init__(layer)
         self.low, self.high = low, high
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return (x − l) (W⁺ᵀ s) + (x − h) (W⁻ᵀ s) with s = R / z."""
         above, below = (x - self.low).clamp_min_(delta(x)), (x - self.high).clamp_max_(0)
         return self.share(x, relevance, [(above, self.positive), (below, self.negative)], exists)
 
 
 class Average(Rule):
-    """Pooling, bilinear upsampling, means: fixed weights that are never negative, so z⁺ counts x⁺ alone."""
+    """Pooling, bilinear upsampling, means: fixed weights that are never negative, so z⁺ counts x⁺
+    alone.
+    """
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return x⁺ (Aᵀ s) with s = R / (A x⁺)."""
         return self.share(x, relevance, [(x.clamp_min(delta(x)), self.ones)], exists)
 
 
 class SquaredWeights(Rule):
-    """w²: `R_i = Σ_k R_k w_ik² / Σ_h w_hk²`, whatever the input (Montavon et al. 2017, Sec. 4.1)."""
+    """w²: `R_i = Σ_k R_k w_ik² / Σ_h w_hk²`, whatever the input (Montavon et al.
+    2017, Sec. 4.1).
+    """
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return Σ_k R_k w_ik² / Σ_h w_hk²."""
         return self.share_by_weights(x, relevance, self.squares, exists)
 
 
 class Flat(Rule):
-    """flat: `R_i = Σ_k R_k / n_k`, one share for each of an output's n_k inputs (Lapuschkin et al. 2019)."""
+    """flat: `R_i = Σ_k R_k / n_k`, one share for each of an output's n_k inputs (Lapuschkin et al.
+    2019).
+    """
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return Σ_k R_k / n_k."""
         return self.share_by_weights(x, relevance, self.ones, exists)
 
 
 class Epsilon(Rule):
-    """ε: `R_i = Σ_k R_k x_i w_ik / (z_k + ε sign(z_k))`, z = x W (Bach et al. 2015, Eq. 58); ε absorbs relevance."""
+    """ε: `R_i = Σ_k R_k x_i w_ik / (z_k + ε sign(z_k))`, z = x W (Bach et al. 2015, Eq. 58); ε
+    absorbs relevance.
+    """
 
     def __init__(self, layer: LinearMap, epsilon: float = 1e-6) -> None:
         super().__init__(layer)
         self.epsilon = epsilon
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return x (Wᵀ s) with s = R / (z + ε sign(z))."""
         return self.share_signed(x, relevance, [(x, self.layer.weight)], self.epsilon, exists)
 
 
 class Gamma(Rule):
-    """γ: contributions that agree with the sign of z = x W count (1 + γ)-fold (Montavon et al. 2019, Sec. 10.2.3).
+    """γ: contributions that agree with the sign of z = x W count (1 + γ)-fold (Montavon et al.
+    2019, Sec. 10.2.3).
 
-    For z > 0 the weights are `W + γ W⁺` on x⁺ and `W + γ W⁻` on x⁻, for z < 0 the other way round: the denominator has
-    at least the size of z, and inputs may have either sign.
+    For z > 0 the weights are `W + γ W⁺` on x⁺ and `W + γ W⁻` on x⁻, for z < 0 the other way round:
+    the denominator has at least the size of z, and inputs may have either sign.
     """
 
     def __init__(self, layer: LinearMap, gamma: float = 0.25) -> None:
         super().__init__(layer)
         weight = layer.weight
-        self.up, self.down = weight + gamma * weight.clamp_min(0), weight + gamma * weight.clamp_max(0)
+        self.up, self.down = (
+            weight + gamma * weight.clamp_min(0),
+            weight + gamma * weight.clamp_max(0),
+        )
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return the shares of outputs with z > 0 and of those with z ≤ 0, added."""
         above = self.layer.apply(x, self.layer.weight) > 0
         plus, minus = x.clamp_min(0), x.clamp_max(0)
-        agreeing, opposing = [(plus, self.up), (minus, self.down)], [(plus, self.down), (minus, self.up)]
+        agreeing, opposing = (
+            [(plus, self.up), (minus, self.down)],
+            [(plus, self.down), (minus, self.up)],
+        )
         shared = self.share_signed(x, relevance * above, agreeing, exists=exists)
         return shared + self.share_signed(x, relevance * ~above, opposing, exists=exists)
 
@@ -255,10 +317,15 @@ class AlphaBeta(Rule):
         super().__init__(layer)
         self.alpha = alpha
 
-    def propagate(self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None) -> torch.Tensor:
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
         """Return α times the positive shares minus β times the negative ones."""
         plus, minus, up = x.clamp_min(0), x.clamp_max(0), self.relative.clamp_min(0)
-        raising, lowering = [(plus, up), (minus, self.negative)], [(plus, self.negative), (minus, up)]
+        raising, lowering = (
+            [(plus, up), (minus, self.negative)],
+            [(plus, self.negative), (minus, up)],
+        )
         least = 1e6 * torch.finfo(x.dtype).tiny  # as in `share_signed`
         rises, falls = self._sum(raising) > least, self._sum(lowering) < -least
         by_raising = torch.where(falls, torch.where(rises, self.alpha, 0.0), 1.0)
@@ -274,6 +341,8 @@ def _positive(norm: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
 
 
 def _spread(relevance: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Give relevance that no input can take (an output without any) to all inputs of its sample, evenly."""
+    """Give relevance that no input can take (an output without any) to all inputs of its sample,
+    evenly.
+    """
     whole = relevance.flatten(1).sum(1) / x.shape[1:].numel()
     return whole.reshape(-1, *(1,) * (x.dim() - 1)).expand_as(x)

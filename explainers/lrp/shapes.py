@@ -1,7 +1,7 @@
 """Following a forward pass that asks for shapes: torch.fx beside real samples, which answer.
 
-`x.dim()`, `x.shape[1]` and all sizes but the first are numbers then; the first one, which may be that of the batch,
-stays a symbol.
+`x.dim()`, `x.shape[1]` and all sizes but the first are numbers then; the first one, which may be
+that of the batch, stays a symbol.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class ShapeTracer(fx.Tracer):
         """Return a symbol that knows its shape."""
         return _Shaped(node, self)
 
-    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **named: Any) -> fx.Proxy:
+    def create_proxy(
+        self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **named: Any
+    ) -> fx.Proxy:
         """Return a new symbol, with its value at hand."""
         made = super().create_proxy(kind, target, args, kwargs, *rest, **named)
         self._value(made.node)
@@ -35,11 +37,17 @@ class ShapeTracer(fx.Tracer):
 
     def call_module(self, m: torch.nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Call a module, which is a symbol unless values are computed."""
-        return forward(*args, **kwargs) if self._computing else super().call_module(m, forward, args, kwargs)
+        return (
+            forward(*args, **kwargs)
+            if self._computing
+            else super().call_module(m, forward, args, kwargs)
+        )
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Read a module's attribute, which may be a symbol unless values are computed."""
-        return attr_val if self._computing else super().getattr(attr, attr_val, parameter_proxy_cache)
+        return (
+            attr_val if self._computing else super().getattr(attr, attr_val, parameter_proxy_cache)
+        )
 
     def _value(self, node: fx.Node) -> Any:
         if node not in self.values:

@@ -1,4 +1,6 @@
-"""KernelSHAP for many samples at once: shared coalitions, one factorisation, rows in chunks that fit the cache."""
+"""KernelSHAP for many samples at once: shared coalitions, one factorisation, rows in chunks that
+fit the cache.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +20,31 @@ from aexbench.segments import SegmentKind, segments, spread
 
 @register("kernelshap-batched")
 class KernelShapBatched:
-    """KernelSHAP of the reconstruction error: how much of e(x) − E e(background) is each feature's doing.
+    """KernelSHAP of the reconstruction error: how much of e(x) − E e(background) is each feature's
+    doing.
 
-    The estimator is that of the `shap` package with `l1_reg=False`, and so are the coalitions for a seed. Where these
-    are too few to determine the regression (41 for 17 features), this is its solution of least norm; `shap`'s may be
-    anything there. It costs `nsamples` × `rows` forward rows a sample. Features whose value is that of the whole
-    background take no part. Samples whose other features agree share coalitions and the factorised regression. Memory:
-    one chunk of the detector's activations and of its input rows, and at most 64 MiB of values.
+    The estimator is that of the `shap` package with `l1_reg=False`, and so are the coalitions for a
+    seed. Where these are too few to determine the regression (41 for 17 features), this is its
+    solution of least norm; `shap`'s may be anything there. It costs `nsamples` × `rows` forward
+    rows a sample. Features whose value is that of the whole background take no part. Samples whose
+    other features agree share coalitions and the factorised regression. Memory: one chunk of the
+    detector's activations and of its input rows, and at most 64 MiB of values.
 
     Parameters
     ----------
     detector
         What is explained.
     background
-        Normal samples (B, …), the training split; a seeded sample of it stands for features that are left out.
+        Normal samples (B, …), the training split; a seeded sample of it stands for features that
+        are left out.
     nsamples
         Coalitions per sample; all of them where there are no more.
     rows
-        Of the background; 755 for tables (the paper's number) and 5 for images where it is left out.
+        Of the background; 755 for tables (the paper's number) and 5 for images where it is left
+        out.
     value
-        What a coalition is worth: `error`, e of the masked sample with itself as the target, as in the paper;
-        `fixed-target`, the error of its reconstruction against the sample x.
+        What a coalition is worth: `error`, e of the masked sample with itself as the target, as in
+        the paper; `fixed-target`, the error of its reconstruction against the sample x.
     output
         Explain this column's reconstruction x̂_j in place of the error; columns are counted from 0.
     segments, count
@@ -55,8 +61,8 @@ class KernelShapBatched:
 
     References
     ----------
-    Lundberg & Lee, "A unified approach to interpreting model predictions", 2017, Theorem 2; settings:
-    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.1.
+    Lundberg & Lee, "A unified approach to interpreting model predictions", 2017, Theorem 2;
+    settings: "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.1.
 
     Examples
     --------
@@ -64,7 +70,8 @@ class KernelShapBatched:
     >>> from aexbench import explainers
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU(), torch.nn.Linear(2, 4))
     >>> detector, normal, x = aexbench.Detector(model), torch.rand(50, 4), torch.rand(3, 4)
-    >>> shap = explainers.create("kernelshap-batched", detector, background=normal.numpy()).explain(x)
+    >>> explainer = explainers.create("kernelshap-batched", detector, background=normal.numpy())
+    >>> shap = explainer.explain(x)
     >>> gain = detector.error(x) - detector.error(normal).mean()
     >>> bool(torch.allclose(shap.sum(1), gain, atol=1e-5))
     True
@@ -86,9 +93,14 @@ class KernelShapBatched:
     ) -> None:
         normal = representatives(detector, background, rows, seed)
         if output is not None and output >= normal[0].numel():
-            raise RequestError(f"kernelshap-batched: output={output} of {normal[0].numel()} columns, counted from 0")
+            raise RequestError(
+                f"kernelshap-batched: output={output} of {normal[0].numel()} columns, counted "
+                "from 0"
+            )
         kind = value if output is None else "reconstruction"
-        self.regression = Regression(Worth(detector.with_loss(loss), normal, kind, output), nsamples, seed)
+        self.regression = Regression(
+            Worth(detector.with_loss(loss), normal, kind, output), nsamples, seed
+        )
         self.detector = detector
         self.segments, self.count = segments, count
 
@@ -98,4 +110,6 @@ class KernelShapBatched:
         x = x.detach().to(self.detector.device, self.detector.dtype)
         numbers = segments(x, self.detector.features, self.segments, self.count)
         values = self.regression.solve(x, numbers, lambda values, _: values[..., 0])
-        return spread(values, numbers).to(device, dtype if dtype.is_floating_point else self.detector.dtype)
+        return spread(values, numbers).to(
+            device, dtype if dtype.is_floating_point else self.detector.dtype
+        )

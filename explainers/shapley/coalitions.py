@@ -1,9 +1,10 @@
 """Which coalitions are asked for, and the regression that turns their values into Shapley values.
 
-The estimator is that of KernelSHAP (Lundberg & Lee 2017, Theorem 2) as the `shap` package computes it: all coalitions
-of the sizes that weigh most, each with its complement, as far as the budget goes; random ones of the other sizes; then
-a weighted least-squares fit whose coefficients sum to the value of all players. Drawn by the same calls of a generator
-of the same kind, the coalitions are those of `shap` after `numpy.random.seed(seed)`.
+The estimator is that of KernelSHAP (Lundberg & Lee 2017, Theorem 2) as the `shap` package computes
+it: all coalitions of the sizes that weigh most, each with its complement, as far as the budget
+goes; random ones of the other sizes; then a weighted least-squares fit whose coefficients sum to
+the value of all players. Drawn by the same calls of a generator of the same kind, the coalitions
+are those of `shap` after `numpy.random.seed(seed)`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Design:
-    """Coalitions of P players with their weights, and the solution of the regression for any values.
+    """Coalitions of P players with their weights, and the solution of the regression for any
+    values.
 
     Attributes
     ----------
@@ -42,7 +44,9 @@ class Design:
 
     @staticmethod
     def of(coalitions: Booleans, weights: Floats) -> Design:
-        """Return the design of given coalitions; the fit of least norm where they are too few to determine it."""
+        """Return the design of given coalitions; the fit of least norm where they are too few to
+        determine it.
+        """
         z = coalitions.astype(np.float64)
         last, root = z[:, -1], np.sqrt(weights)  # the last player takes what is left of the total
         solution = np.linalg.pinv(root[:, None] * (z[:, :-1] - last[:, None])) * root
@@ -58,7 +62,8 @@ class Design:
 
 
 def draw(players: int, count: int, seed: int) -> tuple[Booleans, Floats]:
-    """Return coalitions (K, P) and their weights (K,), K ≤ count; all 2^P − 2 where the budget allows it.
+    """Return coalitions (K, P) and their weights (K,), K ≤ count; all 2^P − 2 where the budget
+    allows it.
 
     Examples
     --------
@@ -71,7 +76,9 @@ def draw(players: int, count: int, seed: int) -> tuple[Booleans, Floats]:
     share = _shares(players)
     count = min(count, 2**players - 2)
     found = list(_enumerated(players, count, share))
-    sizes = max((min(c.sum(), players - c.sum()) for c, _ in found), default=0)  # those that are complete
+    sizes = max(
+        (min(c.sum(), players - c.sum()) for c, _ in found), default=0
+    )  # those that are complete
     coalitions = np.array([c for c, _ in found], dtype=bool).reshape(-1, players)
     weights = np.array([w for _, w in found], dtype=np.float64)
     if sizes < len(share):
@@ -82,14 +89,18 @@ def draw(players: int, count: int, seed: int) -> tuple[Booleans, Floats]:
 
 
 def _shares(players: int) -> Floats:
-    """Return for the sizes s = 1 … ⌈(P − 1)/2⌉ the weight of all coalitions of s players and of P − s, in all 1."""
+    """Return for the sizes s = 1 … ⌈(P − 1)/2⌉ the weight of all coalitions of s players and of P −
+    s, in all 1.
+    """
     sizes = np.arange(1, (players - 1 + 1) // 2 + 1)
     share = (players - 1) / (sizes * (players - sizes)) * np.where(2 * sizes == players, 1, 2)
     return np.asarray(share / share.sum())
 
 
 def _enumerated(players: int, count: int, share: Floats) -> Iterator[tuple[Booleans, float]]:
-    """Yield all coalitions of the sizes whose share of the budget covers them, a complement after each."""
+    """Yield all coalitions of the sizes whose share of the budget covers them, a complement after
+    each.
+    """
     left = float(count)
     for size in range(1, len(share) + 1):
         complements = 1 if 2 * size == players else 2
@@ -105,10 +116,14 @@ def _enumerated(players: int, count: int, share: Floats) -> Iterator[tuple[Boole
                 yield ~coalition, share[size - 1] / number
 
 
-def _random(players: int, count: int, share: Floats, complete: int, seed: int) -> tuple[Booleans, Floats]:
-    """Return `count` different random coalitions of the sizes above `complete`, and how often each was drawn.
+def _random(
+    players: int, count: int, share: Floats, complete: int, seed: int
+) -> tuple[Booleans, Floats]:
+    """Return `count` different random coalitions of the sizes above `complete`, and how often each
+    was drawn.
 
-    A coalition that has a complement of another size is followed by it. Four draws for each one wanted must do.
+    A coalition that has a complement of another size is followed by it. Four draws for each one
+    wanted must do.
     """
     rng = np.random.RandomState(seed)
     sizes = np.arange(complete + 1, complete + 1 + len(share))

@@ -18,22 +18,25 @@ from aexbench.segments import is_image, segments, spread
 
 @register("per-feature-shap")
 class PerFeatureShap:
-    """KernelSHAP of the reconstructions x̂_i of the worst reconstructed features, aggregated over them.
+    """KernelSHAP of the reconstructions x̂_i of the worst reconstructed features, aggregated over
+    them.
 
-    The worst features are those with the greatest |x_i − x̂_i| whose squared errors together reach `share` of the
-    sample's. For each, Shapley values φ_j of the *reconstruction* x̂_i say which inputs j moved it. The authors list
-    the features in that order, each followed by the inputs whose |φ_j| is above the mean; a number per input is our
-    reading: the sum of |φ_j| over the worst features (`combine="absolute"`), or only of what moved x̂_i away from x_i
-    (`"contributing"`, the authors' name for those inputs; the others are "offsetting"). An anomalous input often pulls
-    its own reconstruction towards itself and is "offsetting" there: with few worst features `contributing` can rank
-    the cause last.
+    The worst features are those with the greatest |x_i − x̂_i| whose squared errors together reach
+    `share` of the sample's. For each, Shapley values φ_j of the *reconstruction* x̂_i say which
+    inputs j moved it. The authors list the features in that order, each followed by the inputs
+    whose |φ_j| is above the mean; a number per input is our reading: the sum of |φ_j| over the
+    worst features (`combine="absolute"`), or only of what moved x̂_i away from x_i
+    (`"contributing"`, the authors' name for those inputs; the others are "offsetting"). An
+    anomalous input often pulls its own reconstruction towards itself and is "offsetting" there:
+    with few worst features `contributing` can rank the cause last.
 
     Parameters
     ----------
     detector
         What is explained; its loss does not matter.
     background
-        Normal samples (B, M), the training split; a seeded sample of it stands for features that are left out.
+        Normal samples (B, M), the training split; a seeded sample of it stands for features that
+        are left out.
     nsamples
         Coalitions per sample, shared by all of its outputs.
     rows
@@ -52,8 +55,9 @@ class PerFeatureShap:
 
     References
     ----------
-    Antwarg, Miller, Shapira & Rokach, "Explaining anomalies detected by autoencoders using Shapley Additive
-    Explanations", Expert Systems with Applications 186, 2021 (arXiv:1903.02407), and the program that they published.
+    Antwarg, Miller, Shapira & Rokach, "Explaining anomalies detected by autoencoders using Shapley
+    Additive Explanations", Expert Systems with Applications 186, 2021 (arXiv:1903.02407), and the
+    program that they published.
     """
 
     def __init__(
@@ -74,14 +78,19 @@ class PerFeatureShap:
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the aggregated Shapley values (N, M), none of them negative."""
         if is_image(x):
-            raise SkipError("per-feature-shap explains the reconstruction of single features; use kernelshap-batched")
+            raise SkipError(
+                "per-feature-shap explains the reconstruction of single features; use "
+                "kernelshap-batched"
+            )
         samples = x.detach().to(self.detector.device, self.detector.dtype)
         numbers = segments(samples, self.detector.features)
         gap = (samples - self.detector.reconstruct(samples)).flatten(1).double()
         wanted = worst(gap, self.share)
 
         def aggregated(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            """Return one number for each player of values (n, P, M), those of each player for each output."""
+            """Return one number for each player of values (n, P, M), those of each player for each
+            output.
+            """
             if self.combine == "contributing":  # away from x_i: down where x̂_i is below it
                 values = (-values * gap[rows].sign()[:, None]).clamp_min_(0)
             return (values.abs() * wanted[rows][:, None]).sum(2)
@@ -91,7 +100,8 @@ class PerFeatureShap:
 
 
 def worst(gap: torch.Tensor, share: float) -> torch.Tensor:
-    """Return which features (N, M) have the greatest |gap|, as few as have `share` of the sum of squares.
+    """Return which features (N, M) have the greatest |gap|, as few as have `share` of the sum of
+    squares.
 
     >>> worst(torch.tensor([[1.0, -3.0, 2.0]]), 0.9)
     tensor([[False,  True,  True]])

@@ -1,4 +1,6 @@
-"""Shapley values from what coalitions are worth: one factorisation for all samples whose varying features agree."""
+"""Shapley values from what coalitions are worth: one factorisation for all samples whose varying
+features agree.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,16 @@ class Regression:
         self._designs: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def solve(self, x: torch.Tensor, numbers: torch.Tensor, read: Read) -> torch.Tensor:
-        """Return what `read` makes of Shapley values, (N, P) in float64, of the segments of samples x (N, …).
+        """Return what `read` makes of Shapley values, (N, P) in float64, of the segments of samples
+        x (N, …).
 
         Parameters
         ----------
         numbers : (N, …)
             Of the segments; those that take no part have 0.
         read
-            Makes numbers (n, p) of the values (n, p, D) of some samples, whose rows in x it is told (n,).
+            Makes numbers (n, p) of the values (n, p, D) of some samples, whose rows in x it is told
+            (n,).
         """
         if len(x) == 0:
             return torch.zeros(0, 1, dtype=torch.float64, device=x.device)
@@ -57,29 +61,39 @@ class Regression:
         nobody: torch.Tensor,
         total: torch.Tensor,
     ) -> torch.Tensor:
-        """Return Shapley values (n, p, D) of those segments that take part, the same for all samples."""
+        """Return Shapley values (n, p, D) of those segments that take part, the same for all
+        samples.
+        """
         if len(players) < 2:  # one has it all
             return total[:, None].expand(-1, len(players), -1)
         coalitions, by_value, by_total = self._design(len(players))
-        everyone = torch.zeros(len(coalitions), int(numbers.max()) + 1, dtype=torch.bool, device=x.device)
+        everyone = torch.zeros(
+            len(coalitions), int(numbers.max()) + 1, dtype=torch.bool, device=x.device
+        )
         everyone[:, players] = coalitions
         worth = self.worth.of_coalitions(x, everyone, numbers).sub_(nobody[:, None])
         return (by_value @ worth).add_(by_total[:, None] * total[:, None])
 
     def varying(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> torch.Tensor:
-        """Return which segments (N, P) differ from any row of the background: shap's tolerance, 1e-8 + 1e-5 |b|."""
+        """Return which segments (N, P) differ from any row of the background: shap's tolerance,
+        1e-8 + 1e-5 |b|.
+        """
         background = self.worth.background
         tolerance = 1e-8 + 1e-5 * background.abs()
 
         def differs(part: torch.Tensor) -> torch.Tensor:
-            return ~((part[:, None] - background).abs() <= tolerance).all(dim=1)  # what is no number differs
+            return ~((part[:, None] - background).abs() <= tolerance).all(
+                dim=1
+            )  # what is no number differs
 
         columns = in_chunks(differs, x, max(1, DIFFERENCES // background.numel())).flatten(1)
         counts = torch.zeros(len(x), players, device=x.device)
         return counts.scatter_add_(1, numbers.flatten(1), columns.to(counts.dtype)) > 0
 
     def _design(self, players: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return coalitions and the solution operators for a number of players, drawn and factorised once."""
+        """Return coalitions and the solution operators for a number of players, drawn and
+        factorised once.
+        """
         if players not in self._designs:
             design = Design.drawn(players, self.nsamples, self.seed)
             device = self.worth.background.device
@@ -88,15 +102,21 @@ class Regression:
         return self._designs[players]
 
     def _round(self, players: int, outputs: int) -> int:
-        """Return for how many samples the values of all coalitions are kept at once: twice, while parts are joined."""
+        """Return for how many samples the values of all coalitions are kept at once: twice, while
+        parts are joined.
+        """
         coalitions = min(self.nsamples, (1 << players) - 2)
         return max(1, VALUE_BYTES // (8 * outputs * max(1, 2 * coalitions + 4 * players)))
 
 
 def _alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
-    """Return the rows of samples that have the same segments (N, …), and the same varying ones (N, P) among them."""
+    """Return the rows of samples that have the same segments (N, …), and the same varying ones (N,
+    P) among them.
+    """
     shared = numbers.stride(0) == 0 or len(numbers) == 1  # one row of numbers stands for all
-    keys = [b"" if shared else hashlib.blake2b(row.cpu().numpy().tobytes()).digest() for row in numbers]
+    keys = [
+        b"" if shared else hashlib.blake2b(row.cpu().numpy().tobytes()).digest() for row in numbers
+    ]
     groups: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
     for index, (key, taking_part) in enumerate(zip(keys, varying.cpu().numpy(), strict=True)):
         groups[key, taking_part.tobytes()].append(index)

@@ -60,7 +60,9 @@ def test_the_outermost_level_of_a_unet_has_no_skip():
     assert [level.mix[0].in_channels for level in (model, model.deeper)] == [4, 6 + 4]
 
 
-@pytest.mark.parametrize(("name", "start"), [("conv", 0.5), ("conv-transpose", 0.6225), ("unet", 0.6225)])
+@pytest.mark.parametrize(
+    ("name", "start"), [("conv", 0.5), ("conv-transpose", 0.6225), ("unet", 0.6225)]
+)
 def test_the_output_starts_in_the_middle(name, start):
     x = torch.rand(2, *SHAPES[name])
     for seed in range(5):
@@ -87,11 +89,13 @@ def test_conv_is_table_2():
         if isinstance(module, nn.Conv2d | nn.Upsample):
             module.register_forward_hook(lambda m, i, o: shapes.append(tuple(o.shape[1:])))
     made(torch.zeros(1, 1, 128, 128))
-    printed = (
-        "62x32 30x32 28x32 12x64 10x64 4x128 2x512 6x512 4x128 12x128 10x64 20x64 18x64 36x64 34x32 68x32 66x32 132x32"
-    )
+    encoder = "62x32 30x32 28x32 12x64 10x64 4x128 2x512"
+    decoder = "6x512 4x128 12x128 10x64 20x64 18x64 36x64 34x32 68x32 66x32 132x32"
+    printed = f"{encoder} {decoder}"
     assert [f"{s[1]}x{s[0]}" for s in shapes] == [*printed.split(), "130x32", "128x1"]
-    expected.load_state_dict(dict(zip(expected.state_dict(), made.state_dict().values(), strict=True)))
+    expected.load_state_dict(
+        dict(zip(expected.state_dict(), made.state_dict().values(), strict=True))
+    )
     x = torch.rand(2, 1, 128, 128)
     torch.testing.assert_close(made(x), expected(x))
 
@@ -120,16 +124,22 @@ def test_the_penalty_of_a_variational_autoencoder_is_the_divergence_of_its_codes
     penalty = model.penalty()
     hidden = model.encoder(x)
     normal = torch.distributions.Normal(model.mean(hidden), (model.log_variance(hidden) / 2).exp())
-    divergence = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(1)
+    divergence = torch.distributions.kl_divergence(
+        normal, torch.distributions.Normal(0.0, 1.0)
+    ).sum(1)
     torch.testing.assert_close(penalty, 0.5 / 4 * divergence.mean())
     model.eval()
     torch.testing.assert_close(model(x), model(x))
 
 
-def test_a_variational_autoencoder_learns_and_leaves_the_random_state(linear_rows, tmp_path, monkeypatch):
+def test_a_variational_autoencoder_learns_and_leaves_the_random_state(
+    linear_rows, tmp_path, monkeypatch
+):
     monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path))
     text = "variational[widths=[8],latent=3,beta=0.0001,epochs=60,learning_rate=0.01]"
-    dataset = Dataset(linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), autoencoder=text)
+    dataset = Dataset(
+        linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), autoencoder=text
+    )
     state = torch.random.get_rng_state()
     report = dataset.detector().report
     assert report["validation_error"] < 0.5 * report["constant_error"]
@@ -171,7 +181,9 @@ def test_a_dead_network_is_started_again_and_soon(dataset):
     detector = fitting.fit(dataset, build(False, True), 0, told)
     assert detector.report["starts"] == 2
     assert detector.report["output_variation"] > 0.5
-    came_to_nothing = next(i for i, text in enumerate(TOLD) if "start 1 of 3 came to nothing: the output" in text)
+    came_to_nothing = next(
+        i for i, text in enumerate(TOLD) if "start 1 of 3 came to nothing: the output" in text
+    )
     assert came_to_nothing == 1, "after one epoch, not after two hundred"
 
 
@@ -190,7 +202,10 @@ def test_a_network_that_hardly_varies_at_first_is_not_dead(activation):
 
 
 def test_a_single_sample_that_is_left_over_joins_the_last_batch():
-    x = np.random.default_rng(0).random((33, 1, 8, 8)).astype(np.float32) * np.linspace(0, 1, 33)[:, None, None, None]
+    x = (
+        np.random.default_rng(0).random((33, 1, 8, 8)).astype(np.float32)
+        * np.linspace(0, 1, 33)[:, None, None, None]
+    )
     text = "conv-transpose[channels=[4],epochs=30,batch_size=16,learning_rate=0.02]"
     dataset = Dataset(x.astype(np.float32), x, x, Features(), autoencoder=text)
     assert dataset.detector().report["output_variation"] > 0
@@ -200,9 +215,13 @@ def test_a_single_sample_that_is_left_over_joins_the_last_batch():
 
 def test_a_network_no_better_than_a_constant_is_an_error():
     noise = np.random.default_rng(0).random((200, 8)).astype(np.float32)
-    dataset = Dataset(noise[:80], noise[80:160], noise[160:], Features(), autoencoder="mlp[widths=[2],epochs=3]")
+    dataset = Dataset(
+        noise[:80], noise[80:160], noise[160:], Features(), autoencoder="mlp[widths=[2],epochs=3]"
+    )
     with pytest.raises(RequestError, match="no better than one constant sample"):
-        fitting.fit(dataset, lambda s: Recipe.of("default", dataset.autoencoder).build((8,), s), 0, told)
+        fitting.fit(
+            dataset, lambda s: Recipe.of("default", dataset.autoencoder).build((8,), s), 0, told
+        )
 
 
 @pytest.mark.parametrize("loss", ["l1", "l2"])
@@ -218,7 +237,9 @@ def test_the_constant_is_the_best_one(dataset, loss):
 def test_detection_is_reported_where_there_are_labels_of_both_kinds(linear_rows):
     detector = Detector(nn.Linear(8, 8), "l2")
     labels = np.arange(200) < 40
-    dataset = Dataset(linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), labels)
+    dataset = Dataset(
+        linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), labels
+    )
     error = detector.error(dataset.test).numpy()
     pairs = error[labels][:, None] - error[~labels][None, :]
     found = fitting.detection(detector, dataset)
@@ -228,4 +249,6 @@ def test_detection_is_reported_where_there_are_labels_of_both_kinds(linear_rows)
     assert found["average_precision"] == pytest.approx(precision[hits].mean())
     assert found["anomalous_share"] == pytest.approx(0.2)
     for none in (np.zeros(200), np.ones(200)):
-        assert fitting.detection(detector, Dataset(*[linear_rows[400:]] * 3, Features(), none)) == {}
+        assert (
+            fitting.detection(detector, Dataset(*[linear_rows[400:]] * 3, Features(), none)) == {}
+        )

@@ -1,4 +1,6 @@
-"""What is asked wrongly gets one clear line on the error stream, exit code 2, and never a traceback."""
+"""What is asked wrongly gets one clear line on the error stream, exit code 2, and never a
+traceback.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def _here(tmp_path, monkeypatch):
         (["run", "missing.toml"], "datasets: Field required"),
         (["run", "-e", "lpr"], "unknown explainer 'lpr'; did you mean 'lrp'"),
         (["run", "-e", "lrp[firts=w2]"], "'firts'; did you mean 'first'"),
-        (["run", "-e", "lrp[first=w3]"], "first='w3' is wrong: input should be 'z-plus', 'w2', 'z-box'"),
+        (
+            ["run", "-e", "lrp[first=w3]"],
+            "first='w3' is wrong: input should be 'z-plus', 'w2', 'z-box'",
+        ),
         (["run", "-e", "lrp["], "cannot read 'lrp['"),
         (["run", "-e", "oracle[x=1]"], "oracle takes no parameters"),
         (["run", "-d", "digit"], "unknown data set 'digit'; did you mean 'digits'"),
@@ -62,7 +67,10 @@ def _here(tmp_path, monkeypatch):
         (["run", "-d", "file[path=gap.csv]"], "column 'b' is empty or not finite in row 2"),
         (["run", "-d", "file[path=empty.csv]"], "cannot read empty.csv"),
         (["run", "-d", "file[path=few.csv]"], "1 normal rows are too few"),
-        (["run", "-d", "file[path=label.csv,label=y]"], "label column 'y' of label.csv must be 0 or 1"),
+        (
+            ["run", "-d", "file[path=label.csv,label=y]"],
+            "label column 'y' of label.csv must be 0 or 1",
+        ),
         (["run", "-d", "file[path=label.csv,label=z]"], "unknown column of label.csv 'z'"),
         (["run", "-d", "file[path=label.csv,truth=cause_]"], "has no column cause_NAME"),
         (["run", "-d", "file[path=binary.csv]"], "binary.csv"),

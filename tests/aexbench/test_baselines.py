@@ -17,12 +17,18 @@ DETECTOR = Detector(mlp((4, 2, 4), ("tanh", "sigmoid")))
 
 
 def test_each_baseline_is_what_its_name_says():
-    found = {name: baselines.baseline(name, DETECTOR, NORMAL)(X) for name in baselines.BaselineName.__args__}
-    torch.testing.assert_close(found["mean"], torch.as_tensor(NORMAL.mean(0, dtype=np.float64)).expand(6, 4))
+    found = {
+        name: baselines.baseline(name, DETECTOR, NORMAL)(X)
+        for name in baselines.BaselineName.__args__
+    }
+    torch.testing.assert_close(
+        found["mean"], torch.as_tensor(NORMAL.mean(0, dtype=np.float64)).expand(6, 4)
+    )
     assert not found["zeros"].any()
     torch.testing.assert_close(found["reconstruction"], DETECTOR.model(X).detach())
     expected = [
-        min(NORMAL.tolist(), key=lambda row: sum((a - b) ** 2 for a, b in zip(row, x, strict=True))) for x in X.tolist()
+        min(NORMAL.tolist(), key=lambda row: sum((a - b) ** 2 for a, b in zip(row, x, strict=True)))
+        for x in X.tolist()
     ]
     torch.testing.assert_close(found["nearest"], torch.tensor(expected, dtype=torch.float64))
     assert all(value.shape == X.shape and value.dtype == X.dtype for value in found.values())
@@ -73,7 +79,9 @@ def test_a_background_that_does_not_fit_is_named(background, problem):
     with pytest.raises(RequestError, match=problem):
         baselines.normal_rows(DETECTOR, background)
     with pytest.raises(RequestError, match="describes 3 columns"):
-        baselines.normal_rows(Detector(torch.nn.Identity(), features=Features(names=("a", "b", "c"))), NORMAL)
+        baselines.normal_rows(
+            Detector(torch.nn.Identity(), features=Features(names=("a", "b", "c"))), NORMAL
+        )
 
 
 def test_default_rows_are_the_papers():

@@ -13,7 +13,12 @@ from aexbench.digests import engine_source
 
 
 def key(dataset: str) -> str:
-    values = {"name": "x", "datasets": [dataset], "corruptions": ["labels"], "explainers": ["residual"]}
+    values = {
+        "name": "x",
+        "datasets": [dataset],
+        "corruptions": ["labels"],
+        "explainers": ["residual"],
+    }
     return planning.plan(planning.from_values(values, "x"))[0].detector_key
 
 
@@ -31,7 +36,9 @@ def test_data_count_by_their_content_wherever_they_lie(tmp_path, monkeypatch):
     assert key("mvtec") == first
     (tmp_path / "one" / "bottle" / ".DS_Store").write_text("mine")
     draw(tmp_path / "one" / "cable" / "train" / "good" / "001.png")
-    assert key(f"mvtec[root={tmp_path}/one]") == first, "neither strays nor other categories are read"
+    assert key(f"mvtec[root={tmp_path}/one]") == first, (
+        "neither strays nor other categories are read"
+    )
     assert key(f"mvtec[root={tmp_path}/one,category=cable]") != first
     draw(tmp_path / "one" / "bottle" / "train" / "good" / "000.png", grey=10)
     assert key(f"mvtec[root={tmp_path}/one]") != first

@@ -14,7 +14,9 @@ X = torch.rand(50, 5)
 MODEL = mlp((5, 3, 5), ("relu", "sigmoid")).float()
 
 
-@pytest.mark.parametrize(("loss", "expected"), [("l1", lambda d: d.abs().mean(1)), ("l2", lambda d: (d**2).mean(1))])
+@pytest.mark.parametrize(
+    ("loss", "expected"), [("l1", lambda d: d.abs().mean(1)), ("l2", lambda d: (d**2).mean(1))]
+)
 def test_error_is_equation_6_and_7_and_the_map_sums_to_it(loss, expected):
     detector = Detector(MODEL, loss)
     torch.testing.assert_close(detector.error(X), expected(X - MODEL(X)).detach())
@@ -44,10 +46,14 @@ def test_evaluation_mode_is_lent_and_given_back():
 
 
 def test_arrays_and_other_types_are_taken():
-    np.testing.assert_allclose(Detector(MODEL).error(X.numpy().astype(np.float64)), Detector(MODEL).error(X))
+    np.testing.assert_allclose(
+        Detector(MODEL).error(X.numpy().astype(np.float64)), Detector(MODEL).error(X)
+    )
 
 
-@pytest.mark.parametrize("model", [torch.nn.Linear(5, 4), torch.nn.Linear(4, 5), torch.nn.Flatten(0)])
+@pytest.mark.parametrize(
+    "model", [torch.nn.Linear(5, 4), torch.nn.Linear(4, 5), torch.nn.Flatten(0)]
+)
 def test_a_model_that_is_no_autoencoder_is_refused(model):
     with pytest.raises(RequestError, match=r"\(\d+, 5\)"):
         Detector(model).error(X)
@@ -69,7 +75,9 @@ def test_scale_is_least_normal_error_and_nearly_greatest_corrupted_one():
     assert detector.calibrated.low == pytest.approx(float(detector.error(X).min()))
     rows = X[torch.randint(len(X), (20_000,))].clone()
     rows[torch.arange(20_000), torch.randint(5, (20_000,))] = torch.rand(20_000)
-    assert detector.calibrated.high == pytest.approx(float(detector.error(rows).quantile(0.999)), rel=0.1)
+    assert detector.calibrated.high == pytest.approx(
+        float(detector.error(rows).quantile(0.999)), rel=0.1
+    )
 
 
 def test_a_detector_that_detects_nothing_is_refused():
@@ -151,19 +159,27 @@ def test_chunks_halve_where_memory_runs_out():
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("no"), RuntimeError("another error"), ValueError("and another")]
+    "error",
+    [torch.OutOfMemoryError("no"), RuntimeError("another error"), ValueError("and another")],
 )
 def test_other_errors_and_a_single_sample_that_does_not_fit_are_raised(error):
     def compute(part):
         raise error
 
     with pytest.raises(type(error), match=str(error)):
-        in_chunks(compute, torch.zeros(4, 1), rows=1 if isinstance(error, torch.OutOfMemoryError) else 4)
+        in_chunks(
+            compute, torch.zeros(4, 1), rows=1 if isinstance(error, torch.OutOfMemoryError) else 4
+        )
 
 
 def test_asking_how_many_rows_fit_leaves_the_model_as_it_was():
-    model = torch.nn.Sequential(torch.nn.Linear(5, 5), torch.nn.BatchNorm1d(5), torch.nn.Dropout(0.5)).train()
-    before, state = {k: v.clone() for k, v in model.state_dict().items()}, torch.random.get_rng_state()
+    model = torch.nn.Sequential(
+        torch.nn.Linear(5, 5), torch.nn.BatchNorm1d(5), torch.nn.Dropout(0.5)
+    ).train()
+    before, state = (
+        {k: v.clone() for k, v in model.state_dict().items()},
+        torch.random.get_rng_state(),
+    )
     assert Detector(model).chunk_rows(X.double()) > 1
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert torch.equal(state, torch.random.get_rng_state())
@@ -177,7 +193,9 @@ def test_a_model_that_overwrites_its_input_is_given_a_copy():
     torch.testing.assert_close(detector.error(given), expected)
     torch.testing.assert_close(
         detector.error_gradient(given)[x < 0],
-        torch.autograd.grad(detector.error(point := given.clone().requires_grad_()).sum(), point)[0][x < 0],
+        torch.autograd.grad(detector.error(point := given.clone().requires_grad_()).sum(), point)[
+            0
+        ][x < 0],
     )
     assert torch.equal(given, x)
 
@@ -193,7 +211,9 @@ def test_the_gradient_of_the_error_is_autograds(mode):
     assert Detector(MODEL).error_gradient(X.numpy()[:0]).shape == (0, 5)
 
 
-@pytest.mark.parametrize("change", [lambda x: x[::-1], lambda x: x.astype(">f4"), lambda x: x.T.copy().T, list])
+@pytest.mark.parametrize(
+    "change", [lambda x: x[::-1], lambda x: x.astype(">f4"), lambda x: x.T.copy().T, list]
+)
 def test_arrays_of_any_layout_are_taken(detector, linear_rows, change):
     x = linear_rows[:20]
     expected = detector.error(np.array(np.asarray(change(x)), dtype=np.float32))

@@ -1,4 +1,6 @@
-"""Downloads from a server of our own that breaks off, ignores ranges or gives other bytes; archives that mean harm."""
+"""Downloads from a server of our own that breaks off, ignores ranges or gives other bytes; archives
+that mean harm.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ from aexbench.archives import ArchiveError, unpack
 from aexbench.downloads import DownloadError
 from aexbench.errors import SkipError
 
-CONTENT = {"toy/a/rows.bin": np.random.default_rng(0).bytes(300_000), "toy/b.txt": b"two\n", "other/c.txt": b"three\n"}
+CONTENT = {
+    "toy/a/rows.bin": np.random.default_rng(0).bytes(300_000),
+    "toy/b.txt": b"two\n",
+    "other/c.txt": b"three\n",
+}
 
 
 def as_tar(members: dict[str, bytes] | None = None, mode: str = "w") -> bytes:
@@ -69,7 +75,9 @@ class Server:
         request.send_response(status)
         request.send_header("Content-Length", str(len(body)))
         if status == 206:
-            request.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
+            request.send_header(
+                "Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+            )
         request.end_headers()
         request.wfile.write(body[: self.breaks_after] if self.breaks_after else body)
 
@@ -122,7 +130,11 @@ def names(folder) -> set[str]:
 def test_what_was_wanted_of_the_archive_is_there_and_nothing_else(server, home):
     fetched = downloads.fetch(toy(server))
     assert fetched == downloads.Fetched(home / "toy-data", hashlib.sha256(ARCHIVE).hexdigest())
-    assert {p.relative_to(fetched.folder).as_posix() for p in fetched.folder.rglob("*")} == {"a", "a/rows.bin", "b.txt"}
+    assert {p.relative_to(fetched.folder).as_posix() for p in fetched.folder.rglob("*")} == {
+        "a",
+        "a/rows.bin",
+        "b.txt",
+    }
     assert (fetched.folder / "a" / "rows.bin").read_bytes() == CONTENT["toy/a/rows.bin"]
     assert names(home) == {"toy-data", "toy-data.source.json"}
     assert json.loads((home / "toy-data.source.json").read_text())["url"] == server.url
@@ -169,11 +181,16 @@ def test_a_part_that_is_whole_or_too_long_costs_no_wrong_file(server, home, rest
 
 def test_other_bytes_are_refused_and_not_kept(server, home):
     server.content = ARCHIVE[:-1] + b"?"
-    with pytest.raises(DownloadError, match=r"another SHA-256 than the data set should have.*https://example\.org/toy"):
+    with pytest.raises(
+        DownloadError,
+        match=r"another SHA-256 than the data set should have.*https://example\.org/toy",
+    ):
         downloads.fetch(toy(server))
     assert names(home) == set()
     server.content = ARCHIVE + b"?"
-    with pytest.raises(DownloadError, match=f"{len(ARCHIVE) + 1:,} bytes instead of {len(ARCHIVE):,}"):
+    with pytest.raises(
+        DownloadError, match=f"{len(ARCHIVE) + 1:,} bytes instead of {len(ARCHIVE):,}"
+    ):
         downloads.fetch(toy(server))
     server.content = ARCHIVE
     downloads.fetch(toy(server))
@@ -277,7 +294,9 @@ def test_a_disk_that_fills_up_while_unpacking_costs_no_second_download(server, h
 
     with monkeypatch.context() as patch:
         patch.setattr("aexbench.archives._write", full)
-        with pytest.raises(DownloadError, match=r"cannot unpack .*: No space left on device\. It stays"):
+        with pytest.raises(
+            DownloadError, match=r"cannot unpack .*: No space left on device\. It stays"
+        ):
             downloads.fetch(toy(server))
     assert names(home) == {".toy-data.download"}
     downloads.fetch(toy(server))
@@ -299,10 +318,14 @@ def unpacked(content: bytes, tmp_path, **options: object):
     return target
 
 
-@pytest.mark.parametrize("pack", [as_tar, partial(as_tar, mode="w:gz"), partial(as_tar, mode="w:bz2"), as_zip])
+@pytest.mark.parametrize(
+    "pack", [as_tar, partial(as_tar, mode="w:gz"), partial(as_tar, mode="w:bz2"), as_zip]
+)
 def test_every_kind_of_archive_is_unpacked(pack, tmp_path):
     target = unpacked(pack(), tmp_path)
-    assert {p.relative_to(target).as_posix(): p.read_bytes() for p in target.rglob("*") if p.is_file()} == CONTENT
+    assert {
+        p.relative_to(target).as_posix(): p.read_bytes() for p in target.rglob("*") if p.is_file()
+    } == CONTENT
     assert names(target.parent) == {"target"}
 
 
@@ -324,7 +347,15 @@ def zip_link() -> bytes:
     return file.getvalue()
 
 
-ESCAPES = ["../escaped", "/tmp/escaped", "toy/../../escaped", "C:\\escaped", "..\\escaped", "\\escaped", "C:escaped"]
+ESCAPES = [
+    "../escaped",
+    "/tmp/escaped",
+    "toy/../../escaped",
+    "C:\\escaped",
+    "..\\escaped",
+    "\\escaped",
+    "C:escaped",
+]
 EVIL = {
     **{f"tar {name}": as_tar({"toy/fine": b"1", name: b"evil"}) for name in ESCAPES},
     **{f"zip {name}": as_zip({"toy/fine": b"1", name: b"evil"}) for name in ESCAPES},
@@ -340,7 +371,9 @@ EVIL = {
 @pytest.mark.parametrize("case", EVIL)
 @pytest.mark.parametrize("inside", ["", "toy"])
 def test_members_that_escape_or_are_no_files_are_refused(case, inside, tmp_path):
-    with pytest.raises(ArchiveError, match=r"refused: its member .* (is a|would lie outside)") as error:
+    with pytest.raises(
+        ArchiveError, match=r"refused: its member .* (is a|would lie outside)"
+    ) as error:
         unpacked(EVIL[case], tmp_path, inside=inside)
     assert "\n" not in str(error.value)
     assert ("is a link" in str(error.value)) == ("link" in case)
@@ -349,7 +382,12 @@ def test_members_that_escape_or_are_no_files_are_refused(case, inside, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "content", [as_zip({"bomb": bytes(10**7)}), as_tar({"bomb": bytes(10**7)}, "w:gz"), as_tar({"bomb": bytes(10**7)})]
+    "content",
+    [
+        as_zip({"bomb": bytes(10**7)}),
+        as_tar({"bomb": bytes(10**7)}, "w:gz"),
+        as_tar({"bomb": bytes(10**7)}),
+    ],
 )
 def test_bombs_stop_at_the_declared_size(content, tmp_path):
     sizes: list[int] = []
@@ -364,7 +402,9 @@ def test_many_empty_files_are_a_bomb_too(tmp_path):
         unpacked(as_zip({f"{i}": b"" for i in range(20)}), tmp_path, at_most=5000)
 
 
-@pytest.mark.parametrize("pack", [*(partial(as_tar, mode=f"w:{kind}") for kind in ("gz", "bz2", "xz")), as_zip])
+@pytest.mark.parametrize(
+    "pack", [*(partial(as_tar, mode=f"w:{kind}") for kind in ("gz", "bz2", "xz")), as_zip]
+)
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.999])
 def test_archives_that_are_cut_off_leave_no_folder(pack, share, tmp_path):
     content = pack()
@@ -375,7 +415,8 @@ def test_archives_that_are_cut_off_leave_no_folder(pack, share, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"text", gzip.compress(b"text"), as_zip({}), as_tar({"toy/a": b"", "toy/a/b": b""})]
+    "content",
+    [b"", b"text", gzip.compress(b"text"), as_zip({}), as_tar({"toy/a": b"", "toy/a/b": b""})],
 )
 def test_what_is_no_such_archive_is_one_clear_line(content, tmp_path):
     with pytest.raises(ArchiveError):
@@ -392,7 +433,9 @@ def test_a_name_that_no_file_can_have_is_the_archives_fault(pack, tmp_path):
 
 def test_a_member_without_a_name_is_the_archives_fault(tmp_path):
     content = bytearray(as_zip({"x": b"1"}))
-    place = content.index(b"PK\1\2")  # of the list of members: the length of a name stands at 28, of a comment at 32
+    place = content.index(
+        b"PK\1\2"
+    )  # of the list of members: the length of a name stands at 28, of a comment at 32
     content[place + 28], content[place + 32] = 0, 1
     with pytest.raises(ArchiveError, match="the archive is damaged"):
         unpacked(content, tmp_path)
@@ -458,12 +501,16 @@ def command(monkeypatch, capsys):
     return run
 
 
-def test_the_list_fits_a_narrow_terminal_and_says_what_is_here(command, registered, home, monkeypatch):
+def test_the_list_fits_a_narrow_terminal_and_says_what_is_here(
+    command, registered, home, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = command("list")
     assert code == 0
     assert max(map(len, out.split("\n\n")[0].splitlines())) <= 80
-    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line.strip()}
+    rows = {
+        line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line.strip()
+    }
     assert rows["digits"] == "embedded – CC BY 4.0"
     assert rows["file"] == "your own – your own data"
     assert rows["smd"] == "to be fetched 105.3 MB MIT"
@@ -485,11 +532,15 @@ def test_the_licence_comes_first_and_the_next_command_last(command, registered, 
     assert lines[2] == "Next: aexbench run -d 'toy-remote'"
 
 
-def test_an_interrupted_get_ends_with_1_and_the_same_command_goes_on(command, registered, server, home):
+def test_an_interrupted_get_ends_with_1_and_the_same_command_goes_on(
+    command, registered, server, home
+):
     server.breaks_after = 100_000
     code, _, err = command("get", "toy-remote")
     assert code == 1
-    assert re.fullmatch(rf"error: the download stopped: .*100\.0 kB are here, {LEFT} are left\..*\n", err)
+    assert re.fullmatch(
+        rf"error: the download stopped: .*100\.0 kB are here, {LEFT} are left\..*\n", err
+    )
     server.breaks_after = 0
     assert command("get", "toy-remote")[0] == 0
     assert server.asked == ["", "bytes=100000-"]

@@ -51,13 +51,23 @@ def test_what_fails_is_a_row_with_its_reason_and_a_warning(detector, linear_rows
 
     with pytest.warns(UserWarning, match="broken on random failed: ZeroDivisionError: no"):
         results = aexbench.evaluate(
-            detector, linear_rows, background=linear_rows, explainers=[broken], corruptions=["random"], count=5, twins=0
+            detector,
+            linear_rows,
+            background=linear_rows,
+            explainers=[broken],
+            corruptions=["random"],
+            count=5,
+            twins=0,
         )
     assert set(results.state) == {"failed"}
     assert results.score.isna().all()
 
 
 def test_wrong_names_are_refused(detector, linear_rows):
-    for options in ({"explainers": ["lpr"]}, {"explainers": ["lrp[x=1]"]}, {"explainers": [], "metrics": ["recal"]}):
+    for options in (
+        {"explainers": ["lpr"]},
+        {"explainers": ["lrp[x=1]"]},
+        {"explainers": [], "metrics": ["recal"]},
+    ):
         with pytest.raises(RequestError, match="unknown"):
             aexbench.evaluate(detector, linear_rows, background=linear_rows, **options)

@@ -18,13 +18,24 @@ def images(aexbench_cli: Cli, tmp_path) -> Store:
         from aexbench import Dataset, Features
 
         rng = np.random.default_rng(seed)
-        x = np.clip(rng.random((90, 1, 1, 1)) * 0.5 + 0.2 + 0.02 * rng.random((90, 1, 16, 16)), 0, 1).astype(np.float32)
+        x = np.clip(
+            rng.random((90, 1, 1, 1)) * 0.5 + 0.2 + 0.02 * rng.random((90, 1, 16, 16)), 0, 1
+        ).astype(np.float32)
         truth = np.zeros(x[60:].shape, bool)
         truth[:20, :, 4:8, 6:10] = True
         x[60:][truth] = 1.0
         kinds = np.array(["print"] * 10 + ["hole"] * 10 + ["good"] * 10)
         text = "conv-transpose[channels=[4, 4],epochs=20,learning_rate=0.02]"
-        return Dataset(x[:40], x[40:60], x[60:], Features(), truth.any(axis=(1, 2, 3)), truth, text, test_kinds=kinds)
+        return Dataset(
+            x[:40],
+            x[40:60],
+            x[60:],
+            Features(),
+            truth.any(axis=(1, 2, 3)),
+            truth,
+            text,
+            test_kinds=kinds,
+        )
 
     datasets.register("squares")(squares)
     options = [

@@ -1,4 +1,6 @@
-"""Reading, preparing and augmenting images, against slow twins and files that somebody has damaged."""
+"""Reading, preparing and augmenting images, against slow twins and files that
+somebody has damaged.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def claiming(width, height):
     """Return a PNG of a few bytes that says it has so many pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"0" * 9)), (b"IEND", b"")]
-    parts = [struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks]
+    parts = [
+        struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
@@ -140,11 +144,16 @@ def test_shrinking_skips_no_pixel_and_keeps_places_and_range():
 
 
 def shrink_twin(mask, size):
-    """The definition, pixel by pixel: for each connected damage its share of each pixel, from half its fullest on."""
+    """The definition, pixel by pixel: for each connected damage its share of each pixel, from half
+    its fullest on.
+    """
     height, width = mask.shape
     fine = mask.repeat(-(-size // height), axis=0).repeat(-(-size // width), axis=1)
     height, width = fine.shape
-    result, left = np.zeros((size, size), dtype=bool), {(int(r), int(c)) for r, c in np.argwhere(fine)}
+    result, left = (
+        np.zeros((size, size), dtype=bool),
+        {(int(r), int(c)) for r, c in np.argwhere(fine)},
+    )
     while left:
         damage, border = set(), {left.pop()}
         while border:
@@ -226,5 +235,7 @@ def test_fewer_samples_are_the_first_of_more_and_the_seed_counts(corners):
 
 
 def test_with_nothing_to_vary_each_image_comes_once():
-    assert np.array_equal(augment(IMAGES, 100, rotation=0.0, corners="edge", flips=False, seed=0), IMAGES)
+    assert np.array_equal(
+        augment(IMAGES, 100, rotation=0.0, corners="edge", flips=False, seed=0), IMAGES
+    )
     assert len(augment(IMAGES, 2, rotation=0.0, corners="edge", flips=False, seed=0)) == 2

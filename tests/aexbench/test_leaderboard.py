@@ -53,9 +53,13 @@ def add(
     x = np.ones((n, 2), np.float32)
     anomalies = AnomalySet(x, x > 0, np.ones(n), np.ones(n), label, np.arange(n), Features())
     info = FileInfo(bytes=1, sha256="0" * 64)
-    metrics = {metric: MetricInfo(title="metric" if metric == "m" else metric, higher_is_better=higher)}
+    metrics = {
+        metric: MetricInfo(title="metric" if metric == "m" else metric, higher_is_better=higher)
+    }
     store.write_scores(cell.key, {metric: values}, metrics, anomalies, info)
-    timing = {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
+    timing = (
+        {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
+    )
     store.write_record(
         Record(
             schema_version=1,
@@ -178,7 +182,9 @@ def test_scores_of_other_attributions_are_not_used(store):
     add(store, "good", BASE)
     add(store, "stale", BASE)
     record = next(r for r in store.records()[0] if r.cell.explainer.name == "stale")
-    store.write_record(record.model_copy(update={"files": {"attributions": FileInfo(bytes=1, sha256="1" * 64)}}))
+    store.write_record(
+        record.model_copy(update={"files": {"attributions": FileInfo(bytes=1, sha256="1" * 64)}})
+    )
     board = leaderboard(store)
     assert [row.explainer for row in board.rows] == ["good"]
     assert any("is of other attributions" in note for note in board.notes)
@@ -219,7 +225,9 @@ def test_names_are_escaped_for_where_they_are_written(nasty):
     console.print(as_rich(nasty))
     assert NASTY in console.export_text()
     assert r"\<b\>\[red\]\|=1\\&%$\#\_\{\}~^" in FORMATS["markdown"](nasty)
-    assert r"\textbackslash{}\&\%\$\#\_\{\}\textasciitilde{}\textasciicircum{}" in FORMATS["latex"](nasty)
+    assert r"\textbackslash{}\&\%\$\#\_\{\}\textasciitilde{}\textasciicircum{}" in FORMATS["latex"](
+        nasty
+    )
     assert json.loads(FORMATS["json"](nasty))["rows"][0]["explainer"] == NASTY
     assert next(csv.DictReader(io.StringIO(FORMATS["csv"](nasty))))["explainer"] == NASTY
 
@@ -260,7 +268,11 @@ def test_sidecars_whose_arrays_do_not_belong_together_are_left_out(store):
     record = next(r for r in store.records()[0] if r.cell.explainer.name == "odd")
     path = store.path("scores", record.cell.key)
     arrays, metadata = files.unpack(path)
-    for name, broken in (("unit", arrays["unit"][:5]), ("metric:m", np.ones((200, 2))), ("label", arrays["label"] + 9)):
+    for name, broken in (
+        ("unit", arrays["unit"][:5]),
+        ("metric:m", np.ones((200, 2))),
+        ("label", arrays["label"] + 9),
+    ):
         path.write_bytes(files.pack({**arrays, name: broken}, metadata))
         board = leaderboard(store)
         assert [row.explainer for row in board.rows] == ["good"]

@@ -72,10 +72,18 @@ def test_a_broken_entry_point_is_reported_and_the_others_load(monkeypatch):
         return importlib.metadata.EntryPoint(name, value, "aexbench.metrics")
 
     points = [entry("broken", "no_such_module:thing"), entry("from-outside", "operator:add")]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "aexbench.metrics" else [])
+    monkeypatch.setattr(
+        importlib.metadata,
+        "entry_points",
+        lambda group: points if group == "aexbench.metrics" else [],
+    )
     registry = Registry("metric", "aexbench.metrics")
-    with pytest.warns(PluginWarning, match=r"(?s)broken \(no_such_module:thing\) did not load.*Traceback"):
-        assert registry.names() == ["from-outside"]  # the built-in ones are imported already, by another registry
+    with pytest.warns(
+        PluginWarning, match=r"(?s)broken \(no_such_module:thing\) did not load.*Traceback"
+    ):
+        assert registry.names() == [
+            "from-outside"
+        ]  # the built-in ones are imported already, by another registry
     assert "ModuleNotFoundError" in registry.broken["broken (no_such_module:thing)"]
 
 
@@ -95,7 +103,8 @@ def test_a_broken_plugin_file_is_reported_with_its_traceback(tmp_path):
         families.explainers.describe("mine")
     half = tmp_path / "half.py"
     half.write_text(
-        "from aexbench import explainers\nexplainers.register('mine')(lambda d, x: x)\nraise SystemExit(3)\n"
+        "from aexbench import explainers\nexplainers.register('mine')(lambda d, x: x)\nraise "
+        "SystemExit(3)\n"
     )
     with pytest.warns(PluginWarning, match=r"half\.py did not load"):
         families.load_plugin(half)
@@ -109,7 +118,11 @@ def test_every_plugin_package_is_in_the_wheel():
     import tomllib
 
     listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = [p.parent.relative_to(root) for name in families.FAMILIES for p in (root / name).rglob("__init__.py")]
+    folders = [
+        p.parent.relative_to(root)
+        for name in families.FAMILIES
+        for p in (root / name).rglob("__init__.py")
+    ]
     assert {f"aexbench.{'.'.join(folder.parts)}" for folder in folders} <= set(listed)
 
 

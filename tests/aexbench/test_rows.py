@@ -20,10 +20,16 @@ def table() -> np.ndarray:
 
 @pytest.fixture
 def sharded(table, tmp_path) -> shards.Shards:
-    return shards.stored(tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=10)["x"]
+    return shards.stored(
+        tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=10
+    )["x"]
 
 
-@given(st.integers(-70, 70) | st.none(), st.integers(-70, 70) | st.none(), st.sampled_from([None, 1, 2, -1, -3]))
+@given(
+    st.integers(-70, 70) | st.none(),
+    st.integers(-70, 70) | st.none(),
+    st.sampled_from([None, 1, 2, -1, -3]),
+)
 def test_shards_are_sliced_like_an_array(tmp_path_factory, start, stop, step):
     values = np.arange(60.0).reshape(30, 2)
     folder = tmp_path_factory.getbasetemp() / "sliced"
@@ -34,7 +40,13 @@ def test_shards_are_sliced_like_an_array(tmp_path_factory, start, stop, step):
 def test_shards_are_picked_like_an_array(table, sharded):
     assert (len(sharded), sharded.shape, sharded.dtype) == (57, (57, 3), np.float32)
     assert len(sharded.paths) == 6
-    for index in (np.array([56, 0, 0, 31, -1]), table[:, 0] > 100, np.array([], dtype=np.int64), 3, -57):
+    for index in (
+        np.array([56, 0, 0, 31, -1]),
+        table[:, 0] > 100,
+        np.array([], dtype=np.int64),
+        3,
+        -57,
+    ):
         np.testing.assert_array_equal(sharded[index], table[index])
     with pytest.raises(IndexError, match="row 57 of 57"):
         sharded[np.array([0, 57])]
@@ -65,7 +77,11 @@ def test_what_is_there_is_not_made_again_and_what_was_interrupted_goes_on(table,
     (tmp_path / "x-00002.npy").unlink()  # one of two files is lost
     asked.clear()
     made = shards.stored(
-        tmp_path, 57, lambda a, b: asked.append(a) or {"x": table[a:b], "y": table[a:b, 0]}, ["x", "y"], 10
+        tmp_path,
+        57,
+        lambda a, b: asked.append(a) or {"x": table[a:b], "y": table[a:b, 0]},
+        ["x", "y"],
+        10,
     )
     assert asked == [20, 30, 40, 50]
     np.testing.assert_array_equal(made["x"][:], table)
@@ -111,22 +127,39 @@ def test_large_data_comes_once_in_runs_of_random_order(monkeypatch):
     assert max(map(len, pools)) <= 40
     first = pools[0]
     assert len({int(row) // 4 for row in first}) == 10, "ten runs of four"
-    assert (np.diff(first) == 1).mean() < 0.5, "shuffled inside: rows of one run do not follow each other"
+    assert (np.diff(first) == 1).mean() < 0.5, (
+        "shuffled inside: rows of one run do not follow each other"
+    )
     assert first.max() - first.min() > 80, "runs from everywhere"
 
 
 def parts(table: np.ndarray, folder) -> list:
     made = {}
-    for name, part in (("train", table[:300]), ("validation", table[300:400]), ("test", table[400:])):
-        made[name] = shards.stored(folder / name, len(part), lambda a, b, p=part: {"x": p[a:b]}, ["x"], 64)["x"]
+    for name, part in (
+        ("train", table[:300]),
+        ("validation", table[300:400]),
+        ("test", table[400:]),
+    ):
+        made[name] = shards.stored(
+            folder / name, len(part), lambda a, b, p=part: {"x": p[a:b]}, ["x"], 64
+        )["x"]
     return [made["train"], made["validation"], made["test"]]
 
 
-def test_a_detector_trained_from_shards_is_the_one_trained_from_memory(linear_rows, tmp_path, monkeypatch):
+def test_a_detector_trained_from_shards_is_the_one_trained_from_memory(
+    linear_rows, tmp_path, monkeypatch
+):
     monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path / "cache"))
     labels = np.arange(200) % 4 == 0
     text = "mlp[widths=[3],epochs=30,learning_rate=0.02]"
-    kept = Dataset(linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), labels, autoencoder=text)
+    kept = Dataset(
+        linear_rows[:300],
+        linear_rows[300:400],
+        linear_rows[400:],
+        Features(),
+        labels,
+        autoencoder=text,
+    )
     streamed = Dataset(*parts(linear_rows, tmp_path), Features(), labels, autoencoder=text)
     first, second = kept.detector(), streamed.detector()
     assert len(list((tmp_path / "cache" / "detectors").iterdir())) == 1, "one content, one key"
@@ -147,13 +180,22 @@ def test_baselines_and_floors_read_shards_in_blocks(linear_rows, detector, tmp_p
     x = torch.as_tensor(linear_rows[400:410])
     np.testing.assert_array_equal(sample(train, 20), sample(linear_rows[:300], 20))
     torch.testing.assert_close(nearest(x, train), nearest(x, linear_rows[:300]))
-    torch.testing.assert_close(baseline("mean", detector, train)(x), baseline("mean", detector, linear_rows[:300])(x))
-    made = [explainers.create("deviation", detector, background=b).explain(x) for b in (train, linear_rows[:300])]
+    torch.testing.assert_close(
+        baseline("mean", detector, train)(x), baseline("mean", detector, linear_rows[:300])(x)
+    )
+    made = [
+        explainers.create("deviation", detector, background=b).explain(x)
+        for b in (train, linear_rows[:300])
+    ]
     torch.testing.assert_close(*made)
 
 
 def test_rows_beyond_and_masks_of_another_length_are_told_as_they_were_given(sharded):
-    for index, message in [(-58, "row -58 of 57"), ([3, -60], "row -60 of 57"), (57, "row 57 of 57")]:
+    for index, message in [
+        (-58, "row -58 of 57"),
+        ([3, -60], "row -60 of 57"),
+        (57, "row 57 of 57"),
+    ]:
         with pytest.raises(IndexError, match=message):
             sharded[np.array(index)]
     for length in (10, 56, 58):
@@ -171,7 +213,9 @@ def test_a_disk_that_is_full_is_told_and_leaves_no_part(table, tmp_path, monkeyp
         raise OSError("16384 requested and 0 written")  # NumPy's own words, without a number
 
     monkeypatch.setattr(np, "save", short)
-    with pytest.raises(StoreError, match=r"cannot write .*x-00000\.npy: 16384 requested and 0 written"):
+    with pytest.raises(
+        StoreError, match=r"cannot write .*x-00000\.npy: 16384 requested and 0 written"
+    ):
         shards.stored(tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=10)
     assert not list(tmp_path.iterdir())
 

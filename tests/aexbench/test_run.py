@@ -18,7 +18,9 @@ import torch
 from aexbench import execution, families, files, planning, specs
 from aexbench.store import Store
 
-CELLS = 2 * (2 * (1 + 1 + 2) + 2 + 2)  # corruptions × (explainers × (itself, ablated, twins) + floors + references)
+CELLS = 2 * (
+    2 * (1 + 1 + 2) + 2 + 2
+)  # corruptions × (explainers × (itself, ablated, twins) + floors + references)
 
 
 def scores(folder: Path) -> dict[str, dict[str, float]]:
@@ -74,7 +76,9 @@ def test_a_changed_byte_is_found_and_made_again(aexbench_cli, small, tmp_path):
         damaged = aexbench_cli("score", folder)
         if kind != "detectors":  # scores need none
             assert damaged.code == 2, kind
-        assert aexbench_cli("run", small, "-e", f"lrp[low=-{len(kind)}]", "--store", folder).code == 0
+        assert (
+            aexbench_cli("run", small, "-e", f"lrp[low=-{len(kind)}]", "--store", folder).code == 0
+        )
         assert aexbench_cli("run", small, "--store", folder).code == 0
         assert scores(folder).items() >= expected.items()
 
@@ -90,13 +94,17 @@ def test_anomalies_are_never_explained_by_other_weights(aexbench_cli, small, tmp
     assert "was made with other weights" in outcome.err
 
 
-def test_an_explainer_that_changes_its_samples_fails_and_harms_nobody(aexbench_cli, small, tmp_path):
+def test_an_explainer_that_changes_its_samples_fails_and_harms_nobody(
+    aexbench_cli, small, tmp_path
+):
     @families.explainers.register("vandal")
     def vandal(detector, x):
         """Write where it must not."""
         return x.zero_()
 
-    outcome = aexbench_cli("run", small, "-e", "vandal", "-e", "residual", "--no-controls", "--store", tmp_path / "a")
+    outcome = aexbench_cli(
+        "run", small, "-e", "vandal", "-e", "residual", "--no-controls", "--store", tmp_path / "a"
+    )
     assert "the explainer changed the samples" in outcome.out
     aexbench_cli("run", small, "-e", "residual", "--no-controls", "--store", tmp_path / "b")
     assert scores(tmp_path / "a").items() >= scores(tmp_path / "b").items()
@@ -113,25 +121,44 @@ def test_controls_explain_other_networks_and_everyone_gets_the_training_split_an
             self.detector = detector
             weights = torch.cat([p.flatten() for p in detector.model.parameters()])
             seen.append(
-                (type(detector).__name__, float(weights.sum()), float(weights.sort().values[0]), background, seed)
+                (
+                    type(detector).__name__,
+                    float(weights.sum()),
+                    float(weights.sort().values[0]),
+                    background,
+                    seed,
+                )
             )
 
         def explain(self, x):
             return self.detector.error_map(x)
 
     aexbench_cli(
-        "run", small, "-e", "recorder", "-c", "random[threshold=0.2,count=5]", "--seeds", 2, "--store", tmp_path
+        "run",
+        small,
+        "-e",
+        "recorder",
+        "-c",
+        "random[threshold=0.2,count=5]",
+        "--seeds",
+        2,
+        "--store",
+        tmp_path,
     )
     train = families.datasets.create("wine").train
     assert all(np.array_equal(background, train) for *_, background, _ in seen)
     assert [seed for *_, seed in seen] == [0] * 4 + [1] * 4
-    (_, whole, least, *_), (ablated, *_), (_, initial, *_), (_, permuted, permuted_least, *_) = seen[:4]
+    (_, whole, least, *_), (ablated, *_), (_, initial, *_), (_, permuted, permuted_least, *_) = (
+        seen[:4]
+    )
     assert ablated == "LossAblated"
     assert initial != pytest.approx(whole)
     assert (permuted, permuted_least) == (pytest.approx(whole, abs=1e-4), least)
     store = Store(tmp_path)
     maps = {
-        r.cell.control: store.read_attributions(r) for r in store.records()[0] if r.cell.explainer.name == "recorder"
+        r.cell.control: store.read_attributions(r)
+        for r in store.records()[0]
+        if r.cell.explainer.name == "recorder"
     }
     for control in ("initial", "permuted", "loss-ablated"):
         assert not np.allclose(maps["none"], maps[control])
@@ -141,7 +168,9 @@ def test_scoring_adds_metrics_and_a_suite_that_gains_one_is_scored(aexbench_cli,
     folder = tmp_path / "store"
     aexbench_cli("run", small, "--store", folder)
     assert aexbench_cli("score", folder, "-m", "recall[top=2]").code == 0
-    assert all({"recall", "recall[top=2]", "recall[top=3]"} <= set(s) for s in scores(folder).values())
+    assert all(
+        {"recall", "recall[top=2]", "recall[top=3]"} <= set(s) for s in scores(folder).values()
+    )
     small.write_text(small.read_text().replace('"recall[top=3]"', '{name = "recall", top = 4}'))
     outcome = aexbench_cli("run", small, "--store", folder)
     assert "from before" in outcome.out
@@ -153,14 +182,20 @@ def test_scoring_adds_metrics_and_a_suite_that_gains_one_is_scored(aexbench_cli,
 def test_a_metric_that_fails_changes_nothing(aexbench_cli, small, tmp_path):
     folder = tmp_path / "store"
     aexbench_cli("run", small, "--store", folder)
-    before = {path: path.read_bytes() for kind in ("cells", "scores") for path in (folder / kind).iterdir()}
+    before = {
+        path: path.read_bytes()
+        for kind in ("cells", "scores")
+        for path in (folder / kind).iterdir()
+    }
     families.metrics.register("nan")(lambda attributions, truth: np.full(len(truth), np.nan))
     outcome = aexbench_cli("score", folder, "-m", "nan")
     assert (outcome.code, "not finite" in outcome.err) == (2, True)
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_an_unusable_cache_ends_the_run_and_is_no_result(aexbench_cli, small, tmp_path, monkeypatch):
+def test_an_unusable_cache_ends_the_run_and_is_no_result(
+    aexbench_cli, small, tmp_path, monkeypatch
+):
     (tmp_path / "a-file").write_text("")
     monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path / "a-file"))
     outcome = aexbench_cli("run", small, "--store", tmp_path / "store")
@@ -189,7 +224,9 @@ def test_killed_at_any_point_and_run_again_it_completes(aexbench_cli, small, tmp
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
-            if (folder / "cells").is_dir() and len(list((folder / "cells").glob("*.json"))) >= wait_for:
+            if (folder / "cells").is_dir() and len(
+                list((folder / "cells").glob("*.json"))
+            ) >= wait_for:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
                 break
@@ -231,11 +268,21 @@ def test_dry_run_runs_and_writes_nothing(aexbench_cli, small, tmp_path):
 
 def test_options_replace_axes_and_no_controls_leaves_them_out(aexbench_cli, small, tmp_path):
     store = tmp_path / "store"
-    options = ["-e", "lrp[first=z-box]", "-c", "random[threshold=0.1,count=5]", "--seeds", 2, "--no-controls"]
+    options = [
+        "-e",
+        "lrp[first=z-box]",
+        "-c",
+        "random[threshold=0.1,count=5]",
+        "--seeds",
+        2,
+        "--no-controls",
+    ]
     outcome = aexbench_cli("run", small, *options, "--store", store)
     assert "2 of 2 cells ok" in outcome.out
     assert "no untrained twins were run" in " ".join(outcome.out.split())
-    assert {record.cell.explainer.text for record in Store(store).records()[0]} == {"lrp[first=z-box]"}
+    assert {record.cell.explainer.text for record in Store(store).records()[0]} == {
+        "lrp[first=z-box]"
+    }
 
 
 def test_a_failing_explainer_is_a_result_and_can_be_run_again(aexbench_cli, small, tmp_path):
@@ -248,7 +295,17 @@ def test_a_failing_explainer_is_a_result_and_can_be_run_again(aexbench_cli, smal
             raise ArithmeticError("not [today]")
         return detector.error_map(x)
 
-    options = ["run", small, "-e", "sometimes", "-e", "residual", "--no-controls", "--store", tmp_path / "store"]
+    options = [
+        "run",
+        small,
+        "-e",
+        "sometimes",
+        "-e",
+        "residual",
+        "--no-controls",
+        "--store",
+        tmp_path / "store",
+    ]
     outcome = aexbench_cli(*options)
     assert outcome.code == 1
     assert "failed: ArithmeticError: not [today] (2 cells" in outcome.out
@@ -271,14 +328,18 @@ def test_a_failing_explainer_is_a_result_and_can_be_run_again(aexbench_cli, smal
 )
 def test_what_an_explainer_returns_is_checked(aexbench_cli, small, tmp_path, returns, reason):
     families.explainers.register("odd")(lambda detector, x: returns(detector, x))
-    outcome = aexbench_cli("run", small, "-e", "odd", "--no-controls", "--store", tmp_path / "store")
+    outcome = aexbench_cli(
+        "run", small, "-e", "odd", "--no-controls", "--store", tmp_path / "store"
+    )
     assert outcome.code == 1
     assert reason in outcome.out
 
 
 def test_no_anomaly_at_all_is_skipped_with_the_reason(aexbench_cli, small, tmp_path):
     corruption = "null[threshold=0.99,max_draws=60]"
-    outcome = aexbench_cli("run", small, "-c", corruption, "--no-controls", "--store", tmp_path / "store")
+    outcome = aexbench_cli(
+        "run", small, "-c", corruption, "--no-controls", "--store", tmp_path / "store"
+    )
     assert outcome.code == 1
     assert "skipped: no anomaly found: 60 draws rejected (" in outcome.out
 
@@ -288,11 +349,24 @@ def test_own_plugin_file_and_table_with_truth(aexbench_cli, plugin_file, tmp_pat
     x = rng.random((120, 1)) + 0.05 * rng.random((120, 4))
     x[100:, 2] += 1
     rows = [[*row, int(i >= 100), int(i >= 100)] for i, row in enumerate(x.tolist())]
-    text = "\n".join(",".join(map(str, row)) for row in [["a", "b", "c", "d", "bad", "why_c"], *rows])
+    text = "\n".join(
+        ",".join(map(str, row)) for row in [["a", "b", "c", "d", "bad", "why_c"], *rows]
+    )
     (tmp_path / "rows.csv").write_text(text)
     network = "mlp[widths=[3],epochs=200,learning_rate=0.02]"
     data = f"file[path={tmp_path}/rows.csv,label=bad,truth=why_,autoencoder='{network}']"
-    arguments = ["-d", data, "-c", "labels", "-e", "mine[power=2]", "--seeds", 1, "--plugin", plugin_file]
+    arguments = [
+        "-d",
+        data,
+        "-c",
+        "labels",
+        "-e",
+        "mine[power=2]",
+        "--seeds",
+        1,
+        "--plugin",
+        plugin_file,
+    ]
     outcome = aexbench_cli("run", *arguments, "--store", tmp_path / "store")
     assert outcome.code == 0, outcome.err
     record = Store(tmp_path / "store").records()[0][0]
@@ -305,7 +379,12 @@ def test_the_path_of_a_file_does_not_count_and_its_content_does(tmp_path):
         path = tmp_path / folder / "rows.csv"
         path.parent.mkdir(exist_ok=True)
         path.write_text(content)
-        values = {"name": "x", "datasets": [f"file[path={path}]"], "corruptions": ["null"], "explainers": ["residual"]}
+        values = {
+            "name": "x",
+            "datasets": [f"file[path={path}]"],
+            "corruptions": ["null"],
+            "explainers": ["residual"],
+        }
         return planning.plan(planning.from_values(values, "x"))[0].key
 
     assert key("one", "a,b\n1,2\n") == key("two", "a,b\n1,2\n") != key("one", "a,b\n1,3\n")
@@ -321,7 +400,12 @@ def test_quickstart_declares_what_it_promises():
 
 
 def test_a_record_holds_what_an_explainer_measures_of_its_answers(tmp_path):
-    suite = {"name": "x", "datasets": ["wine"], "corruptions": ["random[count=5]"], "controls": False}
+    suite = {
+        "name": "x",
+        "datasets": ["wine"],
+        "corruptions": ["random[count=5]"],
+        "controls": False,
+    }
     suite["explainers"] = ["lrp", "integrated-gradients[steps=50]", "residual"]
     cells = planning.plan(planning.from_values(suite, "x"))
     records = list(execution.run(cells, [], execution.Workspace(Store(tmp_path, create=True))))
@@ -344,10 +428,13 @@ def test_tabular_has_every_explainer_that_takes_tables():
 def test_help_answers_at_once():
     def seconds(*arguments: str) -> float:
         start = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=os.environ)
+        subprocess.run(
+            [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=os.environ
+        )
         return time.perf_counter() - start
 
-    # Python's own start is the yardstick: --help may cost a few of them, importing torch costs dozens.
+    # Python's own start is the yardstick: --help may cost a few of them, importing torch costs
+    # dozens.
     ratios = sorted(seconds("-m", "aexbench", "--help") / seconds("-c", "pass") for _ in range(5))
     assert ratios[2] < 15
 

@@ -13,7 +13,9 @@ def anomalies(truth: np.ndarray, unit=None, label=None, features=None) -> Anomal
     n = len(truth)
     label = np.full(n, "x") if label is None else np.asarray(label)
     unit = np.arange(n) if unit is None else np.asarray(unit)
-    return AnomalySet(np.zeros(truth.shape), truth, np.ones(n), np.ones(n), label, unit, features or Features())
+    return AnomalySet(
+        np.zeros(truth.shape), truth, np.ones(n), np.ones(n), label, unit, features or Features()
+    )
 
 
 def metric(text: str):
@@ -32,7 +34,9 @@ def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
     without_first = families.metrics.create("pixel-ap").score(attributions[1:], TRUTH[1:])
     others = np.mean(
         [
-            families.metrics.create("pixel-ap").score(np.delete(attributions, i, 0), np.delete(TRUTH, i, 0))
+            families.metrics.create("pixel-ap").score(
+                np.delete(attributions, i, 0), np.delete(TRUTH, i, 0)
+            )
             for i in range(30)
         ]
     )
@@ -41,15 +45,21 @@ def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
 
 def test_labels_are_pooled_apart():
     attributions, label = RNG.random((30, 6)) + TRUTH, np.repeat(["a", "b"], 15)
-    values = scoring.score(attributions, anomalies(TRUTH, label=label), [metric("pixel-ap")])["pixel-ap"]
-    assert values[:15].mean() == pytest.approx(families.metrics.create("pixel-ap").score(attributions[:15], TRUTH[:15]))
+    values = scoring.score(attributions, anomalies(TRUTH, label=label), [metric("pixel-ap")])[
+        "pixel-ap"
+    ]
+    assert values[:15].mean() == pytest.approx(
+        families.metrics.create("pixel-ap").score(attributions[:15], TRUTH[:15])
+    )
 
 
 def test_attributions_are_summed_over_feature_groups_first():
     features = Features(groups=(0, 0, 1))
     truth = np.array([[True, True, False]])
     for attributions, expected in (([[0.3, 0.3, 0.5]], 1.0), ([[0.2, 0.2, 0.5]], 0.0)):
-        found = scoring.score(np.array(attributions), anomalies(truth, features=features), [metric("recall")])
+        found = scoring.score(
+            np.array(attributions), anomalies(truth, features=features), [metric("recall")]
+        )
         assert found["recall"] == [expected]
 
 

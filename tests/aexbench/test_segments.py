@@ -40,7 +40,10 @@ def test_superpixels_follow_edges_and_depend_on_the_image_alone():
 @pytest.mark.parametrize("count", [4, 16, 50])
 def test_noise_and_flat_images_do_not_fall_into_one_segment(count):
     x = torch.cat(
-        [torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.full((1, 1, 28, 28), 0.5)]
+        [
+            torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)),
+            torch.full((1, 1, 28, 28), 0.5),
+        ]
     )
     for numbers in segments(x, Features(), count=count):
         assert count / 3 <= len(numbers.unique()) <= 2 * count
@@ -62,5 +65,7 @@ def test_columns_share_what_their_segment_is_given():
 
 
 def test_a_missing_package_is_a_reason_to_skip():
-    with pytest.raises(SkipError, match=r"needs the package no_such_package: pip install 'aexbench\[explainers\]'"):
+    with pytest.raises(
+        SkipError, match=r"needs the package no_such_package: pip install 'aexbench\[explainers\]'"
+    ):
         optional("no_such_package.part")

@@ -31,7 +31,10 @@ def test_what_is_written_is_read_back(name, parameters):
         ("lrp[]", ("lrp", {})),
         ("lrp[root=0.5, first=z-box]", ("lrp", {"root": 0.5, "first": "z-box"})),
         ("mlp[widths=[64,32],output=sigmoid]", ("mlp", {"widths": [64, 32], "output": "sigmoid"})),
-        ("file[path=/a b/c.csv,drop=[id, name]]", ("file", {"path": "/a b/c.csv", "drop": ["id", "name"]})),
+        (
+            "file[path=/a b/c.csv,drop=[id, name]]",
+            ("file", {"path": "/a b/c.csv", "drop": ["id", "name"]}),
+        ),
         ('file[path="a,b].csv",label=y]', ("file", {"path": "a,b].csv", "label": "y"})),
         ("x[day=2024-01-01,on=true,n=1e3]", ("x", {"day": "2024-01-01", "on": True, "n": 1000.0})),
     ],

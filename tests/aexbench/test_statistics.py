@@ -24,7 +24,11 @@ def test_samples_of_one_unit_do_not_count_as_many():
     rng = np.random.default_rng(0)
     values = rng.normal(size=20)
     one = Bootstrap(np.arange(20), [0]).mean({0: (values, np.arange(20))}).estimate()
-    ten = Bootstrap(np.arange(20), [0]).mean({0: (np.repeat(values, 10), np.repeat(np.arange(20), 10))}).estimate()
+    ten = (
+        Bootstrap(np.arange(20), [0])
+        .mean({0: (np.repeat(values, 10), np.repeat(np.arange(20), 10))})
+        .estimate()
+    )
     assert ten.high - ten.low == pytest.approx(one.high - one.low, rel=1e-9)
 
 

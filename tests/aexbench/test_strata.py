@@ -12,7 +12,9 @@ from aexbench.store import Store
 
 @pytest.fixture(scope="module")
 def anomalies(detector, linear_rows) -> AnomalySet:
-    made = corruptions.create("group").generate(detector, linear_rows[400:], count=30, threshold=0.1, seed=0)
+    made = corruptions.create("group").generate(
+        detector, linear_rows[400:], count=30, threshold=0.1, seed=0
+    )
     return replace(made, details=strata.measured(made, detector, rows.moments(linear_rows[:300])))
 
 
@@ -41,7 +43,9 @@ def test_every_sample_is_in_its_stratum_and_strata_sort(anomalies):
 def test_features_are_named_all_of_them(anomalies):
     found = strata.by_feature(anomalies)
     assert found[0] == "+".join(np.array(list("abcdefgh"))[anomalies.truth[0]])
-    unnamed = strata.by_feature(replace(anomalies, features=Features(groups=(0, 0, 1, 1, 2, 2, 3, 3))))
+    unnamed = strata.by_feature(
+        replace(anomalies, features=Features(groups=(0, 0, 1, 1, 2, 2, 3, 3)))
+    )
     assert set("+".join(unnamed).split("+")) <= {f"feature {i}" for i in range(1, 5)}
 
 
@@ -49,7 +53,14 @@ def test_labelled_anomalies_have_no_gain_and_images_no_features(anomalies):
     with pytest.raises(RequestError, match="has a gain"):
         strata.by_gain(replace(anomalies, details={}))
     everywhere = np.ones((2, 1, 8, 8), bool)
-    image = AnomalySet(everywhere * 1.0, everywhere, *[np.zeros(2)] * 2, np.array(["x"] * 2), np.arange(2), Features())
+    image = AnomalySet(
+        everywhere * 1.0,
+        everywhere,
+        *[np.zeros(2)] * 2,
+        np.array(["x"] * 2),
+        np.arange(2),
+        Features(),
+    )
     with pytest.raises(RequestError, match="many true columns"):
         strata.by_feature(image)
 
@@ -81,25 +92,39 @@ def test_strata_of_a_pooled_metric_are_scored_anew(aexbench_cli, small, tmp_path
     maps, part = store.read_attributions(record), strata.by_gain(anomalies)
     row = leaderboard.leaderboard(store, by="gain").rows[0]
     for name in np.unique(part):
-        expected = average_precision_score(anomalies.truth[part == name].ravel(), maps[part == name].ravel())
+        expected = average_precision_score(
+            anomalies.truth[part == name].ravel(), maps[part == name].ravel()
+        )
         (found,) = [score for group, (score, _) in row.by_group.items() if group.endswith(name)]
         assert found == pytest.approx(expected)
 
 
 def test_a_board_says_what_the_detectors_are_worth(aexbench_cli, small, tmp_path):
-    assert aexbench_cli("run", small, "-e", "residual", "--no-controls", "--store", tmp_path / "store").code == 0
+    assert (
+        aexbench_cli(
+            "run", small, "-e", "residual", "--no-controls", "--store", tmp_path / "store"
+        ).code
+        == 0
+    )
     store = Store(tmp_path / "store")
     report = store.records()[0][0].detector
     (quality,) = leaderboard.leaderboard(store).detectors
-    assert quality.error_ratio == pytest.approx(report["validation_error"] / report["constant_error"])
-    assert (quality.roc_auc, quality.average_precision) == (report["roc_auc"], report["average_precision"])
+    assert quality.error_ratio == pytest.approx(
+        report["validation_error"] / report["constant_error"]
+    )
+    assert (quality.roc_auc, quality.average_precision) == (
+        report["roc_auc"],
+        report["average_precision"],
+    )
     assert quality.anomalous_share == pytest.approx(59 / 83)
     text = aexbench_cli("leaderboard", tmp_path / "store").out
     assert f"{quality.roc_auc:.2f}" in text
     assert "ROC-AUC" in text
 
 
-def test_training_that_comes_to_nothing_is_tried_once_and_fails_its_cells(aexbench_cli, small, tmp_path, monkeypatch):
+def test_training_that_comes_to_nothing_is_tried_once_and_fails_its_cells(
+    aexbench_cli, small, tmp_path, monkeypatch
+):
     from aexbench import training
 
     calls = []
@@ -120,9 +145,19 @@ def test_labels_may_be_a_sample(aexbench_cli, tmp_path):
     x[100:, 2] += 1
     text = "\n".join(",".join(map(str, [*row, int(i >= 100)])) for i, row in enumerate(x.tolist()))
     (tmp_path / "rows.csv").write_text("a,b,c,d,why_c\n" + text)
-    data = f"file[path={tmp_path}/rows.csv,truth=why_,autoencoder='mlp[widths=[3],epochs=200,learning_rate=0.02]']"
+    network = "'mlp[widths=[3],epochs=200,learning_rate=0.02]'"
+    data = f"file[path={tmp_path}/rows.csv,truth=why_,autoencoder={network}]"
     outcome = aexbench_cli(
-        "run", "-d", data, "-c", "labels[count=20]", "-e", "residual", "--no-controls", "--store", tmp_path / "s"
+        "run",
+        "-d",
+        data,
+        "-c",
+        "labels[count=20]",
+        "-e",
+        "residual",
+        "--no-controls",
+        "--store",
+        tmp_path / "s",
     )
     assert outcome.code == 0, outcome.err
     store = Store(tmp_path / "s")

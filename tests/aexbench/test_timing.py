@@ -20,7 +20,9 @@ def test_warm_up_is_not_counted_and_every_sample_is_kept():
 
 def test_slow_calls_are_made_at_least_so_often_and_not_more():
     calls = []
-    samples = timing.measure(lambda: calls.append(1), CPU, warm_ups=2, least=3, most=100, budget_s=0.0)
+    samples = timing.measure(
+        lambda: calls.append(1), CPU, warm_ups=2, least=3, most=100, budget_s=0.0
+    )
     assert len(samples.wall_s) == 3
     assert len(calls) == 3  # no budget, no warm-up
 
@@ -37,14 +39,23 @@ def test_different_samples_take_turns_and_garbage_waits():
     def look(number):
         seen.append((number, gc.isenabled()))
 
-    timing.measure((lambda n=n: look(n) for n in itertools.cycle(range(3))), CPU, warm_ups=1, least=5, most=5)
+    timing.measure(
+        (lambda n=n: look(n) for n in itertools.cycle(range(3))), CPU, warm_ups=1, least=5, most=5
+    )
     assert seen == [(n, False) for n in (0, 1, 2, 0, 1, 2)]
     assert gc.isenabled()
 
 
 def test_summary_gives_medians_per_sample_and_set():
-    clock = timing.Timing(0.5, 100, timing.Samples([3.0, 1.0, 2.0]), timing.Samples([10.0, 20.0, 30.0]))
-    assert clock.summary() == {"prepare_s": 0.5, "latency_s": 2.0, "samples_per_s": 5.0, "peak_bytes": None}
+    clock = timing.Timing(
+        0.5, 100, timing.Samples([3.0, 1.0, 2.0]), timing.Samples([10.0, 20.0, 30.0])
+    )
+    assert clock.summary() == {
+        "prepare_s": 0.5,
+        "latency_s": 2.0,
+        "samples_per_s": 5.0,
+        "peak_bytes": None,
+    }
     assert clock.samples()["latency"]["wall_s"] == [3.0, 1.0, 2.0]
     assert timing.peak_memory(lambda: 1, CPU) is None
 
@@ -56,5 +67,8 @@ def test_device_is_synchronised_and_measured_by_its_own_events():
     x = torch.rand(4000, 4000, device=device)
     samples = timing.measure(lambda: x @ x @ x, device)
     assert len(samples.device_s) == len(samples.wall_s)
-    assert all(0 < inside <= outside for inside, outside in zip(samples.device_s, samples.wall_s, strict=True))
+    assert all(
+        0 < inside <= outside
+        for inside, outside in zip(samples.device_s, samples.wall_s, strict=True)
+    )
     assert timing.peak_memory(lambda: x @ x, device) >= 2 * x.numel() * 4

@@ -11,7 +11,9 @@ TINY = "mlp[widths=[3],epochs=40,patience=5,learning_rate=0.01]"
 
 @pytest.fixture
 def dataset(linear_rows) -> Dataset:
-    return Dataset(linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), autoencoder=TINY)
+    return Dataset(
+        linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), autoencoder=TINY
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +75,10 @@ def test_training_leaves_the_random_state(dataset):
 
 def test_default_takes_changed_parameters_and_unknown_ones_are_refused(dataset):
     assert dataset.detector(autoencoder="default[loss=l1]").loss == "l1"
-    for text, message in (("default[widhts=[2]]", "did you mean 'widths'"), ("mpl", "did you mean 'mlp'")):
+    for text, message in (
+        ("default[widhts=[2]]", "did you mean 'widths'"),
+        ("mpl", "did you mean 'mlp'"),
+    ):
         with pytest.raises(RequestError, match=message):
             dataset.detector(autoencoder=text)
     with pytest.raises(RequestError, match="widths of at least 1"):
@@ -91,10 +96,16 @@ def test_values_that_are_not_finite_are_said(dataset):
         Dataset(broken, dataset.validation, dataset.test, Features(), autoencoder=TINY).detector()
 
 
-@pytest.mark.parametrize(("train", "validation", "name"), [(0, 9, "train"), (1, 9, "train"), (9, 0, "validation")])
+@pytest.mark.parametrize(
+    ("train", "validation", "name"), [(0, 9, "train"), (1, 9, "train"), (9, 0, "validation")]
+)
 def test_splits_that_nothing_can_be_learned_from_are_said(linear_rows, train, validation, name):
-    empty = Dataset(linear_rows[:train], linear_rows[:validation], linear_rows, Features(), autoencoder=TINY)
-    with pytest.raises(RequestError, match=f"the {name} split holds {min(train, validation)} samples"):
+    empty = Dataset(
+        linear_rows[:train], linear_rows[:validation], linear_rows, Features(), autoencoder=TINY
+    )
+    with pytest.raises(
+        RequestError, match=f"the {name} split holds {min(train, validation)} samples"
+    ):
         empty.detector()
 
 
@@ -110,7 +121,9 @@ def test_another_test_split_has_another_report(dataset, tmp_path):
 def test_the_best_weights_by_validation_are_kept_and_training_stops_early(dataset):
     seen = []
     text = "default[learning_rate=0.1,epochs=60,patience=8]"
-    detector = dataset.detector(autoencoder=text, progress=lambda line, share: seen.append(float(line.split()[2])))
+    detector = dataset.detector(
+        autoencoder=text, progress=lambda line, share: seen.append(float(line.split()[2]))
+    )
     assert detector.report["validation_error"] == pytest.approx(min(seen), rel=6e-3)
     assert detector.report["epochs"] == detector.report["best_epoch"] + 8 < 60
     assert detector.report["stopped"] == "early"

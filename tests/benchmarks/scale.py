@@ -1,10 +1,12 @@
-"""The paper's size: 10 million training, 5 million validation and 10 million test rows, and the memory that takes.
+"""The paper's size: 10 million training, 5 million validation and 10 million test rows, and the
+memory that takes.
 
     python -m tests.benchmarks.scale                    # 2.4 GB of shards in the cache folder
     python -m tests.benchmarks.scale --train 1_000_000 --validation 500_000 --test 1_000_000
 
-Prints rows a second of every step, the ratio of an epoch from shards to the same epoch from memory, and the greatest
-anonymous memory (file pages do not count: the system takes them back when it wants to).
+Prints rows a second of every step, the ratio of an epoch from shards to the same epoch from memory,
+and the greatest anonymous memory (file pages do not count: the system takes them back when it wants
+to).
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def step(name: str, rows: int) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds = time.perf_counter() - start
-    print(f"{name:<34} {rows:>12,} rows {seconds:8.1f} s {rows / seconds:>12,.0f} rows/s", flush=True)
+    print(
+        f"{name:<34} {rows:>12,} rows {seconds:8.1f} s {rows / seconds:>12,.0f} rows/s", flush=True
+    )
 
 
 def generation(blocks: int = 40) -> None:
@@ -45,7 +49,10 @@ def generation(blocks: int = 40) -> None:
         start = time.perf_counter()
         x = encoded(workload, encoder, "train", number * 16_384, (number + 1) * 16_384).x
         times.append(len(x) / (time.perf_counter() - start))
-    print(f"generated and encoded: median {np.median(times):,.0f} rows/s, best {max(times):,.0f} ({blocks} blocks)")
+    print(
+        f"generated and encoded: median {np.median(times):,.0f} rows/s, best {max(times):,.0f} "
+        f"({blocks} blocks)"
+    )
 
 
 def epoch(train: Rows, columns: int) -> float:
@@ -55,17 +62,30 @@ def epoch(train: Rows, columns: int) -> float:
     optimizer = torch.optim.Adam(untrained.model.parameters())
     start = time.perf_counter()
     with fitting.few_threads(0):
-        fitting._epoch(detector, optimizer, train, torch.Generator().manual_seed(0), untrained.training.batch_size)
+        fitting._epoch(
+            detector,
+            optimizer,
+            train,
+            torch.Generator().manual_seed(0),
+            untrained.training.batch_size,
+        )
     return time.perf_counter() - start
 
 
 def shards_against_memory(rows: int, rounds: int = 5) -> None:
     """Print the ratio of an epoch from shards to one from memory, taking turns, medians."""
-    streamed = datasets.create("sql-workload", rows=rows, validation_rows=1000, test_rows=1000, in_memory_rows=0).train
+    streamed = datasets.create(
+        "sql-workload", rows=rows, validation_rows=1000, test_rows=1000, in_memory_rows=0
+    ).train
     kept = np.array(streamed)
-    times = np.array([(epoch(streamed, kept.shape[1]), epoch(kept, kept.shape[1])) for _ in range(rounds)])
+    times = np.array(
+        [(epoch(streamed, kept.shape[1]), epoch(kept, kept.shape[1])) for _ in range(rounds)]
+    )
     shards, memory = np.median(times, axis=0)
-    print(f"epoch of {rows:,} rows: shards {shards:.2f} s, memory {memory:.2f} s, ratio {shards / memory:.2f}")
+    print(
+        f"epoch of {rows:,} rows: shards {shards:.2f} s, memory {memory:.2f} s, ratio "
+        f"{shards / memory:.2f}"
+    )
 
 
 def main() -> None:
@@ -89,7 +109,9 @@ def main() -> None:
             moments(dataset.train)
         with step("one epoch, and its report", total):
             recipe = Recipe.of(AUTOENCODER, AUTOENCODER)
-            detector = fitting.fit(dataset, lambda s: recipe.build(dataset.train.shape[1:], s), 0, lambda *_: None)
+            detector = fitting.fit(
+                dataset, lambda s: recipe.build(dataset.train.shape[1:], s), 0, lambda *_: None
+            )
         with step("scored", sizes.test):
             detector.score(dataset.test)
         for name in ("null", "random", "adversarial"):
@@ -97,7 +119,10 @@ def main() -> None:
                 made = corruptions.create(name).generate(detector, dataset.normal, count=100)
             print(f"    found {len(made)} in {made.report['draws']} draws")
         print(f"ROC-AUC {detector.report['roc_auc']:.3f} after one epoch")
-    print(f"anonymous memory: at most {memory.peak / 2**20:,.0f} MiB, {memory.added / 2**20:,.0f} MiB of it here")
+    print(
+        f"anonymous memory: at most {memory.peak / 2**20:,.0f} MiB, {memory.added / 2**20:,.0f} "
+        "MiB of it here"
+    )
     shards_against_memory(min(sizes.train, 2_000_000))
 
 

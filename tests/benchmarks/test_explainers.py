@@ -1,4 +1,6 @@
-"""What each explainer asks of the model: rows forward and backward, counted, and time against one forward pass."""
+"""What each explainer asks of the model: rows forward and backward, counted, and time against one
+forward pass.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def test_rows_and_time(name):
     detector = Detector(mlp().eval())
     with counted(detector.model) as rows:
         try:
-            counting = explainers.create(name, detector, background=BACKGROUND, **COSTLY.get(name, {}))
+            counting = explainers.create(
+                name, detector, background=BACKGROUND, **COSTLY.get(name, {})
+            )
             counting.explain(X[:2])
         except SkipError as error:
             pytest.skip(str(error))
@@ -97,11 +101,17 @@ def test_rows_and_time(name):
         detector.error(X)
     forward, whole, single = (
         float(np.median(timing.measure(call, torch.device("cpu"), most=10).wall_s))
-        for call in (lambda: detector.error(X), lambda: explainer.explain(X), lambda: explainer.explain(X[:1]))
+        for call in (
+            lambda: detector.error(X),
+            lambda: explainer.explain(X),
+            lambda: explainer.explain(X[:1]),
+        )
     )
     print(
-        f"\n{name:22} {rows.forward / BATCH:11,.1f} forward {rows.backward / BATCH:7,.1f} backward rows a sample, "
-        f"{spent.total / one.total:9,.1f} forward passes of arithmetic; {whole / BATCH * 1e3:9.3f} ms each of {BATCH}, "
+        f"\n{name:22} {rows.forward / BATCH:11,.1f} forward {rows.backward / BATCH:7,.1f} "
+        "backward rows a sample, "
+        f"{spent.total / one.total:9,.1f} forward passes of arithmetic; "
+        f"{whole / BATCH * 1e3:9.3f} ms each of {BATCH}, "
         f"{whole / forward:8,.1f} times one forward pass; {single * 1e3:8.2f} ms alone"
     )
     if name in EXPECTED:

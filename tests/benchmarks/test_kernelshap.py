@@ -1,4 +1,6 @@
-"""Batched KernelSHAP against `shap` at the paper's settings: 21 features, 1000 coalitions × 755 rows of background."""
+"""Batched KernelSHAP against `shap` at the paper's settings: 21 features, 1000 coalitions × 755
+rows of background.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ ROWS = 1000 * 755
 
 
 def seconds(calls: list[Callable[[], object]], rounds: int) -> list[float]:
-    """Return the median time of each of some calls that take turns, so that a drifting machine hits all."""
+    """Return the median time of each of some calls that take turns, so that a drifting machine hits
+    all.
+    """
     times = np.empty((rounds, len(calls)))
     for row in times:
         for i, call in enumerate(calls):
@@ -57,7 +61,9 @@ def test_a_sample_costs_little_more_than_its_forward_rows():
         ours, module, chunked, floor = seconds(calls, rounds=3)
         best = max(best, module / ours)
         print(
-            f"\nkernelshap-batched: {ours:.3f} s a sample, {ours / floor:.2f} times its forward rows alone; shap takes "
-            f"{module / ours:.1f} times as long on the plain module, {chunked / ours:.1f} times on the chunked detector"
+            f"\nkernelshap-batched: {ours:.3f} s a sample, {ours / floor:.2f} times its forward "
+            "rows alone; shap takes "
+            f"{module / ours:.1f} times as long on the plain module, {chunked / ours:.1f} times "
+            "on the chunked detector"
         )
-    assert best >= 3  # measured on two cores: 3.1 to 5.0; on a busy machine threads wait for each other, and it is less
+    assert best >= 3  # measured on two cores: 3.1 to 5.0; less on a busy machine

@@ -1,4 +1,6 @@
-"""LRP against one forward pass plus the gradient of the error with respect to the input: ratios in one run."""
+"""LRP against one forward pass plus the gradient of the error with respect to the input: ratios in
+one run.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def gradient(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def alternating(one: Callable[[], object], other: Callable[[], object], rounds: int) -> float:
-    """Return the ratio of the median times of two calls that take turns, so that a drifting machine hits both."""
+    """Return the ratio of the median times of two calls that take turns, so that a drifting machine
+    hits both.
+    """
     times = np.empty((rounds + 3, 2))
     for row in times:
         for i, call in enumerate((one, other)):
@@ -39,7 +43,8 @@ def alternating(one: Callable[[], object], other: Callable[[], object], rounds: 
     return float(medians[0] / medians[1])
 
 
-# Measured on two cores: 0.67, 0.8, 0.9 to 1.2 for the table, 1.5 and 1.2 for images; a noisy machine gets a margin.
+# Measured on two cores: 0.67, 0.8, 0.9 to 1.2 for the table, 1.5 and 1.2 for images; a noisy
+# machine gets a margin.
 @pytest.mark.parametrize(
     ("kind", "preset", "shape", "batch", "rounds", "most"),
     [
@@ -55,6 +60,9 @@ def test_cost_in_forward_and_backward_passes(kind, preset, shape, batch, rounds,
     model = kind().eval()
     explainer = explainers.create("lrp", Detector(model), preset=preset)
     x = torch.rand(batch, *shape)
-    ratio = min(alternating(lambda: explainer.explain(x), lambda: gradient(model, x), rounds) for _ in range(3))
+    ratio = min(
+        alternating(lambda: explainer.explain(x), lambda: gradient(model, x), rounds)
+        for _ in range(3)
+    )
     print(f"\nLRP / (forward + gradient), {kind.__name__} at batch {batch}: {ratio:.2f}")
     assert ratio <= most

@@ -14,7 +14,9 @@ def errors(reconstruct: Reconstruct, x: torch.Tensor) -> torch.Tensor:
     return (x - reconstruct(x[None, :])[0]) ** 2
 
 
-def own_and_others(reconstruct: Reconstruct, x: torch.Tensor, c: int) -> tuple[torch.Tensor, torch.Tensor]:
+def own_and_others(
+    reconstruct: Reconstruct, x: torch.Tensor, c: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """phi(x, c), and the sum of phi(x, i) over all i other than c."""
     phi = errors(reconstruct, x)
     others = torch.zeros((), dtype=torch.float64)
@@ -30,7 +32,9 @@ def objective(reconstruct: Reconstruct, x: torch.Tensor, c: int, theta: float) -
     return (others - theta * own) / len(x)
 
 
-def update(reconstruct: Reconstruct, x: torch.Tensor, c: int, theta: float, alpha: float) -> torch.Tensor:
+def update(
+    reconstruct: Reconstruct, x: torch.Tensor, c: int, theta: float, alpha: float
+) -> torch.Tensor:
     """x_c + alpha sign(d r_adv / d x_c), all other features as they are (Eq. 20)."""
     x = x.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(objective(reconstruct, x, c, theta), x)
@@ -40,13 +44,21 @@ def update(reconstruct: Reconstruct, x: torch.Tensor, c: int, theta: float, alph
 
 
 def optimise(
-    reconstruct: Reconstruct, start: torch.Tensor, c: int, *, steps: int, theta: float, alpha: float, every: int
+    reconstruct: Reconstruct,
+    start: torch.Tensor,
+    c: int,
+    *,
+    steps: int,
+    theta: float,
+    alpha: float,
+    every: int,
 ) -> torch.Tensor:
     """Adversarial corruption of feature `c` (Eq. 18-20) with the step size updater of Appendix A.
 
-    `start` (M,) is already randomly corrupted at `c` (Eq. 19 begins there); `reconstruct` maps (1, M) to (1, M) in
-    float64. After every `every` updates, alpha halves if since the previous check (the first looks back to the
-    start) phi(x, c) did not decrease and the sum of the others did not increase. Returns the last x, (M,) float64.
+    `start` (M,) is already randomly corrupted at `c` (Eq. 19 begins there); `reconstruct` maps (1,
+    M) to (1, M) in float64. After every `every` updates, alpha halves if since the previous check
+    (the first looks back to the start) phi(x, c) did not decrease and the sum of the others did not
+    increase. Returns the last x, (M,) float64.
     """
     x = torch.as_tensor(start, dtype=torch.float64).detach().clone()
     with torch.no_grad():

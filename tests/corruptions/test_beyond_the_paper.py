@@ -1,4 +1,6 @@
-"""Corruptions that a distance from the mean does not find: mirror, inward, swap; and several features at once."""
+"""Corruptions that a distance from the mean does not find: mirror, inward, swap; and several
+features at once.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,24 @@ NAMES = ["mirror", "inward", "swap", "group", "group[choice=correlated,size=2]"]
 
 
 def generated(name, detector, rows, **given):
-    return corruptions.create(name).generate(detector, rows, **{"count": 30, "threshold": 0.1, "seed": 2, **given})
+    return corruptions.create(name).generate(
+        detector, rows, **{"count": 30, "threshold": 0.1, "seed": 2, **given}
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_truth_is_what_differs_and_draws_do_not_depend_on_rounds(name, detector, linear_rows, monkeypatch):
+def test_the_truth_is_what_differs_and_draws_do_not_depend_on_rounds(
+    name, detector, linear_rows, monkeypatch
+):
     rows = linear_rows[300:]
     made = generated(name, detector, rows)
     assert len(made) == 30
     changed = made.x != made.clean
     assert not (changed & ~made.truth).any()
     assert changed.any(axis=1).all()
-    assert (made.truth.sum(axis=1) == (1 if "group" not in name else 2 if "size=2" in name else 3)).all()
+    assert (
+        made.truth.sum(axis=1) == (1 if "group" not in name else 2 if "size=2" in name else 3)
+    ).all()
     monkeypatch.setattr("aexbench.corruption.ROUND_BYTES", 1)
     few = generated(name, detector, rows, count=5)
     np.testing.assert_allclose(few.x, made.x[:5], rtol=1e-12)
@@ -65,7 +73,9 @@ def test_correlated_features_go_together():
     hidden = rng.random((400, 3))
     rows = np.concatenate([hidden, hidden + 0.01 * rng.random((400, 3))], axis=1).astype(np.float32)
     detector = Detector(mlp((6, 3, 6), ("tanh", "identity")).float()).calibrate(rows)
-    made = corruptions.create("group[choice=correlated,size=2]").generate(detector, rows, count=40, threshold=0.0)
+    made = corruptions.create("group[choice=correlated,size=2]").generate(
+        detector, rows, count=40, threshold=0.0
+    )
     first = made.truth[:, :3]
     np.testing.assert_array_equal(first, made.truth[:, 3:])
 
@@ -73,7 +83,9 @@ def test_correlated_features_go_together():
 def test_groups_of_columns_are_features_of_a_group():
     rows = np.random.default_rng(0).random((100, 6)).astype(np.float32)
     features = Features(groups=(0, 0, 1, 1, 2, 3))
-    detector = Detector(mlp((6, 3, 6), ("tanh", "identity")).float(), "l2", features).calibrate(rows)
+    detector = Detector(mlp((6, 3, 6), ("tanh", "identity")).float(), "l2", features).calibrate(
+        rows
+    )
     made = corruptions.create("group[size=2]").generate(detector, rows, count=30, threshold=0.0)
     assert (features.any_groups(made.truth).sum(axis=1) == 2).all()
     assert (made.truth[:, 0] == made.truth[:, 1]).all()
@@ -93,10 +105,16 @@ def test_a_mask_without_the_chosen_feature_is_an_error(detector, linear_rows):
 def test_categories_go_together_though_their_columns_add_up_to_one():
     rng = np.random.default_rng(0)
     kind = rng.integers(3, size=300)
-    rows = np.concatenate([np.eye(3)[kind], rng.random((300, 2)), np.eye(3)[kind]], axis=1).astype(np.float32)
+    rows = np.concatenate([np.eye(3)[kind], rng.random((300, 2)), np.eye(3)[kind]], axis=1).astype(
+        np.float32
+    )
     features = Features(groups=(0, 0, 0, 1, 2, 3, 3, 3))
-    detector = Detector(mlp((8, 3, 8), ("tanh", "identity")).float(), "l2", features).calibrate(rows)
-    made = corruptions.create("group[choice=correlated,size=2]").generate(detector, rows, count=40, threshold=0.0)
+    detector = Detector(mlp((8, 3, 8), ("tanh", "identity")).float(), "l2", features).calibrate(
+        rows
+    )
+    made = corruptions.create("group[choice=correlated,size=2]").generate(
+        detector, rows, count=40, threshold=0.0
+    )
     truth = features.any_groups(made.truth)
     assert truth[:, 0].any()
     np.testing.assert_array_equal(truth[:, 0], truth[:, 3])
@@ -111,7 +129,10 @@ def test_correlations_are_the_greatest_of_two_features_columns(monkeypatch):
     with np.errstate(invalid="ignore"):
         columns = np.nan_to_num(np.abs(np.corrcoef(rows.T)))
     columns[4] = columns[:, 4] = 0
-    slow = [[columns[np.ix_(groups == one, groups == other)].max() for other in range(4)] for one in wanted]
+    slow = [
+        [columns[np.ix_(groups == one, groups == other)].max() for other in range(4)]
+        for one in wanted
+    ]
     np.testing.assert_allclose(group._correlations(rows, wanted, groups), slow, atol=1e-12)
 
 

@@ -16,14 +16,18 @@ NAMES = ["null", "random", "adversarial"]
 
 @pytest.fixture(params=NAMES)
 def anomalies(request, detector, linear_rows):
-    return corruptions.create(request.param).generate(detector, linear_rows[300:], count=40, threshold=0.2, seed=3)
+    return corruptions.create(request.param).generate(
+        detector, linear_rows[300:], count=40, threshold=0.2, seed=3
+    )
 
 
 def test_only_the_chosen_feature_differs_and_it_does(anomalies, linear_rows):
     changed = anomalies.x != anomalies.clean
     np.testing.assert_array_equal(changed, anomalies.truth)
     assert (anomalies.truth.sum(axis=1) == 1).all()
-    np.testing.assert_array_equal(anomalies.clean.astype(np.float32), linear_rows[300:][anomalies.unit])
+    np.testing.assert_array_equal(
+        anomalies.clean.astype(np.float32), linear_rows[300:][anomalies.unit]
+    )
 
 
 def test_score_passes_the_threshold_and_the_clean_score_does_not(anomalies, detector):
@@ -43,7 +47,9 @@ def test_report_accounts_for_every_draw(anomalies):
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_anomalies_another_seed_others(name, detector, linear_rows):
     one, same, other = (
-        corruptions.create(name).generate(detector, linear_rows[300:], count=20, threshold=0.2, seed=seed)
+        corruptions.create(name).generate(
+            detector, linear_rows[300:], count=20, threshold=0.2, seed=seed
+        )
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one.x, same.x)
@@ -52,9 +58,13 @@ def test_same_seed_same_anomalies_another_seed_others(name, detector, linear_row
 
 @pytest.mark.parametrize("name", NAMES)
 def test_draws_do_not_depend_on_how_they_are_batched(name, detector, linear_rows, monkeypatch):
-    batched = corruptions.create(name).generate(detector, linear_rows[300:], count=10, threshold=0.2, seed=5)
+    batched = corruptions.create(name).generate(
+        detector, linear_rows[300:], count=10, threshold=0.2, seed=5
+    )
     monkeypatch.setattr("aexbench.corruption.ROUND_BYTES", 1)  # one draw a round
-    single = corruptions.create(name).generate(detector, linear_rows[300:], count=10, threshold=0.2, seed=5)
+    single = corruptions.create(name).generate(
+        detector, linear_rows[300:], count=10, threshold=0.2, seed=5
+    )
     np.testing.assert_allclose(batched.x, single.x, rtol=1e-12)
     np.testing.assert_array_equal(batched.truth, single.truth)
     assert batched.report["draws"] == single.report["draws"]
@@ -74,7 +84,9 @@ def test_adversarial_equals_the_slow_twin():
 
 
 def test_adversarial_does_not_lower_its_objective(detector, linear_rows):
-    anomalies = corruptions.create("adversarial").generate(detector, linear_rows[300:], count=50, threshold=0.2)
+    anomalies = corruptions.create("adversarial").generate(
+        detector, linear_rows[300:], count=50, threshold=0.2
+    )
     assert (anomalies.details["objective"] >= anomalies.details["objective_start"]).mean() >= 0.9
     for aim in ("others_rose", "own_did_not_rise"):
         assert anomalies.report[aim] == anomalies.details[aim].mean()
@@ -94,11 +106,13 @@ def test_adversarial_value_keeps_to_its_options_only_when_asked(detector, linear
 
 
 def test_null_is_zero_and_random_covers_the_features_range(detector, linear_rows):
-    assert (anomalies := corruptions.create("null").generate(detector, linear_rows, threshold=0.1)).x[
-        anomalies.truth
-    ].max() == 0
+    assert (
+        anomalies := corruptions.create("null").generate(detector, linear_rows, threshold=0.1)
+    ).x[anomalies.truth].max() == 0
     wide = replace(detector, features=Features(low=-2.0, high=3.0))
-    values = (a := corruptions.create("random").generate(wide, linear_rows, count=300, threshold=0.0)).x[a.truth]
+    values = (
+        a := corruptions.create("random").generate(wide, linear_rows, count=300, threshold=0.0)
+    ).x[a.truth]
     assert values.min() < -1
     assert values.max() > 2
 
@@ -113,28 +127,38 @@ def test_whole_groups_are_changed(detector, linear_rows):
 
 
 def test_what_cannot_be_reached_is_reported_and_the_threshold_not_lowered(detector, linear_rows):
-    anomalies = corruptions.create("null", max_draws=300).generate(detector, linear_rows, count=100, threshold=0.9)
+    anomalies = corruptions.create("null", max_draws=300).generate(
+        detector, linear_rows, count=100, threshold=0.9
+    )
     assert len(anomalies) < 100
     assert anomalies.report["draws"] == 300
     assert anomalies.report["asked"] == 100
     assert anomalies.report["found"] == len(anomalies)
-    none = corruptions.create("null", max_draws=50).generate(detector, np.zeros((9, 8), np.float32), threshold=0.0)
+    none = corruptions.create("null", max_draws=50).generate(
+        detector, np.zeros((9, 8), np.float32), threshold=0.0
+    )
     assert len(none) == 0
     assert sum(none.report["rejected"].values()) == 50
 
 
 def test_a_value_that_does_not_change_is_no_anomaly(detector, linear_rows):
     family = corruptions.register.__self__
-    still = family.make(family.adapt(lambda detector, x, mask, rng: x, "still"), (), {"max_draws": 40})
+    still = family.make(
+        family.adapt(lambda detector, x, mask, rng: x, "still"), (), {"max_draws": 40}
+    )
     anomalies = still.generate(detector, linear_rows, threshold=0.9)
     assert (len(anomalies), anomalies.report["rejected"]["value unchanged"] > 30) == (0, True)
     wild = family.adapt(lambda detector, x, mask, rng: x.masked_fill(mask, float("inf")), "wild")
-    infinite = family.make(wild, (), {"max_draws": 40}).generate(detector, linear_rows, threshold=0.3)
+    infinite = family.make(wild, (), {"max_draws": 40}).generate(
+        detector, linear_rows, threshold=0.3
+    )
     assert (len(infinite), "error not finite" in infinite.report["rejected"]) == (0, True)
 
 
 def test_strict_asks_for_more_than_a_score(detector, linear_rows):
-    strict = corruptions.create("random", threshold="strict").generate(detector, linear_rows[300:], count=50)
+    strict = corruptions.create("random", threshold="strict").generate(
+        detector, linear_rows[300:], count=50
+    )
     scale = detector.calibrated
     assert (strict.error > scale.normal_999).all()
     assert (detector.error(strict.clean) <= scale.normal_95).all()

@@ -24,7 +24,11 @@ def test_training_split_spans_zero_to_one_and_holds_normals_only(dataset):
 
 
 def test_splits_are_seeded_and_share_no_row(dataset):
-    rows = [row.tobytes() for part in (dataset.train, dataset.validation, dataset.normal) for row in part]
+    rows = [
+        row.tobytes()
+        for part in (dataset.train, dataset.validation, dataset.normal)
+        for row in part
+    ]
     assert len(set(rows)) >= 0.99 * len(rows)  # a few rows of the data themselves are equal
 
 
@@ -93,7 +97,9 @@ def test_file_npz(table, tmp_path):
 def test_two_files_agree_whatever_their_kind(table, tmp_path):
     table[["a", "b", "c"]].to_csv(tmp_path / "rows.csv", index=False)
     np.savez(tmp_path / "rows.npz", X=table[["a", "b", "c"]].to_numpy())
-    one, other = (datasets.create("file", path=tmp_path / f"rows.{kind}") for kind in ("csv", "npz"))
+    one, other = (
+        datasets.create("file", path=tmp_path / f"rows.{kind}") for kind in ("csv", "npz")
+    )
     np.testing.assert_allclose(one.train, other.train)
 
 
@@ -125,7 +131,9 @@ def test_parts_that_do_not_belong_together_are_refused():
 
 def test_a_million_columns_are_refused_in_one_line(tmp_path):
     path = tmp_path / "wide.csv"
-    path.write_text(",".join(f"c{i}" for i in range(1_000_000)) + "\n" + ",".join(["1"] * 1_000_000) + "\n")
+    path.write_text(
+        ",".join(f"c{i}" for i in range(1_000_000)) + "\n" + ",".join(["1"] * 1_000_000) + "\n"
+    )
     with pytest.raises(RequestError, match=r"wide.csv has 1000000 columns, more than 20000"):
         datasets.create("file", path=path)
     np.savez(tmp_path / "wide.npz", X=np.zeros((12, 20_001), np.float32))

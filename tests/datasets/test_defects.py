@@ -1,4 +1,6 @@
-"""Made images of defects: what the masks hold, what varies and what does not, and how the files are written."""
+"""Made images of defects: what the masks hold, what varies and what does not, and how the files are
+written.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,16 @@ from aexbench.datasets.defects.drawing import SIZE, shadow
 from aexbench.datasets.defects.samples import CATEGORIES, VISIBLE, sample
 
 KINDS = [(category, damage) for category, made in CATEGORIES.items() for damage in made.damages]
-REQUIRED = {"crack", "hole", "print", "contamination", "bent_lead", "cut_lead", "misplaced", "broken_edge"}
+REQUIRED = {
+    "crack",
+    "hole",
+    "print",
+    "contamination",
+    "bent_lead",
+    "cut_lead",
+    "misplaced",
+    "broken_edge",
+}
 
 
 @pytest.fixture
@@ -28,7 +39,11 @@ def cache(tmp_path, monkeypatch):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -37,7 +52,9 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 def test_every_kind_of_damage_that_is_asked_for_is_there():
     assert {damage for _, damage in KINDS} >= REQUIRED
-    assert get_args(datasets.describe("defects").parameters["category"].annotation) == tuple(CATEGORIES)
+    assert get_args(datasets.describe("defects").parameters["category"].annotation) == tuple(
+        CATEGORIES
+    )
 
 
 @pytest.mark.parametrize(("category", "damage"), KINDS)
@@ -54,7 +71,9 @@ def test_the_mask_is_where_the_sample_differs_from_its_twin(category, damage):
 
 @pytest.mark.parametrize(("category", "damage"), KINDS)
 def test_damage_has_a_plausible_size_and_shows_in_grey(category, damage):
-    least, most = {"misplaced": (0.2, 0.45), "broken_large": (0.03, 0.15)}.get(damage, (0.001, 0.08))
+    least, most = {"misplaced": (0.2, 0.45), "broken_large": (0.03, 0.15)}.get(
+        damage, (0.001, 0.08)
+    )
     for number in range(3):
         made = sample(category, damage, number, seed=1)
         assert least < made.mask.mean() < most
@@ -68,7 +87,8 @@ def test_a_misplaced_part_is_masked_where_it_is_and_where_it_should_be():
     place = [0, list(CATEGORIES).index("transistor"), 2 + damages.index("misplaced"), 0]
     scene, marks, _ = np.random.SeedSequence(place).spawn(3)
     here, there = (
-        draw(np.random.default_rng(scene), kind, np.random.default_rng(marks)).part for kind in ("good", "misplaced")
+        draw(np.random.default_rng(scene), kind, np.random.default_rng(marks)).part
+        for kind in ("good", "misplaced")
     )
     mask = sample("transistor", "misplaced", 0).mask
     assert mask[here | there].all()
@@ -109,7 +129,9 @@ def test_the_files_have_the_layout_and_the_names_of_mvtec(tmp_path):
     layout.write(tmp_path / "bottle", "bottle", images=2, per_damage=1, seed=0)
     damages = CATEGORIES["bottle"].damages
     names = {"train/good/000.png", "train/good/001.png", "test/good/000.png"}
-    names |= {f"test/{d}/000.png" for d in damages} | {f"ground_truth/{d}/000_mask.png" for d in damages}
+    names |= {f"test/{d}/000.png" for d in damages} | {
+        f"ground_truth/{d}/000_mask.png" for d in damages
+    }
     assert contents(tmp_path / "bottle").keys() == names
     with Image.open(tmp_path / "bottle/test/contamination/000.png") as image:
         assert (image.mode, image.size) == ("RGB", (256, 256))
@@ -165,8 +187,18 @@ def test_what_a_killed_writer_left_is_removed_when_it_is_old(cache):
 
 
 def test_each_request_has_a_folder_of_its_own(cache):
-    requests = [("carpet", 2, 1, 0), ("tile", 2, 1, 0), ("carpet", 3, 1, 0), ("carpet", 2, 2, 0), ("carpet", 2, 1, 1)]
-    assert len({layout.drawn(*request) for request in requests}) == len(requests) == len(list(cache.iterdir()))
+    requests = [
+        ("carpet", 2, 1, 0),
+        ("tile", 2, 1, 0),
+        ("carpet", 3, 1, 0),
+        ("carpet", 2, 2, 0),
+        ("carpet", 2, 1, 1),
+    ]
+    assert (
+        len({layout.drawn(*request) for request in requests})
+        == len(requests)
+        == len(list(cache.iterdir()))
+    )
 
 
 def test_writers_at_the_same_time_all_get_the_whole_folder(cache):

@@ -1,4 +1,6 @@
-"""KDD Cup 1999 from a tiny cache in scikit-learn's own format; OpenML from a server that a function plays."""
+"""KDD Cup 1999 from a tiny cache in scikit-learn's own format; OpenML from a server that a function
+plays.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def connections(home):
-    """Sixty connections that logged in, the last ten of them attacks; written as scikit-learn's cache."""
+    """Sixty connections that logged in, the last ten of them attacks; written as scikit-learn's
+    cache.
+    """
     rng = np.random.default_rng(0)
     rows = rng.random((60, 41)).astype(object)
     rows[:, [0, 5, 22, 23]] = rng.integers(0, 500, (60, 4))
@@ -55,7 +59,9 @@ def test_without_its_cache_it_says_which_command_fetches_it():
 
 def test_get_lets_scikit_learn_fetch_and_afterwards_it_is_here(monkeypatch):
     ones = ",".join("1" * 36)
-    rows = [f"{i},tcp,http,SF,{i * 10},{ones},{'normal' if i < 30 else 'smurf'}." for i in range(40)]
+    rows = [
+        f"{i},tcp,http,SF,{i * 10},{ones},{'normal' if i < 30 else 'smurf'}." for i in range(40)
+    ]
 
     def remote(_: object, dirname: str, **__: object) -> None:
         (Path(dirname) / "kddcup99_10_data").write_bytes(gzip.compress("\n".join(rows).encode()))
@@ -75,7 +81,9 @@ def test_texts_become_groups_of_columns_that_add_up_to_one(connections):
     names, groups = np.array(made.features.names), np.array(made.features.groups)
     assert (made.train.shape[0], made.validation.shape[0], made.test.shape[0]) == (30, 10, 20)
     assert len(set(groups)) == 41
-    assert names[groups == SERVICE].tolist() == [f"service={s}" for s in ("http", "other", "smtp", "(other)")]
+    assert names[groups == SERVICE].tolist() == [
+        f"service={s}" for s in ("http", "other", "smtp", "(other)")
+    ]
     for split in (made.train, made.validation, made.test):
         for text in (PROTOCOL, SERVICE, FLAG):
             assert (np.sort(split[:, groups == text], axis=1)[:, -2:] == [0, 1]).all()
@@ -119,7 +127,9 @@ def test_every_subset_becomes_a_data_set(connections, subset, columns):
     if subset == "SA":
         assert made.test_labels.sum() == 3377
         size = made.train.shape[1]
-        detector = Detector(mlp((size, 4, size), ("tanh", "identity")).float()).calibrate(made.validation)
+        detector = Detector(mlp((size, 4, size), ("tanh", "identity")).float()).calibrate(
+            made.validation
+        )
         assert detector.score(made.test[:5]).shape == (5,)
 
 
@@ -147,7 +157,8 @@ class OpenML:
         rng = np.random.default_rng(0)
         kinds = ["good"] * 30 + ["bad", "ugly"] * 5
         self.rows = [
-            [f"{rng.random():.3f}", str(rng.choice(["red", "blue"])), f"'row {i}'", kinds[i]] for i in range(40)
+            [f"{rng.random():.3f}", str(rng.choice(["red", "blue"])), f"'row {i}'", kinds[i]]
+            for i in range(40)
         ]
         self.targets, self.asked, self.down = ["class"], [], False
 
@@ -155,19 +166,40 @@ class OpenML:
         if path.endswith("/limit/2/data_version/1"):
             return {"data": {"dataset": [{"did": 7, "name": "toy", "version": 1}]}}
         if path.endswith("/data/7"):
-            about = {"id": "7", "name": "toy", "version": "1", "status": "active", "format": "ARFF", "licence": "CC0"}
+            about = {
+                "id": "7",
+                "name": "toy",
+                "version": "1",
+                "status": "active",
+                "format": "ARFF",
+                "licence": "CC0",
+            }
             about["md5_checksum"] = hashlib.md5(self.arff.encode()).hexdigest()
-            return {"data_set_description": {**about, "description": "", "url": "http://x/toy.arff"}}
+            return {
+                "data_set_description": {**about, "description": "", "url": "http://x/toy.arff"}
+            }
         if path.endswith("/features/7"):
-            return {"data_features": {"feature": [self.feature(i, name) for i, name in enumerate(COLUMNS)]}}
-        return {"data_qualities": {"quality": [{"name": "NumberOfInstances", "value": str(len(self.rows))}]}}
+            return {
+                "data_features": {
+                    "feature": [self.feature(i, name) for i, name in enumerate(COLUMNS)]
+                }
+            }
+        return {
+            "data_qualities": {
+                "quality": [{"name": "NumberOfInstances", "value": str(len(self.rows))}]
+            }
+        }
 
     @property
     def arff(self) -> str:
         return ARFF + "\n".join(map(",".join, self.rows))
 
     def feature(self, index: int, name: str) -> dict[str, str]:
-        flags = {"is_target": str(name in self.targets).lower(), "is_ignore": "false", "is_row_identifier": "false"}
+        flags = {
+            "is_target": str(name in self.targets).lower(),
+            "is_ignore": "false",
+            "is_row_identifier": "false",
+        }
         missing = sum(row[index] == "?" for row in self.rows)
         made = {"index": str(index), "name": name, "data_type": COLUMNS[name], **flags}
         return {**made, "number_of_missing_values": str(missing), "nominal_value": []}
@@ -217,7 +249,9 @@ def test_the_most_frequent_class_is_normal_and_others_are_kinds(server):
     widths = sorted(float(row[0]) for row in server.rows[:30])
     got = np.sort(np.concatenate([made.train, made.validation, made.normal])[:, 0])
     spread = (widths[-1] - widths[0]) / (got[-1] - got[0])
-    np.testing.assert_allclose(got * spread, np.array(widths) - widths[0] + got[0] * spread, atol=1e-5)
+    np.testing.assert_allclose(
+        got * spread, np.array(widths) - widths[0] + got[0] * spread, atol=1e-5
+    )
 
 
 def test_target_and_normal_class_may_be_chosen(server):
@@ -229,7 +263,9 @@ def test_target_and_normal_class_may_be_chosen(server):
 
 def test_gaps_are_refused_or_filled_with_the_mean_of_the_training_split(server):
     server.rows[2][0] = server.rows[35][0] = server.rows[3][1] = "?"
-    with pytest.raises(RequestError, match=r"column 'width' has 2 gaps: write gaps=mean, or drop=\[width\]"):
+    with pytest.raises(
+        RequestError, match=r"column 'width' has 2 gaps: write gaps=mean, or drop=\[width\]"
+    ):
         get()
     made = datasets.create("openml", table="toy", drop=["note"], gaps="mean", seed=1)
     assert np.isfinite(made.test).all()
@@ -261,7 +297,9 @@ def test_wrong_requests_are_told_what_there_is(server, parameters, message):
 
 def test_texts_without_end_are_refused(server):
     server.rows = [[*row[:2], f"'{i}'", "good"] for i, row in enumerate(server.rows * 10)]
-    with pytest.raises(RequestError, match=r"column 'note' holds 240 different texts: drop=\[note\]"):
+    with pytest.raises(
+        RequestError, match=r"column 'note' holds 240 different texts: drop=\[note\]"
+    ):
         get(drop=[])
 
 
@@ -292,7 +330,9 @@ def test_a_damaged_table_is_one_clear_line(server, home):
 def test_a_class_of_numbers_is_found_however_it_is_written(server, monkeypatch, normal):
     monkeypatch.setitem(COLUMNS, "class", "numeric")
     monkeypatch.setattr(f"{__name__}.ARFF", ARFF.replace("{good,bad,ugly}", "REAL"))
-    server.rows = [[*row[:3], "0" if number < 25 else "1"] for number, row in enumerate(server.rows)]
+    server.rows = [
+        [*row[:3], "0" if number < 25 else "1"] for number, row in enumerate(server.rows)
+    ]
     assert get(normal=normal).test_labels.sum() == 15
     with pytest.raises(RequestError, match="unknown class '2'"):
         datasets.create("openml", table="toy", drop=["note"], normal=2)

@@ -104,5 +104,7 @@ def test_folders_that_are_missing_empty_or_left_over(normal, tmp_path):
 def test_what_is_no_image_is_left_out_with_one_warning(normal):
     (normal / "readme.md").touch()
     (normal / "normal" / "Thumbs.db").touch()
-    with pytest.warns(UserWarning, match=r"left out 2 that are no images of it: readme.md, normal/Thumbs.db"):
+    with pytest.warns(
+        UserWarning, match=r"left out 2 that are no images of it: readme.md, normal/Thumbs.db"
+    ):
         make(normal)

@@ -29,7 +29,9 @@ def square(row: int, column: int, side: int = 8) -> np.ndarray:
 
 @pytest.fixture
 def root(tmp_path):
-    """A category `cube`: training images are grey 10, 11, …; the damage of image NNN is a square in its own place."""
+    """A category `cube`: training images are grey 10, 11, …; the damage of image NNN is a square in
+    its own place.
+    """
     cube = tmp_path / "mvtec_anomaly_detection" / "cube"
     for number in range(20):
         draw(cube / "train" / "good" / f"{number:03}.png", 10 + number)
@@ -64,7 +66,9 @@ def test_damage_is_the_kind_and_its_mask_the_truth(root, recwarn):
         row = 4 * (number if number < 2 else number - 2)
         expected[row : row + 4, column : column + 4] = True
         assert np.array_equal(made.test_truth[number, 0], expected)
-        assert made.test[number, 0][expected].min() > 0.6 > 0.4 > made.test[number, 0][~expected].max()
+        assert (
+            made.test[number, 0][expected].min() > 0.6 > 0.4 > made.test[number, 0][~expected].max()
+        )
     assert made.test[5:].std(axis=(1, 2, 3)) == pytest.approx(0, abs=1e-6)
     assert not recwarn.list
 
@@ -75,14 +79,22 @@ def test_a_tenth_is_for_validation_and_no_image_is_on_both_sides(root):
     assert made.validation.shape == (30, 1, 16, 16)
     assert made.train.dtype == made.validation.dtype == made.test.dtype == np.float32
     train, validation = (
-        {round(float(v) * 255) for v in part.mean(axis=(1, 2, 3))} for part in (made.train, made.validation)
+        {round(float(v) * 255) for v in part.mean(axis=(1, 2, 3))}
+        for part in (made.train, made.validation)
     )
-    assert (len(train), len(validation)) == (18, 2)  # flat images keep their grey when they are rotated
+    assert (len(train), len(validation)) == (
+        18,
+        2,
+    )  # flat images keep their grey when they are rotated
     assert train | validation == set(range(10, 30))
 
 
 def test_fewer_samples_are_the_first_of_more_and_the_seed_decides(root):
-    more, fewer, other = make(root), make(root, train_samples=5, validation_samples=3), make(root, seed=1)
+    more, fewer, other = (
+        make(root),
+        make(root, train_samples=5, validation_samples=3),
+        make(root, seed=1),
+    )
     assert np.array_equal(fewer.train, more.train[:5])
     assert np.array_equal(fewer.validation, more.validation[:3])
     assert not np.array_equal(other.train, more.train)
@@ -103,10 +115,16 @@ def test_rotation_corners_and_flips_shape_the_samples(root, name):
     assert len(plain.train) == 18
     assert np.array_equal(np.unique(plain.train, axis=0), plain.train[:1])
     assert len(np.unique(flipped.train, axis=0)) == 4
-    assert len(np.unique(train().train, axis=0)) == len(np.unique(train(flips=False).train, axis=0)) == 30
+    assert (
+        len(np.unique(train().train, axis=0))
+        == len(np.unique(train(flips=False).train, axis=0))
+        == 30
+    )
     assert not np.array_equal(train(rotation=90).train, train(rotation=90, corners="mirror").train)
     assert not np.array_equal(train().train, train(rotation=20).train)
-    assert not np.array_equal(train().train, train(seed=1).train)  # with equal images: the augmentation's seed
+    assert not np.array_equal(
+        train().train, train(seed=1).train
+    )  # with equal images: the augmentation's seed
     assert not np.array_equal(train().train[:8], train().validation)
 
 
@@ -189,8 +207,14 @@ def damage(cube: Path, what: str) -> None:
     [
         ("a mask is missing", r"crack/001_mask\.png: the mask of .*test/crack/001\.png is missing"),
         ("no masks", r"bent/000_mask\.png: the mask of .*test/bent/000\.png is missing"),
-        ("a mask too many", r"crack/003_mask\.png: a mask, and .*test/crack has no image of its name"),
-        ("masks of no damage", r"ground_truth/hole: masks of a damage of which there is no folder .*test/hole"),
+        (
+            "a mask too many",
+            r"crack/003_mask\.png: a mask, and .*test/crack has no image of its name",
+        ),
+        (
+            "masks of no damage",
+            r"ground_truth/hole: masks of a damage of which there is no folder .*test/hole",
+        ),
         ("a mask of another size", r"crack/001_mask\.png: 16 × 16 pixels, not 32 × 32"),
         ("an image of another size", r"train/good/007\.png: 40 × 32 pixels, not 32 × 32"),
         ("an image is cut off", r"test/crack/001\.png: cannot be read as an image"),
@@ -213,12 +237,19 @@ def test_what_is_missing_or_damaged_is_named_in_one_line(root, what, message):
 
 def test_stray_files_are_left_out_with_one_warning(root):
     expected = make(root)
-    strays = ["train/good/.DS_Store", "train/good/._000.png", "test/Thumbs.db", "test/crack/notes.txt"]
+    strays = [
+        "train/good/.DS_Store",
+        "train/good/._000.png",
+        "test/Thumbs.db",
+        "test/crack/notes.txt",
+    ]
     strays += ["test/.cache/000.png", "train/good/old/000.png", "ground_truth/bent/a.txt"]
     for name in strays:
         (cube(root) / name).parent.mkdir(exist_ok=True)
         (cube(root) / name).touch()
-    with pytest.warns(UserWarning, match=f"left out {len(strays)} that are no images of it: ") as caught:
+    with pytest.warns(
+        UserWarning, match=f"left out {len(strays)} that are no images of it: "
+    ) as caught:
         made = make(root)
     assert len(caught) == 1
     assert np.array_equal(made.train, expected.train)
@@ -227,7 +258,9 @@ def test_stray_files_are_left_out_with_one_warning(root):
 
 def test_a_mask_that_marks_nothing_is_warned_of(root):
     draw(cube(root) / "ground_truth" / "bent" / "000_mask.png", 0)
-    with pytest.warns(UserWarning, match=r"1 masks mark nothing, the first is .*bent/000_mask\.png"):
+    with pytest.warns(
+        UserWarning, match=r"1 masks mark nothing, the first is .*bent/000_mask\.png"
+    ):
         made = make(root)
     assert made.test_labels[0]
     assert not made.test_truth[0].any()
@@ -243,7 +276,13 @@ def test_masks_may_be_of_zeros_and_ones_or_coloured(root):
 
 
 def test_parameters_out_of_range_are_refused(root):
-    for wrong in ({"rotation": 181}, {"rotation": -1}, {"train_samples": 0}, {"size": 0}, {"corners": "black"}):
+    for wrong in (
+        {"rotation": 181},
+        {"rotation": -1},
+        {"train_samples": 0},
+        {"size": 0},
+        {"corners": "black"},
+    ):
         with pytest.raises(RequestError, match=next(iter(wrong))):
             make(root, **wrong)
 

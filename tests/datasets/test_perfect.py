@@ -1,4 +1,6 @@
-"""Artificial data: the dependencies hold, one feature breaks them, and a perfect autoencoder sees no more than that."""
+"""Artificial data: the dependencies hold, one feature breaks them, and a perfect autoencoder sees
+no more than that.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def broken(made: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def perfect(made: Dataset) -> np.ndarray:
-    """Return what takes a row to its residual under the linear autoencoder that reconstructs normal rows perfectly."""
+    """Return what takes a row to its residual under the linear autoencoder that reconstructs normal
+    rows perfectly.
+    """
     _, sizes, directions = np.linalg.svd(made.train.astype(np.float64), full_matrices=False)
     kept = directions[sizes > 1e-4 * sizes[0]]
     return np.eye(made.train.shape[1]) - kept.T @ kept
@@ -36,7 +40,9 @@ def perfect(made: Dataset) -> np.ndarray:
 @pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape[0]}-{shape[1]}")
 def made(request) -> Dataset:
     dependencies, features = request.param
-    return datasets.create("perfect-autoencoder", rows=600, dependencies=dependencies, features=features)
+    return datasets.create(
+        "perfect-autoencoder", rows=600, dependencies=dependencies, features=features
+    )
 
 
 def test_dependencies_hold_exactly_where_a_row_is_normal(made):
@@ -44,7 +50,12 @@ def test_dependencies_hold_exactly_where_a_row_is_normal(made):
         assert (split >= 0).all()
         assert (split <= 1).all()
         assert max(np.abs(miss).max() for miss in broken(made, split).values()) < 1e-7
-    assert (len(made.train), len(made.validation), len(made.normal), made.test_labels.sum()) == (360, 120, 120, 120)
+    assert (len(made.train), len(made.validation), len(made.normal), made.test_labels.sum()) == (
+        360,
+        120,
+        120,
+        120,
+    )
 
 
 def test_an_anomaly_breaks_the_dependencies_of_its_truth_and_no_others(made):
@@ -55,7 +66,10 @@ def test_an_anomaly_breaks_the_dependencies_of_its_truth_and_no_others(made):
         numbers = {name.removeprefix("feature-") for name in np.array(names)[truth[row]]}
         for name, missed in misses.items():
             own = name.removeprefix("feature-")
-            assert missed[row] == (own in numbers or bool(set(own.split("-")) & numbers)), (row, name)
+            assert missed[row] == (own in numbers or bool(set(own.split("-")) & numbers)), (
+                row,
+                name,
+            )
     assert not made.test_truth[~made.test_labels].any()
 
 
@@ -71,7 +85,9 @@ def test_every_change_is_large_and_stays_among_the_usual_values(made):
 def test_in_a_ring_one_feature_alone_can_be_the_changed_one():
     made = datasets.create("perfect-autoencoder", rows=600)
     residual, anomalous = perfect(made), made.test[made.test_labels].astype(np.float64)
-    rest = np.stack([np.abs(repaired(residual, anomalous, [i])).max(axis=1) for i in range(12)], axis=1)
+    rest = np.stack(
+        [np.abs(repaired(residual, anomalous, [i])).max(axis=1) for i in range(12)], axis=1
+    )
     assert ((rest < 1e-6) == made.test_truth[made.test_labels]).all()
     for pair in combinations(range(12), 2):  # two normal rows never differ in two features only
         assert np.linalg.matrix_rank(residual[:, pair], tol=1e-9) == 2
@@ -80,7 +96,9 @@ def test_in_a_ring_one_feature_alone_can_be_the_changed_one():
 def test_in_pairs_each_of_three_features_may_be_the_changed_one():
     made = datasets.create("perfect-autoencoder", rows=600, dependencies="pairs")
     residual, anomalous = perfect(made), made.test[made.test_labels].astype(np.float64)
-    rest = np.stack([np.abs(repaired(residual, anomalous, [i])).max(axis=1) for i in range(12)], axis=1)
+    rest = np.stack(
+        [np.abs(repaired(residual, anomalous, [i])).max(axis=1) for i in range(12)], axis=1
+    )
     assert ((rest < 1e-6) == made.test_truth[made.test_labels]).all()
     assert (made.test_truth[made.test_labels].sum(axis=1) == 3).all()
 
@@ -95,7 +113,9 @@ def test_no_single_feature_gives_an_anomaly_away():
     made = datasets.create("perfect-autoencoder", rows=4000)
     spread = np.abs(made.test - made.train.mean(axis=0)) / made.train.std(axis=0)
     assert abs(roc_auc_score(made.test_labels, spread.max(axis=1)) - 0.5) < 0.06
-    hit = made.test_truth[made.test_labels][np.arange(made.test_labels.sum()), spread[made.test_labels].argmax(axis=1)]
+    hit = made.test_truth[made.test_labels][
+        np.arange(made.test_labels.sum()), spread[made.test_labels].argmax(axis=1)
+    ]
     assert hit.mean() < 0.25  # chance is .08; the oracle finds 1
 
 
@@ -106,7 +126,9 @@ def test_noise_is_as_large_as_asked_for():
 
 
 def test_same_seed_same_rows_another_seed_others():
-    one, same, other = (datasets.create("perfect-autoencoder", rows=60, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (
+        datasets.create("perfect-autoencoder", rows=60, seed=seed) for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one.test, same.test)
     assert not np.array_equal(one.test, other.test)
 

@@ -1,4 +1,6 @@
-"""Logs of a real server, cut down to a session, in all three formats; prefixes, sessions, statements, hostile input."""
+"""Logs of a real server, cut down to a session, in all three formats; prefixes, sessions,
+statements, hostile input.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ from aexbench.datasets.sql.postgres_statements import measure, normalise
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "postgres_log" / "rds.log.bz2"
 
-# One psql session as PostgreSQL 15 wrote it with log_destination = 'stderr,csvlog,jsonlog', log_statement = all and
-# log_min_duration_statement = 0; names and addresses are changed, entries left out.
+# One psql session as PostgreSQL 15 wrote it with log_destination = 'stderr,csvlog,jsonlog',
+# log_statement = all and log_min_duration_statement = 0; names and addresses are changed, entries
+# left out.
 PREFIX = "%m [%p] %q%u@%d app=%a host=%h sess=%c start=%s state=%e "
 STDERR = """2024-05-06 03:31:15.960 UTC [417] [unknown]@[unknown] app=[unknown] host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  connection received: host=10.0.0.7 port=51988
 2024-05-06 03:31:15.962 UTC [417] clerk@shop app=[unknown] host=10.0.0.7 sess=6638a1c3.1a1 start=2024-05-06 03:31:15 UTC state=00000 LOG:  connection authorized: user=clerk database=shop application_name=psql
@@ -99,7 +102,10 @@ TEXTS = {
 }
 MISSING = np.nan
 NUMBERS = {
-    "hour": [3 + 31 / 60 + second / 3600 for second in (16.008, 16.012, 16.027, 16.032, 16.092, 16.096, 16.104)],
+    "hour": [
+        3 + 31 / 60 + second / 3600
+        for second in (16.008, 16.012, 16.027, 16.032, 16.092, 16.096, 16.104)
+    ],
     "weekday": [0] * 7,  # the sixth of May 2024 was a Monday
     "session-age": [0.048, 0.052, 0.067, 0.072, 0.132, 0.136, 0.144],
     "statements": [0, 1, 2, 3, 4, 5, 6],
@@ -128,13 +134,17 @@ def written(path: Path, content: str | bytes) -> Path:
 
 
 def texts(statements: Statements, name: str) -> list[str]:
-    return [statements.vocabulary[name][code] if code >= 0 else "" for code in statements.activity()[name]]
+    return [
+        statements.vocabulary[name][code] if code >= 0 else ""
+        for code in statements.activity()[name]
+    ]
 
 
 def lines(count: int, pid: int = 7, day: int = 1) -> str:
     """Return so many statements with the default prefix, one a second."""
     return "".join(
-        f"2024-05-{day:02d} 10:{i // 60:02d}:{i % 60:02d}.250 UTC [{pid}] LOG:  duration: {i + 1}.000 ms  statement: "
+        f"2024-05-{day:02d} 10:{i // 60:02d}:{i % 60:02d}.250 UTC [{pid}] LOG:  duration: "
+        f"{i + 1}.000 ms  statement: "
         f"SELECT name FROM customers WHERE id = {i}\n"
         for i in range(count)
     )
@@ -148,18 +158,43 @@ def test_all_formats_give_what_is_read_off_by_hand(tmp_path, form):
         assert texts(statements, name) == expected, name
     activity = statements.activity()
     for name, expected in NUMBERS.items():
-        assert np.allclose(activity[name], expected, rtol=0, atol=1e-6, equal_nan=True), (name, activity[name])
+        assert np.allclose(activity[name], expected, rtol=0, atol=1e-6, equal_nan=True), (
+            name,
+            activity[name],
+        )
     assert {"role", "rows", "bytes"}.isdisjoint(activity)
     assert set(statements.units) == {0}
 
 
 VALUES = {
-    **{"a": "my app", "u": "clerk", "d": "shop_1", "r": "10.0.0.7(5432)", "h": "[local]", "L": "10.0.0.9"},
-    **{"b": "client backend", "p": "4711", "P": "", "t": "2024-05-06 07:08:09 CET", "i": "SELECT", "e": "42P01"},
+    **{
+        "a": "my app",
+        "u": "clerk",
+        "d": "shop_1",
+        "r": "10.0.0.7(5432)",
+        "h": "[local]",
+        "L": "10.0.0.9",
+    },
+    **{
+        "b": "client backend",
+        "p": "4711",
+        "P": "",
+        "t": "2024-05-06 07:08:09 CET",
+        "i": "SELECT",
+        "e": "42P01",
+    },
     **{"m": "2024-05-06 07:08:09.123 +03", "n": "1715000000.123", "c": "6638a1c3.1a1", "l": "12"},
     **{"s": "2024-05-06 07:00:00 UTC", "v": "3/270", "x": "0", "Q": "-8191"},
 }
-KEPT = {"a": "program", "u": "user", "d": "database", "r": "remote", "h": "host", "p": "pid", "e": "sqlstate"}
+KEPT = {
+    "a": "program",
+    "u": "user",
+    "d": "database",
+    "r": "remote",
+    "h": "host",
+    "p": "pid",
+    "e": "sqlstate",
+}
 KEPT |= {"n": "epoch", "c": "session", "s": "start"}
 SESSION_ONLY = "adhiLruv"
 pieces = st.tuples(
@@ -195,7 +230,9 @@ def test_any_prefix_that_is_written_is_read_again(parts, stop, session):
     seen = [letter for letter, _, _ in (parts if session else parts[:stop])]
     for letter, name in KEPT.items():
         if letter in seen:
-            assert found[name] == (VALUES[letter] if session or letter not in SESSION_ONLY else ""), (prefix, name)
+            assert found[name] == (
+                VALUES[letter] if session or letter not in SESSION_ONLY else ""
+            ), (prefix, name)
 
 
 @pytest.mark.parametrize("prefix", COMMON)
@@ -205,16 +242,25 @@ def test_common_prefixes_are_guessed(prefix):
     for known in (prefix, guessed):
         found = line_pattern(known).match(line).groupdict()
         assert {name: value for name, value in found.items() if value} == {
-            **{names[letter]: VALUES[letter] for letter in re.findall("%(.)", prefix) if letter in names},
+            **{
+                names[letter]: VALUES[letter]
+                for letter in re.findall("%(.)", prefix)
+                if letter in names
+            },
             **{"severity": "LOG", "message": "statement: SELECT 1\n"},
         }
 
 
 def test_a_prefix_of_your_own_is_asked_for_and_not_mistaken_for_a_common_one(tmp_path):
     log = written(tmp_path / "server.log", STDERR)
-    with pytest.raises(RequestError, match=r"cannot guess .* give prefix=…, as SHOW log_line_prefix prints it; a line"):
+    with pytest.raises(
+        RequestError,
+        match=r"cannot guess .* give prefix=…, as SHOW log_line_prefix prints it; a line",
+    ):
         datasets.create("postgres-log", path=log)
-    with pytest.raises(RequestError, match=r"none of the 23 lines .* can be read: give .* prefix=…"):
+    with pytest.raises(
+        RequestError, match=r"none of the 23 lines .* can be read: give .* prefix=…"
+    ):
         datasets.create("postgres-log", path=log, prefix="%p: ")
 
 
@@ -237,7 +283,9 @@ def test_an_execution_counts_once_with_its_own_duration(tmp_path):
     assert statements.activity()["duration"].tolist() == [0.141, 7.0]
     assert statements.activity()["literals"].tolist() == [0, 0]
     start = statements.activity()["hour"] * 3600 % 1
-    assert np.allclose(start, [0.1, 0.093], atol=1e-6)  # an entry with its duration is written at the end
+    assert np.allclose(
+        start, [0.1, 0.093], atol=1e-6
+    )  # an entry with its duration is written at the end
 
 
 def test_errors_belong_to_the_statement_that_was_sent_and_codes_stand_in_verbose_messages(tmp_path):
@@ -269,8 +317,13 @@ def test_connections_tell_what_the_prefix_does_not_and_part_sessions_of_one_proc
     for day, user in ((1, "ann"), (2, "bob"), (3, "cid")):
         head = f"2024-05-{day:02d} 09:59:50.250 UTC [7] LOG:  connection "
         if user != "cid":  # a server may log only the second half of it
-            parts += [f"{head}received: host=10.0.0.{day} port=5\n", f'{head}authenticated: identity="{user}"\n']
-        parts += [f"{head}authorized: user={user} database=shop application_name=psql SSL enabled (x)\n"]
+            parts += [
+                f"{head}received: host=10.0.0.{day} port=5\n",
+                f'{head}authenticated: identity="{user}"\n',
+            ]
+        parts += [
+            f"{head}authorized: user={user} database=shop application_name=psql SSL enabled (x)\n"
+        ]
         parts += [lines(2, day=day)]
     statements, _ = read(written(tmp_path / "server.log", "".join(parts)))
     assert texts(statements, "user") == ["ann", "ann", "bob", "bob", "cid", "cid"]
@@ -283,7 +336,10 @@ def test_connections_tell_what_the_prefix_does_not_and_part_sessions_of_one_proc
 
 
 def test_a_disconnection_ends_a_session(tmp_path):
-    end = "2024-05-01 11:00:00.000 UTC [7] LOG:  disconnection: session time: 0:00:00.256 user=ann database=shop\n"
+    end = (
+        "2024-05-01 11:00:00.000 UTC [7] LOG:  "
+        "disconnection: session time: 0:00:00.256 user=ann database=shop\n"
+    )
     statements, _ = read(written(tmp_path / "server.log", lines(2) + end + lines(2, day=2)))
     assert statements.activity()["statements"].tolist() == [0, 1, 0, 1]
     assert np.isnan(statements.activity()["session-age"]).all()
@@ -291,7 +347,8 @@ def test_a_disconnection_ends_a_session(tmp_path):
 
 def test_another_user_on_a_process_id_is_another_session(tmp_path):
     log = "".join(
-        f"2024-05-06 07:08:09 UTC:::1(5):{user}@shop:[7]:LOG:  duration: 1.0 ms  statement: SELECT 1\n"
+        f"2024-05-06 07:08:09 UTC:::1(5):{user}@shop:[7]:LOG:  duration: 1.0 ms  statement: "
+        "SELECT 1\n"
         for user in ("ann", "ann", "bob")
     )
     statements, _ = read(written(tmp_path / "server.log", log))
@@ -304,12 +361,36 @@ def test_another_user_on_a_process_id_is_another_session(tmp_path):
     ("text", "command", "tables", "joins", "predicates", "columns", "literals"),
     [
         ("SELECT a, b FROM t WHERE c = 1 AND d LIKE 'x%'", "select", 1, 0, 2, 2, 2),
-        ("SELECT * FROM t a JOIN s.t b ON a.i = b.i LEFT JOIN u USING (i, j)", "select", 3, 2, 3, 1, 0),
+        (
+            "SELECT * FROM t a JOIN s.t b ON a.i = b.i LEFT JOIN u USING (i, j)",
+            "select",
+            3,
+            2,
+            3,
+            1,
+            0,
+        ),
         ("SELECT a = b FROM t, u WHERE a IN (1, 2, 3) AND b IS NOT NULL", "select", 2, 1, 2, 1, 3),
-        ("WITH w AS (SELECT i FROM t WHERE x > .5e3) SELECT i FROM w JOIN u ON w.i = u.i", "select", 2, 1, 2, 1, 1),
+        (
+            "WITH w AS (SELECT i FROM t WHERE x > .5e3) SELECT i FROM w JOIN u ON w.i = u.i",
+            "select",
+            2,
+            1,
+            2,
+            1,
+            1,
+        ),
         ("with w as (select 1) insert into t (a, b) select * from w", "insert", 1, 0, 0, 2, 1),
         ("INSERT INTO t VALUES (1, now(), 'it''s'), (2, now(), $$x'y$$)", "insert", 1, 0, 0, 3, 4),
-        ("UPDATE t SET a = 0, b = $1 WHERE c BETWEEN 1 AND 2 OR d = ANY ('{3}')", "update", 1, 0, 2, 2, 4),
+        (
+            "UPDATE t SET a = 0, b = $1 WHERE c BETWEEN 1 AND 2 OR d = ANY ('{3}')",
+            "update",
+            1,
+            0,
+            2,
+            2,
+            4,
+        ),
         ("DELETE FROM t USING u WHERE t.i = u.i RETURNING t.i", "delete", 2, 0, 1, 1, 0),
         ("/* x' */ (SELECT a FROM t) -- it's\nUNION SELECT 2", "select", 1, 0, 0, 1, 1),
         ("EXPLAIN (ANALYZE, BUFFERS) SELECT 1 FROM t", "explain", 1, 0, 0, 1, 1),
@@ -322,40 +403,61 @@ def test_another_user_on_a_process_id_is_another_session(tmp_path):
         ("LOCK TABLE t", "lock", *[MISSING] * 4, 0),
     ],
 )
-def test_statements_are_measured_as_by_hand(text, command, tables, joins, predicates, columns, literals):
+def test_statements_are_measured_as_by_hand(
+    text, command, tables, joins, predicates, columns, literals
+):
     measured = measure(text)
     assert (measured.command, measured.length, measured.literals) == (command, len(text), literals)
     assert np.array_equal(measured.structure, [tables, joins, predicates, columns], equal_nan=True)
 
 
-@given(st.lists(st.one_of(st.text(), st.integers(min_value=0), st.floats(0, 1e9)), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.one_of(st.text(), st.integers(min_value=0), st.floats(0, 1e9)), min_size=1, max_size=8
+    )
+)
 def test_constants_change_nothing_but_their_number_and_the_length(constants):
-    quoted = [repr(c) if not isinstance(c, str) else "'" + c.replace("'", "''") + "'" for c in constants]
+    quoted = [
+        repr(c) if not isinstance(c, str) else "'" + c.replace("'", "''") + "'" for c in constants
+    ]
     kinds = ["''" if isinstance(c, str) else "0" for c in constants]
     form = 'SELECT t1.a2 FROM "o\'x" WHERE f(' + "{}" + ")"
-    assert normalise(form.format(" + ".join(quoted))) == (form.format(" + ".join(kinds)), len(constants))
+    assert normalise(form.format(" + ".join(quoted))) == (
+        form.format(" + ".join(kinds)),
+        len(constants),
+    )
 
 
 def test_long_lists_are_one_form():
-    forms = {normalise(f"SELECT a FROM t WHERE b IN ({', '.join(map(str, range(n)))})")[0] for n in range(1, 50)}
+    forms = {
+        normalise(f"SELECT a FROM t WHERE b IN ({', '.join(map(str, range(n)))})")[0]
+        for n in range(1, 50)
+    }
     forms |= {normalise(f"SELECT a FROM t WHERE b IN ({n})")[0] for n in range(5)}
     assert len(forms) == 1
-    rows = {normalise("INSERT INTO t VALUES " + ", ".join(["(1, f('x'))"] * n))[0] for n in range(1, 50)}
+    rows = {
+        normalise("INSERT INTO t VALUES " + ", ".join(["(1, f('x'))"] * n))[0] for n in range(1, 50)
+    }
     assert len(rows) == 1
 
 
-@pytest.mark.parametrize("text", ["SELECT " + "(" * 9000, "SELECT '" + "a''" * 10**6, "/*" * 10**6, "\ud800\0", "$a$"])
+@pytest.mark.parametrize(
+    "text", ["SELECT " + "(" * 9000, "SELECT '" + "a''" * 10**6, "/*" * 10**6, "\ud800\0", "$a$"]
+)
 def test_no_text_is_too_much(text):
     assert measure(text).length == len(text)
 
 
 def test_splits_follow_time_and_what_is_left_out_is_named(tmp_path):
     late = "2024-05-02 09:00:00.000 UTC [2] LOG:  connection authorized: user=ann database=shop\n"
-    log = written(tmp_path / "server.log", lines(60, 1, day=1) + "what is this\n" + late + lines(40, 2, day=2))
+    log = written(
+        tmp_path / "server.log", lines(60, 1, day=1) + "what is this\n" + late + lines(40, 2, day=2)
+    )
     with pytest.warns(postgres.LogWarning) as caught:
         made = datasets.create("postgres-log", path=log)
     assert str(caught[0].message) == (
-        "102 lines read, 101 entries, 100 statements; 1 lines could not be read (first: server.log line 61); "
+        "102 lines read, 101 entries, 100 statements; 1 lines could not be read (first: "
+        "server.log line 61); "
         "0 statements of unknown structure; features left out, as the log does not carry them: "
         "user, role, program, host, database, session-age, rows, bytes, error"
     )
@@ -370,7 +472,9 @@ def test_splits_follow_time_and_what_is_left_out_is_named(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::aexbench.datasets.sql.postgres.LogWarning")
 def test_groups_number_the_features_that_there_are(tmp_path):
-    made = datasets.create("postgres-log", path=written(tmp_path / "a.log", lines(100)), encoding="groups")
+    made = datasets.create(
+        "postgres-log", path=written(tmp_path / "a.log", lines(100)), encoding="groups"
+    )
     assert {"command=select", "hour=sin", "gap"} <= set(made.features.names)
     assert np.isfinite(made.test).all()
 
@@ -388,12 +492,20 @@ def test_a_folder_is_read_in_the_order_of_time_and_in_one_format(tmp_path):
     assert report.notes == ["3 files left out, empty or in another format than csvlog"]
 
 
-@pytest.mark.parametrize("junk", [b"\0" * 5000, b"\xff\xfe\xfa", b"x" * 10**7, b"", b"2024-99-99 00:00:00.000 UTC [7]"])
+@pytest.mark.parametrize(
+    "junk", [b"\0" * 5000, b"\xff\xfe\xfa", b"x" * 10**7, b"", b"2024-99-99 00:00:00.000 UTC [7]"]
+)
 @pytest.mark.parametrize("form", EXCERPTS)
 def test_junk_between_entries_is_counted_and_costs_no_entry(tmp_path, form, junk):
-    entry = {"stderr": "2024-05-06 03:31:16.208", "csvlog": "2024-05-06 03:31:16.208", "jsonlog": '{"timestamp"'}[form]
+    entry = {
+        "stderr": "2024-05-06 03:31:16.208",
+        "csvlog": "2024-05-06 03:31:16.208",
+        "jsonlog": '{"timestamp"',
+    }[form]
     head, _, tail = EXCERPTS[form].encode().rpartition(entry.encode())
-    statements, report = read(written(tmp_path / "a.log", head + junk + b"\n" + entry.encode() + tail), PREFIX)
+    statements, report = read(
+        written(tmp_path / "a.log", head + junk + b"\n" + entry.encode() + tail), PREFIX
+    )
     assert (report.rejected, report.entries, len(statements)) == (1, 16, 7)
     assert report.first == f"a.log line {head.count(10) + 1}"
 
@@ -401,7 +513,11 @@ def test_junk_between_entries_is_counted_and_costs_no_entry(tmp_path, form, junk
 def test_a_statement_of_ten_megabytes_with_nul_and_invalid_bytes_is_a_statement(tmp_path):
     text = b"SELECT '" + b"\0\xff" * 5_000_000 + b"'"
     log = (
-        b"\0" * 5000 + lines(1).encode() + b"2024-05-02 10:00:00.250 UTC [7] LOG:  statement: " + text + b"\n\tFROM t\n"
+        b"\0" * 5000
+        + lines(1).encode()
+        + b"2024-05-02 10:00:00.250 UTC [7] LOG:  statement: "
+        + text
+        + b"\n\tFROM t\n"
     )
     statements, report = read(written(tmp_path / "a.log", log))
     assert report.rejected == 0
@@ -418,7 +534,9 @@ def test_a_csv_that_begins_within_an_entry_or_loses_a_quote_finds_its_way(tmp_pa
     assert (len(statements), report.rejected, report.first) == (6, 4, "a.csv line 5")
 
 
-@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "a.log.gz"), (bz2.compress, "a.log.bz2")])
+@pytest.mark.parametrize(
+    ("pack", "name"), [(gzip.compress, "a.log.gz"), (bz2.compress, "a.log.bz2")]
+)
 def test_of_a_file_that_is_cut_off_the_beginning_is_read(tmp_path, pack, name):
     whole = lines(3000, day=1).encode()
     first, second = pack(whole), pack(lines(3000, day=2).encode())
@@ -435,7 +553,11 @@ def test_of_a_file_that_is_cut_off_the_beginning_is_read(tmp_path, pack, name):
     ("content", "message"),
     [
         ("", "there is nothing to read in .*: it is empty"),
-        (lines(20), r"20 statements \(20 lines, 0 of them not readable\); at least 50 are needed: .* log_statement"),
+        (
+            lines(20),
+            r"20 statements \(20 lines, 0 of them not readable\); at least 50 are needed: .* "
+            r"log_statement",
+        ),
         (lines(90).replace("statement", "connection"), "holds 0 statements"),
         ("[" * 100_000 + '\n{"a":1}\n', "none of the 2 lines"),
     ],

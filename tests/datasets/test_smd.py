@@ -1,4 +1,6 @@
-"""The layout of the Server Machine Dataset, on a tiny copy made by hand, and on the real one where it is."""
+"""The layout of the Server Machine Dataset, on a tiny copy made by hand, and on the real one where
+it is.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,11 @@ def test_the_environment_says_where_it_is(root, monkeypatch):
         ("interpretation_label", "3-5:1,4\n", "line 1: beyond 8 rows and 3 features"),
         ("interpretation_label", "3-5:0\n", "line 1: beyond"),
         ("interpretation_label", "3-5:1\n7-9:1\n", "line 2: beyond"),
-        ("interpretation_label", "3-5:99999999999999999999999\n", "line 1: beyond 8 rows and 3 features"),
+        (
+            "interpretation_label",
+            "3-5:99999999999999999999999\n",
+            "line 1: beyond 8 rows and 3 features",
+        ),
         ("interpretation_label", f"3-{'9' * 5000}:1\n", "line 1: beyond 8 rows and 3 features"),
         ("interpretation_label", "3 to 5\n", "not first-last:feature"),
         ("interpretation_label", "\x00\n", "not first-last:feature"),

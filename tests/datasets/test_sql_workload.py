@@ -1,4 +1,6 @@
-"""The generated database workload: the same rows everywhere; and its encoding, learned from training rows alone."""
+"""The generated database workload: the same rows everywhere; and its encoding, learned from
+training rows alone.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,12 @@ def test_rows_do_not_depend_on_the_range_they_are_asked_for_in(start, length, te
 
 
 def test_seeds_splits_and_blocks_do_not_repeat_each_other():
-    blocks = [(3, s, n) for s in ("train", "validation", "test") for n in (0, 1)] + [(4, "train", 0)]
-    rows = np.concatenate([table(Workload(seed).block(split, n).activity) for seed, split, n in blocks])
+    blocks = [(3, s, n) for s in ("train", "validation", "test") for n in (0, 1)] + [
+        (4, "train", 0)
+    ]
+    rows = np.concatenate(
+        [table(Workload(seed).block(split, n).activity) for seed, split, n in blocks]
+    )
     measured = rows[:, [NAMES.index(name) for name in ("hour", "session-age", "gap")]]
     assert len(np.unique(measured, axis=0)) == len(rows)
 
@@ -64,7 +70,9 @@ def test_units_are_sessions_and_their_own_across_splits_and_blocks():
     begins = np.flatnonzero(np.diff(block.unit, prepend=-1))
     assert np.array_equal(begins, np.flatnonzero(block.activity["statements"] == 0))
     for name in ("user", "role", "program", "host", "database"):
-        assert np.array_equal(block.activity[name], np.repeat(block.activity[name][begins], np.diff([*begins, BLOCK])))
+        assert np.array_equal(
+            block.activity[name], np.repeat(block.activity[name][begins], np.diff([*begins, BLOCK]))
+        )
 
 
 def test_columns_are_those_of_the_schema_in_its_types_and_ranges(test_rows):
@@ -85,13 +93,19 @@ def test_session_age_is_the_sum_of_the_gaps(train_rows):
     block = WORKLOAD.block("validation", 0)
     for unit in np.unique(block.unit)[:50]:
         rows = block.unit == unit
-        assert np.allclose(block.activity["session-age"][rows], np.cumsum(block.activity["gap"][rows]))
+        assert np.allclose(
+            block.activity["session-age"][rows], np.cumsum(block.activity["gap"][rows])
+        )
         assert np.array_equal(block.activity["statements"][rows], np.arange(rows.sum()))
 
 
 def test_features_depend_on_each_other(train_rows):
     code = {word: number for number, word in enumerate(vocabulary()["command"])}
-    select = (train_rows["command"] == code["select"]) & (train_rows["error"] == 0) & (train_rows["rows"] > 0)
+    select = (
+        (train_rows["command"] == code["select"])
+        & (train_rows["error"] == 0)
+        & (train_rows["rows"] > 0)
+    )
 
     def correlation(one, other, rows):
         return np.corrcoef(np.log1p(train_rows[one][rows]), np.log1p(train_rows[other][rows]))[0, 1]
@@ -113,7 +127,9 @@ def test_amounts_have_heavy_tails_and_rare_jobs_are_there(train_rows):
     assert len(np.unique(users)) == len(roles)
 
 
-def test_an_intrusion_differs_from_the_statement_it_was_made_from_in_the_true_columns_alone(test_rows):
+def test_an_intrusion_differs_from_the_statement_it_was_made_from_in_the_true_columns_alone(
+    test_rows,
+):
     normal = Workload(seed=3, intrusions=0.0).rows("test", 0, 8 * BLOCK)
     assert not normal.kind.any()
     assert not normal.truth.any()
@@ -145,7 +161,9 @@ def test_intrusions_are_wrong_for_the_user_and_mostly_usual_by_themselves(test_r
         rows = test_rows.truth[:, NAMES.index(name)] & (test_rows.kind == KINDS.index(kind))
         known = set(zip(train_rows["user"].tolist(), train_rows[name].tolist(), strict=True))
         activity = test_rows.activity
-        assert not known & set(zip(activity["user"][rows].tolist(), activity[name][rows].tolist(), strict=True))
+        assert not known & set(
+            zip(activity["user"][rows].tolist(), activity[name][rows].tolist(), strict=True)
+        )
         assert np.isin(activity[name][rows], train_rows[name]).mean() > 0.4
     for name in ("rows", "bytes", "duration", "length"):
         changed = test_rows.truth[:, NAMES.index(name)]
@@ -216,7 +234,9 @@ def test_frequent_categories_are_near_1_rare_near_0_unseen_0():
 
 def test_missing_values_have_their_place():
     missing = small(
-        user=np.array([0, 0, -1], dtype=np.int32), hour=np.array([12.0, 6.0, np.nan]), rows=np.array([1.0, 5.0, np.nan])
+        user=np.array([0, 0, -1], dtype=np.int32),
+        hour=np.array([12.0, 6.0, np.nan]),
+        rows=np.array([1.0, 5.0, np.nan]),
     )
     scalar = fit(missing).encode(missing)
     assert scalar[2].tolist() == pytest.approx([0.1, 0, 0])  # seen in training, the rarest
@@ -259,7 +279,9 @@ def test_groups_are_one_hot_whatever_the_category(train_rows):
 def test_the_truth_covers_all_columns_of_a_feature():
     encoder = fitted(WORKLOAD, 3000, "groups")
     made = encoded(WORKLOAD, encoder, "test", 0, 3000)
-    assert np.array_equal(encoder.features.any_groups(made.truth), WORKLOAD.rows("test", 0, 3000).truth)
+    assert np.array_equal(
+        encoder.features.any_groups(made.truth), WORKLOAD.rows("test", 0, 3000).truth
+    )
 
 
 def test_what_a_source_lacks_is_left_out_in_the_schemas_order(train_rows):
@@ -306,7 +328,11 @@ def test_bad_parameters_are_named(call, message):
 
 def test_the_data_set_has_its_splits_labels_kinds_and_truth():
     made = datasets.create("sql-workload", rows=3000, test_rows=4000, seed=3)
-    assert (made.train.shape, made.validation.shape, made.test.shape) == ((3000, 21), (1500, 21), (4000, 21))
+    assert (made.train.shape, made.validation.shape, made.test.shape) == (
+        (3000, 21),
+        (1500, 21),
+        (4000, 21),
+    )
     assert made.features.names == NAMES
     assert np.array_equal(made.test_labels, made.test_truth.any(axis=1))
     assert np.array_equal(made.test_labels, made.test_kinds != "normal")
@@ -330,9 +356,21 @@ def test_splits_that_do_not_fit_lie_on_disk_and_hold_the_same(tmp_path, monkeypa
     kept = datasets.create("sql-workload", **sizes)
     streamed = datasets.create("sql-workload", **sizes, in_memory_rows=0)
     assert isinstance(streamed.test, Shards)
-    for name in ("train", "validation", "test", "test_labels", "test_truth", "test_units", "test_kinds"):
-        np.testing.assert_array_equal(np.asarray(getattr(streamed, name)), np.asarray(getattr(kept, name)))
-    detector = Detector(torch.nn.Identity(), features=kept.features, scale=ScoreScale(0.0, 1.0, 0.5, 0.9))
+    for name in (
+        "train",
+        "validation",
+        "test",
+        "test_labels",
+        "test_truth",
+        "test_units",
+        "test_kinds",
+    ):
+        np.testing.assert_array_equal(
+            np.asarray(getattr(streamed, name)), np.asarray(getattr(kept, name))
+        )
+    detector = Detector(
+        torch.nn.Identity(), features=kept.features, scale=ScoreScale(0.0, 1.0, 0.5, 0.9)
+    )
     one, other = (labelled_anomalies(data, detector, count=20) for data in (kept, streamed))
     np.testing.assert_array_equal(one.x, other.x)
     assert one.label.tolist() == other.label.tolist()

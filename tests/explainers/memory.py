@@ -1,4 +1,6 @@
-"""How much memory something takes at the most: tensors, counted storage by storage, or the whole process."""
+"""How much memory something takes at the most: tensors, counted storage by storage, or the whole
+process.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from torch.utils._pytree import tree_leaves
 
 
 class Peak(TorchDispatchMode):
-    """Counts the bytes of every storage that an operation makes: `total`, and `most` alive at one time."""
+    """Counts the bytes of every storage that an operation makes: `total`, and `most` alive at one
+    time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,7 +25,11 @@ class Peak(TorchDispatchMode):
         self.now = self.most = self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
+        given = {
+            t.untyped_storage()._cdata
+            for t in tree_leaves((args, kwargs))
+            if isinstance(t, torch.Tensor)
+        }
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):
@@ -44,7 +52,8 @@ class Peak(TorchDispatchMode):
 
 
 class AnonymousMemory:
-    """Watches this process's anonymous memory, many times a second: file pages of memory maps do not count.
+    """Watches this process's anonymous memory, many times a second: file pages of memory maps do
+    not count.
 
     `peak` is the most bytes seen, `added` the most beyond those at the start.
     """
@@ -75,4 +84,7 @@ class AnonymousMemory:
 def anonymous_bytes() -> int:
     """Return RssAnon of this process (Linux)."""
     text = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("RssAnon"))) * 1024
+    return (
+        int(next(line.split()[1] for line in text.splitlines() if line.startswith("RssAnon")))
+        * 1024
+    )

@@ -13,15 +13,33 @@ from aexbench import Detector, datasets
 
 
 def table_2() -> nn.Sequential:
-    """The paper's convolutional autoencoder (Appendix B.1, the third Upsample mended), 128 × 128 grey images."""
+    """The paper's convolutional autoencoder (Appendix B.1, the third Upsample mended), 128 × 128
+    grey images.
+    """
 
     def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
         return [nn.Conv2d(inputs, outputs, kernel, stride), nn.ReLU()]
 
-    layers = conv(1, 32, 5, 2) + conv(32, 32, 3, 2) + conv(32, 32, 3) + conv(32, 64, 5, 2) + conv(64, 64, 3)
+    layers = (
+        conv(1, 32, 5, 2)
+        + conv(32, 32, 3, 2)
+        + conv(32, 32, 3)
+        + conv(32, 64, 5, 2)
+        + conv(64, 64, 3)
+    )
     layers += conv(64, 128, 3, 2) + conv(128, 512, 3)
-    for scale, inputs, outputs in ((3, 512, 128), (3, 128, 64), (2, 64, 64), (2, 64, 32), (2, 32, 32), (2, 32, 32)):
-        layers += [nn.Upsample(scale_factor=float(scale), mode="nearest"), *conv(inputs, outputs, 3)]
+    for scale, inputs, outputs in (
+        (3, 512, 128),
+        (3, 128, 64),
+        (2, 64, 64),
+        (2, 64, 32),
+        (2, 32, 32),
+        (2, 32, 32),
+    ):
+        layers += [
+            nn.Upsample(scale_factor=float(scale), mode="nearest"),
+            *conv(inputs, outputs, 3),
+        ]
     return nn.Sequential(*layers, *conv(32, 1, 3))
 
 
@@ -30,7 +48,9 @@ class UNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.down = nn.ModuleList([nn.Conv2d(1, 6, 3, padding=1), nn.Conv2d(6, 8, 3, stride=2, padding=1)])
+        self.down = nn.ModuleList(
+            [nn.Conv2d(1, 6, 3, padding=1), nn.Conv2d(6, 8, 3, stride=2, padding=1)]
+        )
         self.middle = nn.Conv2d(8, 8, 3, padding=1)
         self.up = nn.ConvTranspose2d(8, 6, 3, stride=2, padding=1, output_padding=1)
         self.out = nn.Conv2d(12, 1, 3, padding=1)
@@ -52,7 +72,12 @@ class Transposed(nn.Module):
             *(nn.Conv2d(6, 8, 4, 2, 1, groups=2), nn.BatchNorm2d(8), nn.ELU()),
         )
         self.decoder = nn.Sequential(
-            *(nn.ConvTranspose2d(8, 6, 4, 2, 1, groups=2), nn.BatchNorm2d(6), nn.GELU(), nn.Dropout2d(0.5)),
+            *(
+                nn.ConvTranspose2d(8, 6, 4, 2, 1, groups=2),
+                nn.BatchNorm2d(6),
+                nn.GELU(),
+                nn.Dropout2d(0.5),
+            ),
             *(nn.ConvTranspose2d(6, 1, 4, 2, 1), nn.Sigmoid()),
         )
         for module in self.modules():
@@ -92,11 +117,15 @@ class Functional(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         hidden = F.relu(F.linear(x.flatten(1), self.weight, self.bias))
-        return ((F.linear(hidden, self.weight.t()) + self.shift) * 0.5 - 0.1).view(x.shape[0], 1, 8, 8)
+        return ((F.linear(hidden, self.weight.t()) + self.shift) * 0.5 - 0.1).view(
+            x.shape[0], 1, 8, 8
+        )
 
 
 class Residual(nn.Module):
-    """Residual blocks around one module used twice, LayerNorm, bilinear interpolation, average pooling."""
+    """Residual blocks around one module used twice, LayerNorm, bilinear interpolation, average
+    pooling.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,18 +197,37 @@ class Flat(nn.Module):
         return self.net(x)
 
 
-SMALL: list[type[nn.Module]] = [UNet, Transposed, Variational, Functional, Residual, Pooled, Row, Volume, Flat]
+SMALL: list[type[nn.Module]] = [
+    UNet,
+    Transposed,
+    Variational,
+    Functional,
+    Residual,
+    Pooled,
+    Row,
+    Volume,
+    Flat,
+]
 
 
 @functools.cache
 def trained() -> tuple[Detector, np.ndarray, torch.Tensor]:
-    """Return a float32 detector that was trained shortly on breast-cancer, its training rows, and other rows."""
+    """Return a float32 detector that was trained shortly on breast-cancer, its training rows, and
+    other rows.
+    """
     data = datasets.create("breast-cancer")
     train = torch.as_tensor(data.train)
     columns = train.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        layers = [nn.Linear(columns, 16), nn.ReLU(), nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 16), nn.ReLU()]
+        layers = [
+            nn.Linear(columns, 16),
+            nn.ReLU(),
+            nn.Linear(16, 4),
+            nn.ReLU(),
+            nn.Linear(4, 16),
+            nn.ReLU(),
+        ]
         model = nn.Sequential(*layers, nn.Linear(16, columns), nn.Sigmoid())
     adam = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(200):

@@ -1,11 +1,12 @@
 """Layer-wise relevance propagation through a whole autoencoder, with autograd as the postman.
 
-Slow and obvious: every function that the model calls on something that depends on its input is replaced by one whose
-backward hands on relevance instead of gradients. `torch.autograd.grad` then carries the relevance along any graph.
+Slow and obvious: every function that the model calls on something that depends on its input is
+replaced by one whose backward hands on relevance instead of gradients. `torch.autograd.grad` then
+carries the relevance along any graph.
 
-Three notes are pinned to tensors on the way: `box` (low, high) on the input and its rearrangements, `exists` (zero
-where an element is padding or another constant, which takes no relevance), and `origin` on what a weighted function
-returned.
+Three notes are pinned to tensors on the way: `box` (low, high) on the input and its rearrangements,
+`exists` (zero where an element is padding or another constant, which takes no relevance), and
+`origin` on what a weighted function returned.
 """
 
 import copy
@@ -23,31 +24,45 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 Share = Callable[[Tensor], tuple[Tensor, ...]]
 Part = tuple[Callable[[Tensor], Tensor], Tensor]
 
-WEIGHTED = {"linear", *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3))}
+WEIGHTED = {
+    "linear",
+    *(f"conv{n}d" for n in (1, 2, 3)),
+    *(f"conv_transpose{n}d" for n in (1, 2, 3)),
+}
 PRODUCTS = {"matmul", "rmatmul", "mm", "bmm", "mv"}
 # fmt: off
 UNCHANGED = {
-    "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "logsigmoid",
-    "hardsigmoid", "hardswish", "tanh", "hardtanh", "clamp", "softplus", "softsign", "layer_norm", "group_norm",
-    "instance_norm", "rms_norm", "neg", "negative",
+    "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish",
+    "sigmoid", "logsigmoid", "hardsigmoid", "hardswish", "tanh", "hardtanh", "clamp", "softplus",
+    "softsign", "layer_norm", "group_norm", "instance_norm", "rms_norm", "neg", "negative",
 }
 # fmt: on
 SUMS = {"add": 1, "radd": 1, "iadd": 1, "sub": -1, "isub": -1, "subtract": -1, "rsub": -1}
 FACTORS = {"mul", "rmul", "imul", "multiply", "div", "truediv", "itruediv", "divide", "true_divide"}
-AVERAGES = {"mean", "sum", *(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))}
+AVERAGES = {
+    "mean",
+    "sum",
+    *(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3)),
+}
 # fmt: off
 REARRANGED = {
-    "view", "view_as", "reshape", "reshape_as", "flatten", "unflatten", "ravel", "permute", "transpose", "swapaxes",
-    "movedim", "moveaxis", "t", "T", "mT", "squeeze", "unsqueeze", "contiguous", "clone", "pad", "getitem", "narrow",
-    "select", "unbind", "chunk", "split", "tensor_split", "cat", "concat", "concatenate", "stack", "flip", "roll",
-    "pixel_shuffle", "pixel_unshuffle", "to", "double", "float", "dropout", "dropout1d", "dropout2d", "dropout3d",
-    "alpha_dropout",
+    "view", "view_as", "reshape", "reshape_as", "flatten", "unflatten", "ravel", "permute",
+    "transpose", "swapaxes", "movedim", "moveaxis", "t", "T", "mT", "squeeze", "unsqueeze",
+    "contiguous", "clone", "pad", "getitem", "narrow", "select", "unbind", "chunk", "split",
+    "tensor_split", "cat", "concat", "concatenate", "stack", "flip", "roll", "pixel_shuffle",
+    "pixel_unshuffle", "to", "double", "float", "dropout", "dropout1d", "dropout2d",
+    "dropout3d", "alpha_dropout",
 }
 # fmt: on
 REPEATED = {"expand", "expand_as", "repeat", "repeat_interleave", "tile", "broadcast_to"} | {
     f"{name}{n}d{tail}"
     for n in (1, 2, 3)
-    for name, tail in (("max_pool", ""), ("adaptive_max_pool", ""), ("max_pool", "_with_indices"), ("max_unpool", ""))
+    for name, tail in (
+        ("max_pool", ""),
+        ("adaptive_max_pool", ""),
+        ("max_pool", "_with_indices"),
+        ("max_unpool", ""),
+    )
 }
 
 
@@ -61,22 +76,32 @@ def explain(
     low: float | Tensor = 0.0,
     high: float | Tensor = 1.0,
 ) -> Tensor:
-    """Relevance, shaped like the batch x, of every feature for the reconstruction error of its sample."""
+    """Relevance, shaped like the batch x, of every feature for the reconstruction error of its
+    sample.
+    """
     model = copy.deepcopy(model).to(x.dtype).eval().requires_grad_(False)
     x = x.detach().clone()
-    box = (torch.minimum(torch.as_tensor(low).to(x), x), torch.maximum(torch.as_tensor(high).to(x), x))
+    box = (
+        torch.minimum(torch.as_tensor(low).to(x), x),
+        torch.maximum(torch.as_tensor(high).to(x), x),
+    )
     start = x.clone().requires_grad_(True)
     pin(start, box=box)
     with Tape(first, rule):
         x_hat = first_tensor(model(start)).reshape(x.shape)
     with torch.no_grad():
         if not torch.allclose(x_hat, first_tensor(model(x.clone())).reshape(x.shape)):
-            raise RuntimeError("the tape computed another reconstruction than the model (in-place change, or noise?)")
+            raise RuntimeError(
+                "the tape computed another reconstruction than the model (in-place change, or "
+                "noise?)"
+            )
     return torch.autograd.grad(x_hat, start, output_relevance(x, x_hat.detach(), loss))[0]
 
 
 def output_relevance(x: Tensor, x_hat: Tensor, loss: str) -> Tensor:
-    """Relevance of the output layer, (x - x_hat)^2 / m or |x - x_hat| / m with m features per sample."""
+    """Relevance of the output layer, (x - x_hat)^2 / m or |x - x_hat| / m with m features per
+    sample.
+    """
     errors = {"l2": (x - x_hat) ** 2, "l1": (x - x_hat).abs()}
     return errors[loss] / x[0].numel()
 
@@ -87,7 +112,9 @@ def first_tensor(output: Any) -> Tensor:
 
 
 class Relay(torch.autograd.Function):
-    """A value already computed, whose backward is a function from its relevance to that of its inputs."""
+    """A value already computed, whose backward is a function from its relevance to that of its
+    inputs.
+    """
 
     @staticmethod
     def forward(ctx: Any, share: Share, value: Tensor, *inputs: Tensor) -> Tensor:
@@ -107,7 +134,9 @@ def relay(share: Share, value: Tensor, *inputs: Tensor) -> Tensor:
 
 @dataclass
 class Origin:
-    """A weighted function's output: how often it is used, and the scale (channels,) of a batch norm that follows."""
+    """A weighted function's output: how often it is used, and the scale (channels,) of a batch norm
+    that follows.
+    """
 
     uses: int = 0
     scale: Tensor | None = None
@@ -140,16 +169,24 @@ class Tape(TorchFunctionMode):
             return self.product(func, args)
         if name == "batch_norm":
             return batch_norm(func, args, kwargs, inputs[0])
-        if name in UNCHANGED or ((name in SUMS or name in FACTORS) and len(inputs) == 1 and depends(args[0])):
+        if name in UNCHANGED or (
+            (name in SUMS or name in FACTORS) and len(inputs) == 1 and depends(args[0])
+        ):
             return unchanged(func, args, kwargs, inputs[0])
-        if name in {"add", "sub", "subtract", "mul", "multiply"} and len(inputs) == 1:  # constant first
+        if (
+            name in {"add", "sub", "subtract", "mul", "multiply"} and len(inputs) == 1
+        ):  # constant first
             return unchanged(func, args, kwargs, inputs[0])
         if name in SUMS:
             return summed(name, func, args, kwargs)
         if name in AVERAGES:
             return averaged(func, args, kwargs)
         if name in {"interpolate", "upsample"}:
-            mode = inspect.signature(F.interpolate).bind(*args, **kwargs).arguments.get("mode", "nearest")
+            mode = (
+                inspect.signature(F.interpolate)
+                .bind(*args, **kwargs)
+                .arguments.get("mode", "nearest")
+            )
             if mode in {"linear", "bilinear", "trilinear", "area"}:
                 return averaged(func, args, kwargs)
             if mode in {"nearest", "nearest-exact"}:
@@ -172,7 +209,9 @@ class Tape(TorchFunctionMode):
         def scaled(scale: Tensor) -> Tensor:
             if not name.startswith("conv_transpose"):
                 return as_tensor(weight * scale.reshape(-1, *[1] * (weight.dim() - 1)))
-            groups = scale.numel() // weight.shape[1]  # weight is (in, out / groups, ...), inputs group by group
+            groups = (
+                scale.numel() // weight.shape[1]
+            )  # weight is (in, out / groups, ...), inputs group by group
             rows = scale.reshape(groups, 1, -1).expand(groups, weight.shape[0] // groups, -1)
             return as_tensor(weight * rows.reshape(*weight.shape[:2], *[1] * (weight.dim() - 2)))
 
@@ -189,8 +228,12 @@ class Tape(TorchFunctionMode):
             return as_tensor(func(v, w) if left else func(w, v))
 
         value = func(*plain(args))
-        foldable = left and func is not torch.Tensor.__rmatmul__ and value.dim() == 2 == weight.dim()
-        return self.ruled(bilinear, x, weight, value, (lambda scale: weight * scale) if foldable else None)
+        foldable = (
+            left and func is not torch.Tensor.__rmatmul__ and value.dim() == 2 == weight.dim()
+        )
+        return self.ruled(
+            bilinear, x, weight, value, (lambda scale: weight * scale) if foldable else None
+        )
 
     def ruled(
         self,
@@ -200,7 +243,9 @@ class Tape(TorchFunctionMode):
         value: Tensor,
         scaled: Callable[[Tensor], Tensor] | None,
     ) -> Tensor:
-        """The value of a weighted function, wired by the first layer's rule on the input and by the rule elsewhere."""
+        """The value of a weighted function, wired by the first layer's rule on the input and by the
+        rule elsewhere.
+        """
         origin = Origin()
         box = getattr(x, "box", None)
         exists, x_value = exists_of(x), x.detach()
@@ -212,8 +257,12 @@ class Tape(TorchFunctionMode):
             name = self.rule if box is None else self.first
             stages = [parts_of(name, bilinear, x_value, w, exists, box)]
             if name in ("z-plus", "z-box"):
-                stages.append(leading(bilinear, x_value - (0.0 if name == "z-plus" else box[0]), w, exists))
-            stages += [parts_of(fallback, bilinear, x_value, w, exists, box) for fallback in ("w2", "flat")]
+                stages.append(
+                    leading(bilinear, x_value - (0.0 if name == "z-plus" else box[0]), w, exists)
+                )
+            stages += [
+                parts_of(fallback, bilinear, x_value, w, exists, box) for fallback in ("w2", "flat")
+            ]
             return (handed(stages, relevance),)
 
         return pin(relay(share, value, x), origin=origin)
@@ -244,15 +293,24 @@ def parts_of(
     raise ValueError(f"no rule {name!r} here")
 
 
-def leading(bilinear: Callable[[Tensor, Tensor], Tensor], x: Tensor, w: Tensor, exists: Tensor) -> list[Part]:
-    """What is left of max(x, d) (w+ + d w^2 / max|w|) where nothing else contributes, to first order in a small d."""
+def leading(
+    bilinear: Callable[[Tensor, Tensor], Tensor], x: Tensor, w: Tensor, exists: Tensor
+) -> list[Part]:
+    """What is left of max(x, d) (w+ + d w^2 / max|w|) where nothing else contributes, to first
+    order in a small d.
+    """
     largest, active = w.abs().max(), x.clamp(min=0) * exists
     idle = (x <= 0) * exists
-    return [(lambda v: bilinear(v, w**2 / largest), active), (lambda v: bilinear(v, w.clamp(min=0)), idle)]
+    return [
+        (lambda v: bilinear(v, w**2 / largest), active),
+        (lambda v: bilinear(v, w.clamp(min=0)), idle),
+    ]
 
 
 def handed(stages: Iterable[list[Part]], relevance: Tensor) -> Tensor:
-    """Relevance of the input: stage by stage, each takes what the one before had no contribution for."""
+    """Relevance of the input: stage by stage, each takes what the one before had no contribution
+    for.
+    """
     total = torch.zeros((), dtype=relevance.dtype)
     for parts in stages:
         z = torch.stack([function(v) for function, v in parts]).sum(0)
@@ -277,7 +335,9 @@ def unchanged(func: Any, args: Any, kwargs: Any, x: Tensor) -> Tensor:
 
 
 def batch_norm(func: Any, args: Any, kwargs: Any, x: Tensor) -> Tensor:
-    """Passes the relevance as it is, and leaves its scale with the weighted function whose output it is applied to."""
+    """Passes the relevance as it is, and leaves its scale with the weighted function whose output
+    it is applied to.
+    """
     named = inspect.signature(F.batch_norm).bind(*args, **kwargs)
     named.apply_defaults()
     given = named.arguments
@@ -288,7 +348,9 @@ def batch_norm(func: Any, args: Any, kwargs: Any, x: Tensor) -> Tensor:
 
 
 def summed(name: str, func: Any, args: Any, kwargs: Any) -> Tensor:
-    """Sum or difference of two tensors: shares by positive parts, equal ones where neither is positive."""
+    """Sum or difference of two tensors: shares by positive parts, equal ones where neither is
+    positive.
+    """
     a, b = args[0], args[1] if len(args) > 1 else kwargs["other"]
     value = func(*plain(args), **plain(kwargs))
     factor = kwargs.get("alpha", 1)
@@ -302,7 +364,10 @@ def summed(name: str, func: Any, args: Any, kwargs: Any) -> Tensor:
 
     def share(relevance: Tensor) -> tuple[Tensor, Tensor]:
         none = positive_a + positive_b == 0
-        part_a, part_b = torch.where(none, exists_a, positive_a), torch.where(none, exists_b, positive_b)
+        part_a, part_b = (
+            torch.where(none, exists_a, positive_a),
+            torch.where(none, exists_b, positive_b),
+        )
         both = torch.where(part_a + part_b > 0, part_a + part_b, 1.0)
         return (
             (relevance * part_a / both).sum_to_size(a.shape),
@@ -313,7 +378,9 @@ def summed(name: str, func: Any, args: Any, kwargs: Any) -> Tensor:
 
 
 def averaged(func: Any, args: Any, kwargs: Any) -> Tensor:
-    """Averages and linear interpolation: z-plus with the function's own non-negative weights, else those alone."""
+    """Averages and linear interpolation: z-plus with the function's own non-negative weights, else
+    those alone.
+    """
     named = dict(kwargs)
     x = args[0] if args else named.pop("input")
     exists = exists_of(x)
@@ -339,7 +406,9 @@ def routed(func: Any, args: Any, kwargs: Any, inputs: list[Tensor], *, keep_box:
     pairs = zip(moved(exists_of), moved(torch.zeros_like), strict=True)
     notes: dict[str, list[Any]] = {"exists": [one - zero for one, zero in pairs]}
     if keep_box and all(hasattr(tensor, "box") for tensor in inputs):
-        notes["box"] = list(zip(moved(lambda t: box_of(t)[0]), moved(lambda t: box_of(t)[1]), strict=True))
+        notes["box"] = list(
+            zip(moved(lambda t: box_of(t)[0]), moved(lambda t: box_of(t)[1]), strict=True)
+        )
     for index, leaf in enumerate(tree_flatten(result)[0]):
         if depends(leaf):
             pin(leaf, **{key: values[index] for key, values in notes.items()})
@@ -359,7 +428,9 @@ def blocked(name: str, func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def name_of(func: Any) -> str:
-    """Plain name of a function, method, operator or property: relu_, Tensor.relu and F.relu are all relu."""
+    """Plain name of a function, method, operator or property: relu_, Tensor.relu and F.relu are all
+    relu.
+    """
     name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
     return str(name).strip("_")
 
@@ -376,7 +447,9 @@ def as_tensor(result: Any) -> Tensor:
 
 
 def plain(tree: Any) -> Any:
-    """The same arguments, cut from the graph and copied, so that in-place functions harm nothing."""
+    """The same arguments, cut from the graph and copied, so that in-place functions
+    harm nothing.
+    """
     return tree_map(lambda leaf: leaf.detach().clone() if depends(leaf) else leaf, tree)
 
 

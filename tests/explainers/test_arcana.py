@@ -16,26 +16,37 @@ class Linear(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.weight, self.bias = torch.nn.Parameter(torch.tensor(WEIGHT)), torch.nn.Parameter(torch.tensor(BIAS))
+        self.weight, self.bias = (
+            torch.nn.Parameter(torch.tensor(WEIGHT)),
+            torch.nn.Parameter(torch.tensor(BIAS)),
+        )
 
     def forward(self, x):
         return (x.flatten(1) @ self.weight.T + self.bias).view(x.shape)
 
 
 def twin(x, alpha, steps, rate, start):
-    """One sample: the paper's objective, its gradient by hand, and Adam (Kingma and Ba, Algorithm 1)."""
+    """One sample: the paper's objective, its gradient by hand, and Adam (Kingma and Ba, Algorithm
+    1).
+    """
     b = WEIGHT @ x + BIAS - x if start == "reconstruction" else np.zeros_like(x)
     first, second = np.zeros_like(x), np.zeros_like(x)
     for t in range(1, steps + 1):
         residual = x + b - (WEIGHT @ (x + b) + BIAS)
-        gradient = (1 - alpha) / len(x) * (np.eye(len(x)) - WEIGHT).T @ residual + alpha / len(x) * np.sign(b)
+        gradient = (1 - alpha) / len(x) * (np.eye(len(x)) - WEIGHT).T @ residual + alpha / len(
+            x
+        ) * np.sign(b)
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         b = b - rate * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
     return np.abs(b)
 
 
 def arcana(x, loss="l2", **parameters):
-    return explainers.create("arcana", Detector(Linear(), loss), **parameters).explain(torch.as_tensor(x)).numpy()
+    return (
+        explainers.create("arcana", Detector(Linear(), loss), **parameters)
+        .explain(torch.as_tensor(x))
+        .numpy()
+    )
 
 
 @pytest.mark.parametrize("start", ["reconstruction", "zero"])
@@ -47,7 +58,9 @@ def test_is_the_papers_objective_by_adam(alpha, rate, start):
 
 
 def test_defaults_are_the_papers():
-    np.testing.assert_allclose(arcana(X[:1])[0], twin(X[0], 0.8, 400, 1e-3, "reconstruction"), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        arcana(X[:1])[0], twin(X[0], 0.8, 400, 1e-3, "reconstruction"), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_without_a_step_it_is_the_residual():
@@ -91,5 +104,8 @@ def test_wrong_parameters_are_named(wrong):
 def test_a_sample_of_a_trained_detector_is_explained_alone_as_in_a_batch():
     detector, _, x = trained()
     explainer = explainers.create("arcana", detector)
-    alone, batch = torch.cat([explainer.explain(one) for one in x[:6].split(1)]), explainer.explain(x[:6])
+    alone, batch = (
+        torch.cat([explainer.explain(one) for one in x[:6].split(1)]),
+        explainer.explain(x[:6]),
+    )
     torch.testing.assert_close(alone, batch, rtol=1e-6, atol=1e-9)

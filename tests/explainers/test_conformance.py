@@ -30,7 +30,11 @@ IMAGES = np.random.default_rng(2).random((12, 1, 16, 16)).astype(np.float32)
 
 def of_rows() -> tuple[Detector, np.ndarray, torch.Tensor]:
     model = mlp((7, 5, 3, 5, 7), ("relu", "relu", "relu", "sigmoid"))
-    return Detector(model), ROWS, torch.rand(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return (
+        Detector(model),
+        ROWS,
+        torch.rand(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),
+    )
 
 
 def of_images() -> tuple[Detector, np.ndarray, torch.Tensor]:
@@ -74,7 +78,9 @@ def test_takes_whole_numbers_and_no_samples(name):
 
 
 @pytest.mark.parametrize("wrong", [ROWS[:0], ROWS[:, :1], ROWS[:, :5], ROWS.tolist()[0]])
-@pytest.mark.parametrize("name", [n for n in explainers.names() if "background" in explainers.describe(n).offered])
+@pytest.mark.parametrize(
+    "name", [n for n in explainers.names() if "background" in explainers.describe(n).offered]
+)
 def test_a_background_that_does_not_fit_is_named(name, wrong):
     given = {"form": "standardised"} if name == "residual" else {}
     with pytest.raises(RequestError, match="background"):
@@ -124,7 +130,9 @@ def in_autograd(detector, x):
 
 
 def changed(change):
-    """Return an explainer that changes the model, with all that it was given and its layers, at every call."""
+    """Return an explainer that changes the model, with all that it was given and its layers, at
+    every call.
+    """
 
     def explain(detector, x):
         change(detector.model, *detector.model)
@@ -151,15 +159,27 @@ class Raw:
     [
         (lambda detector, x: x.sum(1), "finite floats of the samples' shape", "of shape"),
         (lambda detector, x: x.long(), "finite floats of the samples' shape", "int64"),
-        (lambda detector, x: torch.ones_like(x).requires_grad_() * 2, "finite floats of the samples' shape", "graph"),
+        (
+            lambda detector, x: torch.ones_like(x).requires_grad_() * 2,
+            "finite floats of the samples' shape",
+            "graph",
+        ),
         (lambda detector, x: x * torch.nan, "finite floats of the samples' shape", "not finite"),
         (remembering(), "repeatable", "differ by"),
         (lambda detector, x: x + np.random.random(), "leaves the random state", "numpy"),
         (lambda detector, x: random.random() + x, "leaves the random state", "random"),
         (lambda detector, x: x.clone(), "takes arrays", "no attribute 'clone'"),
         (in_autograd, "with and without autograd", "differ by"),
-        (changed(lambda model, linear, dropout: setattr(dropout, "p", dropout.p / 2)), MODEL_RULE, "1.p"),
-        (changed(lambda model, linear, dropout: setattr(dropout, "size", (*dropout.size, 1))), MODEL_RULE, "1.size"),
+        (
+            changed(lambda model, linear, dropout: setattr(dropout, "p", dropout.p / 2)),
+            MODEL_RULE,
+            "1.p",
+        ),
+        (
+            changed(lambda model, linear, dropout: setattr(dropout, "size", (*dropout.size, 1))),
+            MODEL_RULE,
+            "1.size",
+        ),
         (
             changed(lambda model, linear, dropout: setattr(dropout, f"x{len(vars(dropout))}", 1)),
             MODEL_RULE,
@@ -167,13 +187,23 @@ class Raw:
         ),
         (changed(lambda model, linear, dropout: model.eval()), MODEL_RULE, "training"),
         (changed(lambda model, linear, dropout: dropout.hidden.add_(1)), MODEL_RULE, "1.hidden"),
-        (changed(lambda model, linear, dropout: linear.weight.data.mul_(2)), MODEL_RULE, "0.weight"),
         (
-            changed(lambda model, linear, dropout: linear.requires_grad_(not linear.bias.requires_grad)),
+            changed(lambda model, linear, dropout: linear.weight.data.mul_(2)),
+            MODEL_RULE,
+            "0.weight",
+        ),
+        (
+            changed(
+                lambda model, linear, dropout: linear.requires_grad_(not linear.bias.requires_grad)
+            ),
             MODEL_RULE,
             "grad",
         ),
-        (changed(lambda model, linear, dropout: linear.bias.sum().backward()), MODEL_RULE, "0.bias.grad"),
+        (
+            changed(lambda model, linear, dropout: linear.bias.sum().backward()),
+            MODEL_RULE,
+            "0.bias.grad",
+        ),
     ],
 )
 def test_what_breaks_it_is_named_whoever_made_it(function, rule, problem):
@@ -200,7 +230,11 @@ def test_every_rule_is_tried():
 @pytest.mark.parametrize(
     ("function", "rule", "problem"),
     [
-        (lambda detector, x: x.sum(1), "finite floats of the samples' shape", "attributions have shape"),
+        (
+            lambda detector, x: x.sum(1),
+            "finite floats of the samples' shape",
+            "attributions have shape",
+        ),
         (lambda detector, x: x / 0, "finite floats of the samples' shape", "not finite"),
         (counted, "a sample alone as in a batch", "differ by"),
         (lambda detector, x: x.cumsum(0), "any order", "differ by"),

@@ -21,7 +21,10 @@ class Linear(torch.nn.Module):
 
     def __init__(self, weight=WEIGHT, bias=BIAS):
         super().__init__()
-        self.weight, self.bias = torch.nn.Parameter(torch.tensor(weight)), torch.nn.Parameter(torch.tensor(bias))
+        self.weight, self.bias = (
+            torch.nn.Parameter(torch.tensor(weight)),
+            torch.nn.Parameter(torch.tensor(bias)),
+        )
 
     def forward(self, x):
         return (x.flatten(1) @ self.weight.T + self.bias).view(x.shape)
@@ -61,7 +64,9 @@ def twin(x, low, high, groups, quantile, steps):
         for number in numbers:
             size = norm(aim, number)
             moved[groups == number] = aim[groups == number] * max(0, 1 - length * weight / size)
-        moved = np.clip(x + moved * spans, np.minimum(low, x), np.maximum(high, x)) / spans - x / spans
+        moved = (
+            np.clip(x + moved * spans, np.minimum(low, x), np.maximum(high, x)) / spans - x / spans
+        )
         way = moved - u
         promised = error_of(x + u * spans) + gradient_at(u) @ way + way @ way / (2 * length)
         if error_of(x + moved * spans) <= promised + 1e-14:
@@ -83,7 +88,9 @@ def test_is_proximal_gradient_along_falling_weights(groups, quantile):
     found = counterfactual(X, features=features, quantile=quantile, steps=80)
     assert (expected > 0).any(axis=1).all()
     assert (expected == 0).any()
-    np.testing.assert_allclose(found, expected, atol=3e-6)  # the order of what does not change adds 10⁻⁶
+    np.testing.assert_allclose(
+        found, expected, atol=3e-6
+    )  # the order of what does not change adds 10⁻⁶
 
 
 def test_a_mean_of_squares_is_repaired_by_a_soft_threshold():
@@ -147,7 +154,9 @@ def test_an_error_without_gradient_and_a_sample_without_error_are_zero():
 
 def test_it_takes_inference_mode_single_precision_and_no_samples():
     detector, x = Detector(UNet()), torch.rand(3, 1, 8, 8)
-    explainer = explainers.create("counterfactual", detector, background=np.ones((4, 1, 8, 8), np.float32), steps=9)
+    explainer = explainers.create(
+        "counterfactual", detector, background=np.ones((4, 1, 8, 8), np.float32), steps=9
+    )
     expected = explainer.explain(x)
     with torch.inference_mode():
         torch.testing.assert_close(explainer.explain(torch.clone(x)), expected)
@@ -165,14 +174,21 @@ def test_wrong_parameters_are_named(wrong):
 def test_a_sample_of_a_trained_detector_is_explained_alone_as_in_a_batch(loss):
     detector, background, x = trained()
     explainer = explainers.create("counterfactual", detector, background=background, loss=loss)
-    alone, batch = torch.cat([explainer.explain(one) for one in x[:60].split(1)]), explainer.explain(x[:60])
+    alone, batch = (
+        torch.cat([explainer.explain(one) for one in x[:60].split(1)]),
+        explainer.explain(x[:60]),
+    )
     torch.testing.assert_close(alone, batch, rtol=1e-6, atol=1e-9)
 
 
 def test_of_wide_samples_fewer_give_the_threshold(monkeypatch):
     asked = []
     monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 6 * 20)
-    monkeypatch.setattr(Detector, "error", lambda self, x, error=Detector.error: asked.append(len(x)) or error(self, x))
+    monkeypatch.setattr(
+        Detector,
+        "error",
+        lambda self, x, error=Detector.error: asked.append(len(x)) or error(self, x),
+    )
     explainers.create("counterfactual", Detector(Linear()), background=BACKGROUND)
     assert asked == [20]
 

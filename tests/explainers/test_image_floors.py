@@ -19,10 +19,14 @@ def detector(high: float = 1.0) -> Detector:
 
 def test_blurred_deviation_is_its_formula():
     x = RNG.random((3, 2, 32, 24))
-    found = explainers.create("blurred-deviation", detector(2.0), background=NORMAL).explain(torch.as_tensor(x))
+    found = explainers.create("blurred-deviation", detector(2.0), background=NORMAL).explain(
+        torch.as_tensor(x)
+    )
     normal = NORMAL.astype(np.float64)
     z = np.abs(x - normal.mean(axis=0)) / (normal.std(axis=0) + 0.02 * 2.0)
-    expected = np.stack([[gaussian_filter(channel, 1.0, mode="reflect") for channel in image] for image in z])
+    expected = np.stack(
+        [[gaussian_filter(channel, 1.0, mode="reflect") for channel in image] for image in z]
+    )
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4)
 
 
@@ -31,7 +35,9 @@ def test_centre_is_highest_in_the_middle_and_looks_at_nothing():
     found = explainers.create("centre", detector()).explain(x)
     assert torch.equal(found, explainers.create("centre", detector()).explain(1 - x))
     assert divmod(int(found[0, 0].argmax()), 21) == (16, 10)
-    assert float(found[0, 0, 0, 10] / found[0, 0, 16, 10]) == pytest.approx(np.exp(-0.5 * (16 / (33 / 4)) ** 2))
+    assert float(found[0, 0, 0, 10] / found[0, 0, 16, 10]) == pytest.approx(
+        np.exp(-0.5 * (16 / (33 / 4)) ** 2)
+    )
     torch.testing.assert_close(found, found.flip(2).flip(3))
 
 
@@ -42,8 +48,16 @@ def test_tables_are_none_of_their_business(name):
 
 
 def test_boards_of_images_have_them_and_boards_of_tables_do_not():
-    values = {"name": "x", "datasets": ["wine", "defects"], "corruptions": ["labels"], "explainers": ["residual"]}
+    values = {
+        "name": "x",
+        "datasets": ["wine", "defects"],
+        "corruptions": ["labels"],
+        "explainers": ["residual"],
+    }
     cells = plan(from_values(values, "x"))
-    by_data = {name: {c.explainer.name for c in cells if c.dataset.name == name} for name in ("wine", "defects")}
+    by_data = {
+        name: {c.explainer.name for c in cells if c.dataset.name == name}
+        for name in ("wine", "defects")
+    }
     assert by_data["defects"] - by_data["wine"] == {"centre", "blurred-deviation"}
     assert {"deviation", "random", "feature-prior", "oracle"} <= by_data["wine"]

@@ -75,8 +75,12 @@ def test_a_square_error_gives_its_gradient_at_the_sample():
 
 def test_quartiles_give_the_error_in_the_samples_own_less_that_in_the_others():
     even = np.tile((np.arange(400)[:, None] + 0.5) / 400, 5)
-    found = lime(Detector(Sloping(), "l1"), even, neighbours="quartiles", nsamples=20_000).explain(X[:1])
-    sides = torch.tensor([1, 1, 1, -1, -1])  # quartile means lie at 1/8, 3/8, 5/8, 7/8; of the other three, half away
+    found = lime(Detector(Sloping(), "l1"), even, neighbours="quartiles", nsamples=20_000).explain(
+        X[:1]
+    )
+    sides = torch.tensor(
+        [1, 1, 1, -1, -1]
+    )  # quartile means lie at 1/8, 3/8, 5/8, 7/8; of the other three, half away
     torch.testing.assert_close(found[0], SLOPES * sides / 2, rtol=0.05, atol=0.01)
 
 
@@ -95,14 +99,18 @@ def test_on_images_the_segment_that_makes_the_error_has_all_of_it():
 def test_images_are_as_by_the_packages_own_image_explainer(kind):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1)).double()
+        model = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1)
+        ).double()
         image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     detector = Detector(model)
     explainer = lime(detector, np.full((2, 3, 12, 12), 0.5), nsamples=200, segments=kind, count=9)
     numbers = segments(image, detector.features, kind, 9)
     found = explainer.explain(image)
     explainer._reseed(image)
-    told = lime_image.LimeImageExplainer(random_state=explainer.random, feature_selection="none").explain_instance(
+    told = lime_image.LimeImageExplainer(
+        random_state=explainer.random, feature_selection="none"
+    ).explain_instance(
         image[0].permute(1, 2, 0).numpy(),
         lambda images: detector.error(torch.as_tensor(images).permute(0, 3, 1, 2))[:, None].numpy(),
         labels=(0,),
@@ -112,7 +120,9 @@ def test_images_are_as_by_the_packages_own_image_explainer(kind):
         segmentation_fn=lambda _: numbers[0, 0].numpy(),
         random_seed=0,
     )
-    weights = torch.tensor([[weight for _, weight in sorted(told.local_exp[0])]], dtype=torch.float64)
+    weights = torch.tensor(
+        [[weight for _, weight in sorted(told.local_exp[0])]], dtype=torch.float64
+    )
     torch.testing.assert_close(found, spread(weights, numbers), rtol=1e-8, atol=1e-12)
 
 
@@ -120,7 +130,9 @@ def test_images_are_as_by_the_packages_own_image_explainer(kind):
 def test_takes_as_many_samples_as_it_says(shape, default):
     x, model = torch.rand(1, *shape), Counting()
     for given, expected in (({}, default), ({"nsamples": 70}, 70)):
-        explainer = lime(Detector(model), torch.rand(9, *shape).numpy(), segments="patches", **given)
+        explainer = lime(
+            Detector(model), torch.rand(9, *shape).numpy(), segments="patches", **given
+        )
         explainer.explain(x)
         before = model.rows
         explainer.explain(x)
@@ -129,14 +141,17 @@ def test_takes_as_many_samples_as_it_says(shape, default):
 
 def test_another_seed_draws_other_samples():
     detector = Detector(nn.Sequential(nn.Linear(5, 5), nn.Tanh()).double())
-    one, same, other = (lime(detector, BACKGROUND, nsamples=50, seed=seed).explain(X) for seed in (0, 0, 1))
+    one, same, other = (
+        lime(detector, BACKGROUND, nsamples=50, seed=seed).explain(X) for seed in (0, 0, 1)
+    )
     torch.testing.assert_close(one, same, rtol=0, atol=0)
     assert not torch.allclose(one, other)
 
 
 def test_another_loss_is_another_error():
     found = [
-        lime(Detector(Sloping(), own), BACKGROUND, loss=loss).explain(X) for own, loss in (("l2", "l1"), ("l1", None))
+        lime(Detector(Sloping(), own), BACKGROUND, loss=loss).explain(X)
+        for own, loss in (("l2", "l1"), ("l1", None))
     ]
     torch.testing.assert_close(*found, rtol=0, atol=0)
 

@@ -18,7 +18,10 @@ class Model(nn.Module):
     def __init__(self, forward, **parts: nn.Module) -> None:
         super().__init__()
         self.a, self.b = nn.Linear(6, 5), nn.Linear(5, 6)
-        self.conv, self.up = nn.Conv2d(1, 4, 3, padding=1), nn.ConvTranspose2d(4, 1, 3, stride=2, padding=1)
+        self.conv, self.up = (
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.ConvTranspose2d(4, 1, 3, stride=2, padding=1),
+        )
         self.norm, self.norm2d = nn.BatchNorm1d(5), nn.BatchNorm2d(4)
         self.steps = forward
         for name, part in parts.items():
@@ -44,7 +47,16 @@ NEGATIVE = torch.tensor([1.0, -2.0, 0.5, -0.3, -1.0], dtype=torch.float64)
 
 
 def functional_norm(m, h):
-    return F.batch_norm(h, m.norm.running_mean, m.norm.running_var, m.norm.weight, m.norm.bias, m.training, 0.1, 1e-3)
+    return F.batch_norm(
+        h,
+        m.norm.running_mean,
+        m.norm.running_var,
+        m.norm.weight,
+        m.norm.bias,
+        m.training,
+        0.1,
+        1e-3,
+    )
 
 
 def functional_norm_2d(m, h):
@@ -72,7 +84,11 @@ def overwritten_by_a_method(m, x):
 
 def pooled(m, x):
     small, indices = F.max_pool2d(m.conv(x).relu(), 2, return_indices=True)
-    return F.conv2d(m.unpool(small, indices=indices, output_size=(6, 6)), m.conv.weight.transpose(0, 1), padding=1)
+    return F.conv2d(
+        m.unpool(small, indices=indices, output_size=(6, 6)),
+        m.conv.weight.transpose(0, 1),
+        padding=1,
+    )
 
 
 def plain(m, x):
@@ -88,12 +104,24 @@ def plain(m, x):
         (overwritten, {}, plain),
         (overwritten_by_a_module, {"act": nn.ReLU(inplace=True)}, plain),
         (overwritten_by_a_method, {}, lambda m, x: m.b(m.a(x).clamp(min=-0.1) + NEGATIVE)),
-        (lambda m, x: m.b(input=F.relu(input=F.linear(input=x, weight=m.a.weight, bias=m.a.bias))), {}, plain),
-        (lambda m, x: m.b(F.relu(m.a(x)).moveaxis(1, 0).ravel().view(5, -1).swapdims(0, 1)), {}, plain),
+        (
+            lambda m, x: m.b(
+                input=F.relu(input=F.linear(input=x, weight=m.a.weight, bias=m.a.bias))
+            ),
+            {},
+            plain,
+        ),
+        (
+            lambda m, x: m.b(F.relu(m.a(x)).moveaxis(1, 0).ravel().view(5, -1).swapdims(0, 1)),
+            {},
+            plain,
+        ),
     ],
 )
 def test_tables_are_explained_as_by_the_tape(forward, parts, same, rule):
-    found = explainers.create("lrp", Detector(made(forward, **parts)), rule=rule, first="z-box").explain(ROWS)
+    found = explainers.create(
+        "lrp", Detector(made(forward, **parts)), rule=rule, first="z-box"
+    ).explain(ROWS)
     expected = tape_twin.explain(made(same or forward, **parts), ROWS, first="z-box", rule=rule)
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9 * float(expected.abs().max()))
 
@@ -103,7 +131,9 @@ def test_tables_are_explained_as_by_the_tape(forward, parts, same, rule):
     [
         (lambda m, x: m.up(functional_norm_2d(m, m.conv(x)).relu())[:, :, :6, :6], {}),
         (
-            lambda m, x: m.up(functional_norm_2d(m, F.conv2d(input=x, weight=m.conv.weight, padding=1)))[:, :, :6, :6],
+            lambda m, x: m.up(
+                functional_norm_2d(m, F.conv2d(input=x, weight=m.conv.weight, padding=1))
+            )[:, :, :6, :6],
             {},
         ),
         (lambda m, x: F.conv_transpose2d(m.conv(x).relu(), m.up.weight, None, 1, 1), {}),
@@ -135,11 +165,31 @@ def constrained(m, x):
 @pytest.mark.parametrize(
     ("forward", "x", "message"),
     [
-        (lambda m, x: F.linear(m.a(x), m.b.weight[:, : x.shape[1]]), ROWS, "linear whose weight depends on the input"),
-        (lambda m, x: m.b(m.a(x)) + (x @ m.a.weight[0])[:, None], ROWS, r"weights of any shape but \(in, out\)"),
-        (lambda m, x: (x[:, None] @ torch.eye(6).double().expand(2, 6, 6))[:, 0], ROWS[:2], "weights of any shape"),
-        (lambda m, x: m.up(m.conv(x)[:, :, ::2, ::2], output_size=[6, 6]), IMAGES, "output_padding when it is made"),
-        (lambda m, x: F.conv2d(x, torch.ones(1, 1, 2, 2).double(), padding="same"), IMAGES, "more zeros on one side"),
+        (
+            lambda m, x: F.linear(m.a(x), m.b.weight[:, : x.shape[1]]),
+            ROWS,
+            "linear whose weight depends on the input",
+        ),
+        (
+            lambda m, x: m.b(m.a(x)) + (x @ m.a.weight[0])[:, None],
+            ROWS,
+            r"weights of any shape but \(in, out\)",
+        ),
+        (
+            lambda m, x: (x[:, None] @ torch.eye(6).double().expand(2, 6, 6))[:, 0],
+            ROWS[:2],
+            "weights of any shape",
+        ),
+        (
+            lambda m, x: m.up(m.conv(x)[:, :, ::2, ::2], output_size=[6, 6]),
+            IMAGES,
+            "output_padding when it is made",
+        ),
+        (
+            lambda m, x: F.conv2d(x, torch.ones(1, 1, 2, 2).double(), padding="same"),
+            IMAGES,
+            "more zeros on one side",
+        ),
         (
             lambda m, x: torch.batch_norm(m.a(x), *[NEGATIVE.abs()] * 4, False, 0.1, 1e-5, False),
             ROWS,
@@ -194,7 +244,10 @@ def test_weights_that_change_are_read_anew(change):
     explainer = explainers.create("lrp", Detector(model))
     before = explainer.explain(ROWS)
     change(model)
-    found, expected = explainer.explain(ROWS), explainers.create("lrp", Detector(model)).explain(ROWS)
+    found, expected = (
+        explainer.explain(ROWS),
+        explainers.create("lrp", Detector(model)).explain(ROWS),
+    )
     torch.testing.assert_close(found, expected)
     assert not torch.allclose(found, before)
 
@@ -265,7 +318,11 @@ def test_the_ledger_of_no_samples_says_so():
 
 def test_a_sum_is_an_average_of_fixed_weights():
     model = made(
-        lambda m, x: m.b(torch.relu(m.a(x))).sum(1, keepdim=True) + torch.relu(m.a(x)).mean(1, keepdim=True) + x
+        lambda m, x: (
+            m.b(torch.relu(m.a(x))).sum(1, keepdim=True)
+            + torch.relu(m.a(x)).mean(1, keepdim=True)
+            + x
+        )
     )
     relevance = explainers.create("lrp", Detector(model)).explain(ROWS)
     torch.testing.assert_close(relevance.sum(1), Detector(model).error(ROWS))
@@ -285,11 +342,15 @@ RULES = ("z-plus", "w2", "z-box", "epsilon", "gamma", "alpha-beta", "flat")
     ],
 )
 def test_a_relu_is_a_clamp_at_zero(forward, rule):
-    settings = {"first": rule, "rule": "z-plus"} if rule == "z-box" else {"first": rule, "rule": rule}
-    found, expected = (
-        explainers.create("lrp", Detector(made(lambda m, x: forward(m, x, relu))), **settings).explain(ROWS)  # noqa: B023
-        for relu in (torch.relu, lambda h: h.clamp(min=0))
+    settings = (
+        {"first": rule, "rule": "z-plus"} if rule == "z-box" else {"first": rule, "rule": rule}
     )
+
+    def explained(relu):
+        detector = Detector(made(lambda m, x: forward(m, x, relu)))
+        return explainers.create("lrp", detector, **settings).explain(ROWS)
+
+    found, expected = explained(torch.relu), explained(lambda h: h.clamp(min=0))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
@@ -303,7 +364,9 @@ def test_padding_apart_is_padding_within(preset):
                 m.up.weight.flip(0).transpose(0, 1),
             ),
             lambda m, x: F.conv2d(
-                F.relu(F.conv2d(x, m.conv.weight, padding=1)), m.up.weight.flip(0).transpose(0, 1), padding=1
+                F.relu(F.conv2d(x, m.conv.weight, padding=1)),
+                m.up.weight.flip(0).transpose(0, 1),
+                padding=1,
             ),
         )
     )
@@ -315,7 +378,11 @@ def test_bounds_follow_the_input_wherever_it_goes():
     x = torch.rand(3, 4, 6, dtype=torch.float64)
     found = explainers.create("lrp", Detector(merged), first="z-box").explain(x)
     torch.testing.assert_close(
-        found, explainers.create("lrp", Detector(relu_network()), first="z-box").explain(x.view(-1, 6)).view_as(x) / 4
+        found,
+        explainers.create("lrp", Detector(relu_network()), first="z-box")
+        .explain(x.view(-1, 6))
+        .view_as(x)
+        / 4,
     )
 
     def sized(m, x):
@@ -338,7 +405,9 @@ def test_the_first_rule_is_that_of_layers_behind_a_scaling():
         folded.a.bias -= 0.5 * folded.a.weight.sum(1) / -0.2
         folded.a.weight /= -0.2
     # The error is of x itself in both.
-    torch.testing.assert_close(found, explainers.create("lrp", Detector(folded), first="z-box").explain(ROWS))
+    torch.testing.assert_close(
+        found, explainers.create("lrp", Detector(folded), first="z-box").explain(ROWS)
+    )
 
 
 def test_a_batch_norm_is_folded_even_if_sizes_are_read():
@@ -349,14 +418,18 @@ def test_a_batch_norm_is_folded_even_if_sizes_are_read():
 
     found = explainers.create("lrp", Detector(made(sized)), first="w2").explain(IMAGES)
     plain = made(lambda m, x: m.up(F.relu(m.norm2d(m.conv(x))))[:, :, :6, :6])
-    torch.testing.assert_close(found, explainers.create("lrp", Detector(plain), first="w2").explain(IMAGES))
+    torch.testing.assert_close(
+        found, explainers.create("lrp", Detector(plain), first="w2").explain(IMAGES)
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 255.0, 1e5])
 def test_raw_values_in_float32_are_no_mixed_batch(scale):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 784))
+        model = nn.Sequential(
+            nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 784)
+        )
         x = scale * torch.rand(32, 784)
     relevance = explainers.create("lrp", Detector(model), first="w2").explain(x)
     torch.testing.assert_close(relevance.sum(1), Detector(model).error(x), rtol=1e-4, atol=0)
@@ -375,7 +448,9 @@ def test_optional_arguments_have_their_defaults():
             return code if latent else self.b(code)
 
     detector = Detector(Masked().double())
-    torch.testing.assert_close(explainers.create("lrp", detector).explain(ROWS).sum(1), detector.error(ROWS))
+    torch.testing.assert_close(
+        explainers.create("lrp", detector).explain(ROWS).sum(1), detector.error(ROWS)
+    )
 
 
 @pytest.mark.parametrize(
@@ -386,7 +461,11 @@ def test_optional_arguments_have_their_defaults():
         (lambda: made(lambda m, x: F.linear(m.a(x), F.normalize(m.b.weight))), ROWS, None),
         (lambda: made(lambda m, x: torch.mm(m.a(x), mat2=m.b.weight.t())), ROWS, None),
         (lambda: made(lambda m, x: F.linear(m.a(x), m.b.weight)), ROWS, None),
-        (lambda: made(lambda m, x: F.batch_norm(m.a(x), None, None)), ROWS, "the batch's statistics"),
+        (
+            lambda: made(lambda m, x: F.batch_norm(m.a(x), None, None)),
+            ROWS,
+            "the batch's statistics",
+        ),
         (lambda: made(lambda m, x: torch.zeros_like(m.a(x))), ROWS, "does not depend"),
         (lambda: made(lambda m, x: m.b(torch.clamp(m.a(x)[:, :1], min=NEGATIVE))), ROWS, None),
         (lambda: relu_network(), torch.rand(3, 7), "cannot take samples of shape"),
@@ -416,7 +495,10 @@ def test_what_changes_in_the_model_is_noticed():
     def pruned(model):
         prune.l1_unstructured(model[0], "weight", 0.3)
         model.load_state_dict(
-            {key: value * 2 if "weight_orig" in key else value for key, value in model.state_dict().items()}
+            {
+                key: value * 2 if "weight_orig" in key else value
+                for key, value in model.state_dict().items()
+            }
         )
 
     for change in (replace, pruned, lambda model: model.__setitem__(1, nn.Tanh())):
@@ -461,7 +543,11 @@ def test_a_view_that_is_overwritten_later_is_refused():
         with pytest.raises(SkipError, match="overwrites a view"):
             explainers.create("lrp", Detector(made(forward))).explain(ROWS)
     inside = nn.Sequential(
-        nn.Linear(6, 8), nn.Unflatten(1, (2, 4)), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(8, 6)
+        nn.Linear(6, 8),
+        nn.Unflatten(1, (2, 4)),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(8, 6),
     )
     relevance = explainers.create("lrp", Detector(inside)).explain(ROWS.float())
     torch.testing.assert_close(relevance.sum(1), Detector(inside).error(ROWS.float()))
@@ -479,7 +565,9 @@ def test_the_ledger_books_each_sample_and_the_map_that_is_explained():
     ledger = explainers.create("lrp", Detector(merged), relevance="uniform", root=0.5).ledger(x)
     assert all(len(layer.received) == len(layer.contraction) == 3 for layer in ledger.layers)
     torch.testing.assert_close(ledger.total, ledger.error)
-    perfect = explainers.create("lrp", Detector(nn.Sequential(nn.Linear(2, 2, bias=False))), first="w2")
+    perfect = explainers.create(
+        "lrp", Detector(nn.Sequential(nn.Linear(2, 2, bias=False))), first="w2"
+    )
     with torch.no_grad():
         perfect.detector.model[0].weight.copy_(torch.eye(2))
     assert perfect.ledger(torch.rand(3, 2)).layers[0].contraction.isnan().all()
@@ -514,7 +602,9 @@ def test_a_forward_pass_may_ask_for_shapes(forward):
 def test_samples_of_another_shape_are_followed_anew():
     def upsampled(m, x):
         height, width = x.shape[2:]
-        return F.interpolate(m.out(F.avg_pool2d(F.relu(m.conv(x)), 2)), size=(int(height), int(width)))
+        return F.interpolate(
+            m.out(F.avg_pool2d(F.relu(m.conv(x)), 2)), size=(int(height), int(width))
+        )
 
     detector = Detector(made(upsampled, out=nn.Conv2d(4, 1, 1)))
     explainer = explainers.create("lrp", detector)

@@ -1,4 +1,6 @@
-"""Whole networks: against a tape that knows nothing of the capture, conservation, and what must stay as it was."""
+"""Whole networks: against a tape that knows nothing of the capture, conservation, and what must
+stay as it was.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +39,24 @@ def test_composition_equals_the_tape(kind, loss, first):
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9 * float(expected.abs().max()))
 
 
-TYPES = [(torch.float64, 1e-12), (torch.float32, 1e-4), (torch.bfloat16, 0.05)]  # with the gap that each may leave
+TYPES = [
+    (torch.float64, 1e-12),
+    (torch.float32, 1e-4),
+    (torch.bfloat16, 0.05),
+]  # with the gap that each may leave
 PLAIN = [{}, {"preset": "paper-tabular"}, {"root": "joint"}]
-SIGNED = [{"rule": "gamma"}, {"rule": "alpha-beta"}]  # cancel: small networks, in types that allow it
+SIGNED = [
+    {"rule": "gamma"},
+    {"rule": "alpha-beta"},
+]  # cancel: small networks, in types that allow it
 
 
 @pytest.mark.parametrize(
     ("kind", "dtype", "tolerance", "settings"),
     [(kind, *of_type, settings) for kind in NETWORKS for of_type in TYPES for settings in PLAIN]
-    + [(kind, *of_type, settings) for kind in SMALL for of_type in TYPES[:2] for settings in SIGNED],
+    + [
+        (kind, *of_type, settings) for kind in SMALL for of_type in TYPES[:2] for settings in SIGNED
+    ],
 )
 def test_relevance_sums_to_the_error(kind, dtype, tolerance, settings):
     detector, x = Detector(network(kind, dtype)), images(kind, 1 if kind is table_2 else 3, dtype)
@@ -109,7 +120,10 @@ class Wrapped(nn.Module):
     ("operation", "message"),
     [
         (lambda m, h: torch.softmax(h, dim=1), r"no rule for softmax at forward \(softmax\)"),
-        (lambda m, h: h * torch.sigmoid(h), r"no rule for mul by what depends on the input at forward"),
+        (
+            lambda m, h: h * torch.sigmoid(h),
+            r"no rule for mul by what depends on the input at forward",
+        ),
         (lambda m, h: h.exp(), r"no rule for exp"),
         (lambda m, h: h + torch.randn_like(h), r"no rule for randn_like"),
         (lambda m, h: h + torch.randn(5), r"is not the model's"),
@@ -143,7 +157,9 @@ def test_batch_statistics_are_refused():
         lambda m, x: m.layer(x)[:, :1] + torch.zeros(5, dtype=x.dtype),
         lambda m, x: m.layer(torch.cat([x[:, :3], x.new_ones(x.shape[0], 2)], 1)),
         lambda m, x: m.layer(
-            torch.cat([torch.relu(m.layer(x))[:, :3], torch.ones(1, 2).to(x).expand(x.shape[0], 2)], 1)
+            torch.cat(
+                [torch.relu(m.layer(x))[:, :3], torch.ones(1, 2).to(x).expand(x.shape[0], 2)], 1
+            )
         ),
     ],
 )
@@ -178,7 +194,10 @@ def test_what_changes_no_value_leaves_the_first_layer_the_first(first):
         (lambda m, h: h.roll(1, 0), "mixes the samples"),
         (lambda m, h: F.dropout(h, 0.1), "training=self.training"),
         (lambda m, h: F.batch_norm(h, None, None, training=True), "training=self.training"),
-        (lambda m, h: F.interpolate(h[:, None, None], size=(1, 5), mode="bicubic")[:, 0, 0], "bicubic"),
+        (
+            lambda m, h: F.interpolate(h[:, None, None], size=(1, 5), mode="bicubic")[:, 0, 0],
+            "bicubic",
+        ),
         (lambda m, h: torch.clamp(h, min=-h), "depend on the input"),
     ],
 )
@@ -226,7 +245,9 @@ def test_ledger_reports_what_epsilon_absorbs():
     explainer = explainers.create("lrp", Detector(network(UNet)), rule="epsilon", epsilon=0.5)
     ledger = explainer.ledger(images(UNet))
     assert float(ledger.gap.min()) > 0.01
-    assert any(float((layer.handed_on - layer.received).abs().max()) > 1e-4 for layer in ledger.layers)
+    assert any(
+        float((layer.handed_on - layer.received).abs().max()) > 1e-4 for layer in ledger.layers
+    )
 
 
 def test_a_map_that_forgets_the_error_correlates_with_its_ablated_form():
@@ -245,7 +266,9 @@ def test_a_rule_can_be_set_by_a_layers_name():
     model, x = network(UNet), images(UNet)
     detector = Detector(model)
     plain = explainers.create("lrp", detector)
-    changed = explainers.create("lrp", detector, layers=["down.*=flat", "down.0=w2", "middle=gamma"])
+    changed = explainers.create(
+        "lrp", detector, layers=["down.*=flat", "down.0=w2", "middle=gamma"]
+    )
     assert [changed.names[o] for o in changed.operations if o.kind == "weighted"] == [
         "flat",
         "flat",
@@ -265,7 +288,9 @@ def test_a_rule_can_be_set_by_a_layers_name():
 def test_a_copied_model_is_explained_alike():
     model, x = network(UNet), images(UNet)
     first = explainers.create("lrp", Detector(model)).explain(x)
-    torch.testing.assert_close(explainers.create("lrp", Detector(copy.deepcopy(model))).explain(x), first)
+    torch.testing.assert_close(
+        explainers.create("lrp", Detector(copy.deepcopy(model))).explain(x), first
+    )
 
 
 @pytest.mark.parametrize("kind", [table_2, UNet])

@@ -1,4 +1,6 @@
-"""Random networks, modules and functions mixed, against the tape: what no hand-written case thinks of."""
+"""Random networks, modules and functions mixed, against the tape: what no hand-written case thinks
+of.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +48,15 @@ def steps(c: int) -> list:
         lambda: conv(bias=False),
         lambda: conv(padding_mode="circular"),
         lambda: conv(groups=c),
-        lambda: Do(lambda x, m: F.conv2d(input=x, weight=m.weight, bias=m.bias, padding="same"), conv()),
+        lambda: Do(
+            lambda x, m: F.conv2d(input=x, weight=m.weight, bias=m.bias, padding="same"), conv()
+        ),
         lambda: Do(padded, nn.Conv2d(c, c, 3)),
         lambda: nn.Sequential(conv(), nn.BatchNorm2d(c), nn.LeakyReLU(0.2, inplace=True)),
         lambda: Do(lambda x, m, n: torch.relu(batch_norm(m(x), n)), conv(), nn.BatchNorm2d(c)),
-        lambda: nn.Sequential(nn.Conv2d(c, c, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(c, c, 4, 2, 1)),
+        lambda: nn.Sequential(
+            nn.Conv2d(c, c, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(c, c, 4, 2, 1)
+        ),
         lambda: Do(lambda x, m: x + F.relu(m(x)), conv()),
         lambda: Do(lambda x, m: m(x).relu_() - 0.5 * x, conv()),
         lambda: Do(lambda x, m: m(torch.cat([x, x.flip(3)], 1)), nn.Conv2d(2 * c, c, 1)),
@@ -59,11 +65,19 @@ def steps(c: int) -> list:
         lambda: Do(lambda x: F.interpolate(F.max_pool2d(x, 2), size=(8, 8))),
         lambda: Do(unpooled),
         lambda: Do(lambda x: torch.stack(x.unbind(2), 2) * 0.7 + 0.1),
-        lambda: Do(lambda x: x.view(x.shape[0], x.size(1), -1).unflatten(2, (8, 8)).transpose(2, 3).contiguous()),
+        lambda: Do(
+            lambda x: (
+                x.view(x.shape[0], x.size(1), -1).unflatten(2, (8, 8)).transpose(2, 3).contiguous()
+            )
+        ),
         lambda: Do(lambda x: torch.cat(x.chunk(2, 1)[::-1], 1).clamp(min=0)),
         lambda: Do(lambda x, m: m(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), nn.Linear(c, c)),
         *(nn.ReLU, nn.GELU, nn.Sigmoid, nn.Softplus, nn.Identity, lambda: nn.Dropout2d(0.5)),
-        *(lambda: nn.GroupNorm(1, c), lambda: Do(F.silu), lambda: Do(lambda x: F.elu(x, inplace=True))),
+        *(
+            lambda: nn.GroupNorm(1, c),
+            lambda: Do(F.silu),
+            lambda: Do(lambda x: F.elu(x, inplace=True)),
+        ),
     ]
 
 
@@ -72,7 +86,11 @@ def network(seed: int) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inside = [choose.choice(steps(4))() for _ in range(choose.randint(2, 6))]
-        model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), *inside, nn.Conv2d(4, 1, 3, padding=1)).double().eval()
+        model = (
+            nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), *inside, nn.Conv2d(4, 1, 3, padding=1))
+            .double()
+            .eval()
+        )
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 for value in (module.running_mean, module.weight, module.bias):
@@ -84,7 +102,10 @@ def network(seed: int) -> nn.Sequential:
 @pytest.mark.parametrize("seed", range(40))
 def test_a_random_network_is_explained_as_by_the_tape(seed):
     model, choose = network(seed), random.Random(seed)
-    first, rule = choose.choice(["z-box", "w2", "z-plus"]), choose.choice(["z-plus", "z-plus", "w2", "flat"])
+    first, rule = (
+        choose.choice(["z-box", "w2", "z-plus"]),
+        choose.choice(["z-plus", "z-plus", "w2", "flat"]),
+    )
     x = torch.rand(2, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     detector = Detector(model)
     found = explainers.create("lrp", detector, first=first, rule=rule).explain(x)

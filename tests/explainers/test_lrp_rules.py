@@ -12,7 +12,16 @@ from torch import nn
 
 from aexbench.explainers.lrp.capture import capture
 from aexbench.explainers.lrp.maps import Dense
-from aexbench.explainers.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, SquaredWeights, ZBox, ZPlus
+from aexbench.explainers.lrp.rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Rule,
+    SquaredWeights,
+    ZBox,
+    ZPlus,
+)
 from tests.explainers import jacobian_twin
 
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
@@ -21,8 +30,14 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "conv2d": (nn.Conv2d(2, 3, 3, stride=2, padding=1), (2, 5, 6)),
     "conv2d-same": (nn.Conv2d(2, 3, 3, padding="same"), (2, 4, 4)),
     "conv3d": (nn.Conv3d(1, 2, 2, padding=1), (1, 3, 3, 2)),
-    "transposed1d": (nn.ConvTranspose1d(4, 2, 4, stride=3, padding=1, output_padding=1, groups=2), (4, 4)),
-    "transposed2d": (nn.ConvTranspose2d(3, 2, 3, stride=2, padding=1, output_padding=1, dilation=1), (3, 3, 4)),
+    "transposed1d": (
+        nn.ConvTranspose1d(4, 2, 4, stride=3, padding=1, output_padding=1, groups=2),
+        (4, 4),
+    ),
+    "transposed2d": (
+        nn.ConvTranspose2d(3, 2, 3, stride=2, padding=1, output_padding=1, dilation=1),
+        (3, 3, 4),
+    ),
     "transposed3d": (nn.ConvTranspose3d(2, 1, 2), (2, 2, 3, 2)),
 }
 RULES: dict[str, type[Rule]] = {
@@ -45,10 +60,17 @@ def test_rule_equals_its_matrix_form(layer, rule, dtype, tolerance):
         for parameter in module.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
     module = module.to(dtype)
-    x = torch.randn((1, *shape), generator=generator, dtype=torch.float64).to(dtype)  # of either sign, outside the box
+    x = torch.randn((1, *shape), generator=generator, dtype=torch.float64).to(
+        dtype
+    )  # of either sign, outside the box
     relevance = torch.rand(module(x).shape, generator=generator, dtype=torch.float64).to(dtype)
     made = RULES[rule](
-        _map(module), *([torch.tensor(0.0, dtype=dtype), torch.tensor(1.0, dtype=dtype)] if rule == "z-box" else [])
+        _map(module),
+        *(
+            [torch.tensor(0.0, dtype=dtype), torch.tensor(1.0, dtype=dtype)]
+            if rule == "z-box"
+            else []
+        ),
     )
     with torch.no_grad():
         found = made.propagate(x, relevance)
@@ -58,7 +80,11 @@ def test_rule_equals_its_matrix_form(layer, rule, dtype, tolerance):
 
 
 def _map(module):
-    return next(operation.layer for operation in capture(nn.Sequential(module)) if operation.layer is not None)
+    return next(
+        operation.layer
+        for operation in capture(nn.Sequential(module))
+        if operation.layer is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,18 +96,24 @@ def _map(module):
     ],
 )
 def test_relevance_without_a_contribution_is_handed_on_whole(x, expected):
-    weight = torch.tensor([[-1.0, -2.0, -3.0], [0.0, 1.0, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    weight = torch.tensor(
+        [[-1.0, -2.0, -3.0], [0.0, 1.0, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64
+    )
     if x == [1.0, 1.0, 1.0]:
         expected[1] = [0, 1 / 3, 2 / 3]  # contributions of its own
     for k in range(3):
         relevance = torch.zeros(1, 3, dtype=torch.float64)
         relevance[0, k] = 1.0
         for signed in (True, False):
-            found = ZPlus(Dense(weight), signed).propagate(torch.tensor([x], dtype=torch.float64), relevance)
+            found = ZPlus(Dense(weight), signed).propagate(
+                torch.tensor([x], dtype=torch.float64), relevance
+            )
             torch.testing.assert_close(found, torch.tensor([expected[k]], dtype=torch.float64))
 
 
-@given(st.integers(0, 1000), st.sampled_from([1e-30, 1e-12, 1.0, 1e12]), st.sampled_from([1e-25, 1.0]))
+@given(
+    st.integers(0, 1000), st.sampled_from([1e-30, 1e-12, 1.0, 1e12]), st.sampled_from([1e-25, 1.0])
+)
 @settings(deadline=None, max_examples=40)
 def test_rules_conserve_at_every_scale(seed, scale, weight_scale):
     generator = torch.Generator().manual_seed(seed)

@@ -14,7 +14,9 @@ from aexbench.segments import segments
 from tests.conftest import mlp
 from tests.explainers import shapley_twin
 
-MODEL = mlp((5, 6, 3, 6, 5), ("relu", "relu", "relu", "sigmoid"), seed=4)  # units of every layer switch on X
+MODEL = mlp(
+    (5, 6, 3, 6, 5), ("relu", "relu", "relu", "sigmoid"), seed=4
+)  # units of every layer switch on X
 NORMAL = np.random.default_rng(1).random((60, 5)).astype(np.float32)
 X = torch.as_tensor(np.random.default_rng(2).uniform(-0.2, 1.2, (6, 5)))
 MEAN = NORMAL.mean(axis=0, dtype=np.float64)
@@ -25,16 +27,31 @@ NORMAL_IMAGES = np.random.default_rng(4).random((9, 2, 9, 7)).astype(np.float32)
 def convolutions() -> Detector:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        layers = (nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3, padding=1), nn.Sigmoid())
+        layers = (
+            nn.Conv2d(2, 3, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(3, 2, 3, padding=1),
+            nn.Sigmoid(),
+        )
         return Detector(nn.Sequential(*layers).double())
 
 
-def explain(name: str, detector: Detector, x: torch.Tensor = X, normal: np.ndarray = NORMAL, **parameters: object):
+def explain(
+    name: str,
+    detector: Detector,
+    x: torch.Tensor = X,
+    normal: np.ndarray = NORMAL,
+    **parameters: object,
+):
     return explainers.create(name, detector, background=normal, **parameters).explain(x)
 
 
-def occlusion_by_hand(detector: Detector, image: torch.Tensor, window: int, stride: int) -> np.ndarray:
-    """Each window, down and across, until one reaches the edge; what lies beyond the edge is cut off."""
+def occlusion_by_hand(
+    detector: Detector, image: torch.Tensor, window: int, stride: int
+) -> np.ndarray:
+    """Each window, down and across, until one reaches the edge; what lies beyond the edge is cut
+    off.
+    """
     mean = torch.as_tensor(NORMAL_IMAGES).double().mean(dim=0)
     falls, covers = np.zeros(image.shape), np.zeros(image.shape)
     _, height, width = image.shape
@@ -62,7 +79,9 @@ def test_occlusion_has_sizes_of_its_own_and_takes_little_memory():
     normal = np.random.default_rng(0).random((4, 1, 32, 40)).astype(np.float32)
     model = nn.Conv2d(1, 1, 3, padding=1).double()
     found = explain("occlusion", Detector(model), images, normal)
-    torch.testing.assert_close(found, explain("occlusion", Detector(model), images, normal, window=4, stride=2))
+    torch.testing.assert_close(
+        found, explain("occlusion", Detector(model), images, normal, window=4, stride=2)
+    )
     tight = Detector(model)
     tight._chunks[(1, 32, 40)] = 2
     torch.testing.assert_close(explain("occlusion", tight, images, normal), found)
@@ -82,7 +101,9 @@ def test_shapley_sampling_equals_captum_on_the_same_orders(loss):
     detector = Detector(MODEL, loss)
     found = explain("shapley-sampling", detector, nsamples=20, seed=4)
     for i, generator in enumerate(generators(X, 4)):
-        orders = generator.random((20, 5)).argsort(axis=1).argsort(axis=1).tolist()  # from places to orders
+        orders = (
+            generator.random((20, 5)).argsort(axis=1).argsort(axis=1).tolist()
+        )  # from places to orders
         method = attr.ShapleyValueSampling(detector.error)
         method.permutation_generator = lambda features, samples, orders=orders: orders
         expected = method.attribute(X[i : i + 1], torch.as_tensor(MEAN)[None], n_samples=20)
@@ -97,19 +118,28 @@ def test_shapley_sampling_is_within_chance_of_the_exact_values(loss):
         return detector.error(rows).numpy()
 
     expected = np.stack([shapley_twin.exact_shapley(error, row, MEAN[None]) for row in X.numpy()])
-    found = np.stack([explain("shapley-sampling", detector, seed=seed).numpy() for seed in range(100)])
+    found = np.stack(
+        [explain("shapley-sampling", detector, seed=seed).numpy() for seed in range(100)]
+    )
     chance = found.std(axis=0) / 10
     assert chance.min() > 0
     assert (np.abs(found.mean(axis=0) - expected) / chance).max() < 4.5
 
 
 def test_shapley_sampling_of_a_linear_autoencoder_comes_to_its_closed_form():
-    """e is a quadratic form, whose interactions are pairs: two opposite orders suffice on average."""
+    """e is a quadratic form, whose interactions are pairs: two opposite orders
+    suffice on average.
+    """
     model = mlp((5, 2, 5), ("identity", "identity"))
     down, _, up, _ = model
-    A, c = (up.weight @ down.weight).detach().numpy(), (up.weight @ down.bias + up.bias).detach().numpy()
+    A, c = (
+        (up.weight @ down.weight).detach().numpy(),
+        (up.weight @ down.bias + up.bias).detach().numpy(),
+    )
     Q, q, _ = shapley_twin.linear_error(A, c)
-    expected = np.stack([shapley_twin.quadratic_shapley(Q, q, row, MEAN[None]) for row in X.numpy()])
+    expected = np.stack(
+        [shapley_twin.quadratic_shapley(Q, q, row, MEAN[None]) for row in X.numpy()]
+    )
     found = explain("shapley-sampling", Detector(model), nsamples=20_000).numpy()
     assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
 
@@ -121,11 +151,15 @@ def test_shapley_sampling_sums_to_the_difference_of_the_errors(loss):
     torch.testing.assert_close(explain("shapley-sampling", detector, nsamples=1).sum(1), gap)
     single = Detector(mlp((5, 4, 5), ("relu", "sigmoid")).float(), loss)
     gap = single.error(X) - single.error(MEAN[None])
-    torch.testing.assert_close(explain("shapley-sampling", single).sum(1), gap.float(), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(
+        explain("shapley-sampling", single).sum(1), gap.float(), rtol=1e-3, atol=1e-6
+    )
     images = convolutions().with_loss(loss)
     gap = images.error(IMAGES) - images.error(NORMAL_IMAGES.mean(axis=0, dtype=np.float64)[None])
     for kind in ("slic", "patches"):
-        found = explain("shapley-sampling", images, IMAGES, NORMAL_IMAGES, segments=kind, count=6, nsamples=2)
+        found = explain(
+            "shapley-sampling", images, IMAGES, NORMAL_IMAGES, segments=kind, count=6, nsamples=2
+        )
         torch.testing.assert_close(found.flatten(1).sum(1), gap)
 
 
@@ -135,7 +169,9 @@ def test_shapley_sampling_shares_a_group_or_a_segment_equally():
     torch.testing.assert_close(found[:, 0], found[:, 2])
     torch.testing.assert_close(found[:, 1], found[:, 3])
     assert not torch.allclose(found[:, 0], found[:, 1])
-    images = explain("shapley-sampling", convolutions(), IMAGES, NORMAL_IMAGES, segments="patches", count=6)
+    images = explain(
+        "shapley-sampling", convolutions(), IMAGES, NORMAL_IMAGES, segments="patches", count=6
+    )
     numbers = segments(IMAGES, Features(), "patches", 6)
     assert numbers.max() == 5
     for number in range(6):

@@ -31,7 +31,9 @@ class Unique(torch.nn.Linear):
 def test_a_copy_is_the_detector_in_float64_and_leaves_it_as_it_was():
     detector, x = Detector(UNet().train(), "l1"), torch.rand(2, 1, 8, 8)
     copy = doubled(detector, (1, 8, 8))
-    torch.testing.assert_close(copy.error(x.double()), detector.error(x).double(), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        copy.error(x.double()), detector.error(x).double(), rtol=1e-5, atol=0
+    )
     assert copy.error(x.double()).dtype == torch.float64
     assert (detector.dtype, detector.model.training) == (torch.float32, True)
     assert all(parameter.requires_grad for parameter in detector.model.parameters())
@@ -42,7 +44,9 @@ def test_float64_stays_as_it_is():
     assert precise(detector, (4,)) is detector
 
 
-@pytest.mark.parametrize(("model", "reason"), [(Single(4, 4), "same dtype"), (Unique(4, 4), "there is but one")])
+@pytest.mark.parametrize(
+    ("model", "reason"), [(Single(4, 4), "same dtype"), (Unique(4, 4), "there is but one")]
+)
 def test_what_has_no_copy_is_named_or_taken_as_it_is(model, reason):
     detector = Detector(model)
     with pytest.raises(SkipError, match=f"the model has no copy in float64 .*{reason}"):
@@ -51,7 +55,9 @@ def test_what_has_no_copy_is_named_or_taken_as_it_is(model, reason):
     with pytest.raises(SkipError, match=f"^deeplift: .*{reason}.*; use integrated-gradients$"):
         explainers.create("deeplift", detector, background=NORMAL)
     for name in ("arcana[steps=3]", "counterfactual[steps=3]"):
-        assert explainers.create(name, detector, background=NORMAL).explain(X).dtype == torch.float32
+        assert (
+            explainers.create(name, detector, background=NORMAL).explain(X).dtype == torch.float32
+        )
 
 
 def test_samples_of_another_shape_and_full_memory_are_no_reason():

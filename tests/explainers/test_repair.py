@@ -55,7 +55,9 @@ def normals(values, model, row, background, quantiles=5):
     if values == "nearest":
         return [background[int(((background - row) ** 2).flatten(1).sum(1).argmin())]]
     ordered = background.sort(dim=0).values
-    return [ordered[int(np.ceil((k + 0.5) / quantiles * len(ordered))) - 1] for k in range(quantiles)]
+    return [
+        ordered[int(np.ceil((k + 0.5) / quantiles * len(ordered))) - 1] for k in range(quantiles)
+    ]
 
 
 def twin(model, x, numbers, values, background, loss="l2", quantiles=5):
@@ -63,7 +65,10 @@ def twin(model, x, numbers, values, background, loss="l2", quantiles=5):
     for row, number, found in zip(x, numbers, out, strict=True):
         for p in number.unique():
             mask = number == p
-            tried = [torch.where(mask, n, row) for n in normals(values, model, row, background, quantiles)]
+            tried = [
+                torch.where(mask, n, row)
+                for n in normals(values, model, row, background, quantiles)
+            ]
             fall = error(model, row, loss) - min(error(model, repaired, loss) for repaired in tried)
             found[mask] = fall / int(mask.sum())
     return out
@@ -73,7 +78,9 @@ def twin(model, x, numbers, values, background, loss="l2", quantiles=5):
 @pytest.mark.parametrize("values", VALUES)
 def test_it_is_its_formula(values, loss):
     expected = twin(MODEL, X, torch.arange(5).expand(6, 5), values, NORMAL, loss)
-    torch.testing.assert_close(repair(Detector(MODEL), values=values, loss=loss).explain(X), expected)
+    torch.testing.assert_close(
+        repair(Detector(MODEL), values=values, loss=loss).explain(X), expected
+    )
     assert expected.abs().max() > 1e-3
 
 
@@ -90,9 +97,13 @@ def test_the_columns_of_a_feature_are_repaired_together(values):
 def test_the_segments_of_an_image_are_repaired_as_a_whole(values, kind):
     x, background, detector = images(3), images(20).numpy(), Detector(conv())
     numbers = segments(x, Features(), kind, 9)
-    assert kind == "patches" or len({int(one.max()) for one in numbers}) > 1  # images of more and of fewer segments
+    assert (
+        kind == "patches" or len({int(one.max()) for one in numbers}) > 1
+    )  # images of more and of fewer segments
     explainer = repair(detector, background, values=values, segments=kind, count=9)
-    torch.testing.assert_close(explainer.explain(x), twin(detector.model, x, numbers, values, background))
+    torch.testing.assert_close(
+        explainer.explain(x), twin(detector.model, x, numbers, values, background)
+    )
 
 
 @pytest.mark.parametrize("quantiles", [2, 3, 31])
@@ -113,7 +124,9 @@ def test_a_projection_in_closed_form():
 
     P, d = torch.eye(5) - basis @ basis.T, X - mean
     expected = (2 * d * (d @ P) - d**2 * P.diagonal()) / 5
-    detector = Detector(torch.nn.Sequential(Projection(), torch.nn.BatchNorm1d(5, affine=False).double().eval()))
+    detector = Detector(
+        torch.nn.Sequential(Projection(), torch.nn.BatchNorm1d(5, affine=False).double().eval())
+    )
     detector.model[1].running_var.fill_(1 - detector.model[1].eps)
     torch.testing.assert_close(repair(detector).explain(X), expected)
 
@@ -124,7 +137,9 @@ def test_the_broken_feature_takes_all_that_a_repair_can(detector, linear_rows):
     found = repair(detector, linear_rows[:8], values="nearest").explain(broken)
     torch.testing.assert_close(found.diagonal(), detector.error(broken) - detector.error(clean))
     for values in VALUES[:1] + VALUES[2:]:
-        found = repair(detector, linear_rows, values=values).explain(clean + 3 * torch.eye(8, dtype=torch.float64))
+        found = repair(detector, linear_rows, values=values).explain(
+            clean + 3 * torch.eye(8, dtype=torch.float64)
+        )
         assert torch.equal(found.argmax(1), torch.arange(8))
 
 
@@ -150,7 +165,9 @@ def test_no_more_rows_are_built_than_fit(rows, values, monkeypatch):
     whole = repair(Detector(conv()), background, values=values, count=9).explain(x)
     detector = Watched(conv())
     monkeypatch.setitem(engine.CHUNK_BYTES, "cpu", rows * detector.activation_bytes(x[:1]))
-    torch.testing.assert_close(repair(detector, background, values=values, count=9).explain(x), whole)
+    torch.testing.assert_close(
+        repair(detector, background, values=values, count=9).explain(x), whole
+    )
     assert detector.calls[0] == len(x)  # they are there already
     assert max(detector.calls[1:]) <= rows
 
@@ -167,8 +184,13 @@ def test_it_halves_when_memory_runs_out():
 
 @pytest.mark.parametrize("values", VALUES[1:])
 def test_it_keeps_the_contract(values):
-    for detector, background, x in ((Detector(MODEL), NORMAL, X), (Detector(conv()), images(20).numpy(), images(3))):
-        findings = check_explainer(lambda of, b=background: repair(of, b, values=values, count=9), detector, x)
+    for detector, background, x in (
+        (Detector(MODEL), NORMAL, X),
+        (Detector(conv()), images(20).numpy(), images(3)),
+    ):
+        findings = check_explainer(
+            lambda of, b=background: repair(of, b, values=values, count=9), detector, x
+        )
         assert [finding for finding in findings if finding.problem] == []
 
 
@@ -183,8 +205,12 @@ def test_quantiles_come_from_a_bounded_sample(monkeypatch):
 def test_half_precision_is_left_before_pixels_are_counted():
     x = images(2, size=40)
     detector = Detector(conv().bfloat16())
-    found = repair(detector, images(5, size=40).float().numpy(), segments="patches", count=1).explain(x.bfloat16())
-    exact = repair(Detector(conv()), images(5, size=40).numpy(), segments="patches", count=1).explain(x)
+    found = repair(
+        detector, images(5, size=40).float().numpy(), segments="patches", count=1
+    ).explain(x.bfloat16())
+    exact = repair(
+        Detector(conv()), images(5, size=40).numpy(), segments="patches", count=1
+    ).explain(x)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.double(), exact, rtol=0.1, atol=0)
 

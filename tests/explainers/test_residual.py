@@ -22,7 +22,9 @@ FORMS = ["standardised", "p-value"]
 
 
 class Blank(torch.nn.Module):
-    """Returns 0 for everything, in float64: the L1 residual is the sample, divided by its columns."""
+    """Returns 0 for everything, in float64: the L1 residual is the sample, divided by
+    its columns.
+    """
 
     def __init__(self):
         super().__init__()
@@ -33,19 +35,27 @@ class Blank(torch.nn.Module):
 
 
 def blank(background, x, **parameters):
-    explainer = explainers.create("residual", Detector(Blank(), "l1"), background=np.asarray(background), **parameters)
+    explainer = explainers.create(
+        "residual", Detector(Blank(), "l1"), background=np.asarray(background), **parameters
+    )
     return explainer.explain(torch.tensor(x, dtype=torch.float64))
 
 
 def twin(form, normal, found):
-    """Return the form of residuals (N, M) beside those of normal samples (B, M), column by column."""
+    """Return the form of residuals (N, M) beside those of normal samples (B, M),
+    column by column.
+    """
     out = np.empty_like(found)
     for n, i in np.ndindex(*found.shape):
         column, r = normal[:, i], found[n, i]
         spread = math.sqrt(sum((b - column.mean()) ** 2 for b in column) / len(column))
         share = (1 + sum(b >= r for b in column)) / (1 + len(column))
         beyond = max(0.0, r - max(column)) / spread
-        out[n, i] = (r - column.mean()) / spread if form == "standardised" else -math.log10(share * math.exp(-beyond))
+        out[n, i] = (
+            (r - column.mean()) / spread
+            if form == "standardised"
+            else -math.log10(share * math.exp(-beyond))
+        )
     return out
 
 
@@ -53,7 +63,9 @@ def twin(form, normal, found):
 def test_plain_is_equation_13_and_14(loss):
     x_hat = MODEL(X).detach()
     expected = {"l2": (X - x_hat) ** 2 / 4, "l1": (X - x_hat).abs() / 4}[loss]
-    torch.testing.assert_close(explainers.create("residual", Detector(MODEL), loss=loss).explain(X), expected)
+    torch.testing.assert_close(
+        explainers.create("residual", Detector(MODEL), loss=loss).explain(X), expected
+    )
     given = explainers.create("residual", Detector(MODEL, loss), background=NORMAL)
     assert torch.equal(given.explain(X), Detector(MODEL, loss).error_map(X))
 
@@ -65,7 +77,9 @@ def test_forms_are_their_formulas(form, loss):
     normal, found = (detector.error_map(rows).numpy() for rows in (NORMAL, 2 * X))
     assert (found > normal.max(axis=0)).any()
     assert (found < normal.max(axis=0)).any()
-    explained = explainers.create("residual", Detector(MODEL), form=form, loss=loss, background=NORMAL).explain(2 * X)
+    explained = explainers.create(
+        "residual", Detector(MODEL), form=form, loss=loss, background=NORMAL
+    ).explain(2 * X)
     torch.testing.assert_close(explained, torch.as_tensor(twin(form, normal, found)))
 
 
@@ -77,7 +91,9 @@ def test_p_values_count_normal_samples_at_least_as_odd():
 
 
 def test_beyond_all_normal_samples_spreads_decide_and_never_tie():
-    background = np.stack([np.linspace(0, 0.1, 11), np.linspace(0, 0.5, 11)], axis=1)  # one column five times as wide
+    background = np.stack(
+        [np.linspace(0, 0.1, 11), np.linspace(0, 0.5, 11)], axis=1
+    )  # one column five times as wide
     found = blank(background, [[0.3, 0.7], [0.3, 1.5], [0.3, 1.6]], form="p-value")
     assert (found > math.log10(12)).all()
     assert found[0, 0] > found[0, 1]  # 0.2 beyond both
@@ -109,15 +125,24 @@ def test_units_do_not_matter(form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_bounded_sample_of_the_background_is_asked(form, monkeypatch):
-    chosen = explainers.create("residual", Detector(MODEL), form=form, background=sample(NORMAL, 12)).explain(X)
-    few = explainers.create("residual", Detector(MODEL), form=form, background=NORMAL, nsamples=12).explain(X)
+    chosen = explainers.create(
+        "residual", Detector(MODEL), form=form, background=sample(NORMAL, 12)
+    ).explain(X)
+    few = explainers.create(
+        "residual", Detector(MODEL), form=form, background=NORMAL, nsamples=12
+    ).explain(X)
     assert torch.equal(few, chosen)
     monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 12 * 4 + 3)
-    assert torch.equal(explainers.create("residual", Detector(MODEL), form=form, background=NORMAL).explain(X), chosen)
+    assert torch.equal(
+        explainers.create("residual", Detector(MODEL), form=form, background=NORMAL).explain(X),
+        chosen,
+    )
 
 
 def images(count, shape=(2, 9, 14)):
-    return torch.rand(count, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(count))
+    return torch.rand(
+        count, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(count)
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 7.0])
@@ -126,7 +151,9 @@ def test_smoothing_is_scipys_image_by_image_and_keeps_the_sum(sigma):
     plain = detector.error_map(x)
     found = explainers.create("residual", detector, sigma=sigma).explain(x)
     for n, c in np.ndindex(3, 2):
-        torch.testing.assert_close(found[n, c].numpy(), gaussian_filter(plain[n, c].numpy(), sigma, mode="reflect"))
+        torch.testing.assert_close(
+            found[n, c].numpy(), gaussian_filter(plain[n, c].numpy(), sigma, mode="reflect")
+        )
     torch.testing.assert_close(found.sum((2, 3)), plain.sum((2, 3)))
     assert found.std() < plain.std()
 
@@ -135,8 +162,12 @@ def test_smoothing_is_scipys_image_by_image_and_keeps_the_sum(sigma):
 def test_smoothed_residuals_are_compared_with_smoothed_ones(form):
     x, normal = 2 * images(3), images(20)
     smooth = explainers.create("residual", Detector(Blank()), sigma=1.0)
-    found = explainers.create("residual", Detector(Blank()), sigma=1.0, form=form, background=normal.numpy()).explain(x)
-    expected = twin(form, smooth.explain(normal).flatten(1).numpy(), smooth.explain(x).flatten(1).numpy())
+    found = explainers.create(
+        "residual", Detector(Blank()), sigma=1.0, form=form, background=normal.numpy()
+    ).explain(x)
+    expected = twin(
+        form, smooth.explain(normal).flatten(1).numpy(), smooth.explain(x).flatten(1).numpy()
+    )
     torch.testing.assert_close(found.flatten(1), torch.as_tensor(expected))
 
 
@@ -148,7 +179,9 @@ def test_forms_keep_the_contract(form, sigma):
         (Detector(model), images(20).numpy(), images(4)) if sigma else (Detector(MODEL), NORMAL, X)
     )
     findings = check_explainer(
-        lambda of: explainers.create("residual", of, form=form, sigma=sigma, background=background), detector, x
+        lambda of: explainers.create("residual", of, form=form, sigma=sigma, background=background),
+        detector,
+        x,
     )
     assert [finding for finding in findings if finding.problem] == []
 
@@ -156,9 +189,9 @@ def test_forms_keep_the_contract(form, sigma):
 @pytest.mark.parametrize("form", FORMS)
 def test_half_precision(form):
     detector = Detector(mlp((4, 2, 4), ("relu", "sigmoid")).bfloat16())
-    found = explainers.create("residual", detector, form=form, background=NORMAL.astype(np.float32)).explain(
-        X.bfloat16()
-    )
+    found = explainers.create(
+        "residual", detector, form=form, background=NORMAL.astype(np.float32)
+    ).explain(X.bfloat16())
     exact = explainers.create("residual", Detector(MODEL), form=form, background=NORMAL).explain(X)
     assert torch.isfinite(found).all()
     assert np.corrcoef(found.flatten(), exact.flatten())[0, 1] > 0.9
@@ -180,7 +213,9 @@ def test_tables_are_not_smoothed():
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_a_normal_sample_is_as_odd_as_itself_alone_and_in_a_batch(loss):
     detector, background, _ = trained()
-    explainer = explainers.create("residual", detector, form="p-value", loss=loss, background=background)
+    explainer = explainers.create(
+        "residual", detector, form="p-value", loss=loss, background=background
+    )
     x = torch.as_tensor(background[:100])
     alone, batch = torch.cat([explainer.explain(one) for one in x.split(1)]), explainer.explain(x)
     torch.testing.assert_close(alone, batch, rtol=1e-5, atol=1e-5)
@@ -188,7 +223,9 @@ def test_a_normal_sample_is_as_odd_as_itself_alone_and_in_a_batch(loss):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_least_spread_is_a_millionth_of_what_the_whole_range_adds(form):
-    """A column that errs by 1e-9 ± 1e-12 in a range of 1: that is rounding, and 1e-7 more of it stands out by 0.1."""
+    """A column that errs by 1e-9 ± 1e-12 in a range of 1: that is rounding, and 1e-7 more of it
+    stands out by 0.1.
+    """
     background = np.stack([1e-9 + 1e-12 * np.arange(20), np.linspace(0, 1, 20)], axis=1)
     found = blank(background, [[1e-9 + 1e-7, 0.5]], form=form)[0, 0]
     expected = 0.1 if form == "standardised" else math.log10(21) + 0.1 / math.log(10)

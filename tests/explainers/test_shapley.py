@@ -1,8 +1,11 @@
-"""KernelSHAP, ours and the package's: against enumeration, against each other, and against closed forms."""
+"""KernelSHAP, ours and the package's: against enumeration, against each other, and against closed
+forms.
+"""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,21 +34,35 @@ def error(rows, loss="l2", model=MODEL):
     return (gap.square() if loss == "l2" else gap.abs()).mean(1).numpy()
 
 
+def fixed_target_error(x, rows):
+    gap = torch.as_tensor(x) - MODEL(torch.as_tensor(rows)).detach()
+    return gap.square().mean(1).numpy()
+
+
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_with_all_coalitions_it_is_the_shapley_value(loss):
     explainer = explainers.create("kernelshap-batched", DETECTOR, background=BACKGROUND, loss=loss)
-    expected = [shapley_twin.exact_shapley(lambda r: error(r, loss), x, BACKGROUND) for x in X.numpy()]
-    torch.testing.assert_close(explainer.explain(X), torch.tensor(np.array(expected)), rtol=1e-6, atol=1e-10)
+    expected = [
+        shapley_twin.exact_shapley(lambda r: error(r, loss), x, BACKGROUND) for x in X.numpy()
+    ]
+    torch.testing.assert_close(
+        explainer.explain(X), torch.tensor(np.array(expected)), rtol=1e-6, atol=1e-10
+    )
 
 
 def test_a_fixed_target_and_an_output_are_other_games():
-    fixed = explainers.create("kernelshap-batched", DETECTOR, background=BACKGROUND, value="fixed-target").explain(X)
-    output = explainers.create("kernelshap-batched", DETECTOR, background=BACKGROUND, output=2).explain(X)
+    fixed = explainers.create(
+        "kernelshap-batched", DETECTOR, background=BACKGROUND, value="fixed-target"
+    ).explain(X)
+    output = explainers.create(
+        "kernelshap-batched", DETECTOR, background=BACKGROUND, output=2
+    ).explain(X)
     for i, x in enumerate(X.numpy()):
-        own = lambda r: (torch.as_tensor(x) - MODEL(torch.as_tensor(r)).detach()).square().mean(1).numpy()  # noqa: B023, E731
-        expected = shapley_twin.exact_shapley(own, x, BACKGROUND)
+        expected = shapley_twin.exact_shapley(partial(fixed_target_error, x), x, BACKGROUND)
         np.testing.assert_allclose(fixed[i], expected, rtol=1e-6, atol=1e-10)
-        column = shapley_twin.exact_shapley(lambda r: MODEL(torch.as_tensor(r)).detach()[:, 2].numpy(), x, BACKGROUND)
+        column = shapley_twin.exact_shapley(
+            lambda r: MODEL(torch.as_tensor(r)).detach()[:, 2].numpy(), x, BACKGROUND
+        )
         np.testing.assert_allclose(output[i], column, rtol=1e-6, atol=1e-10)
 
 
@@ -63,11 +80,15 @@ def test_on_a_linear_autoencoder_with_independent_features_it_is_the_closed_form
 @pytest.mark.parametrize("players", [10, 24])
 @pytest.mark.parametrize("nsamples", [120, 400])
 def test_with_an_even_number_of_features_too_it_is_what_the_package_computes(players, nsamples):
-    """Coalitions of half of the features are complements of each other: they are drawn half as often."""
+    """Coalitions of half of the features are complements of each other: they are drawn half as
+    often.
+    """
     detector = Detector(mlp((players, 4, players), ("relu", "sigmoid")))
     background, x = RNG.random((5, players)), torch.as_tensor(RNG.random((3, players)))
     ours, theirs = (
-        explainers.create(name, detector, background=background, nsamples=nsamples, seed=1).explain(x)
+        explainers.create(name, detector, background=background, nsamples=nsamples, seed=1).explain(
+            x
+        )
         for name in ("kernelshap-batched", "kernelshap")
     )
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
@@ -133,13 +154,17 @@ def test_features_of_several_columns_are_one_player():
     expected = np.array([of_groups(x) for x in X.numpy()])
     for name in ("kernelshap", "kernelshap-batched"):
         found = explainers.create(name, detector, background=BACKGROUND).explain(X).numpy()
-        np.testing.assert_allclose(detector.features.sum_groups(found), expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(
+            detector.features.sum_groups(found), expected, rtol=1e-6, atol=1e-9
+        )
         np.testing.assert_allclose(found[:, 1], found[:, 2])
 
 
 @pytest.mark.parametrize("segments", ["slic", "patches"])
 def test_images_are_explained_by_segments_alike_in_both(segments):
-    model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3, padding=1)).double()
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3, padding=1)
+    ).double()
     background, x = RNG.random((4, 2, 16, 16)), torch.as_tensor(RNG.random((3, 2, 16, 16)))
     given = {"background": background, "nsamples": 60, "rows": 3, "segments": segments, "count": 8}
     ours = explainers.create("kernelshap-batched", Detector(model), **given)
@@ -161,7 +186,9 @@ def test_drawn_coalitions_are_different_and_their_weights_sum_to_one(players, co
     assert not coalitions.all(axis=1).any()
     assert weights.sum() == pytest.approx(1)
     if count >= 2**players - 2:
-        expected = np.array([shapley_twin.kernel_weights(players, int(c.sum())) for c in coalitions])
+        expected = np.array(
+            [shapley_twin.kernel_weights(players, int(c.sum())) for c in coalitions]
+        )
         np.testing.assert_allclose(weights, expected / expected.sum())
 
 
@@ -169,20 +196,27 @@ def test_the_fit_is_the_constrained_regression():
     coalitions, weights = draw(9, 80, seed=2)
     design, values = Design.of(coalitions, weights), RNG.random(len(coalitions))
     expected = shapley_twin.weighted_regression(coalitions, weights, values, 0.3, 2.0)
-    np.testing.assert_allclose(design.by_value @ (values - 0.3) + design.by_total * 1.7, expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        design.by_value @ (values - 0.3) + design.by_total * 1.7, expected, rtol=1e-9
+    )
 
 
 def test_centres_of_the_background_stand_for_it():
     background = np.concatenate([np.full((30, 6), 0.2), np.full((10, 6), 0.8)])
     detector = Detector(MODEL)
     whole = explainers.create("kernelshap", detector, background=background).explain(X)
-    centres = explainers.create("kernelshap", detector, background=background, kmeans=True, rows=2).explain(X)
+    centres = explainers.create(
+        "kernelshap", detector, background=background, kmeans=True, rows=2
+    ).explain(X)
     torch.testing.assert_close(centres, whole)
 
 
 def test_memory_that_runs_out_halves_the_chunks(monkeypatch):
     expected = explainers.create("kernelshap-batched", DETECTOR, background=BACKGROUND).explain(X)
-    explainer, forward = explainers.create("kernelshap-batched", DETECTOR, background=BACKGROUND), Detector._forward
+    explainer, forward = (
+        explainers.create("kernelshap-batched", DETECTOR, background=BACKGROUND),
+        Detector._forward,
+    )
 
     def limited(self, x):
         if len(x) > 20:
@@ -199,20 +233,29 @@ def test_per_feature_shap_sums_the_shapley_values_of_the_worst_features(top):
     for x in X.numpy():
         gap = x - model(x[None])[0]
         squares = np.sort(gap**2)[::-1]
-        share = (squares[:top].sum() - squares[top - 1] / 2) / squares.sum()  # reached by `top` features, not by fewer
+        share = (
+            squares[:top].sum() - squares[top - 1] / 2
+        ) / squares.sum()  # reached by `top` features, not by fewer
         assert len(shapley_twin.worst_features(x, x - gap, share)) == top
         given = {"background": BACKGROUND, "share": share}
         found = explainers.create("per-feature-shap", DETECTOR, **given).explain(x[None])[0]
         np.testing.assert_allclose(
-            found, shapley_twin.per_feature_magnitude(model, x, BACKGROUND, top), rtol=1e-6, atol=1e-12
+            found,
+            shapley_twin.per_feature_magnitude(model, x, BACKGROUND, top),
+            rtol=1e-6,
+            atol=1e-12,
         )
-        away = explainers.create("per-feature-shap", DETECTOR, combine="contributing", **given).explain(x[None])[0]
+        away = explainers.create(
+            "per-feature-shap", DETECTOR, combine="contributing", **given
+        ).explain(x[None])[0]
         of_outputs = shapley_twin.output_shap(model, x, BACKGROUND, top)
         expected = sum(np.maximum(-np.sign(gap[i]) * shap, 0) for i, shap in of_outputs.items())
         np.testing.assert_allclose(away, expected, rtol=1e-6, atol=1e-10)
 
 
-CONVOLUTIONS = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1)).double()
+CONVOLUTIONS = nn.Sequential(
+    nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1)
+).double()
 
 
 @pytest.mark.parametrize(
@@ -221,20 +264,48 @@ CONVOLUTIONS = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d
         ("kernelshap-batched", WIDE, (21,), 4000, {"nsamples": 100, "rows": 1}),
         ("kernelshap-batched", WIDE, (21,), 1000, {"nsamples": 2, "rows": 60}),
         ("kernelshap-batched", MODEL, (6,), 15_000, {"nsamples": 1000, "rows": 1}),
-        ("kernelshap-batched", WIDE, (21,), 1000, {"nsamples": 100, "rows": 4, "value": "fixed-target"}),
-        ("kernelshap-batched", mlp((300, 3, 300), ("relu", "relu")), (300,), 100, {"nsamples": 100, "output": 3}),
-        ("kernelshap-batched", CONVOLUTIONS, (3, 32, 32), 2, {"nsamples": 400, "rows": 1, "segments": "patches"}),
-        ("per-feature-shap", mlp((300, 3, 300), ("relu", "relu")), (300,), 100, {"nsamples": 30, "rows": 2}),
+        (
+            "kernelshap-batched",
+            WIDE,
+            (21,),
+            1000,
+            {"nsamples": 100, "rows": 4, "value": "fixed-target"},
+        ),
+        (
+            "kernelshap-batched",
+            mlp((300, 3, 300), ("relu", "relu")),
+            (300,),
+            100,
+            {"nsamples": 100, "output": 3},
+        ),
+        (
+            "kernelshap-batched",
+            CONVOLUTIONS,
+            (3, 32, 32),
+            2,
+            {"nsamples": 400, "rows": 1, "segments": "patches"},
+        ),
+        (
+            "per-feature-shap",
+            mlp((300, 3, 300), ("relu", "relu")),
+            (300,),
+            100,
+            {"nsamples": 30, "rows": 2},
+        ),
     ],
 )
 def test_memory_is_bounded_whatever_is_asked(name, model, shape, samples, given, monkeypatch):
-    """One chunk of activations and one of rows, `VALUE_BYTES`, and a few times what goes in and comes out."""
+    """One chunk of activations and one of rows, `VALUE_BYTES`, and a few times what goes in and
+    comes out.
+    """
     chunk = values = 2**20
     monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": chunk})
     monkeypatch.setattr("aexbench.explainers.shapley.regression.VALUE_BYTES", values)
     monkeypatch.setattr("aexbench.explainers.shapley.regression.DIFFERENCES", 2**16)
     x = torch.as_tensor(RNG.random((samples, *shape)))
-    explainer = explainers.create(name, Detector(model), background=RNG.random((60, *shape)), **given)
+    explainer = explainers.create(
+        name, Detector(model), background=RNG.random((60, *shape)), **given
+    )
     explainer.explain(x[:1])  # what is prepared once is there now
     with Peak() as memory:
         explainer.explain(x)
@@ -244,8 +315,13 @@ def test_memory_is_bounded_whatever_is_asked(name, model, shape, samples, given,
 
 def test_no_samples_have_no_attributions():
     for name in ("kernelshap", "kernelshap-batched", "per-feature-shap"):
-        assert explainers.create(name, DETECTOR, background=BACKGROUND).explain(X[:0]).shape == (0, 6)
-    assert explainers.create("kernelshap-batched[output=2]", DETECTOR, background=BACKGROUND).explain(X[:0]).shape == (
+        assert explainers.create(name, DETECTOR, background=BACKGROUND).explain(X[:0]).shape == (
+            0,
+            6,
+        )
+    assert explainers.create(
+        "kernelshap-batched[output=2]", DETECTOR, background=BACKGROUND
+    ).explain(X[:0]).shape == (
         0,
         6,
     )
@@ -266,18 +342,32 @@ def test_what_is_no_number_has_no_attribution(name):
 
 
 def test_default_rows_and_coalitions_are_the_papers(monkeypatch):
-    """755 rows and 1000 coalitions of Sec. 4.1; Antwarg et al.: 200 rows; 5 rows of images are a choice of our own."""
+    """755 rows and 1000 coalitions of Sec. 4.1; Antwarg et al.: 200 rows; 5 rows of images are a
+    choice of our own.
+    """
     monkeypatch.setattr(
-        "aexbench.explainers.kernelshap._centres", lambda rows, count, seed: (rows[:count], np.ones(count))
+        "aexbench.explainers.kernelshap._centres",
+        lambda rows, count, seed: (rows[:count], np.ones(count)),
     )
     table, images = np.tile(BACKGROUND, (100, 1)), RNG.random((9, 3, 8, 8))
 
     def rows(name, background=table, model=MODEL):
         made = explainers.create(name, Detector(model), background=background)
-        return len(made.background if "batched" not in name and "per" not in name else made.regression.worth.background)
+        return len(
+            made.background
+            if "batched" not in name and "per" not in name
+            else made.regression.worth.background
+        )
 
-    assert [rows(name) for name in ("kernelshap", "kernelshap-batched", "per-feature-shap")] == [755, 755, 200]
-    assert [rows(name, images, CONVOLUTIONS) for name in ("kernelshap", "kernelshap-batched")] == [5, 5]
+    assert [rows(name) for name in ("kernelshap", "kernelshap-batched", "per-feature-shap")] == [
+        755,
+        755,
+        200,
+    ]
+    assert [rows(name, images, CONVOLUTIONS) for name in ("kernelshap", "kernelshap-batched")] == [
+        5,
+        5,
+    ]
     assert rows("kernelshap[kmeans=true]") == 100
     for name in ("kernelshap", "kernelshap-batched", "per-feature-shap"):
         assert explainers.describe(name).parameters["nsamples"].default == 1000
@@ -287,7 +377,8 @@ def test_centres_are_of_a_bounded_sample(monkeypatch):
     seen = []
     monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 6 * 20)
     monkeypatch.setattr(
-        "aexbench.explainers.kernelshap._centres", lambda rows, *_: seen.append(rows.shape) or (rows[:1], np.ones(1))
+        "aexbench.explainers.kernelshap._centres",
+        lambda rows, *_: seen.append(rows.shape) or (rows[:1], np.ones(1)),
     )
     explainers.create("kernelshap", DETECTOR, background=np.tile(BACKGROUND, (9, 1)), kmeans=True)
     assert seen == [(20, 6)]
@@ -312,5 +403,7 @@ def test_what_varies_by_less_than_the_package_sees_takes_no_part():
         assert (found[:, 0] != 0).all()
         assert (found[:, 1] != 0).tolist() == [False, True, False, True]
     numbers = torch.arange(6).expand(4, 6)
-    varying = explainers.create("kernelshap-batched", DETECTOR, background=background).regression.varying(x, numbers, 6)
+    varying = explainers.create(
+        "kernelshap-batched", DETECTOR, background=background
+    ).regression.varying(x, numbers, 6)
     assert varying[:, 2].tolist() == [False, True, False, True]

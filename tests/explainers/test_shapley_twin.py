@@ -16,7 +16,10 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def smooth(rows):
     """Features 0 and 1 in the same role, 2 and 3 each in its own, 4 in none."""
-    return np.sin(rows[:, 0] + rows[:, 1]) * np.exp(rows[:, 2]) + rows[:, 0] * rows[:, 1] * rows[:, 3] ** 2
+    return (
+        np.sin(rows[:, 0] + rows[:, 1]) * np.exp(rows[:, 2])
+        + rows[:, 0] * rows[:, 1] * rows[:, 3] ** 2
+    )
 
 
 def case(seed, m=5, rows=3):
@@ -25,10 +28,20 @@ def case(seed, m=5, rows=3):
 
 
 def quadratic_case(seed, m=4):
-    """Return an asymmetric Q, c, k, x and a full-factorial background of 1 to 3 levels a feature."""
+    """Return an asymmetric Q, c, k, x and a full-factorial background of 1 to 3
+    levels a feature.
+    """
     generator = np.random.default_rng(seed)
-    background = twin.full_factorial([generator.normal(size=generator.integers(1, 4)) for _ in range(m)])
-    return generator.normal(size=(m, m)), generator.normal(size=m), 0.7, generator.normal(size=m), background
+    background = twin.full_factorial(
+        [generator.normal(size=generator.integers(1, 4)) for _ in range(m)]
+    )
+    return (
+        generator.normal(size=(m, m)),
+        generator.normal(size=m),
+        0.7,
+        generator.normal(size=m),
+        background,
+    )
 
 
 def test_value_swaps_the_coalition_into_every_background_row():
@@ -45,7 +58,9 @@ def test_value_swaps_the_coalition_into_every_background_row():
 
 
 def test_exact_shapley_of_a_game_worked_by_hand():
-    """The glove game: one left glove (0), two right gloves (1, 2); a pair is worth 1 (Shapley values 2/3, 1/6, 1/6)."""
+    """The glove game: one left glove (0), two right gloves (1, 2); a pair is worth 1 (Shapley
+    values 2/3, 1/6, 1/6).
+    """
 
     def gloves(rows):
         return np.minimum(rows[:, 0], np.maximum(rows[:, 1], rows[:, 2]))
@@ -80,7 +95,11 @@ def test_exact_shapley_refuses_many_features():
 
 
 def test_kernel_weights_are_symmetric_and_worked_by_hand():
-    assert [twin.kernel_weights(4, s) for s in (1, 2, 3)] == [3 / (4 * 1 * 3), 3 / (6 * 2 * 2), 3 / (4 * 3 * 1)]
+    assert [twin.kernel_weights(4, s) for s in (1, 2, 3)] == [
+        3 / (4 * 1 * 3),
+        3 / (6 * 2 * 2),
+        3 / (4 * 3 * 1),
+    ]
 
 
 @pytest.mark.parametrize("m", [2, 3, 5, 6])
@@ -115,7 +134,9 @@ def test_regression_is_the_least_square_among_all_that_keep_the_sum(seed):
         step = generator.normal(size=4)
         step -= step.mean()  # keeps the sum
         assert loss(phi + 0.01 * step) > loss(phi)
-        assert math.isclose(loss(phi + step), loss(phi - step), rel_tol=1e-6)  # a stationary point of a parabola
+        assert math.isclose(
+            loss(phi + step), loss(phi - step), rel_tol=1e-6
+        )  # a stationary point of a parabola
 
 
 def test_regression_says_when_the_coalitions_do_not_determine_it():
@@ -126,7 +147,9 @@ def test_regression_says_when_the_coalitions_do_not_determine_it():
 def test_full_factorial_is_exactly_independent():
     background = twin.full_factorial([[0, 1, 5], [2, 3], [7, 7, 1]])
     assert background.shape == (18, 3)
-    np.testing.assert_allclose(np.cov(background.T, bias=True), np.diag(background.var(axis=0)), atol=1e-12)
+    np.testing.assert_allclose(
+        np.cov(background.T, bias=True), np.diag(background.var(axis=0)), atol=1e-12
+    )
 
 
 @given(SEEDS)
@@ -150,9 +173,13 @@ def test_a_linear_autoencoders_error_is_that_quadratic(seed):
         return ((rows - (rows @ A.T + bias)) ** 2).mean(axis=1)
 
     Q, c, k = twin.linear_error(A, bias)
-    assert math.isclose(twin.quadratic(Q, c, k, x), float(error(x[None])[0]), rel_tol=1e-9, abs_tol=1e-9)
+    assert math.isclose(
+        twin.quadratic(Q, c, k, x), float(error(x[None])[0]), rel_tol=1e-9, abs_tol=1e-9
+    )
     closed = twin.quadratic_shapley(Q, c, x, background)
-    np.testing.assert_allclose(closed, twin.exact_shapley(error, x, background), rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(
+        closed, twin.exact_shapley(error, x, background), rtol=1e-8, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
@@ -162,36 +189,57 @@ def test_integrated_gradients_of_a_quadratic_equal_the_midpoint_sum(steps):
     closed = twin.quadratic_integrated_gradients(Q, c, x, baseline)
     found = twin.integrated_gradients(lambda z: (Q + Q.T) @ z + c, x, baseline, steps)
     np.testing.assert_allclose(found, closed, rtol=1e-12)
-    assert math.isclose(closed.sum(), twin.quadratic(Q, c, k, x) - twin.quadratic(Q, c, k, baseline), rel_tol=1e-12)
+    assert math.isclose(
+        closed.sum(), twin.quadratic(Q, c, k, x) - twin.quadratic(Q, c, k, baseline), rel_tol=1e-12
+    )
 
 
 def test_integrated_gradients_of_a_cubic_err_by_the_square_of_the_step():
     x, baseline = np.array([1.0, -2.0]), np.array([0.5, 1.0])
     truth = x**3 - baseline**3  # the gradient of Σ z³ is 3 z², each feature by itself
-    errors = [np.abs(twin.integrated_gradients(lambda z: 3 * z**2, x, baseline, n) - truth) for n in (4, 8)]
+    errors = [
+        np.abs(twin.integrated_gradients(lambda z: 3 * z**2, x, baseline, n) - truth)
+        for n in (4, 8)
+    ]
     assert errors[0].min() > 1e-3
     np.testing.assert_allclose(errors[0] / errors[1], 4)
 
 
 def test_worst_features_hold_the_share_and_ties_go_by_index():
-    x, x_hat = np.array([3.0, 0.0, -1.0, 1.0]), np.array([1.0, 0.0, 0.0, 0.0])  # squared errors 4, 0, 1, 1: 6 in all
+    x, x_hat = (
+        np.array([3.0, 0.0, -1.0, 1.0]),
+        np.array([1.0, 0.0, 0.0, 0.0]),
+    )  # squared errors 4, 0, 1, 1: 6 in all
     assert twin.worst_features(x, x_hat, 0.5) == [0]
     assert twin.worst_features(x, x_hat, 4 / 6) == [0]
     assert twin.worst_features(x, x_hat, 0.7) == [0, 2]
     assert twin.worst_features(x, x_hat, 1.0) == [0, 2, 3]
-    assert twin.worst_features(x, x, 0.5) == [0]  # no error: one feature, as the authors' program counts
+    assert twin.worst_features(x, x, 0.5) == [
+        0
+    ]  # no error: one feature, as the authors' program counts
 
 
 def test_a_contribution_pushes_the_reconstruction_away_from_the_true_value():
-    """x̂ = z₁ for output 0: raising z₁ raises x̂₀, which contributes above the true value and offsets below it."""
+    """x̂ = z₁ for output 0: raising z₁ raises x̂₀, which contributes above the true value and
+    offsets below it.
+    """
 
     def model(rows):
         return np.stack([rows[:, 1], rows[:, 1]], axis=1)
 
     background = np.zeros((1, 2))
-    assert twin.per_feature_shap(model, np.array([-1.0, 2.0]), background, 1).tolist() == [0, 2]  # x̂₀ = 2 > −1
-    assert twin.per_feature_shap(model, np.array([5.0, 2.0]), background, 1).tolist() == [0, -2]  # x̂₀ = 2 < 5
-    assert twin.contribution(np.array([1.0, -1.0]), 2.0, 2.0).tolist() == [1, -1]  # neither above nor below: as above
+    assert twin.per_feature_shap(model, np.array([-1.0, 2.0]), background, 1).tolist() == [
+        0,
+        2,
+    ]  # x̂₀ = 2 > −1
+    assert twin.per_feature_shap(model, np.array([5.0, 2.0]), background, 1).tolist() == [
+        0,
+        -2,
+    ]  # x̂₀ = 2 < 5
+    assert twin.contribution(np.array([1.0, -1.0]), 2.0, 2.0).tolist() == [
+        1,
+        -1,
+    ]  # neither above nor below: as above
 
 
 @given(SEEDS, st.integers(1, 4))
@@ -208,7 +256,9 @@ def test_per_feature_shap_of_a_linear_autoencoder(seed, top):
     worst = np.argsort(-np.abs(x - x_hat))[:top]
     table = A[worst] * (x - mean)
     found = twin.per_feature_shap(model, x, background, top)
-    np.testing.assert_allclose(found, (np.sign(x_hat - x)[worst, None] * table).sum(axis=0), atol=1e-9)
+    np.testing.assert_allclose(
+        found, (np.sign(x_hat - x)[worst, None] * table).sum(axis=0), atol=1e-9
+    )
     magnitude = twin.per_feature_magnitude(model, x, background, top)
     np.testing.assert_allclose(magnitude, np.abs(table).sum(axis=0), atol=1e-9)
     residual = np.abs(x_hat - x)[worst].sum()  # Σφ = Σ|x − x̂| − Σ s (E x̂(b) − x)
@@ -222,16 +272,26 @@ def test_an_outlier_may_offset_its_own_error_yet_the_authors_set_begins_with_it(
     def model(rows):
         return rows @ A.T
 
-    x, background = np.array([4.0, 1.0, 0.0]), np.zeros((1, 3))  # x̂ = (2.1, 1.3, 0): feature 0 falls short of itself
+    x, background = (
+        np.array([4.0, 1.0, 0.0]),
+        np.zeros((1, 3)),
+    )  # x̂ = (2.1, 1.3, 0): feature 0 falls short of itself
     assert twin.per_feature_shap(model, x, background, 1)[0] == pytest.approx(-2)
     assert twin.per_feature_magnitude(model, x, background, 1).argmax() == 0
     assert twin.explaining_features(model, x, background, 1) == [0]
-    assert twin.explaining_features(model, x, background, 2) == [0, 1]  # for x̂₁: |φ| = (0.4, 0.9, 0), mean 0.43
-    assert twin.explaining_features(model, np.array([0.5, 2.0, 0.0]), background, 1) == [1]  # x̂ = (0.45, 1.85, 0)
+    assert twin.explaining_features(model, x, background, 2) == [
+        0,
+        1,
+    ]  # for x̂₁: |φ| = (0.4, 0.9, 0), mean 0.43
+    assert twin.explaining_features(model, np.array([0.5, 2.0, 0.0]), background, 1) == [
+        1
+    ]  # x̂ = (0.45, 1.85, 0)
 
 
 def test_the_authors_set_holds_the_feature_itself_then_the_strongest_inputs_above_the_mean():
-    A = np.array([[0.0, 2.0, 3.0, 1.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    A = np.array(
+        [[0.0, 2.0, 3.0, 1.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    )
 
     def model(rows):
         return rows @ A.T

@@ -28,7 +28,9 @@ def images(*shape, seed=0):
 
 
 def explain(model, x, **described):
-    return explainers.create("ssim-residual", Detector(model, features=Features(**described))).explain(x)
+    return explainers.create(
+        "ssim-residual", Detector(model, features=Features(**described))
+    ).explain(x)
 
 
 def blurring():
@@ -59,7 +61,9 @@ def test_it_is_equation_13_at_a_pixel():
     away = torch.arange(-5, 6, dtype=torch.float64)
     weight = torch.exp(-(away[:, None] ** 2 + away**2) / (2 * 1.5**2))
     weight /= weight.sum()
-    a, b = (image[0, 1, 2:13, 2:13] for image in (x, model(x).detach()))  # 11 × 11 around the pixel (7, 7)
+    a, b = (
+        image[0, 1, 2:13, 2:13] for image in (x, model(x).detach())
+    )  # 11 × 11 around the pixel (7, 7)
     mean_a, mean_b = (weight * a).sum(), (weight * b).sum()
     var_a, var_b = (weight * (a - mean_a) ** 2).sum(), (weight * (b - mean_b) ** 2).sum()
     cov = (weight * (a - mean_a) * (b - mean_b)).sum()
@@ -105,7 +109,9 @@ def test_it_keeps_the_contract_in_small_chunks(monkeypatch):
     whole = explain(blurring(), x)
     monkeypatch.setitem(engine.CHUNK_BYTES, "cpu", 2 * Detector(blurring()).activation_bytes(x[:1]))
     torch.testing.assert_close(explain(blurring(), x), whole)
-    findings = check_explainer(lambda of: explainers.create("ssim-residual", of), Detector(blurring()), x)
+    findings = check_explainer(
+        lambda of: explainers.create("ssim-residual", of), Detector(blurring()), x
+    )
     assert [finding for finding in findings if finding.problem] == []
 
 
@@ -129,7 +135,13 @@ def test_values_far_from_zero_in_float32(offset):
     found = explain(model, x, low=offset, high=offset + 1)
     a, b = (part[0, 0].double().numpy() for part in (x, model(x)))
     similarity = structural_similarity(
-        a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True, data_range=1.0
+        a,
+        b,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+        data_range=1.0,
     )[1]
     assert similarity.min() < 0.95
     np.testing.assert_allclose(found[0, 0], (1 - similarity) / 2, rtol=1e-4, atol=1e-6)

@@ -43,7 +43,9 @@ def test_protocol_comes_near_the_exact_value():
     rng = np.random.default_rng(0)
     truth = rng.random((4, 64, 64)) < 0.1
     attributions = rng.random(truth.shape) + 0.5 * truth
-    assert pixel_ap(attributions, truth, thresholds=1000) == pytest.approx(pixel_ap(attributions, truth), abs=2e-3)
+    assert pixel_ap(attributions, truth, thresholds=1000) == pytest.approx(
+        pixel_ap(attributions, truth), abs=2e-3
+    )
 
 
 def test_made_by_name_pools_all_samples():
@@ -54,7 +56,8 @@ def test_made_by_name_pools_all_samples():
 
 
 @given(
-    hnp.arrays(np.float64, (4, 6), elements=st.integers(-8, 8).map(lambda i: i / 4)), st.sampled_from(["exact", 2, 9])
+    hnp.arrays(np.float64, (4, 6), elements=st.integers(-8, 8).map(lambda i: i / 4)),
+    st.sampled_from(["exact", 2, 9]),
 )
 @settings(deadline=None)
 def test_without_each_is_the_metric_of_the_others(attributions, thresholds):
@@ -62,4 +65,6 @@ def test_without_each_is_the_metric_of_the_others(attributions, thresholds):
     found = without_each(attributions, truth, thresholds=thresholds)
     for left_out, value in enumerate(found):
         others = np.arange(4) != left_out
-        assert value == pytest.approx(pixel_ap(attributions[others], truth[others], thresholds=thresholds))
+        assert value == pytest.approx(
+            pixel_ap(attributions[others], truth[others], thresholds=thresholds)
+        )

@@ -17,22 +17,31 @@ TRUTH = hnp.arrays(np.bool_, (3, 5)).filter(lambda truth: truth.any(axis=1).all(
 @given(TIED, TRUTH, st.integers(1, 6))
 @settings(max_examples=30, deadline=None)
 def test_equals_the_average_over_all_orders_of_ties(attributions, truth, top):
-    np.testing.assert_allclose(recall(attributions, truth, top=top), twin(attributions, truth, top), atol=1e-12)
+    np.testing.assert_allclose(
+        recall(attributions, truth, top=top), twin(attributions, truth, top), atol=1e-12
+    )
 
 
 @given(TIED, TRUTH, st.permutations(range(5)))
 def test_order_of_features_does_not_matter(attributions, truth, order):
-    np.testing.assert_allclose(recall(attributions, truth), recall(attributions[:, order], truth[:, order]))
+    np.testing.assert_allclose(
+        recall(attributions, truth), recall(attributions[:, order], truth[:, order])
+    )
 
 
 def test_constant_map_scores_what_chance_scores():
     truth = np.eye(10, dtype=bool)
-    np.testing.assert_allclose(recall_curve(np.ones((10, 10)), truth).mean(axis=0), np.arange(1, 11) / 10)
+    np.testing.assert_allclose(
+        recall_curve(np.ones((10, 10)), truth).mean(axis=0), np.arange(1, 11) / 10
+    )
 
 
 def test_curve_holds_recall_at_every_m():
     rng = np.random.default_rng(0)
-    attributions, truth = rng.normal(size=(20, 7)).round(1), np.eye(7, dtype=bool)[rng.integers(7, size=20)]
+    attributions, truth = (
+        rng.normal(size=(20, 7)).round(1),
+        np.eye(7, dtype=bool)[rng.integers(7, size=20)],
+    )
     curve = recall_curve(attributions, truth)
     for m in range(1, 8):
         np.testing.assert_array_equal(curve[:, m - 1], recall(attributions, truth, top=m))
