@@ -1,5 +1,4 @@
-"""From folders of images to a Dataset: read, prepared, split and augmented as in the paper (section
-4.2).
+"""From folders of images to a Dataset: read, prepared, split and augmented as the paper does (4.2).
 
 The layout of MVTec AD, for the data set itself and for whatever is written like it:
 
@@ -9,13 +8,14 @@ The layout of MVTec AD, for the data set itself and for whatever is written like
     category/ground_truth/DAMAGE/000_mask.png    its mask, damaged where it is not black
 
 A mask has its image's size, and the images of a category have one, any; `images.SUFFIXES` lists the
-formats.
+formats. `from_layout(category, Preparation(size=128))` returns the Dataset of a category's folder.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,18 +42,36 @@ class Labelled(NamedTuple):
     mask: Path | None = None
 
 
-def from_layout(
-    category: Path,
-    *,
-    size: int = 128,
-    train_samples: int = 10_000,
-    validation_samples: int = 1_000,
-    seed: int = 0,
-    autoencoder: str = "conv",
-    rotation: float = 10.0,
-    corners: Corners = "edge",
-    flips: bool = True,
-) -> Dataset:
+@dataclass(frozen=True)
+class Preparation:
+    """How samples are made of images, and what is trained on them.
+
+    Parameters
+    ----------
+    size
+        Height and width of the samples, in pixels.
+    train_samples, validation_samples
+        How many samples to make from the images of each split.
+    rotation, corners, flips
+        The greatest angle in degrees, either way; what fills the corners (`augmentation.rotate`);
+        whether to flip.
+    autoencoder
+        The data set's default autoencoder.
+    seed
+        Of the split and of the augmentation.
+    """
+
+    size: int = 128
+    train_samples: int = 10_000
+    validation_samples: int = 1_000
+    rotation: float = 10.0
+    corners: Corners = "edge"
+    flips: bool = True
+    autoencoder: str = "conv"
+    seed: int = 0
+
+
+def from_layout(category: Path, how: Preparation) -> Dataset:
     """Return the Dataset of a folder in MVTec's layout: images (N, 1, size, size) in [0, 1], masks
     as truth.
 
@@ -64,17 +82,8 @@ def from_layout(
     ----------
     category
         The folder that holds `train`, `test` and `ground_truth`.
-    size
-        Height and width of the samples, in pixels.
-    train_samples, validation_samples
-        How many samples to make from the images of each split.
-    seed
-        Of the split and of the augmentation.
-    autoencoder
-        The data set's default autoencoder.
-    rotation, corners, flips
-        The greatest angle in degrees, either way; what fills the corners (`augmentation.rotate`);
-        whether to flip.
+    how
+        Size, number, rotation and so on of the samples.
 
     Raises
     ------
@@ -100,18 +109,7 @@ def from_layout(
                 f"masks of a damage of which there is no folder {category / 'test' / folder.name}",
             )
     say_left_out(category, others)
-    return from_images(
-        normal,
-        test,
-        size=size,
-        train_samples=train_samples,
-        validation_samples=validation_samples,
-        seed=seed,
-        autoencoder=autoencoder,
-        rotation=rotation,
-        corners=corners,
-        flips=flips,
-    )
+    return from_images(normal, test, how)
 
 
 def _kinds(test: Path, others: list[Path]) -> list[Path]:
@@ -176,20 +174,8 @@ def say_left_out(folder: Path, others: Sequence[Path]) -> None:
         )
 
 
-def from_images(
-    normal: Sequence[Path],
-    test: Sequence[Labelled],
-    *,
-    size: int,
-    train_samples: int,
-    validation_samples: int,
-    seed: int,
-    autoencoder: str,
-    rotation: float,
-    corners: Corners,
-    flips: bool,
-) -> Dataset:
-    """Return the Dataset of listed images; the parameters are those of `from_layout`.
+def from_images(normal: Sequence[Path], test: Sequence[Labelled], how: Preparation) -> Dataset:
+    """Return the Dataset of listed images.
 
     A tenth of the normal images is for validation; each part is augmented by itself, so that no
     image is in both. The truth is left out where an anomalous image has no mask, the labels where
@@ -201,17 +187,17 @@ def from_images(
             f"{len(normal)} image to train from: at least 2 are needed, 1 for validation",
         )
     shape = read(normal[0]).shape
-    order = np.random.default_rng(seed).permutation(len(normal))
+    order = np.random.default_rng(how.seed).permutation(len(normal))
     held = max(1, round(VALIDATION * len(normal)))
-    parts = enumerate([(order[held:], train_samples), (order[:held], validation_samples)])
+    parts = enumerate([(order[held:], how.train_samples), (order[:held], how.validation_samples)])
     train, validation = (
         augment(
-            _load([normal[i] for i in rows], shape, size),
+            _load([normal[i] for i in rows], shape, how.size),
             count,
-            rotation=rotation,
-            corners=corners,
-            flips=flips,
-            seed=[seed, number],
+            rotation=how.rotation,
+            corners=how.corners,
+            flips=how.flips,
+            seed=[how.seed, number],
         )
         for number, (rows, count) in parts
     )
@@ -219,11 +205,11 @@ def from_images(
     return Dataset(
         train,
         validation,
-        _load([one.path for one in test], shape, size),
+        _load([one.path for one in test], shape, how.size),
         Features(),
         anomalous if anomalous.any() else None,
-        _truth(test, shape, size) if anomalous.any() else None,
-        autoencoder,
+        _truth(test, shape, how.size) if anomalous.any() else None,
+        how.autoencoder,
         test_units=np.arange(len(test)),
         test_kinds=np.array([one.kind for one in test]),
     )

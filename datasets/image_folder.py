@@ -11,7 +11,15 @@ from annotated_types import Ge, Le
 from aexbench import Dataset
 from aexbench.augmentation import Corners
 from aexbench.datasets import register
-from aexbench.image_layout import Labelled, from_images, from_layout, images, labelled, say_left_out
+from aexbench.image_layout import (
+    Labelled,
+    Preparation,
+    from_images,
+    from_layout,
+    images,
+    labelled,
+    say_left_out,
+)
 from aexbench.images import entries, is_image, wrong
 
 TEST = 0.2  # of the normal images, where no folder says which are for the test
@@ -78,18 +86,18 @@ def image_folder(
     RequestError
         If folders, images or masks are missing, cannot be read or do not fit: it names the file.
     """
+    how = Preparation(
+        size=size,
+        train_samples=train_samples,
+        validation_samples=validation_samples,
+        rotation=rotation,
+        corners=corners,
+        flips=flips,
+        autoencoder=autoencoder,
+        seed=seed,
+    )
     if (path / "train").is_dir():
-        return from_layout(
-            path,
-            size=size,
-            train_samples=train_samples,
-            validation_samples=validation_samples,
-            seed=seed,
-            autoencoder=autoencoder,
-            rotation=rotation,
-            corners=corners,
-            flips=flips,
-        )
+        return from_layout(path, how)
     normal, anomalous = _listed(path)
     if len(normal) < 3:
         raise wrong(
@@ -98,18 +106,8 @@ def image_folder(
         )
     order = np.random.default_rng(seed).permutation(len(normal))
     held = max(1, round(TEST * len(normal)))
-    return from_images(
-        [normal[i] for i in np.sort(order[held:])],
-        [Labelled(normal[i]) for i in np.sort(order[:held])] + anomalous,
-        size=size,
-        train_samples=train_samples,
-        validation_samples=validation_samples,
-        seed=seed,
-        autoencoder=autoencoder,
-        rotation=rotation,
-        corners=corners,
-        flips=flips,
-    )
+    test = [Labelled(normal[i]) for i in np.sort(order[:held])]
+    return from_images([normal[i] for i in np.sort(order[held:])], test + anomalous, how)
 
 
 def _listed(path: Path) -> tuple[list[Path], list[Labelled]]:

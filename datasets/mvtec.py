@@ -14,7 +14,7 @@ from aexbench.augmentation import Corners
 from aexbench.datasets import register
 from aexbench.downloads import Download
 from aexbench.errors import unknown
-from aexbench.image_layout import from_layout
+from aexbench.image_layout import Preparation, from_layout
 from aexbench.images import is_image
 
 NAMES = (
@@ -103,17 +103,17 @@ def mvtec(
     Detection", CVPR; CC BY-NC-SA 4.0. The preprocessing is that of section 4.2 of "Unlocking
     Layer-wise Relevance Propagation for Autoencoders".
     """
-    return from_layout(
-        _place(root, category),
+    how = Preparation(
         size=size,
         train_samples=train_samples,
         validation_samples=validation_samples,
-        seed=seed,
-        autoencoder=autoencoder,
         rotation=rotation,
         corners=corners,
         flips=flips,
+        autoencoder=autoencoder,
+        seed=seed,
     )
+    return from_layout(_place(root, category), how)
 
 
 def _place(root: Path | None, category: str) -> Path:

@@ -13,7 +13,7 @@ from aexbench.augmentation import Corners
 from aexbench.datasets import register
 from aexbench.datasets.defects.layout import drawn
 from aexbench.datasets.defects.samples import CATEGORIES
-from aexbench.image_layout import from_layout
+from aexbench.image_layout import Preparation, from_layout
 
 
 @register("defects", images=True, licence="MIT")
@@ -71,14 +71,14 @@ def defects(
     Real-World Dataset for Unsupervised Anomaly Detection", CVPR. No part of it is contained; the
     drawings bear this project's licence.
     """
-    return from_layout(
-        drawn(category, images, per_damage, seed),
+    how = Preparation(
         size=size,
         train_samples=train_samples,
         validation_samples=validation_samples,
-        seed=seed,
-        autoencoder=autoencoder,
         rotation=rotation,
         corners=corners or CATEGORIES[category].corners,
         flips=flips,
+        autoencoder=autoencoder,
+        seed=seed,
     )
+    return from_layout(drawn(category, images, per_damage, seed), how)

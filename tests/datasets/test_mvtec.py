@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from aexbench import RequestError, datasets
-from aexbench.image_layout import from_layout
+from aexbench.image_layout import Preparation, from_layout
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "mvtec_ad"
 SMALL = {"size": 16, "train_samples": 30, "validation_samples": 8}
@@ -129,7 +129,7 @@ def test_rotation_corners_and_flips_shape_the_samples(root, name):
 
 
 def test_the_layout_by_itself_gives_what_mvtec_gives(root):
-    one, other = make(root, seed=3), from_layout(cube(root), seed=3, **SMALL)
+    one, other = make(root, seed=3), from_layout(cube(root), Preparation(seed=3, **SMALL))
     for part in ("train", "validation", "test", "test_truth", "test_kinds"):
         assert np.array_equal(getattr(one, part), getattr(other, part))
     assert one.autoencoder == "conv"
