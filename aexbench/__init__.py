@@ -11,11 +11,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aexbench.contracts import AnomalySet, Corruption, Dataset, Explainer, Features, Metric
-    from aexbench.corruption import Proposal
+    from aexbench.contracts import AnomalySet, Corruption, Dataset, Explainer, Metric
     from aexbench.detector import Detector
     from aexbench.errors import RequestError, SkipError
     from aexbench.evaluation import evaluate
+    from aexbench.features import Features
+    from aexbench.single_feature import Proposal
 
 __version__ = "0.1.0"
 
@@ -25,9 +26,9 @@ _HOMES = {
     "Dataset": "contracts",
     "Detector": "detector",
     "Explainer": "contracts",
-    "Features": "contracts",
+    "Features": "features",
     "Metric": "contracts",
-    "Proposal": "corruption",
+    "Proposal": "single_feature",
     "RequestError": "errors",
     "SkipError": "errors",
     "evaluate": "evaluation",

@@ -122,13 +122,10 @@ def _random_state(make: Make, detector: Detector, x: torch.Tensor, tolerance: fl
 
 
 def _arrays(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:
-    explainer, given = (
-        make(detector),
-        x.float() if x.dtype == torch.bfloat16 else x,
-    )  # of which numpy knows nothing
-    return _differs(
-        explainer.explain(given.cpu().numpy()).to(x.device), explainer.explain(given), tolerance
-    )  # type: ignore[arg-type]
+    given = x.float() if x.dtype == torch.bfloat16 else x  # of which numpy knows nothing
+    explainer: Any = make(detector)
+    of_arrays = explainer.explain(given.cpu().numpy()).to(x.device)
+    return _differs(of_arrays, explainer.explain(given), tolerance)
 
 
 def _samples_kept(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:

@@ -4,6 +4,7 @@ explained.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from aexbench.contracts import Features
 from aexbench.errors import RequestError
+from aexbench.features import Features
 from aexbench.rows import as_rows, blocks
 
 Loss = Literal["l1", "l2"]
@@ -92,6 +93,10 @@ class Detector:
             raise RequestError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
         if self.features is None:
             self.features = Features()
+        self._look()
+
+    def _look(self) -> None:
+        """Take in what the model is; what was measured of another one is forgotten."""
         self._chunks: dict[tuple[int, ...], int] = {}
         self._overwrites = (
             False  # whether the model writes into its input, known with the first chunk
@@ -160,7 +165,19 @@ class Detector:
         """
         if loss is None or loss == self.loss:
             return self
-        return type(self)(self.model, loss, self.features, None, self.report)  # type: ignore[arg-type]
+        made = copy.copy(self)
+        made.loss, made.scale = loss, None  # type: ignore[assignment]
+        made.__post_init__()
+        return made
+
+    def with_model(self, model: torch.nn.Module) -> Detector:
+        """Return a detector of this one's class, loss, Features, scale and report around another
+        model.
+        """
+        made = copy.copy(self)
+        made.model = model
+        made._look()
+        return made
 
     @property
     def calibrated(self) -> ScoreScale:
@@ -297,18 +314,6 @@ class Detector:
             for handle in handles:
                 handle.remove()
         return sum(total)
-
-
-class LossAblated(Detector):
-    """A Detector whose error map is the constant 1/m: what is left of a method that ignores the
-    error itself.
-
-    A control, not for use: DESIGN decision 5, the loss-ablated floor.
-    """
-
-    def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
-        """Return 1/m everywhere."""
-        return torch.full_like(x_hat, 1.0 / x.shape[1:].numel())
 
 
 def _samples(x: Any) -> Any:

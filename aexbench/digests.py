@@ -5,6 +5,7 @@ never count.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import sys
 from collections.abc import Iterable
@@ -16,19 +17,12 @@ from aexbench.rows import Rows, blocks
 
 # What of the engine shapes the results of a family's plugins, besides their own source.
 ENGINE_SOURCES = {
-    "autoencoder": ["autoencoders/*.py", "fitting.py", "training.py", "detector.py", "rows.py"],
-    "control": ["controls.py"],
-    "corruption": ["baselines.py", "corruption.py", "strata.py"],
-    "data set": ["augmentation.py", "image_layout.py", "images.py", "splits.py"],
-    "explainer": [
-        "baselines.py",
-        "precision.py",
-        "rows.py",
-        "seeding.py",
-        "segments.py",
-        "smoothing.py",
-    ],
-    "reference": ["references.py", "strata.py"],
+    "autoencoder": ["aexbench.autoencoders", "aexbench.detector", "aexbench.rows"],
+    "control": ["aexbench.running.controls"],
+    "corruption": ["aexbench.single_feature", "aexbench.running.strata"],
+    "data set": ["aexbench.datasets.tools"],
+    "explainer": ["aexbench.explainers.tools", "aexbench.rows"],
+    "reference": ["aexbench.running.references", "aexbench.running.strata"],
 }
 
 
@@ -84,11 +78,20 @@ def source_digest(target: object) -> str:
 
 
 def engine_source(family: str) -> str:
-    """Return the digest of the engine's files that shape the results of a family."""
-    folder = Path(__file__).parent
+    """Return the digest of the engine's modules that shape the results of a family."""
+    origins = (Path(_origin(name)) for name in ENGINE_SOURCES.get(family, []))
     return text_digest(
-        path for pattern in ENGINE_SOURCES.get(family, []) for path in folder.glob(pattern)
+        path
+        for origin in origins
+        for path in (origin.parent.glob("*.py") if origin.name == "__init__.py" else [origin])
     )
+
+
+def _origin(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return spec.origin
 
 
 def text_digest(files: Iterable[Path]) -> str:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from aexbench import execution, families, planning, scoring, specs
-from aexbench.cells import Component, Control, component
-from aexbench.contracts import AnomalySet, Array
-from aexbench.controls import controlled
+from aexbench import families, specs
+from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector
 from aexbench.errors import SkipError
 from aexbench.registry import Plugin
-from aexbench.rows import as_rows
+from aexbench.rows import Array, as_rows
+from aexbench.running import execution, scoring
+from aexbench.running.cells import Component, component
+from aexbench.running.controls import TWINS, Control, controlled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,7 @@ def _controls(twins: int) -> Iterator[tuple[Control, int]]:
     yield "none", 0
     if twins:
         yield "loss-ablated", 0
-        yield from product(planning.TWINS, range(twins))
+        yield from product(TWINS, range(twins))
 
 
 def _rows(

@@ -94,7 +94,7 @@ def _adapt_explainer_class(target: Any) -> None:
 
 
 def _adapt_corruption(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]) -> Any:
-    from aexbench.corruption import SingleFeature  # imports torch
+    from aexbench.single_feature import SingleFeature  # imports torch
 
     shared = {name: values.pop(name) for name in inspect.signature(_corruption_limits).parameters}
     return SingleFeature(
@@ -109,7 +109,7 @@ def _corruption_limits(
     max_draws: Annotated[int, Ge(1)] = 100_000,
 ) -> None:
     """Hold the parameters that all single-feature corruptions share; see
-    `aexbench.corruption.SingleFeature`.
+    `aexbench.single_feature.SingleFeature`.
     """
 
 
@@ -128,9 +128,9 @@ explainers = Registry(
     declarable={"floor": False, "images": False},  # a floor on every board; of images alone
 )
 # images: samples are (N, C, H, W), so the floors of images apply. licence: of the data. download:
-# an `aexbench.downloads.Download`, where `aexbench data get` can fetch them. reads: a function from
-# the parameters to the files that are read, by name, where it is not the parameters alone that say
-# which (see `cells.component`).
+# an `aexbench.fetching.downloads.Download`, where `aexbench data get` can fetch them. reads: a
+# function from the parameters to the files that are read, by name, where it is not the parameters
+# alone that say which (see `cells.component`).
 datasets = Registry(
     "data set",
     "aexbench.datasets",

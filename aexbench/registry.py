@@ -260,7 +260,8 @@ class Registry:
         for module in pkgutil.iter_modules(
             getattr(importlib.import_module(self.package), "__path__", []), f"{self.package}."
         ):
-            self._attempt(module.name, partial(importlib.import_module, module.name))
+            if not module.name.endswith(".tools"):
+                self._attempt(module.name, partial(importlib.import_module, module.name))
         for entry in importlib.metadata.entry_points(group=self.package):
             self._attempt(f"{entry.name} ({entry.value})", partial(self._load_entry, entry))
 

@@ -7,6 +7,7 @@ The splits of a Dataset are such rows. An array in memory, a memory map, `shards
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[Any]
 BLOCK_BYTES = 2**24  # that are read at once
 RUN_BYTES = 2**18  # that lie together when rows are shuffled: a disk reads them in one go
+MOST_VALUES = 2**25  # of rows that are kept in memory: 128 MiB in float32
 POOL_BYTES = 2**26  # that are shuffled with each other at a time
 
 
@@ -180,3 +182,30 @@ def shuffled(rows: Rows, order: Callable[[int], NDArray[np.int64]]) -> Iterator[
             [rows[start : start + run] for start in starts[first : first + together].tolist()]
         )
         yield pool[order(len(pool))]
+
+
+def most(background: ArrayLike, count: int) -> int:
+    """Return how many samples of the background may be kept: `count`, fewer where they have more
+    than 2²⁵ values.
+
+    >>> most(np.zeros((5, 1000)), 10_000), most(np.broadcast_to(0.0, (5, 3, 2048, 2048)), 10_000)
+    (10000, 2)
+    """
+    columns: int = math.prod(as_rows(background).shape[1:])
+    return min(count, max(1, MOST_VALUES // max(1, columns)))
+
+
+def sample(background: ArrayLike, count: int, seed: int = 0) -> Array:
+    """Return `count` random samples of the background (B, …) without repetition, in their order;
+    all if it has fewer.
+
+    Examples
+    --------
+    >>> sample(np.arange(10.0)[:, None], 3, seed=0).shape
+    (3, 1)
+    """
+    rows = as_rows(background)
+    if count >= len(rows):
+        return np.array(rows[:])  # a copy: of a memory map that cannot be written torch warns
+    chosen = np.random.default_rng(seed).choice(len(rows), size=count, replace=False)
+    return np.asarray(rows[np.sort(chosen)])

@@ -10,8 +10,9 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Detector, Proposal, RequestError
-from aexbench.contracts import Array, Features
 from aexbench.corruptions import register
+from aexbench.features import Features
+from aexbench.rows import Array
 
 SAMPLE_BYTES = (
     2**27

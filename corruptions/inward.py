@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from aexbench import Detector
-from aexbench.contracts import Array
 from aexbench.corruptions import register
+from aexbench.rows import Array
 
 USUAL = 0.67  # spreads from the mean: about half of the values of a normal distribution
 

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from aexbench import Detector
-from aexbench.contracts import Array
 from aexbench.corruptions import register
+from aexbench.rows import Array
 
 
 @register("mirror", threshold=0.3)

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError, files, specs
 from aexbench.datasets import register
+from aexbench.datasets.tools.splits import row_numbers
 from aexbench.digests import value_digest
-from aexbench.downloads import Download, DownloadError, may_fetch
 from aexbench.errors import plain, unknown
-from aexbench.local_data import data_folder, places
-from aexbench.splits import row_numbers
+from aexbench.fetching.downloads import Download, DownloadError, may_fetch
+from aexbench.fetching.local_data import data_folder, places
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
 from aexbench.datasets import register
+from aexbench.datasets.tools.splits import split
 from aexbench.errors import unknown
-from aexbench.splits import split
 
 if TYPE_CHECKING:
     import pandas as pd

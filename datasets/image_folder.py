@@ -9,9 +9,9 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from aexbench import Dataset
-from aexbench.augmentation import Corners
 from aexbench.datasets import register
-from aexbench.image_layout import (
+from aexbench.datasets.tools.augmentation import Corners
+from aexbench.datasets.tools.image_layout import (
     Labelled,
     Preparation,
     from_images,
@@ -20,7 +20,7 @@ from aexbench.image_layout import (
     labelled,
     say_left_out,
 )
-from aexbench.images import entries, is_image, wrong
+from aexbench.datasets.tools.images import entries, is_image, wrong
 
 TEST = 0.2  # of the normal images, where no folder says which are for the test
 PARTS = ("normal", "anomalous", "masks")

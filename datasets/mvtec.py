@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from aexbench import Dataset, RequestError, local_data
-from aexbench.augmentation import Corners
+from aexbench import Dataset, RequestError
 from aexbench.datasets import register
-from aexbench.downloads import Download
+from aexbench.datasets.tools.augmentation import Corners
+from aexbench.datasets.tools.image_layout import Preparation, from_layout
+from aexbench.datasets.tools.images import is_image
 from aexbench.errors import unknown
-from aexbench.image_layout import Preparation, from_layout
-from aexbench.images import is_image
+from aexbench.fetching import local_data
+from aexbench.fetching.downloads import Download
 
 NAMES = (
     "mvtec_anomaly_detection",
@@ -64,7 +65,7 @@ def mvtec(
     the paper. A tenth of the training images is for validation; rotations and flips then make more
     samples of each part. The test split is every test image as it is; the kind of damage is the
     kind of anomaly. A pixel is true where the mask covers at least half of it; of damage thinner
-    than a pixel, the pixels that it touches most (`aexbench.images.shrink_mask`).
+    than a pixel, the pixels that it touches most (`aexbench.datasets.tools.images.shrink_mask`).
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
 from aexbench.datasets import register
-from aexbench.splits import TRAIN, VALIDATION
+from aexbench.datasets.tools.splits import TRAIN, VALIDATION
 
 LEAST_CHANGE = 0.1  # of the range, so that every labelled anomaly is one
 PATIENCE = 100  # rounds of values from the test's own rows; in a small one all may be too near

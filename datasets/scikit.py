@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset
 from aexbench.datasets import register
-from aexbench.splits import split
+from aexbench.datasets.tools.splits import split
 
 
 @register("breast-cancer", licence="CC BY 4.0")

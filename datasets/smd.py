@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
 from aexbench.datasets import register
-from aexbench.downloads import Download
-from aexbench.local_data import folder
+from aexbench.fetching.downloads import Download
+from aexbench.fetching.local_data import folder
 
 TRAIN = 0.8  # of a machine's training file; the end of it is for validation
 PARTS = ("train", "test", "test_label", "interpretation_label")

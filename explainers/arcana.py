@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
-from aexbench.precision import precise
+from aexbench.explainers.tools.precision import precise
 
 # A step keeps activations and their gradients: at most this many forward passes' memory.
 GRAPH = 4

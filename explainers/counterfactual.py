@@ -11,10 +11,11 @@ from annotated_types import Ge, Le
 from numpy.typing import ArrayLike
 
 from aexbench import Detector
-from aexbench.baselines import most, normal_rows, sample
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
-from aexbench.precision import precise
+from aexbench.explainers.tools.baselines import normal_rows
+from aexbench.explainers.tools.precision import precise
+from aexbench.rows import most, sample
 
 BACKGROUND_SAMPLES = 10_000  # whose errors give the threshold, drawn with a fixed seed
 LEAST_FALL = 0.5  # of the sample's own error: what is normal already has a map too

@@ -6,8 +6,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from aexbench import Detector
-from aexbench.baselines import normal_rows
 from aexbench.explainers import register
+from aexbench.explainers.tools.baselines import normal_rows
 from aexbench.rows import moments
 
 LEAST_SPREAD = 1e-6  # of a constant column: any change of it stands out

@@ -15,12 +15,14 @@ import torch
 from annotated_types import Ge
 from numpy.typing import ArrayLike
 
-from aexbench import Detector, SkipError, baselines, seeding
-from aexbench.baselines import BaselineName
+from aexbench import Detector, SkipError
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.explainers.tools import baselines, seeding
+from aexbench.explainers.tools.baselines import BaselineName
+from aexbench.explainers.tools.precision import doubled
 from aexbench.extras import optional
-from aexbench.precision import doubled
+from aexbench.rows import sample
 
 REFERENCES = 1000  # samples of the background that gradient-shap draws from, at most
 
@@ -172,9 +174,7 @@ class GradientShap:
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
         self.detector = detector.with_loss(loss)
-        self.references = baselines.sample(
-            baselines.normal_rows(detector, background), REFERENCES, seed
-        )
+        self.references = sample(baselines.normal_rows(detector, background), REFERENCES, seed)
         self.nsamples, self.seed = nsamples, seed
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import ArrayLike
 
 from aexbench import Detector, SkipError
-from aexbench.baselines import normal_rows
 from aexbench.explainers import register
+from aexbench.explainers.tools.baselines import normal_rows
+from aexbench.explainers.tools.segments import is_image
+from aexbench.explainers.tools.smoothing import blur
 from aexbench.rows import moments
-from aexbench.segments import is_image
-from aexbench.smoothing import blur
 
 # Of the range of grey values, added to a pixel's spread: edges that hardly move do not count alone.
 LEAST_SPREAD = 0.02

@@ -8,10 +8,11 @@ import torch
 from annotated_types import Ge
 from numpy.typing import ArrayLike
 
-from aexbench import Detector, baselines
-from aexbench.baselines import BaselineName
+from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.explainers.tools import baselines
+from aexbench.explainers.tools.baselines import BaselineName
 from aexbench.extras import optional
 
 

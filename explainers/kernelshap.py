@@ -15,10 +15,11 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import Detector
-from aexbench.baselines import most, representatives
 from aexbench.explainers import register
+from aexbench.explainers.tools.baselines import representatives
+from aexbench.explainers.tools.segments import SegmentKind, segments, spread
 from aexbench.extras import optional
-from aexbench.segments import SegmentKind, segments, spread
+from aexbench.rows import most
 
 CLUSTERED, CENTRES = (
     10_000,
@@ -51,7 +52,7 @@ class KernelShap:
         Let `rows` weighted centres of the background stand for it: of a seeded sample of 10,000,
         fewer where samples × columns pass 2²⁵.
     segments, count
-        Of images: see `aexbench.segments`.
+        Of images: see `aexbench.explainers.tools.segments`.
     seed
         Of the coalitions, set anew for every sample, and of the background's rows.
     loss

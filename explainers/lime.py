@@ -11,13 +11,14 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import Detector
-from aexbench.baselines import baseline, normal_rows, sample
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.explainers.tools.baselines import baseline, normal_rows
+from aexbench.explainers.tools.seeding import content_seeds
+from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
+from aexbench.explainers.tools.segments import segments as numbered
 from aexbench.extras import optional
-from aexbench.seeding import content_seeds
-from aexbench.segments import SegmentKind, is_image, spread
-from aexbench.segments import segments as numbered
+from aexbench.rows import sample
 
 Floats = NDArray[np.float64]
 BACKGROUND_VALUES = (

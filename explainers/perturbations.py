@@ -11,12 +11,13 @@ import torch
 from annotated_types import Ge
 from numpy.typing import ArrayLike
 
-from aexbench import Detector, RequestError, SkipError, baselines, seeding
+from aexbench import Detector, RequestError, SkipError
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.explainers.tools import baselines, seeding
+from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
+from aexbench.explainers.tools.segments import segments as numbered
 from aexbench.extras import optional
-from aexbench.segments import SegmentKind, is_image, spread
-from aexbench.segments import segments as numbered
 
 
 @register("occlusion")

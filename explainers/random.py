@@ -10,7 +10,7 @@ from annotated_types import Ge
 
 from aexbench import Detector
 from aexbench.explainers import register
-from aexbench.seeding import generators
+from aexbench.explainers.tools.seeding import generators
 
 
 @register("random", floor=True)

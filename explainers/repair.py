@@ -10,12 +10,12 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from aexbench import Detector
-from aexbench.baselines import Baseline, baseline, most, normal_rows, sample
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
-from aexbench.rows import Rows
-from aexbench.segments import SegmentKind, is_image, spread
-from aexbench.segments import segments as numbered
+from aexbench.explainers.tools.baselines import Baseline, baseline, normal_rows
+from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
+from aexbench.explainers.tools.segments import segments as numbered
+from aexbench.rows import Rows, most, sample
 
 QUANTILE_SAMPLES = 10_000  # of the background, at most
 

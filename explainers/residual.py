@@ -14,10 +14,11 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from aexbench import Detector, RequestError, SkipError
-from aexbench.baselines import most, normal_rows, sample
 from aexbench.explainers import register
-from aexbench.segments import is_image
-from aexbench.smoothing import blur
+from aexbench.explainers.tools.baselines import normal_rows
+from aexbench.explainers.tools.segments import is_image
+from aexbench.explainers.tools.smoothing import blur
+from aexbench.rows import most, sample
 
 LEAST_SPREAD = (
     1e-6  # of the error of a column that is off by its whole range: less comes from rounding

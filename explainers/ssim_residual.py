@@ -9,8 +9,8 @@ import torch
 from aexbench import Detector, SkipError
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
-from aexbench.segments import is_image
-from aexbench.smoothing import blur
+from aexbench.explainers.tools.segments import is_image
+from aexbench.explainers.tools.smoothing import blur
 
 K1, K2 = 0.01, 0.03
 SIGMA, RADIUS = 1.5, 5  # a window of 11 × 11 pixels

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aexbench.leaderboard import leaderboard
-from aexbench.rendering import as_markdown
-from aexbench.store import Store
+from aexbench.board.leaderboard import leaderboard
+from aexbench.board.rendering import as_markdown
+from aexbench.running.store import Store
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from aexbench import Dataset
-from aexbench.augmentation import Corners
 from aexbench.datasets import register
 from aexbench.datasets.defects.layout import drawn
 from aexbench.datasets.defects.samples import CATEGORIES
-from aexbench.image_layout import Preparation, from_layout
+from aexbench.datasets.tools.augmentation import Corners
+from aexbench.datasets.tools.image_layout import Preparation, from_layout
 
 
 @register("defects", images=True, licence="MIT")

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench.augmentation import Corners
 from aexbench.datasets.defects.drawing import SIZE, Drawing, Picture, Random
 from aexbench.datasets.defects.objects import bottle, hazelnut, transistor
 from aexbench.datasets.defects.textures import carpet, tile
+from aexbench.datasets.tools.augmentation import Corners
 
 VISIBLE = 6 / 255  # least change of red, green or blue that counts
 NOISE = 2 / 255  # of the camera: its spread

@@ -16,9 +16,9 @@ from aexbench.datasets import register
 from aexbench.datasets.sql.encoding import Encoder
 from aexbench.datasets.sql.intrusions import KINDS
 from aexbench.datasets.sql.workload import FIT_ROWS, Encoded, Split, Workload, encoded, fitted
+from aexbench.datasets.tools.shards import stored
 from aexbench.digests import text_digest, value_digest
 from aexbench.rows import Named
-from aexbench.shards import stored
 
 AUTOENCODER = "mlp[widths=[64, 32, 8],batch_size=128,epochs=50,patience=10]"
 

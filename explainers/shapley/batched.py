@@ -11,11 +11,11 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from aexbench import Detector, RequestError
-from aexbench.baselines import representatives
 from aexbench.explainers import register
 from aexbench.explainers.shapley.regression import Regression
 from aexbench.explainers.shapley.values import Worth
-from aexbench.segments import SegmentKind, segments, spread
+from aexbench.explainers.tools.baselines import representatives
+from aexbench.explainers.tools.segments import SegmentKind, segments, spread
 
 
 @register("kernelshap-batched")
@@ -48,7 +48,7 @@ class KernelShapBatched:
     output
         Explain this column's reconstruction x̂_j in place of the error; columns are counted from 0.
     segments, count
-        Of images: see `aexbench.segments`.
+        Of images: see `aexbench.explainers.tools.segments`.
     seed
         Of the coalitions and of the background's rows.
     loss

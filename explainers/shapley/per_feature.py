@@ -9,11 +9,11 @@ from annotated_types import Ge, Gt, Le
 from numpy.typing import ArrayLike
 
 from aexbench import Detector, SkipError
-from aexbench.baselines import representatives
 from aexbench.explainers import register
 from aexbench.explainers.shapley.regression import Regression
 from aexbench.explainers.shapley.values import Worth
-from aexbench.segments import is_image, segments, spread
+from aexbench.explainers.tools.baselines import representatives
+from aexbench.explainers.tools.segments import is_image, segments, spread
 
 
 @register("per-feature-shap")

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError
-from aexbench.controls import controlled
 from aexbench.detector import in_chunks
 from aexbench.errors import SkipError
+from aexbench.running.controls import controlled
 from tests.conftest import mlp
 
 X = torch.rand(50, 5)

@@ -8,9 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aexbench import Dataset, Features, corruptions, explainers, rows, shards
-from aexbench.baselines import baseline, nearest, sample
+from aexbench import Dataset, Features, corruptions, explainers, rows
+from aexbench.datasets.tools import shards
 from aexbench.errors import RequestError, StoreError
+from aexbench.explainers.tools.baselines import baseline, nearest
+from aexbench.rows import sample
 
 
 @pytest.fixture(scope="module")

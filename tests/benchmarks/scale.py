@@ -19,11 +19,12 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from aexbench import corruptions, datasets, fitting
+from aexbench import corruptions, datasets
+from aexbench.autoencoders import fitting
+from aexbench.autoencoders.training import Recipe
 from aexbench.datasets.sql.workload import Workload, encoded, fitted
 from aexbench.detector import Detector
 from aexbench.rows import Rows, moments
-from aexbench.training import Recipe
 from tests.explainers.memory import AnonymousMemory
 
 AUTOENCODER = "mlp[widths=[64, 32, 8],batch_size=4096,epochs=1]"

@@ -20,7 +20,7 @@ def test_a_hundred_samples_at_once_are_twenty_times_faster_than_one_by_one(bench
         for x, m in zip(clean.split(rows), mask.split(rows), strict=True):
             adversarial(detector, x, m, rng)
 
-    from aexbench import timing
+    from aexbench.running import timing
 
     single = timing.measure(lambda: optimise(1), torch.device("cpu"), least=3, most=3)
     benchmark.pedantic(optimise, args=(100,), rounds=10, warmup_rounds=2)

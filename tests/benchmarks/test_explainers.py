@@ -14,7 +14,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from aexbench import Detector, SkipError, explainers, timing
+from aexbench import Detector, SkipError, explainers
+from aexbench.running import timing
 from tests.benchmarks.test_lrp import mlp
 
 BATCH, COLUMNS = 20, 21

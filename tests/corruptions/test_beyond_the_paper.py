@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, corruptions
-from aexbench.corruption import Proposal
 from aexbench.corruptions import group
+from aexbench.single_feature import Proposal
 from tests.conftest import mlp
 
 NAMES = ["mirror", "inward", "swap", "group", "group[choice=correlated,size=2]"]
@@ -37,7 +37,7 @@ def test_the_truth_is_what_differs_and_draws_do_not_depend_on_rounds(
     assert (
         made.truth.sum(axis=1) == (1 if "group" not in name else 2 if "size=2" in name else 3)
     ).all()
-    monkeypatch.setattr("aexbench.corruption.ROUND_BYTES", 1)
+    monkeypatch.setattr("aexbench.single_feature.ROUND_BYTES", 1)
     few = generated(name, detector, rows, count=5)
     np.testing.assert_allclose(few.x, made.x[:5], rtol=1e-12)
     np.testing.assert_array_equal(few.truth, made.truth[:5])

@@ -61,7 +61,7 @@ def test_draws_do_not_depend_on_how_they_are_batched(name, detector, linear_rows
     batched = corruptions.create(name).generate(
         detector, linear_rows[300:], count=10, threshold=0.2, seed=5
     )
-    monkeypatch.setattr("aexbench.corruption.ROUND_BYTES", 1)  # one draw a round
+    monkeypatch.setattr("aexbench.single_feature.ROUND_BYTES", 1)  # one draw a round
     single = corruptions.create(name).generate(
         detector, linear_rows[300:], count=10, threshold=0.2, seed=5
     )

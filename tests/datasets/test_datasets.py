@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aexbench import Dataset, Features, RequestError, datasets
-from aexbench.splits import split
+from aexbench.datasets.tools.splits import split
 
 EMBEDDED = ["breast-cancer", "wine", "digits"]
 

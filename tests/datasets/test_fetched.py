@@ -15,9 +15,10 @@ import joblib
 import numpy as np
 import pytest
 
-from aexbench import Detector, RequestError, datasets, downloads
+from aexbench import Detector, RequestError, datasets
 from aexbench.datasets import fetched
-from aexbench.downloads import DownloadError
+from aexbench.fetching import downloads
+from aexbench.fetching.downloads import DownloadError
 from tests.conftest import mlp
 
 PROTOCOL, SERVICE, FLAG, SOURCE_BYTES = 1, 2, 3, 4

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from aexbench import RequestError, datasets
-from aexbench.image_layout import Preparation, from_layout
+from aexbench.datasets.tools.image_layout import Preparation, from_layout
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "mvtec_ad"
 SMALL = {"size": 16, "train_samples": 30, "validation_samples": 8}

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from aexbench import RequestError, datasets
 from aexbench.datasets.sql import postgres
-from aexbench.datasets.sql.postgres_files import find
-from aexbench.datasets.sql.postgres_lines import Report
-from aexbench.datasets.sql.postgres_prefix import COMMON, guess, line_pattern
-from aexbench.datasets.sql.postgres_sessions import Statements
+from aexbench.datasets.sql.postgres.files import find
+from aexbench.datasets.sql.postgres.lines import Report
+from aexbench.datasets.sql.postgres.prefix import COMMON, guess, line_pattern
+from aexbench.datasets.sql.postgres.sessions import Statements
 
 pytest.importorskip("sqlglot", reason="the extra `sql` is not installed")
-from aexbench.datasets.sql.postgres_statements import measure, normalise
+from aexbench.datasets.sql.postgres.statements import measure, normalise
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "postgres_log" / "rds.log.bz2"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aexbench import Detector, RequestError, datasets, references
+from aexbench import Detector, RequestError, datasets
+from aexbench.running import references
 from tests.conftest import mlp
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "smd"

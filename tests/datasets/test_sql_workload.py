@@ -17,9 +17,9 @@ from aexbench.datasets.sql.intrusions import KINDS
 from aexbench.datasets.sql.roles import vocabulary
 from aexbench.datasets.sql.schema import NAMES, SCHEMA
 from aexbench.datasets.sql.workload import BLOCK, FIT_ROWS, Workload, encoded, fitted
+from aexbench.datasets.tools.shards import Shards
 from aexbench.detector import ScoreScale
-from aexbench.references import labelled_anomalies
-from aexbench.shards import Shards
+from aexbench.running.references import labelled_anomalies
 
 WORKLOAD = Workload(seed=3)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, explainers
-from aexbench.detector import LossAblated
+from aexbench.running.controls import LossAblated
 from tests.explainers.networks import UNet, trained
 
 rng = np.random.default_rng(0)
@@ -183,7 +183,7 @@ def test_a_sample_of_a_trained_detector_is_explained_alone_as_in_a_batch(loss):
 
 def test_of_wide_samples_fewer_give_the_threshold(monkeypatch):
     asked = []
-    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 6 * 20)
+    monkeypatch.setattr("aexbench.rows.MOST_VALUES", 6 * 20)
     monkeypatch.setattr(
         Detector,
         "error",

@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from aexbench import Detector, Features, RequestError, SkipError, datasets, explainers
-from aexbench.controls import controlled
 from aexbench.explainers.gradients import _Rescaled
-from aexbench.seeding import generators
+from aexbench.explainers.tools.seeding import generators
+from aexbench.running.controls import controlled
 from tests.conftest import mlp
 from tests.explainers.memory import Peak
 

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from aexbench import Detector, Features, SkipError, explainers
-from aexbench.planning import from_values, plan
+from aexbench.running.planning import from_values, plan
 
 RNG = np.random.default_rng(0)
 NORMAL = (0.5 + 0.1 * RNG.random((40, 2, 32, 24))).astype(np.float32)

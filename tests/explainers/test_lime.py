@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from aexbench import Detector, RequestError, explainers
-from aexbench.segments import segments, spread
+from aexbench.explainers.tools.segments import segments, spread
 from tests.explainers.networks import UNet
 
 lime_image = pytest.importorskip("lime.lime_image")

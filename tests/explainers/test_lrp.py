@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, SkipError, explainers
-from aexbench.controls import controlled
+from aexbench.running.controls import controlled
 from tests.conftest import mlp
 from tests.explainers import lrp_twin
 

@@ -9,8 +9,8 @@ from captum import attr
 from torch import nn
 
 from aexbench import Detector, Features, RequestError, SkipError, explainers
-from aexbench.seeding import generators
-from aexbench.segments import segments
+from aexbench.explainers.tools.seeding import generators
+from aexbench.explainers.tools.segments import segments
 from tests.conftest import mlp
 from tests.explainers import shapley_twin
 

@@ -8,9 +8,9 @@ import torch
 
 from aexbench import Detector, Features, RequestError, explainers
 from aexbench import detector as engine
-from aexbench.baselines import sample
 from aexbench.conformance import check_explainer
-from aexbench.segments import segments
+from aexbench.explainers.tools.segments import segments
+from aexbench.rows import sample
 from tests.conftest import mlp
 
 MODEL = mlp((5, 3, 5), ("tanh", "sigmoid"))
@@ -195,7 +195,7 @@ def test_it_keeps_the_contract(values):
 
 
 def test_quantiles_come_from_a_bounded_sample(monkeypatch):
-    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 12 * 5 + 1)
+    monkeypatch.setattr("aexbench.rows.MOST_VALUES", 12 * 5 + 1)
     few = repair(Detector(MODEL), values="search").explain(X)
     monkeypatch.undo()
     assert torch.equal(few, repair(Detector(MODEL), sample(NORMAL, 12), values="search").explain(X))

@@ -10,8 +10,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from aexbench import Detector, Features, RequestError, SkipError, explainers
-from aexbench.baselines import sample
 from aexbench.conformance import check_explainer
+from aexbench.rows import sample
 from tests.conftest import mlp
 from tests.explainers.networks import trained
 
@@ -132,7 +132,7 @@ def test_a_bounded_sample_of_the_background_is_asked(form, monkeypatch):
         "residual", Detector(MODEL), form=form, background=NORMAL, nsamples=12
     ).explain(X)
     assert torch.equal(few, chosen)
-    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 12 * 4 + 3)
+    monkeypatch.setattr("aexbench.rows.MOST_VALUES", 12 * 4 + 3)
     assert torch.equal(
         explainers.create("residual", Detector(MODEL), form=form, background=NORMAL).explain(X),
         chosen,

@@ -375,7 +375,7 @@ def test_default_rows_and_coalitions_are_the_papers(monkeypatch):
 
 def test_centres_are_of_a_bounded_sample(monkeypatch):
     seen = []
-    monkeypatch.setattr("aexbench.baselines.MOST_VALUES", 6 * 20)
+    monkeypatch.setattr("aexbench.rows.MOST_VALUES", 6 * 20)
     monkeypatch.setattr(
         "aexbench.explainers.kernelshap._centres",
         lambda rows, *_: seen.append(rows.shape) or (rows[:1], np.ones(1)),

@@ -1,0 +1,275 @@
+"""Training one autoencoder: seeded, stopped early, streamed from disk, and started again where a
+network dies.
+
+A detector that has learned nothing is no detector. Its output does not vary, or it reconstructs no
+better than the best constant sample does; then training starts again from another seed, and fails
+loudly where that does not help.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aexbench.autoencoders import Training, Untrained
+from aexbench.contracts import Dataset, Progress
+from aexbench.detector import Detector, evaluation_mode
+from aexbench.errors import RequestError
+from aexbench.rows import Array, Rows, blocks, moments, shuffled
+
+Build = Callable[[int], Untrained]
+SMALL_BATCH = 2**22  # bytes of activations
+LEAST_GAIN = 1e-3  # of the validation error, for an epoch to count as better
+LEAST_VARIATION = (
+    1e-4  # of the output's variance in the samples': below it, the output is a constant
+)
+STARTS = 3
+PROBE = 256  # samples by which a constant output is noticed
+
+
+def fit(
+    dataset: Dataset, build: Build, seed: int, progress: Progress, device: str = "cpu"
+) -> Detector:
+    """Train an autoencoder on the training split and return the calibrated detector, at its best
+    validation error.
+
+    Its `report` says how many epochs it took and the errors reached; `constant_error` is the
+    validation error of the best constant sample (the training split's mean for L2, its median for
+    L1), `output_variation` the variance of the reconstructions in units of the samples'. Where the
+    test split has labels, `roc_auc` and `average_precision` say how well e(x) detects them.
+
+    Raises
+    ------
+    RequestError
+        If the data are too few or not finite, or if three starts came to nothing: diverged, dead,
+        or no better than a constant sample.
+    """
+    _check_splits(dataset)
+    complaint = ""
+    for start in range(STARTS):
+        detector = _start(dataset, build, _start_seed(seed, start), progress, device)
+        complaint = collapse(detector.report)
+        if not complaint:
+            detector.report = {
+                **detector.report,
+                "starts": start + 1,
+                **detection(detector, dataset),
+            }
+            return detector.calibrate(dataset.validation)
+        progress(f"start {start + 1} of {STARTS} came to nothing: {complaint}", 0.0)
+    raise RequestError(
+        f"training came to nothing in {STARTS} starts: {complaint}. An explanation of such a "
+        "detector means nothing: "
+        "train longer (epochs, patience), more slowly (learning_rate), or use another autoencoder"
+    )
+
+
+def _check_splits(dataset: Dataset) -> None:
+    for name, least in (("train", 2), ("validation", 1), ("test", 0)):
+        split = getattr(dataset, name)
+        if len(split) < least:
+            raise RequestError(
+                f"the {name} split holds {len(split)} samples; training needs {least} or more"
+            )
+        if not all(np.isfinite(block).all() for block in blocks(split)):
+            raise RequestError(f"the {name} split holds values that are not finite")
+
+
+def collapse(report: Mapping[str, Any]) -> str:
+    """Return what is wrong with a network that has learned nothing, or an empty text."""
+    if "diverged" in report:
+        return f"training diverged in epoch {report['diverged']}, use a smaller learning_rate"
+    if report["output_variation"] < LEAST_VARIATION:
+        return "the output does not vary with the sample"
+    if report["validation_error"] >= report["constant_error"]:
+        errors = f"{report['validation_error']:.3g} against {report['constant_error']:.3g}"
+        return f"it reconstructs no better than one constant sample (error {errors})"
+    return ""
+
+
+def detection(detector: Detector, dataset: Dataset) -> dict[str, float]:
+    """Return how well e(x) tells anomalous test samples from normal ones, where there are labels of
+    both kinds.
+    """
+    labels = dataset.test_labels
+    if labels is None or labels.all() or not labels.any():
+        return {}
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    error = detector.error(dataset.test).double().numpy()
+    return {
+        "roc_auc": float(roc_auc_score(labels, error)),
+        "average_precision": float(average_precision_score(labels, error)),
+        "anomalous_share": float(labels.mean()),
+    }
+
+
+def _start(dataset: Dataset, build: Build, seed: int, progress: Progress, device: str) -> Detector:
+    untrained = build(seed)
+    training, model = untrained.training, untrained.model.to(device)
+    detector = Detector(model, training.loss, dataset.features)
+    one = torch.as_tensor(np.array(dataset.train[:1]), device=device)
+    with evaluation_mode(model.modules()):
+        work = training.batch_size * detector.activation_bytes(one)
+    with few_threads(work), torch.random.fork_rng(devices=[] if device == "cpu" else None):
+        torch.manual_seed(seed)
+        report = _train(detector, training, dataset.train, dataset.validation, seed, progress)
+    detector.report = report | {
+        "constant_error": constant_error(detector, dataset),
+        "output_variation": output_variation(detector, dataset.validation),
+    }
+    return detector
+
+
+def _start_seed(seed: int, start: int) -> int:
+    """Return the seed itself first, then others that follow from it."""
+    return seed if start == 0 else int(np.random.SeedSequence([seed, start]).generate_state(1)[0])
+
+
+@contextmanager
+def few_threads(batch_bytes: int) -> Iterator[None]:
+    """Use one thread where a batch is small: threads that wait for each other cost more than they
+    bring.
+
+    On two cores a small table trained equally fast with one thread or two, and four times slower
+    with two as soon as another process wanted a core.
+    """
+    threads = torch.get_num_threads()
+    if batch_bytes < SMALL_BATCH:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    detector: Detector,
+    training: Training,
+    train: Rows,
+    validation: Rows,
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    optimizer = torch.optim.Adam(detector.model.parameters(), lr=training.learning_rate)
+    generator = torch.Generator().manual_seed(seed)
+    best, best_epoch, weights, epoch = (
+        float("inf"),
+        0,
+        copy.deepcopy(detector.model.state_dict()),
+        0,
+    )
+    report: dict[str, Any] = {}
+    for epoch in range(1, training.epochs + 1):
+        error = _epoch(detector, optimizer, train, generator, training.batch_size)
+        if not np.isfinite(error):
+            report["diverged"] = epoch
+            break
+        now = float(detector.error(validation).mean())
+        if now < best * (1 - LEAST_GAIN):
+            best, best_epoch, weights = now, epoch, copy.deepcopy(detector.model.state_dict())
+        progress(f"validation error {best:.3g} at epoch {best_epoch}", epoch / training.epochs)
+        if epoch - best_epoch >= training.patience or _dead(detector, validation):
+            break
+    detector.model.load_state_dict(weights)
+    detector.model.eval()
+    return report | {
+        "epochs": epoch,
+        "best_epoch": best_epoch,
+        "stopped": "epochs used up" if epoch == training.epochs else "early",
+        "train_error": float(detector.error(train).mean()),
+        "validation_error": float(detector.error(validation).mean()),
+    }
+
+
+def _epoch(
+    detector: Detector,
+    optimizer: torch.optim.Optimizer,
+    train: Rows,
+    generator: torch.Generator,
+    batch_size: int,
+) -> float:
+    """Take one step per batch and return the last batch's error."""
+
+    def order(count: int) -> NDArray[np.int64]:
+        return torch.randperm(count, generator=generator).numpy()
+
+    detector.model.train()
+    penalty = getattr(detector.model, "penalty", None)
+    loss = torch.zeros(())
+    for pool in shuffled(train, order):
+        for batch in _batches(torch.as_tensor(pool).to(detector.device), batch_size):
+            loss = detector.error_share(batch, detector.model(batch)).sum() / len(batch)
+            optimizer.zero_grad()
+            (loss if penalty is None else loss + penalty()).backward()
+            optimizer.step()
+    return float(loss.detach())
+
+
+def _batches(pool: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Return a pool in batches; a single sample that is left goes with the last: BatchNorm needs
+    two.
+    """
+    batches = list(pool.split(size))
+    return (
+        [*batches[:-2], torch.cat(batches[-2:])]
+        if len(batches) > 1 and len(batches[-1]) == 1
+        else batches
+    )
+
+
+def _dead(detector: Detector, validation: Rows) -> bool:
+    """Whether no gradient came back in the last step and the output is one constant: nothing will
+    change that.
+    """
+    gradients = [
+        parameter.grad for parameter in detector.model.parameters() if parameter.grad is not None
+    ]
+    if any(bool(gradient.any()) for gradient in gradients):
+        return False
+    return (
+        len(validation) > 1
+        and output_variation(detector, np.asarray(validation[:PROBE])) < LEAST_VARIATION**2
+    )
+
+
+def output_variation(detector: Detector, samples: Rows) -> float:
+    """Return the variance of the reconstructions in units of the samples' own, summed
+    over columns.
+    """
+    probe = np.asarray(samples[: 8 * PROBE])
+    own = probe.var(axis=0, dtype=np.float64).sum()
+    return (
+        float(detector.reconstruct(probe).double().var(dim=0, correction=0).sum() / own)
+        if own > 0
+        else 1.0
+    )
+
+
+def constant_error(detector: Detector, dataset: Dataset) -> float:
+    """Return the mean validation error of the best constant sample: the training split's mean, or
+    its median for L1.
+    """
+    constant = torch.as_tensor(_constant(detector.loss, dataset.train)).to(detector.dtype)
+    total = 0.0
+    for block in blocks(dataset.validation):
+        x = torch.as_tensor(block).to(detector.dtype)
+        total += float(detector.error_share(x, constant.expand_as(x)).double().sum())
+    return total / len(dataset.validation)
+
+
+def _constant(loss: str, train: Rows) -> Array:
+    """Return the training split's mean; for L1 the median, of a sample where there
+    are many rows.
+    """
+    if loss == "l2":
+        return moments(train)[0]
+    from aexbench.rows import sample
+
+    return np.median(sample(train, 10_000), axis=0)

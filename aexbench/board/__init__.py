@@ -1,0 +1,1 @@
+"""From records to what people read: the leaderboard, its statistics, tables and heat maps."""

@@ -1,0 +1,319 @@
+"""A leaderboard as text: terminal, Markdown, CSV, JSON, LaTeX. Every name is escaped for where it
+is written.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from aexbench.board.leaderboard import Board, Gain, Row
+from aexbench.board.statistics import Estimate
+from aexbench.errors import plain
+
+NAME_WIDTH, FLOOR_WIDTH, GROUP_WIDTH, GROUP_COLUMNS = 22, 9, 13, 4  # of a terminal of 80 columns
+MOST_GROUPS = 24  # that a terminal shows
+
+
+def headers(board: Board) -> list[str]:
+    """Return the headers of the main table."""
+    return ["#", "explainer", *map(plain, board.metrics.values()), "latency", "best floor", "gain"]
+
+
+def line(row: Row, board: Board) -> list[str]:
+    """Return a row of the main table as texts."""
+    scores = [
+        _estimate(row.scores.get(metric), metric == board.primary) for metric in board.metrics
+    ]
+    rank = "–" if row.rank is None else str(row.rank)
+    return [
+        rank,
+        plain(row.explainer),
+        *scores,
+        _seconds(row.latency_s),
+        plain(_floor(row)),
+        _gain(row.gain),
+    ]
+
+
+def groups_table(board: Board) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows of the primary metric by group; `·` marks what is not above its
+    floor.
+    """
+    groups = sorted(board.groups)
+    lines = [
+        [plain(row.explainer), *(_by_group(row.by_group.get(group)) for group in groups)]
+        for row in board.rows
+    ]
+    return ["explainer", *map(plain, groups)], lines
+
+
+def detectors_table(board: Board) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows of what the detectors are worth."""
+    lines = [
+        [
+            plain(quality.source),
+            str(quality.seeds),
+            *(
+                _figure(value)
+                for value in (quality.error_ratio, quality.roc_auc, quality.average_precision)
+            ),
+            _figure(quality.anomalous_share),
+        ]
+        for quality in board.detectors
+    ]
+    return ["detector of", "seeds", "error / constant's", "ROC-AUC", "AP", "(chance)"], lines
+
+
+def as_rich(board: Board) -> Group:
+    """Return the board for a terminal of 80 columns."""
+    names = headers(board)
+    width = max(13, NAME_WIDTH - 9 * max(0, len(board.metrics) - 2))
+    main = Table(
+        title=escape(board.title) or None, title_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
+    for name in names:
+        side: Literal["left", "right"] = "left" if name in ("explainer", "best floor") else "right"
+        most = {"explainer": width, "best floor": FLOOR_WIDTH}.get(name)
+        main.add_column(escape(name), justify=side, overflow="fold", max_width=most)
+    for row in board.rows:
+        style = "" if row.rank is not None and not row.note else "dim"
+        main.add_row(*(escape(_folded(text, width)) for text in line(row, board)), style=style)
+    notes = (Text(plain(note)) for note in _legend(board))
+    return Group(main, Text(), *_group_tables(board), _detectors(board), Text(), *notes)
+
+
+def _detectors(board: Board) -> Table:
+    """Return the table of detectors."""
+    names, lines = detectors_table(board)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in names:
+        first = name == names[0]
+        table.add_column(
+            name,
+            justify="left" if first else "right",
+            overflow="fold",
+            max_width=30 if first else 10,
+        )
+    for texts in lines:
+        table.add_row(*(escape(_folded(text, 30)) for text in texts))
+    return table
+
+
+def _group_tables(board: Board) -> Iterator[RenderableType]:
+    """Yield the table by group, at most GROUP_COLUMNS groups wide; none where there are too many to
+    read.
+    """
+    names, lines = groups_table(board)
+    if len(names) - 1 > MOST_GROUPS:
+        yield Text(f"{len(names) - 1} groups: --format csv or markdown shows them all.\n")
+        return
+    for start in range(1, len(names), GROUP_COLUMNS):
+        columns = [0, *range(start, min(start + GROUP_COLUMNS, len(names)))]
+        title = f"{escape(board.metrics[board.primary])} by group"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table.add_column("explainer", min_width=NAME_WIDTH, overflow="fold")
+        for column in columns[1:]:
+            title = escape(_folded(names[column].replace(" / ", "\n"), GROUP_WIDTH))
+            table.add_column(title, justify="right", overflow="fold", max_width=GROUP_WIDTH)
+        for texts in lines:
+            table.add_row(*(escape(_folded(texts[column], NAME_WIDTH)) for column in columns))
+        yield table
+        yield Text()
+
+
+def as_markdown(board: Board) -> str:
+    """Return the board as Markdown tables."""
+    main = _markdown_table(headers(board), [line(row, board) for row in board.rows])
+    notes = "\n".join(f"- {_markdown(note)}" for note in _legend(board))
+    title = _markdown(board.metrics[board.primary])
+    groups, detectors = (
+        _markdown_table(*groups_table(board)),
+        _markdown_table(*detectors_table(board)),
+    )
+    return f"{main}\n\n{title} by group:\n\n{groups}\n\nThe detectors:\n\n{detectors}\n\n{notes}\n"
+
+
+def as_csv(board: Board) -> str:
+    """Return the rows as CSV, with every figure in full."""
+    records = [_flat(row, board) for row in board.rows]
+    out = io.StringIO()
+    names = list(dict.fromkeys(key for record in records for key in record))
+    writer = csv.writer(out)
+    writer.writerow([_csv(name) for name in names])
+    writer.writerows([_csv(record.get(name, "")) for name in names] for record in records)
+    return out.getvalue()
+
+
+def as_json(board: Board) -> str:
+    """Return the whole board as JSON."""
+    return (
+        json.dumps(
+            dataclasses.asdict(board) | {"rows": [_plain(row) for row in board.rows]}, indent=1
+        )
+        + "\n"
+    )
+
+
+def as_latex(board: Board) -> str:
+    """Return the main table and that of the detectors as LaTeX (booktabs)."""
+    main = _latex_table(
+        f"rl{'r' * len(board.metrics)}rlr", headers(board), [line(row, board) for row in board.rows]
+    )
+    detectors = _latex_table("lrrrrr", *detectors_table(board))
+    return "\n".join(
+        [*main, "", *detectors, *(f"% {note}".replace("\n", " ") for note in _legend(board)), ""]
+    )
+
+
+def _latex_table(columns: str, names: list[str], lines: list[list[str]]) -> list[str]:
+    body = [" & ".join(_latex(text) for text in texts) + r" \\" for texts in (names, *lines)]
+    start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
+    return [*start, *body[1:], r"\bottomrule", r"\end{tabular}"]
+
+
+FORMATS: dict[str, Callable[[Board], str]] = {
+    "markdown": as_markdown,
+    "csv": as_csv,
+    "json": as_json,
+    "latex": as_latex,
+}
+
+
+def _legend(board: Board) -> list[str]:
+    below = [row.explainer for row in board.rows if row.note == "not above its floor"]
+    incomplete = [row.explainer for row in board.rows if row.note == "incomplete"]
+    return [
+        *([f"Not above its floor: {', '.join(below)}."] if below else []),
+        *([f"Incomplete, and so not ranked: {', '.join(incomplete)}."] if incomplete else []),
+        "Explainers of one rank cannot be told apart (paired bootstrap over units and seeds, 95 "
+        "%).",
+        "Detectors: validation error in units of the best constant sample's; how well the error "
+        "finds labelled "
+        "anomalies. An explanation of a detector that detects nothing means nothing.",
+        "Floors know nothing of what the detector learned. gain: score minus the best floor "
+        "[least lower bound "
+        "against any floor]; · marks what is not above its floor.",
+        *board.notes,
+    ]
+
+
+def _estimate(estimate: Estimate | None, interval: bool) -> str:
+    if estimate is None:
+        return "–"
+    half = max(estimate.high - estimate.mean, estimate.mean - estimate.low)
+    return f"{estimate.mean:.2f} ±{half:.2f}" if interval else f"{estimate.mean:.2f}"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _floor(row: Row) -> str:
+    if row.role != "explainer":
+        return "(floor)" if row.role == "floor" else "(the truth)"
+    return "" if row.gain is None else f"{row.gain.floor_score:.2f} {row.gain.floor}"
+
+
+def _gain(gain: Gain | None) -> str:
+    return "" if gain is None else f"{'' if gain.above else '·'}{gain.gain:+.2f} [{gain.low:+.2f}]"
+
+
+def _by_group(cell: tuple[float, Gain | None] | None) -> str:
+    if cell is None:
+        return "–"
+    mark = "·" if cell[1] is not None and not cell[1].above else ""
+    return f"{mark}{cell[0]:.2f}"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.2f} ms"
+
+
+def _flat(row: Row, board: Board) -> dict[str, object]:
+    flat: dict[str, object] = {
+        "rank": row.rank,
+        "explainer": row.explainer,
+        "role": row.role,
+        "complete": row.complete,
+    }
+    for metric, estimate in row.scores.items():
+        title = board.metrics[metric]
+        flat |= {title: estimate.mean, f"{title} low": estimate.low, f"{title} high": estimate.high}
+    if row.gain is not None:
+        flat |= {"best floor": row.gain.floor, "floor score": row.gain.floor_score}
+        flat |= {"gain": row.gain.gain, "gain low": row.gain.low, "above floor": row.gain.above}
+    flat |= {f"{group}": value for group, (value, _) in row.by_group.items()}
+    times = {
+        "latency_s": row.latency_s,
+        "samples_per_s": row.samples_per_s,
+        "prepare_s": row.prepare_s,
+    }
+    return flat | times | {"hardware": row.hardware, "note": row.note}
+
+
+def _plain(row: Row) -> dict[str, object]:
+    return dataclasses.asdict(row) | {"note": row.note}
+
+
+def _csv(value: object) -> object:
+    """Keep a spreadsheet from taking a stranger's name for a formula."""
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
+        else value
+    )
+
+
+def _folded(name: str, width: int) -> str:
+    """Break a name that is longer than `width` before its brackets, and after commas and slashes.
+
+    >>> print(_folded("lrp[preset=paper-tabular,root=joint]", 22))
+    lrp
+    [preset=paper-tabular,
+    root=joint]
+    """
+    lines = [""]
+    parts = re.split(r"(?<=[,/])|(?=\[)", name)
+    pieces = [
+        piece
+        for part in parts
+        for piece in (re.split("(?==)", part) if len(part) > width else [part])
+    ]
+    for part in pieces:
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.strip() for line in lines)
+
+
+def _markdown_table(names: list[str], lines: list[list[str]]) -> str:
+    rows = [names, ["---"] * len(names), *lines]
+    return "\n".join(
+        "| " + " | ".join(t if t == "---" else _markdown(t) for t in row) + " |" for row in rows
+    )
+
+
+def _markdown(text: str) -> str:
+    for character in "\\`*_{}[]<>#|":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("\n", " ")
+
+
+def _latex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: f"\\{character}" for character in "&%$#_{}"}
+    special |= {"±": r"$\pm$", "·": r"$\cdot$", "–": "--"}
+    return "".join(special.get(character, character) for character in text)

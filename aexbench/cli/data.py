@@ -1,0 +1,227 @@
+"""`aexbench data list|get NAME`: which data sets are here, which can be fetched, under which
+licence.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aexbench.errors import RequestError, plain
+
+if TYPE_CHECKING:
+    from aexbench.fetching.downloads import Download, Progress
+    from aexbench.registry import Plugin
+
+EVERY_S = 5.0  # between plain lines
+
+app = typer.Typer(
+    name="data", help="Data sets: what is here, what can be fetched.", no_args_is_help=True
+)
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file that registers data sets."),
+]
+
+
+@app.command("list")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    plugin: Plugins = None,
+) -> None:
+    """List the data sets: embedded, here, to be fetched or your own; with size and licence."""
+    from aexbench.fetching import local_data
+
+    rows = [_describe(found) for found in _data_sets(plugin)]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    _print_table(rows)
+    print(f"\nFetch one: aexbench data get NAME   (into {local_data.data_folder()})")
+
+
+@app.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="Such as smd, or 'openml[table=diabetes]'.")],
+    plugin: Plugins = None,
+) -> None:
+    """Fetch a data set into the data folder; a download that was interrupted goes on where it
+    stopped.
+    """
+    from aexbench import families, specs
+    from aexbench.fetching import downloads
+
+    _data_sets(plugin)
+    base, given = specs.parse(name)
+    found = families.datasets.describe(base)
+    download: Download | None = found.declaration["download"]
+    if download is None:
+        _say_why_not(found)
+        return
+    if given or "url" not in download:
+        found.validate(given)
+    size = downloads.readable(download["size"]) if download["size"] else "size not known before"
+    print(
+        f"{base}: {size}; licence: {found.declaration['licence']}; {download['page']}", flush=True
+    )
+    try:
+        _get(name, found, download)
+    except downloads.DownloadError as error:
+        print(f"error: {plain(str(error))}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("stopped. The same command goes on from here.", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _get(name: str, plugin: Plugin, download: Download) -> None:
+    """Fetch a data set and say where it is, and what to type next."""
+    from aexbench import families
+    from aexbench.fetching import downloads
+
+    if "url" not in download:
+        with downloads.fetching():
+            families.datasets.create(name)
+        print(f"{name} is here now.")
+    else:
+        with _progress() as progress:
+            fetched = downloads.fetch(download, progress)
+        if not fetched.known:
+            print(
+                "Its checksum was not known; the next time it must be the same: SHA-256 "
+                f"{fetched.sha256}"
+            )
+        print(f"{plugin.name} is here: {fetched.folder}")
+    print(f"Next: aexbench run -d '{name}'")
+
+
+def _data_sets(plugin_files: list[Path] | None) -> list[Plugin]:
+    from aexbench import families
+
+    for path in plugin_files or []:
+        families.load_plugin(path)
+    return [families.datasets.describe(name) for name in families.datasets.names()]
+
+
+def _say_why_not(plugin: Plugin) -> None:
+    if _needs(plugin):
+        raise RequestError(
+            f"{plugin.name} is for data of your own: write {plugin.name}[{_needs(plugin)[0]}=...]"
+        )
+    print(f"{plugin.name} needs no download. Next: aexbench run -d {plugin.name}")
+
+
+def _needs(plugin: Plugin) -> list[str]:
+    """Return the parameters without which the data set cannot be made: those that
+    name your data.
+    """
+    from aexbench.registry import REQUIRED
+
+    return [
+        parameter.name for parameter in plugin.parameters.values() if parameter.default is REQUIRED
+    ]
+
+
+def _describe(plugin: Plugin) -> dict[str, Any]:
+    """Return what the list says of a data set; `size` in bytes: on this disk if it is here, else of
+    the download.
+    """
+    from aexbench.fetching import downloads
+
+    download: Download | None = plugin.declaration["download"]
+    folder = downloads.find(download) if download else None
+    size = _size(folder) if folder else download["size"] if download else 0
+    state = (
+        "here"
+        if folder
+        else "to be fetched"
+        if download
+        else "your own"
+        if _needs(plugin)
+        else "embedded"
+    )
+    described = {
+        "name": plugin.name,
+        "state": state,
+        "size": size or None,
+        "licence": plugin.declaration["licence"],
+    }
+    place = {"folder": str(folder)} if folder else {}
+    return (
+        described
+        | place
+        | {"summary": plugin.summary}
+        | ({"download": download} if download else {})
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from aexbench.fetching.downloads import readable
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("data set", "state", "size", "licence"):
+        table.add_column(
+            title, justify="right" if title == "size" else "left", no_wrap=title == "size"
+        )
+    for row in rows:
+        size = readable(row["size"]) if row["size"] else "–"
+        table.add_row(escape(row["name"]), row["state"], size, escape(row["licence"]))
+    Console(highlight=False).print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show a bar on a terminal, and plain lines elsewhere; both on the error stream."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=20),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, progress.TaskID] = {}
+
+        def show(text: str, done: int, total: int) -> None:
+            if text not in tasks:
+                tasks[text] = bars.add_task(text, total=None)
+            bars.update(tasks[text], completed=done, total=total or None)
+
+        yield show
+
+
+def _lines() -> Progress:
+    from aexbench.fetching.downloads import readable
+
+    last = time.monotonic()
+
+    def show(text: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= EVERY_S:
+            last = time.monotonic()
+            whole = f" of {readable(total)}" if total else ""
+            print(f"{text}: {readable(done)}{whole}", file=sys.stderr, flush=True)
+
+    return show

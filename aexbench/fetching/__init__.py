@@ -1,0 +1,1 @@
+"""Data that others publish: downloaded, unpacked, and found again on disk."""

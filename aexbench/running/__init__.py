@@ -1,0 +1,1 @@
+"""From a suite to records: cells, their execution, scores, and the store that keeps them."""

@@ -1,0 +1,90 @@
+"""Controls of a detector: what an explainer scores without what the detector has learned.
+
+Untrained twins are the same network at its initial weights, or with the elements of every trained
+tensor permuted. The loss-ablated form keeps the weights and replaces the error map by a constant.
+An explanation that scores no better than these does not come from the detector's knowledge (DESIGN,
+decision 5). All of them keep the detector's class, loss and report.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Literal
+
+from aexbench.errors import SkipError
+
+if TYPE_CHECKING:
+    import torch
+
+    from aexbench.detector import Detector
+
+Control = Literal["none", "initial", "permuted", "loss-ablated"]
+TWINS: tuple[Control, ...] = ("initial", "permuted")
+
+
+def controlled(detector: Detector, control: Control, seed: int) -> Detector:
+    """Return the control of a detector that an explainer is to be refitted on, or the detector
+    itself for `none`.
+    """
+    if control == "none":
+        return detector
+    return loss_ablated(detector) if control == "loss-ablated" else _twin(detector, control, seed)
+
+
+def loss_ablated(detector: Detector) -> Detector:
+    """Return the detector with the error map 1/m: what is left of a method that ignores the error.
+
+    Examples
+    --------
+    >>> import torch, aexbench
+    >>> loss_ablated(aexbench.Detector(torch.nn.Identity())).error_map(torch.ones(1, 4))
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
+    kind: type[Detector] = type(detector)
+
+    class LossAblated(kind):  # type: ignore[misc,valid-type]  # of the detector's own class
+        def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
+            return x_hat.new_full(x_hat.shape, 1.0 / x.shape[1:].numel())
+
+    ablated = copy.copy(detector)
+    ablated.__class__ = LossAblated
+    return ablated
+
+
+def _twin(detector: Detector, control: Control, seed: int) -> Detector:
+    """Return the detector around an untrained copy of its model."""
+    import torch
+
+    model = copy.deepcopy(detector.model)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        _reset(model) if control == "initial" else _permute(model)
+    return detector.with_model(model)
+
+
+def _reset(module: torch.nn.Module, name: str = "model") -> None:
+    """Put a module back to random initial weights by its own `reset_parameters`, or those of its
+    parts.
+    """
+    if callable(reset := getattr(module, "reset_parameters", None)):
+        reset()
+        return
+    if any(True for _ in module.parameters(recurse=False)):
+        kind = type(module).__name__
+        raise SkipError(
+            f"no initial weights: {name} ({kind}) has parameters and no reset_parameters method"
+        )
+    for child_name, child in module.named_children():
+        _reset(child, f"{name}.{child_name}")
+
+
+def _permute(model: torch.nn.Module) -> None:
+    """Shuffle the elements of everything that was trained, each tensor within itself; so too
+    BatchNorm's statistics.
+    """
+    import torch
+
+    floating = (buffer for buffer in model.buffers() if buffer.is_floating_point())
+    for tensor in (*model.parameters(), *floating):
+        order = torch.randperm(tensor.numel()).to(tensor.device)
+        tensor.copy_(tensor.flatten()[order].reshape(tensor.shape))

@@ -1,0 +1,89 @@
+"""Where a result comes from: versions, commit, hardware, threads. No host names, no paths."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("aexbench", "torch", "numpy", "scikit-learn")
+OPTIONAL = ("captum", "lime", "scikit-image", "shap")  # named where they are installed
+
+
+def provenance(device: str = "cpu") -> dict[str, Any]:
+    """Return what is known of the software and the machine; `hardware` decides which times may be
+    compared.
+    """
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **_constant(device)}
+
+
+@functools.cache
+def _constant(device: str) -> dict[str, Any]:
+    import torch
+
+    return {
+        "versions": {"python": platform.python_version(), **_versions()},
+        "commit": commit(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "hardware": {
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "gpu": torch.cuda.get_device_name() if device.startswith("cuda") else None,
+            "threads": torch.get_num_threads(),
+            "jobs": 1,
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = [name for name in OPTIONAL if next(iter(metadata.distributions(name=name)), None)]
+    return {name: metadata.version(name) for name in (*PACKAGES, *installed)}
+
+
+def describe(hardware: object) -> str:
+    """Return a machine in one line; what a stranger's record says instead is an unknown machine."""
+    if not isinstance(hardware, dict):
+        return "an unknown machine"
+    gpu = f", {hardware['gpu']}" if hardware.get("gpu") else ""
+    jobs = hardware.get("jobs") or 1
+    parallel = f", {jobs} jobs in parallel" if jobs != 1 else ""
+    return (
+        f"{hardware.get('cpu')}, {hardware.get('cores')} cores, {hardware.get('threads')} "
+        f"threads{parallel}{gpu}"
+    )
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the system has it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout that this package runs from, `+` if it has changes; None
+    when installed.
+    """
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        return head + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):  # no git, or a checkout without a commit
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    run = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    return run.stdout.strip()

@@ -1,0 +1,358 @@
+"""The store: a folder of plain files, one record per cell. No database, no index, no lock.
+
+    cells/<key>.json                 the record: cell, state and reason, timing, scores, provenance
+    attributions/<key>.safetensors   what the explainer returned, raw
+    scores/<key>.safetensors         one value per sample and metric
+    timings/<key>.json               every timing sample
+    anomalies/<key>.safetensors      anomaly sets, first writer wins
+    detectors/<key>.safetensors      the weights that everyone explains, first writer wins
+    plans/<suite>.json               the cells that a run has asked for
+
+Every file is written whole or not at all, and a record last: a cell with a record is finished.
+Records may come from strangers: they are checked on reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aexbench import files
+from aexbench.contracts import AnomalySet
+from aexbench.digests import file_digest
+from aexbench.errors import RequestError
+from aexbench.features import Features
+from aexbench.files import DamagedFileError
+from aexbench.running.cells import Cell, Role
+from aexbench.running.scoring import MetricInfo
+
+SCHEMA: Literal[1] = 1
+State = Literal["ok", "failed", "timeout", "out-of-memory", "skipped"]
+STATES: tuple[State, ...] = ("ok", "skipped", "failed", "timeout", "out-of-memory")
+FOLDERS = ("cells", "attributions", "scores", "timings", "anomalies", "detectors", "plans")
+
+
+class NewerSchemaError(RequestError):
+    """A record that this version cannot read, and must not replace."""
+
+
+class FileInfo(BaseModel):
+    """The size and the checksum of a file that belongs to a record."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bytes: int
+    sha256: str
+
+
+class Times(BaseModel):
+    """Median times of an explainer on the trained detector; controls and references have none."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    prepare_s: float = Field(ge=0)
+    latency_s: float = Field(ge=0)
+    samples_per_s: float = Field(ge=0)
+    peak_bytes: int | None = None
+
+
+class Record(BaseModel):
+    """What came of a cell. A state other than `ok` is a result too, with its reason."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    schema_version: Literal[1]
+    cell: Cell
+    state: State
+    reason: str = ""
+    traceback: str = ""
+    role: Role = "explainer"
+    files: dict[str, FileInfo] = Field(default_factory=dict)
+    anomalies: dict[str, Any] = Field(default_factory=dict)
+    detector: dict[str, Any] = Field(default_factory=dict)
+    measures: dict[str, float] = Field(
+        default_factory=dict
+    )  # an explainer's own, such as its gap to completeness
+    timing: Times | None = None
+    scores: dict[str, float] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One value per sample (N,) by metric, what the metrics are, and each sample's
+    unit and label.
+    """
+
+    values: dict[str, NDArray[np.float64]]
+    metrics: dict[str, MetricInfo]
+    unit: NDArray[np.int64]
+    label: NDArray[np.str_]
+
+
+class Store:
+    """A store in a folder; `create=True` makes the folder if it is not there."""
+
+    def __init__(self, root: Path, create: bool = False) -> None:
+        self.root = root
+        if create:
+            for name in FOLDERS:
+                files.sweep(files.make_folder(root / name))
+        elif not (root / "cells").is_dir():
+            raise RequestError(f"{root} is no store: there is no folder {root / 'cells'}")
+
+    def path(self, folder: str, key: str) -> Path:
+        """Return where a file stands."""
+        return (
+            self.root
+            / folder
+            / f"{key}{'.json' if folder in ('cells', 'timings', 'plans') else '.safetensors'}"
+        )
+
+    def write_record(self, record: Record) -> None:
+        """Write a record: from here on its cell is finished."""
+        files.write_json(self.path("cells", record.cell.key), record.model_dump(mode="json"))
+
+    def record(self, key: str) -> Record | None:
+        """Return the record of a cell, or None where there is none that can be read and trusted."""
+        path = self.path("cells", key)
+        if not path.exists():
+            return None
+        try:
+            return read_record(path)
+        except DamagedFileError:
+            return None
+
+    def finished(self, cell: Cell) -> Record | None:
+        """Return a cell's record if its attributions are there too, with the checksum that they
+        should have.
+        """
+        record = self.record(cell.key)
+        if record is None or record.state != "ok":
+            return record
+        path, info = self.path("attributions", cell.key), record.files.get("attributions")
+        return record if info and path.exists() and file_info(path) == info else None
+
+    def records(self) -> tuple[list[Record], list[str]]:
+        """Return all records in the order of their keys, and one line for each that
+        cannot be read.
+        """
+        found, complaints = [], []
+        for path in sorted((self.root / "cells").glob("*.json")):
+            try:
+                found.append(read_record(path))
+            except DamagedFileError as error:
+                complaints.append(str(error))
+        return found, complaints
+
+    def write_attributions(self, key: str, attributions: NDArray[Any]) -> FileInfo:
+        """Write what an explainer returned, as it returned it."""
+        return self._write("attributions", key, files.pack({"attributions": attributions}, {}))
+
+    def read_attributions(self, record: Record) -> NDArray[Any]:
+        """Return a cell's attributions; DamagedFileError if they are not those of the record."""
+        path, info = self.path("attributions", record.cell.key), record.files.get("attributions")
+        if info is None or not path.exists() or file_info(path) != info:
+            raise DamagedFileError(
+                f"{path} is missing or not the file of its record: run the suite again to renew it"
+            )
+        return files.unpack(path)[0]["attributions"]
+
+    def write_scores(
+        self,
+        record_key: str,
+        scores: Mapping[str, NDArray[np.float64]],
+        metrics: Mapping[str, MetricInfo],
+        anomalies: AnomalySet,
+        attributions: FileInfo,
+    ) -> None:
+        """Write one value per sample and metric, with each sample's unit and label, and what they
+        were derived from.
+        """
+        labels, label = np.unique(anomalies.label, return_inverse=True)
+        arrays: dict[str, NDArray[Any]] = {
+            f"metric:{name}": values for name, values in scores.items()
+        }
+        arrays |= {"unit": anomalies.unit, "label": label.astype(np.int64)}
+        described = {name: metrics[name].model_dump() for name in scores}
+        metadata = {
+            "labels": labels.tolist(),
+            "metrics": described,
+            "derived_from": attributions.sha256,
+        }
+        files.write_bytes(self.path("scores", record_key), files.pack(arrays, metadata))
+
+    def read_scores(self, record: Record) -> Scores:
+        """Return a cell's scores; DamagedFileError if they are missing or were derived from other
+        attributions.
+        """
+        path, info = self.path("scores", record.cell.key), record.files.get("attributions")
+        if not path.exists():
+            raise DamagedFileError(
+                f"{path} is missing: aexbench score {self.root} derives it again"
+            )
+        arrays, metadata = files.unpack(path)
+        try:
+            if info is None or metadata["derived_from"] != info.sha256:
+                raise DamagedFileError(
+                    f"{path} is of other attributions: aexbench score {self.root} derives it again"
+                )
+            return _scores(arrays, metadata)
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, DamagedFileError):
+                raise
+            raise DamagedFileError(f"{path} holds no scores: {error}") from None
+
+    def write_timings(self, key: str, samples: Mapping[str, Any]) -> FileInfo:
+        """Write every timing sample of a cell."""
+        return self._write("timings", key, (json.dumps(samples) + "\n").encode())
+
+    def write_anomalies(self, key: str, anomalies: AnomalySet) -> None:
+        """Write an anomaly set unless it is there: the first writer wins."""
+        files.write_once(self.path("anomalies", key), pack_anomalies(anomalies))
+
+    def read_anomalies(self, key: str) -> AnomalySet | None:
+        """Return an anomaly set, or None where there is none."""
+        path = self.path("anomalies", key)
+        return unpack_anomalies(path) if path.exists() else None
+
+    def anomalies_of(self, record: Record) -> AnomalySet:
+        """Return the anomaly set that a record's attributions explain; DamagedFileError if it is
+        not there any more.
+        """
+        path, info = self.path("anomalies", record.cell.anomaly_key), record.files.get("anomalies")
+        if info is None or not path.exists() or file_info(path) != info:
+            raise DamagedFileError(
+                f"{path} is missing or not the anomaly set of record {record.cell.key}"
+            )
+        return unpack_anomalies(path)
+
+    def write_plan(self, suite: Mapping[str, Any], cells: list[Cell]) -> None:
+        """Write which cells a run has asked for."""
+        plan = {"suite": suite, "cells": {cell.key: str(cell) for cell in cells}}
+        files.write_json(self.path("plans", str(suite["name"])), plan)
+
+    def plans(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+        """Yield each plan: the suite's values, and its cells' keys with their texts."""
+        for path in sorted((self.root / "plans").glob("*.json")):
+            try:
+                plan = json.loads(path.read_text(encoding="utf-8"))
+                suite = dict(plan["suite"])
+                if not isinstance(suite.get("metrics", []), list):
+                    raise TypeError("metrics")
+                yield suite, {str(key): str(text) for key, text in plan["cells"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
+                raise DamagedFileError(
+                    f"{path} is damaged: remove it, or run its suite again"
+                ) from None
+
+    def planned(self) -> dict[str, str]:
+        """Return the cells of all plans: keys and texts."""
+        return {key: text for _, cells in self.plans() for key, text in cells.items()}
+
+    def _write(self, folder: str, key: str, content: bytes) -> FileInfo:
+        files.write_bytes(self.path(folder, key), content)
+        return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:
+    """Return the scores in a sidecar; an error of one kind or another where it holds something
+    else.
+    """
+    metrics = {
+        str(name): MetricInfo.model_validate(value) for name, value in metadata["metrics"].items()
+    }
+    values = {name: arrays[f"metric:{name}"] for name in metrics}
+    unit, label = arrays["unit"], arrays["label"]
+    for array in (*values.values(), unit, label):
+        if array.ndim != 1 or len(array) != len(unit) or not np.isfinite(array).all():
+            raise ValueError("its arrays do not belong together")
+    if (
+        not (np.issubdtype(unit.dtype, np.integer) and np.issubdtype(label.dtype, np.integer))
+        or label.min() < 0
+    ):
+        raise ValueError("its units or labels are no numbers")
+    return Scores(
+        values, metrics, unit, np.asarray([str(name) for name in metadata["labels"]])[label]
+    )
+
+
+def file_info(path: Path) -> FileInfo:
+    """Return the size and the checksum of a file."""
+    return FileInfo(bytes=path.stat().st_size, sha256=file_digest(path))
+
+
+def read_record(path: Path) -> Record:
+    """Return a record from its file; DamagedFileError if it is none, or not of the cell that its
+    name says.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if isinstance(version, int) and version > SCHEMA:
+            raise NewerSchemaError(
+                f"{path} was written by a newer aexbench (schema {version}): update to read it"
+            )
+        record = Record.model_validate(values)
+        key = record.cell.key
+    except NewerSchemaError:
+        raise
+    except (ValueError, RecursionError, OSError) as error:
+        first = (
+            error.errors()[0]
+            if isinstance(error, ValidationError)
+            else {"loc": (), "msg": type(error).__name__}
+        )
+        place = ".".join(map(str, first["loc"]))
+        raise DamagedFileError(
+            f"{path} is no record: {place} {first['msg']}".replace("  ", " ")
+        ) from None
+    if key != path.stem:
+        raise DamagedFileError(f"{path} is no record: its cell belongs in {key}.json")
+    return record
+
+
+def pack_anomalies(anomalies: AnomalySet) -> bytes:
+    """Return an anomaly set as the bytes of one safetensors file."""
+    labels, label = np.unique(anomalies.label, return_inverse=True)
+    arrays = {name: getattr(anomalies, name) for name in ("x", "truth", "score", "error", "unit")}
+    arrays |= {"label": label.astype(np.int64)} | {
+        f"detail:{name}": v for name, v in anomalies.details.items()
+    }
+    if anomalies.clean is not None:
+        arrays["clean"] = anomalies.clean
+    features = {
+        name: getattr(anomalies.features, name) for name in ("names", "low", "high", "groups")
+    }
+    return files.pack(
+        arrays, {"labels": labels.tolist(), "features": features, "report": dict(anomalies.report)}
+    )
+
+
+def unpack_anomalies(path: Path) -> AnomalySet:
+    """Return the anomaly set in a file; DamagedFileError if there is none."""
+    arrays, metadata = files.unpack(path)
+    try:
+        features = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in metadata["features"].items()
+        }
+        return AnomalySet(
+            **{name: arrays[name] for name in ("x", "truth", "score", "error", "unit")},
+            label=np.asarray(metadata["labels"], dtype=str)[arrays["label"]],
+            features=Features(**features),
+            clean=arrays.get("clean"),
+            details={
+                k.removeprefix("detail:"): v for k, v in arrays.items() if k.startswith("detail:")
+            },
+            report=metadata["report"],
+        )
+    except (KeyError, TypeError, IndexError, RequestError) as error:
+        raise DamagedFileError(f"{path} holds no anomaly set: {error}") from None

@@ -1,0 +1,249 @@
+"""The corruption experiment (paper, Sec. 4.1): change one feature of a clean sample until the
+detector is alarmed.
+
+What to change a feature to is the plugin's; drawing, testing against the threshold and reporting
+are here, once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aexbench.contracts import AnomalySet
+from aexbench.detector import Detector
+from aexbench.errors import RequestError
+from aexbench.rows import Array, most, sample
+
+CLEAN_ABOVE = "clean score above the threshold"
+CLEAN_ROWS = 20_000  # that a corruption which asks for `clean` is given at most
+STRICT_CHANGE = 0.05  # of a column's range, for threshold="strict"
+ROUND_BYTES = 2**26  # of one round's samples
+
+
+class Proposal(NamedTuple):
+    """Corrupted samples (B, …), and what the corruption measured on each of them: arrays (B,) by
+    name.
+
+    `mask` (B, …) says which columns it has changed where these are more than those of the one
+    feature it was given.
+    """
+
+    x: torch.Tensor
+    details: Mapping[str, torch.Tensor]
+    mask: torch.Tensor | None = None
+
+
+class Round(NamedTuple):
+    """One round of draws: accepted or not, and why not, in the order of the draws."""
+
+    x: Array
+    rows: NDArray[np.int64]
+    truth: NDArray[np.bool_]
+    error: NDArray[np.float64]
+    reason: NDArray[np.str_]
+    details: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class SingleFeature:
+    """A corruption made from a function that proposes new values for one feature.
+
+    Parameters
+    ----------
+    label
+        The label of the samples: the corruption's name.
+    propose
+        `(detector, x, mask, rng, **parameters)` returns x (B, …) changed where mask (B, …) is true,
+        as a tensor or a `Proposal`. It draws from `rng` one row per sample, so that results do not
+        depend on how draws are batched. If it has a parameter `clean`, it is given a seeded sample
+        of the clean samples: 20,000, fewer where samples × columns pass 2²⁵.
+    parameters
+        The function's parameters.
+    threshold, count, max_draws
+        What `generate` uses where it is not told otherwise, and how many draws it makes at most.
+    """
+
+    label: str
+    propose: Callable[..., torch.Tensor | Proposal]
+    parameters: Mapping[str, Any]
+    threshold: float | Literal["strict"] = 0.3
+    count: int = 100
+    max_draws: int = 100_000
+    asks_clean: bool = False
+
+    def generate(
+        self,
+        detector: Detector,
+        clean: Array,
+        count: int | None = None,
+        threshold: float | Literal["strict"] | None = None,
+        seed: int = 0,
+    ) -> AnomalySet:
+        """Return up to `count` corrupted samples, each made by changing one feature of a random
+        clean sample.
+
+        A draw is kept if `score(clean) ≤ threshold < score(corrupted)` and the value really
+        changed. `"strict"` keeps it if score(clean) is at most the 95th percentile of normal
+        samples, score(corrupted) above their 99.9th, and the change at least a twentieth of the
+        range. It stops after `max_draws` draws with what it found; the report says how many were
+        asked for, drawn, and rejected for which reason. The threshold is never lowered.
+        """
+        if len(clean) == 0:
+            raise RequestError("there are no clean samples to corrupt")
+        detector.features.check(clean.shape[1:])
+        threshold = self.threshold if threshold is None else threshold
+        count = self.count if count is None else count
+        gate = Gate.of(detector, threshold, clean.shape[1:])
+        known = {"clean": sample(clean, most(clean, CLEAN_ROWS))} if self.asks_clean else {}
+        proposing = replace(self, parameters={**self.parameters, **known})
+        rounds = list(proposing._rounds(detector, clean, gate, count, seed))
+        return _collect(
+            rounds,
+            detector,
+            clean,
+            count,
+            {"label": self.label, "asked": count, "threshold": threshold},
+        )
+
+    def _rounds(
+        self, detector: Detector, clean: Array, gate: Gate, count: int, seed: int
+    ) -> Iterator[Round]:
+        """Yield rounds of draws until `count` are accepted; each draw depends on its number and the
+        seed alone.
+        """
+        draws, values = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+        shape = clean.shape[1:]
+        largest = max(1, ROUND_BYTES // (8 * int(np.prod(shape))))
+        found = drawn = 0
+        while found < count and drawn < self.max_draws:
+            wanted = (
+                2 * count if drawn == 0 else int(1.2 * (count - found) * drawn / max(found, 1)) + 1
+            )
+            size = min(wanted, largest, 5000, self.max_draws - drawn)
+            uniform = draws.random(
+                (size, 2)
+            )  # one row per draw: the same draws in rounds of any size
+            rows = (uniform[:, 0] * len(clean)).astype(np.int64)
+            features = (uniform[:, 1] * detector.features.count(shape)).astype(np.int64)
+            truth = detector.features.masks(features, shape)
+            made = self._round(detector, clean, gate, rows, truth, values)
+            drawn += size
+            found += int((made.reason == "").sum())
+            yield made
+
+    def _round(
+        self,
+        detector: Detector,
+        clean: Array,
+        gate: Gate,
+        rows: NDArray[np.int64],
+        truth: NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> Round:
+        source = torch.as_tensor(np.asarray(clean[rows])).to(detector.device, detector.dtype)
+        mask = torch.as_tensor(truth, device=detector.device)
+        proposed = self.propose(detector, source.clone(), mask, rng, **self.parameters)
+        proposal = proposed if isinstance(proposed, Proposal) else Proposal(proposed, {})
+        if proposal.mask is not None:
+            if not bool(proposal.mask[mask].all()):
+                raise ValueError("a corruption's mask must hold the feature that it was given")
+            mask, truth = proposal.mask, proposal.mask.cpu().numpy()
+        if not torch.equal(proposal.x[~mask], source[~mask]):
+            raise ValueError("a corruption may change the columns of its mask alone")
+        before, error = (detector.error(x).double().cpu().numpy() for x in (source, proposal.x))
+        change = (proposal.x - source).abs().double().cpu().numpy()
+        details = {name: value.detach().cpu().numpy() for name, value in proposal.details.items()}
+        return Round(
+            proposal.x.cpu().numpy(),
+            rows,
+            truth,
+            error,
+            gate.reasons(before, error, change),
+            details,
+        )
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Decides which draws count, in units of the reconstruction error."""
+
+    most_before: float
+    least_after: float
+    least_change: NDArray[np.float64]
+
+    @staticmethod
+    def of(detector: Detector, threshold: float | str, shape: tuple[int, ...]) -> Gate:
+        """Return the gate for a threshold on the score, or for the strict one."""
+        scale = detector.calibrated
+        low, high = detector.features.bounds(shape)
+        if threshold == "strict":
+            return Gate(scale.normal_95, scale.normal_999, STRICT_CHANGE * (high - low))
+        if isinstance(threshold, str) or not 0.0 <= threshold < 1.0:
+            raise RequestError(f"threshold is 'strict' or a score in [0, 1), not {threshold!r}")
+        error = scale.low + threshold * (scale.high - scale.low)
+        return Gate(error, error, np.zeros_like(low))
+
+    def reasons(
+        self, before: NDArray[np.float64], error: NDArray[np.float64], change: NDArray[np.float64]
+    ) -> NDArray[np.str_]:
+        """Return for each draw why it is rejected, or nothing."""
+        moved = ((change > 0) & (change >= self.least_change)).reshape(len(change), -1).any(axis=1)
+        reason = np.where(error > self.least_after, "", "score not above the threshold").astype(
+            "<U40"
+        )
+        reason[~np.isfinite(error)] = "error not finite"
+        reason[~moved] = "value unchanged"
+        reason[before > self.most_before] = CLEAN_ABOVE
+        return reason
+
+
+def _collect(
+    rounds: list[Round], detector: Detector, clean: Array, count: int, report: dict[str, Any]
+) -> AnomalySet:
+    """Return the first `count` accepted draws and the report of all draws up to the
+    last of them.
+    """
+    reason = np.concatenate([r.reason for r in rounds])
+    kept = np.flatnonzero(reason == "")[:count]
+    looked_at = reason[: int(kept[-1]) + 1] if len(kept) == count else reason
+    x, rows, truth, error = (
+        np.concatenate([getattr(r, part) for r in rounds])[kept] for part in Round._fields[:4]
+    )
+    details = {
+        name: np.concatenate([r.details[name] for r in rounds])[kept] for name in rounds[0].details
+    }
+    report |= {
+        "found": len(kept),
+        "distinct": len(
+            {(int(row), mask.tobytes()) for row, mask in zip(rows, truth, strict=True)}
+        ),
+        "draws": len(looked_at),
+        "rejected": dict(Counter(r for r in looked_at.tolist() if r)),
+        "clean_above_threshold": float((looked_at == CLEAN_ABOVE).mean()),
+    }
+    report |= {
+        name: float(value.mean())
+        for name, value in details.items()
+        if value.dtype == np.bool_ and len(value)
+    }
+    score = detector.calibrated.score(torch.as_tensor(error)).numpy()
+    label = np.full(len(kept), report["label"])
+    return AnomalySet(
+        x,
+        truth,
+        score,
+        error,
+        label,
+        rows,
+        detector.features,
+        np.asarray(clean[rows]),
+        details,
+        report,
+    )

@@ -1,0 +1,154 @@
+"""The data set `postgres-log`: statements in the logs of a PostgreSQL server, by the features that
+the logs carry.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench import Dataset, RequestError, SkipError
+from aexbench.datasets import register
+from aexbench.datasets.sql.encoding import fit
+from aexbench.datasets.sql.postgres.files import find
+from aexbench.datasets.sql.postgres.lines import Report
+from aexbench.datasets.sql.postgres.sessions import Statements
+from aexbench.datasets.sql.schema import NAMES, Activity
+from aexbench.datasets.tools.splits import TRAIN, VALIDATION
+from aexbench.errors import plain
+from aexbench.extras import optional
+
+LEAST = 50  # statements
+SWITCH_ON = (
+    "the server logs statements with log_statement = 'all' or log_min_duration_statement = 0"
+)
+
+
+class LogWarning(UserWarning):
+    """What was read of a log and what was not: one line."""
+
+
+@register("postgres-log", licence="your own data")
+def postgres_log(
+    *,
+    path: Path,
+    format: Literal["auto", "stderr", "csvlog", "jsonlog"] = "auto",
+    prefix: str | None = None,
+    encoding: Literal["scalar", "groups"] = "scalar",
+    autoencoder: str = "mlp[widths=[16, 8]]",
+) -> Dataset:
+    """Statements in the logs of a PostgreSQL server; a feature that the logs do not carry is left
+    out and named.
+
+    The first 60 % of the statements are for training, the next 20 % for validation, the rest for
+    the test: a log is a stream, and what comes later is what a detector will meet. Statements of
+    one session are one unit. Nothing is labelled. What was read, what was not, and which features
+    are left out is told in one `LogWarning`.
+
+    Parameters
+    ----------
+    path
+        A log with messages in English, or a folder of them (`server.log`, `server.csv.1`,
+        `server.json-2024.gz`), plain, gzip or bzip2; read in the order of time. Where a folder
+        holds several formats, one is read: csvlog, else jsonlog, else stderr.
+    format
+        Of the log; `auto` looks at its first lines.
+    prefix
+        For stderr: the server's `log_line_prefix`, as `SHOW log_line_prefix` prints it. Without it,
+        common ones are tried.
+    encoding
+        `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine
+        and cosine of times.
+    autoencoder
+        The autoencoder to train, a name with brackets.
+
+    Raises
+    ------
+    RequestError
+        If there is no log, its prefix cannot be guessed, or it holds fewer than 50 statements.
+
+    References
+    ----------
+    PostgreSQL documentation, chapter "Error Reporting and Logging" (`log_line_prefix`, csvlog,
+    jsonlog).
+    """
+    report, statements = Report(), Statements(_measure())
+    for log in find(path, format, prefix, report):
+        for entry in log.entries(report):
+            statements.add(entry)
+    _check(path, report, len(statements))
+    first, second = (int(share * len(statements)) for share in (TRAIN, TRAIN + VALIDATION))
+    activity = carried(statements.activity(), first)
+    warnings.warn(
+        LogWarning(summary(report, len(statements), statements.unparsed, activity)), stacklevel=2
+    )
+    encoder = fit(slice_of(activity, 0, first), encoding, _printable(statements.vocabulary))
+    x = encoder.encode(activity)
+    test_units = statements.units[second:]
+    return Dataset(
+        x[:first],
+        x[first:second],
+        x[second:],
+        encoder.features,
+        autoencoder=autoencoder,
+        test_units=test_units,
+    )
+
+
+def _measure() -> Callable[[str], Any]:
+    try:
+        optional("sqlglot", "sql")
+    except SkipError as error:
+        raise RequestError(str(error)) from None
+    from aexbench.datasets.sql.postgres.statements import measure
+
+    return measure
+
+
+def _check(path: Path, report: Report, statements: int) -> None:
+    if not report.entries:
+        way_out = "give the server's log_line_prefix as prefix=…, or format=…"
+        raise RequestError(f"none of the {report.lines} lines of {path} can be read: {way_out}")
+    if statements < LEAST:
+        lines = f"{report.lines} lines, {report.rejected} of them not readable"
+        read = f"{statements} statements ({lines})"
+        raise RequestError(f"{path} holds {read}; at least {LEAST} are needed: {SWITCH_ON}")
+
+
+def carried(activity: Activity, first: int) -> Activity:
+    """Return the features of which the `first` rows, those for training, know at
+    least one value.
+    """
+    return {name: column for name, column in activity.items() if _known(column[:first]).any()}
+
+
+def _known(column: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(column >= 0)  # neither -1 nor NaN
+
+
+def slice_of(activity: Activity, start: int, stop: int) -> Activity:
+    """Return some of the rows."""
+    return {name: column[start:stop] for name, column in activity.items()}
+
+
+def summary(report: Report, statements: int, unparsed: int, activity: Activity) -> str:
+    """Return in one line what was read and what was not."""
+    parts = [f"{report.lines} lines read, {report.entries} entries, {statements} statements"]
+    parts.append(
+        f"{report.rejected} lines could not be read"
+        + (f" (first: {report.first})" if report.first else "")
+    )
+    parts.append(f"{unparsed} statements of unknown structure")
+    missing = [name for name in NAMES if name not in activity]
+    parts.append(f"features left out, as the log does not carry them: {', '.join(missing)}")
+    return "; ".join([*parts, *report.notes])
+
+
+def _printable(vocabulary: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return names as they may be shown: they come from a stranger's log."""
+    return {feature: tuple(map(plain, names)) for feature, names in vocabulary.items()}

@@ -1,0 +1,268 @@
+"""From the lines of a log to its entries, one at a time: stderr, csvlog and jsonlog.
+
+Nothing in a line is fatal: what is not an entry is counted, and its first place kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from aexbench.datasets.sql.postgres.prefix import DETAILS, SESSION, TIME
+
+LONGEST = 1 << 25  # bytes of a line, characters of an entry: a longer one is cut
+EPOCH = datetime(1970, 1, 1)
+STATE = re.compile(
+    r"((?=[A-Z]*\d)[0-9A-Z]{5}): "
+)  # before the message, with log_error_verbosity = verbose
+
+CSV_NAME = r'(?:"[^"]*(?:""[^"]*)*")'
+CSV_REST = rf",\d+,(?:{CSV_NAME})?,{SESSION},\d+,"
+CSV_ENTRY = re.compile(rf"{TIME}\.\d{{3}}[^,\"]*,{CSV_NAME}?,{CSV_NAME}?{CSV_REST}")
+# Within a quoted field quotes are doubled: a line like this one is a session's new entry, whatever
+# went before.
+CSV_SURE = re.compile(rf"{TIME}\.\d{{3}}[^,\"]*,{CSV_NAME},{CSV_NAME}{CSV_REST}")
+CSV_FIELDS = 22  # of PostgreSQL 8.4; later ones have more
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message of the server.
+
+    Attributes
+    ----------
+    time, start
+        Of the message and of its session, seconds since 1970 by the server's clock on the wall
+        (`%n`: UTC); NaN where not logged.
+    session
+        A key that the entries of a session share; empty where the log has neither session nor
+        process id.
+    user, database, host, program, sqlstate
+        Empty where not logged.
+    statement
+        What the client had sent, where an error tells.
+    """
+
+    time: float
+    severity: str
+    message: str
+    session: str = ""
+    start: float = math.nan
+    user: str = ""
+    database: str = ""
+    host: str = ""
+    program: str = ""
+    sqlstate: str = ""
+    statement: str | None = None
+
+
+@dataclass
+class Report:
+    """What was read.
+
+    Attributes
+    ----------
+    file, line
+        Where reading stands.
+    lines, entries, rejected
+        Counts; `rejected` are lines that belong to no entry.
+    first
+        Where the first rejected line stands.
+    notes
+        What else a reader should know, in one line each.
+    """
+
+    file: str = ""
+    line: int = 0
+    lines: int = 0
+    entries: int = 0
+    rejected: int = 0
+    first: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def reject(self, lines: int = 1) -> None:
+        """Count lines that cannot be read, up to the present one."""
+        self.rejected += lines
+        self.first = self.first or f"{self.file} line {self.line - lines + 1}"
+
+
+@lru_cache(maxsize=4096)
+def _seconds(text: str) -> float:
+    time = datetime.fromisoformat(text)
+    if (
+        time.tzinfo is not None
+    ):  # the server writes a zone after the seconds, so this is no time of its
+        raise ValueError(f"no time of the server: {text}")
+    return (time - EPOCH).total_seconds()
+
+
+def _clock(text: str | None) -> float:
+    """Return a time such as `2024-05-06 07:08:09.123 CET` in seconds; the zone is not looked at."""
+    if not text:
+        return math.nan
+    return _seconds(text[:19]) + (float(text[19:23]) if text[19:20] == "." else 0.0)
+
+
+def _known(text: str | None) -> str:
+    return "" if text is None or text == "[unknown]" else text
+
+
+def stderr(lines: Iterator[str], report: Report, pattern: re.Pattern[str]) -> Iterator[Entry]:
+    """Yield the messages, each with the STATEMENT that follows it."""
+    current: Entry | None = None
+    for entry in _messages(lines, report, pattern):
+        if entry.severity not in DETAILS:
+            if current is not None:
+                yield current
+            current = entry
+        elif (
+            entry.severity == "STATEMENT"
+            and current is not None
+            and entry.session == current.session
+        ):
+            current.statement = entry.message
+    if current is not None:
+        yield current
+
+
+def _messages(lines: Iterator[str], report: Report, pattern: re.Pattern[str]) -> Iterator[Entry]:
+    """Yield the messages; the server begins their further lines with a tab."""
+    entry: Entry | None = None
+    parts: list[str] = []
+    size = 0
+    for line in lines:
+        if entry is not None and line.startswith("\t"):
+            size += len(line)
+            if size < LONGEST:
+                parts.append(line[1:].rstrip("\r\n"))
+            continue
+        found = pattern.match(line.rstrip("\r\n"))
+        following = None if found is None else _message(found)
+        if following is None:
+            report.reject()
+            continue
+        if entry is not None:
+            yield _complete(entry, parts)
+        entry, parts, size = following, [following.message], len(line)
+    if entry is not None:
+        yield _complete(entry, parts)
+
+
+def _complete(entry: Entry, parts: list[str]) -> Entry:
+    entry.message = "\n".join(parts)
+    return entry
+
+
+def _message(found: re.Match[str]) -> Entry | None:
+    """Return the entry of a line that matches, or nothing if its time is none."""
+    part = found.groupdict()
+    get, message = part.get, part["message"]
+    try:
+        time = float(part["epoch"]) if get("epoch") else _clock(get("time"))
+        start = _clock(get("start"))
+    except ValueError:
+        return None
+    state = get("sqlstate") or ""
+    if verbose := STATE.match(message):
+        state, message = verbose[1], message[verbose.end() :]
+    user, database, pid = _known(get("user")), _known(get("database")), get("pid")
+    remote = get("remote") or ""
+    own = f"{pid} {get('start') or ''} {remote}" if pid else ""
+    host = _known(get("host")) or remote.partition("(")[0]
+    program, session = _known(get("program")), get("session") or own
+    return Entry(
+        time, part["severity"], message, session, start, user, database, host, program, state
+    )
+
+
+def csvlog(lines: Iterator[str], report: Report) -> Iterator[Entry]:
+    """Yield the entries; a record is complete when its quotes are even."""
+    parts: list[str] = []
+    quotes = size = 0
+    for line in lines:
+        if parts and CSV_SURE.match(line):
+            report.line -= 1  # the lines before this one are not to be read
+            report.reject(len(parts))
+            report.line += 1
+            parts, quotes, size = [], 0, 0
+        parts.append(line)
+        quotes += line.count('"')
+        size += len(line)
+        if quotes % 2 and size < LONGEST:
+            continue
+        entry = _csv_entry("".join(parts))
+        if entry is None:
+            report.reject(len(parts))
+        else:
+            yield entry
+        parts, quotes, size = [], 0, 0
+    if parts:
+        report.reject(len(parts))
+
+
+def _csv_entry(record: str) -> Entry | None:
+    if not CSV_ENTRY.match(record):
+        return None
+    try:
+        part = _csv_fields(record)
+        if len(part) < CSV_FIELDS:
+            return None
+        program = part[22] if len(part) > CSV_FIELDS else ""
+        host = part[4].rpartition(":")[0] or part[4]  # [local] has no port
+        names = (part[1], part[2], host, _known(program), part[12])
+        return Entry(
+            _clock(part[0]), part[11], part[13], part[5], _clock(part[8]), *names, part[19] or None
+        )
+    except (ValueError, csv.Error):
+        return None
+
+
+def _csv_fields(record: str) -> list[str]:
+    """Return a record's fields; the limit of their length holds for the whole process, so it is put
+    back.
+    """
+    limit = csv.field_size_limit(max(len(record), 1))
+    try:
+        return next(csv.reader([record], strict=True), [])
+    finally:
+        csv.field_size_limit(limit)
+
+
+def jsonlog(lines: Iterator[str], report: Report) -> Iterator[Entry]:
+    """Yield the entries, one object a line."""
+    for line in lines:
+        entry = _json_entry(line)
+        if entry is None:
+            report.reject()
+        else:
+            yield entry
+
+
+def _json_entry(line: str) -> Entry | None:
+    try:
+        part = json.loads(line, strict=False)
+        time, start = _clock(_text(part, "timestamp")), _clock(_text(part, "session_start"))
+    except (ValueError, RecursionError, TypeError, AttributeError):
+        return None
+    severity, session = _text(part, "error_severity"), _text(part, "session_id")
+    if math.isnan(time) or not severity or not session:
+        return None
+    user, database, host = _text(part, "user"), _text(part, "dbname"), _text(part, "remote_host")
+    program = _known(_text(part, "application_name"))
+    state = _text(part, "state_code") or "00000"  # the server writes none for success
+    message, statement = _text(part, "message"), _text(part, "statement") or None
+    return Entry(
+        time, severity, message, session, start, user, database, host, program, state, statement
+    )
+
+
+def _text(part: Any, name: str) -> str:
+    value = part.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""What only data sets use: splits of tables, images and their augmentation, shards on disk."""

@@ -1,0 +1,1 @@
+"""What only explainers use: baselines, segments, seeds by content, smoothing, float64."""

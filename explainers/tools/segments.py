@@ -1,0 +1,112 @@
+"""Segments: which columns of a sample a method that masks or replaces values treats as one.
+
+The columns of a table are segments of their own, or those of one feature are one
+(`Features.groups`). Pixels are too many to ask for one by one: an image falls into superpixels or
+patches, and each pixel takes an equal share of what its segment is given, so that sums stay what
+they were.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+
+from aexbench.extras import optional
+from aexbench.features import Features
+
+SegmentKind = Literal["slic", "patches"]
+COMPACTNESS = (
+    0.1,
+    1.0,
+    10.0,
+)  # of SLIC on values in [0, 1]: more gives rounder segments, and does not merge noise
+
+
+def is_image(x: torch.Tensor) -> bool:
+    """Whether samples are images (N, C, H, W)."""
+    return x.dim() == 4
+
+
+def segments(
+    x: torch.Tensor, features: Features, kind: SegmentKind = "slic", count: int = 50
+) -> torch.Tensor:
+    """Return for each column of each sample (N, …) the number of its segment, an int64 tensor of
+    the shape of x.
+
+    Parameters
+    ----------
+    x : (N, …)
+        Samples: images (N, C, H, W), whose channels share their segments, or anything else.
+    features
+        Their groups are the segments of what is no image.
+    kind
+        Of images: `slic`, the superpixels of each image (Achanta et al. 2012), or `patches`, one
+        grid for all.
+    count
+        About how many segments an image has.
+
+    Examples
+    --------
+    >>> segments(torch.rand(2, 3), Features(groups=(0, 0, 1)))
+    tensor([[0, 0, 1],
+            [0, 0, 1]])
+    """
+    if not is_image(x):
+        columns = torch.arange(x.shape[1:].numel())
+        groups = columns if features.groups is None else torch.as_tensor(features.groups)
+        return groups.view(1, *x.shape[1:]).expand(x.shape).to(x.device)
+    if kind == "patches" or len(x) == 0:
+        return _grid(x.shape[2], x.shape[3], count).expand(x.shape).to(x.device)
+    found = [_superpixels(image, features, count) for image in x.detach().double().cpu().numpy()]
+    return torch.as_tensor(np.stack(found), device=x.device)[:, None].expand(x.shape)
+
+
+def spread(values: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Return the values (N, P) of segments as columns (N, …): each takes an equal share of its
+    segment's.
+
+    Examples
+    --------
+    >>> spread(torch.tensor([[4.0, 1.0]]), torch.tensor([[0, 0, 1]]))
+    tensor([[2., 2., 1.]])
+    """
+    flat = numbers.flatten(1)
+    sizes = torch.zeros_like(values).scatter_add_(
+        1, flat, torch.ones_like(flat, dtype=values.dtype)
+    )
+    return (values / sizes.clamp_min(1)).gather(1, flat).view(numbers.shape)
+
+
+def _grid(height: int, width: int, count: int) -> torch.Tensor:
+    """Return the numbers (height, width) of about `count` patches that are as square as can be."""
+    side = max(1.0, (height * width / count) ** 0.5)
+    rows, columns = (max(1, round(length / side)) for length in (height, width))
+    row, column = torch.arange(height) * rows // height, torch.arange(width) * columns // width
+    return torch.add(row[:, None] * columns, column)
+
+
+def _superpixels(image: np.ndarray, features: Features, count: int) -> np.ndarray:
+    """Return the SLIC segments (H, W) of an image (C, H, W), numbered from 0; the same image has
+    always the same.
+
+    Where an image has so little to follow that they run together, they are made rounder, until half
+    of `count` stay.
+    """
+    slic = optional("skimage.segmentation").slic
+    low, high = features.bounds(image.shape)
+    scaled = np.clip((image - low) / (high - low), 0.0, 1.0)
+    for compactness in COMPACTNESS:
+        found = slic(
+            scaled,
+            n_segments=count,
+            compactness=compactness,
+            start_label=0,
+            channel_axis=0,
+            convert2lab=False,
+        )
+        names, numbers = np.unique(found, return_inverse=True)
+        if 2 * len(names) >= count:
+            break
+    return numbers.reshape(found.shape).astype(np.int64)

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from aexbench import Dataset, Detector, Features, RequestError, datasets, explainers
+from aexbench.autoencoders import Training, Untrained, autoencoders, fitting
+from aexbench.autoencoders.training import Recipe
+from aexbench.running.controls import controlled
+from tests.explainers.networks import table_2
+
+SHAPES = {
+    "mlp": (7,),
+    "variational": (7,),
+    "conv": (1, 128, 128),
+    "conv-transpose": (2, 16, 24),
+    "unet": (3, 16, 24),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_every_autoencoder_returns_its_shape_and_starts_alive(name):
+    assert sorted(SHAPES) == autoencoders.names()
+    x = torch.rand(3, *SHAPES[name])
+    for seed in range(3):
+        model = Recipe.of(name, "mlp").build(SHAPES[name], seed).model.eval()
+        with torch.no_grad():
+            x_hat = model(x)
+        assert x_hat.shape == x.shape
+        assert float((x_hat > 0).float().mean()) > 0.9
+        assert float(x_hat.std(dim=0).max()) > 0
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_lrp_takes_every_autoencoder_and_conserves(name):
+    model = Recipe.of(name, "mlp").build(SHAPES[name], 0).model
+    detector = Detector(model, "l2")
+    x = torch.rand(2, *SHAPES[name])
+    relevance = explainers.create("lrp", detector, rule="z-plus", first="w2").explain(x)
+    torch.testing.assert_close(relevance.flatten(1).sum(1), detector.error(x), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_twins_have_other_weights_of_the_same_network(name):
+    detector = Detector(Recipe.of(name, "mlp").build(SHAPES[name], 0).model)
+    for kind in ("initial", "permuted"):
+        twins = [controlled(detector, kind, seed) for seed in (1, 1, 2)]
+        weights = [torch.cat([p.flatten() for p in twin.model.parameters()]) for twin in twins]
+        assert torch.equal(weights[0], weights[1])
+        assert not torch.equal(weights[0], weights[2])
+        own = torch.cat([p.flatten() for p in detector.model.parameters()])
+        assert not torch.equal(weights[0], own)
+        assert float(weights[0].std()) == pytest.approx(float(own.std()), rel=0.3)
+
+
+def test_the_outermost_level_of_a_unet_has_no_skip():
+    model = Recipe.of("unet[channels=[4, 6]]", "mlp").build((3, 8, 8), 0).model
+    assert [level.mix[0].in_channels for level in (model, model.deeper)] == [4, 6 + 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("conv", 0.5), ("conv-transpose", 0.6225), ("unet", 0.6225)]
+)
+def test_the_output_starts_in_the_middle(name, start):
+    x = torch.rand(2, *SHAPES[name])
+    for seed in range(5):
+        with torch.no_grad():
+            x_hat = Recipe.of(name, "mlp").build(SHAPES[name], seed).model.eval()(x)
+        assert float((x_hat - start).abs().max()) < 0.25
+
+
+def test_what_batch_norm_has_learned_is_permuted_too():
+    model = nn.Sequential(nn.BatchNorm2d(8))
+    model[0].running_mean.copy_(torch.arange(8.0))
+    twin = controlled(Detector(model), "permuted", 0).model[0].running_mean
+    assert twin.tolist() != list(range(8))
+    assert sorted(twin.tolist()) == list(range(8))
+
+
+def test_conv_is_table_2():
+    made = Recipe.of("conv", "mlp").build((1, 128, 128), 0).model
+    expected = table_2()
+    sizes = [tuple(p.shape) for p in made.parameters()]
+    assert sizes == [tuple(p.shape) for p in expected.parameters()]
+    shapes: list[tuple[int, ...]] = []
+    for module in made.modules():
+        if isinstance(module, nn.Conv2d | nn.Upsample):
+            module.register_forward_hook(lambda m, i, o: shapes.append(tuple(o.shape[1:])))
+    made(torch.zeros(1, 1, 128, 128))
+    encoder = "62x32 30x32 28x32 12x64 10x64 4x128 2x512"
+    decoder = "6x512 4x128 12x128 10x64 20x64 18x64 36x64 34x32 68x32 66x32 132x32"
+    printed = f"{encoder} {decoder}"
+    assert [f"{s[1]}x{s[0]}" for s in shapes] == [*printed.split(), "130x32", "128x1"]
+    expected.load_state_dict(
+        dict(zip(expected.state_dict(), made.state_dict().values(), strict=True))
+    )
+    x = torch.rand(2, 1, 128, 128)
+    torch.testing.assert_close(made(x), expected(x))
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "message"),
+    [
+        ("conv", (1, 64, 64), "use conv-transpose or unet"),
+        ("unet", (1, 20, 16), "divisible by 8"),
+        ("conv-transpose[channels=[]]", (1, 16, 16), "divisible"),
+        ("conv-transpose", (16,), "takes images"),
+        ("variational[widths=[]]", (16,), "widths of at least 1"),
+        ("mlp", (1, 8, 8), "rows of features"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_said(text, shape, message):
+    with pytest.raises(RequestError, match=message):
+        Recipe.of(text, "mlp").build(shape, 0)
+
+
+def test_the_penalty_of_a_variational_autoencoder_is_the_divergence_of_its_codes():
+    model = Recipe.of("variational[widths=[6],latent=2,beta=0.5]", "mlp").build((4,), 0).model
+    x = torch.rand(100, 4)
+    model.train()
+    model(x)
+    penalty = model.penalty()
+    hidden = model.encoder(x)
+    normal = torch.distributions.Normal(model.mean(hidden), (model.log_variance(hidden) / 2).exp())
+    divergence = torch.distributions.kl_divergence(
+        normal, torch.distributions.Normal(0.0, 1.0)
+    ).sum(1)
+    torch.testing.assert_close(penalty, 0.5 / 4 * divergence.mean())
+    model.eval()
+    torch.testing.assert_close(model(x), model(x))
+
+
+def test_a_variational_autoencoder_learns_and_leaves_the_random_state(
+    linear_rows, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path))
+    text = "variational[widths=[8],latent=3,beta=0.0001,epochs=60,learning_rate=0.01]"
+    dataset = Dataset(
+        linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), autoencoder=text
+    )
+    state = torch.random.get_rng_state()
+    report = dataset.detector().report
+    assert report["validation_error"] < 0.5 * report["constant_error"]
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+class Dies(nn.Module):
+    """Its output is one constant; with a good seed it learns."""
+
+    def __init__(self, lives: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        self.lives = lives
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) if self.lives else torch.relu(self.layer(x) - 1000.0)
+
+
+def told(text: str, share: float) -> None:
+    TOLD.append(text)
+
+
+TOLD: list[str] = []
+
+
+def build(*lives: bool, seeds: list[int] | None = None):
+    remaining, seeds = list(lives), [] if seeds is None else seeds
+    training = Training(epochs=200, patience=100, learning_rate=0.01)
+    return lambda seed: seeds.append(seed) or Untrained(Dies(remaining.pop(0)), training)
+
+
+@pytest.fixture
+def dataset(linear_rows) -> Dataset:
+    return Dataset(linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features())
+
+
+def test_a_dead_network_is_started_again_and_soon(dataset):
+    TOLD.clear()
+    detector = fitting.fit(dataset, build(False, True), 0, told)
+    assert detector.report["starts"] == 2
+    assert detector.report["output_variation"] > 0.5
+    came_to_nothing = next(
+        i for i, text in enumerate(TOLD) if "start 1 of 3 came to nothing: the output" in text
+    )
+    assert came_to_nothing == 1, "after one epoch, not after two hundred"
+
+
+def test_a_network_that_stays_dead_is_an_error(dataset):
+    seeds: list[int] = []
+    with pytest.raises(RequestError, match="nothing in 3 starts: the output does not vary"):
+        fitting.fit(dataset, build(False, False, False, seeds=seeds), 7, told)
+    assert seeds[0] == 7
+    assert len(set(seeds)) == 3
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_a_network_that_hardly_varies_at_first_is_not_dead(activation):
+    text = f"mlp[activation={activation},widths=[16, 8],epochs=60,learning_rate=0.01]"
+    assert datasets.create("breast-cancer").detector(autoencoder=text).report["starts"] == 1
+
+
+def test_a_single_sample_that_is_left_over_joins_the_last_batch():
+    x = (
+        np.random.default_rng(0).random((33, 1, 8, 8)).astype(np.float32)
+        * np.linspace(0, 1, 33)[:, None, None, None]
+    )
+    text = "conv-transpose[channels=[4],epochs=30,batch_size=16,learning_rate=0.02]"
+    dataset = Dataset(x.astype(np.float32), x, x, Features(), autoencoder=text)
+    assert dataset.detector().report["output_variation"] > 0
+    for count, sizes in ((33, [16, 17]), (32, [16, 16]), (1, [1]), (17, [17]), (18, [16, 2])):
+        assert [len(batch) for batch in fitting._batches(torch.zeros(count, 2), 16)] == sizes
+
+
+def test_a_network_no_better_than_a_constant_is_an_error():
+    noise = np.random.default_rng(0).random((200, 8)).astype(np.float32)
+    dataset = Dataset(
+        noise[:80], noise[80:160], noise[160:], Features(), autoencoder="mlp[widths=[2],epochs=3]"
+    )
+    with pytest.raises(RequestError, match="no better than one constant sample"):
+        fitting.fit(
+            dataset, lambda s: Recipe.of("default", dataset.autoencoder).build((8,), s), 0, told
+        )
+
+
+@pytest.mark.parametrize("loss", ["l1", "l2"])
+def test_the_constant_is_the_best_one(dataset, loss):
+    detector = Detector(nn.Identity(), loss)
+    found = fitting.constant_error(detector, dataset)
+    train, validation = dataset.train.astype(np.float64), dataset.validation.astype(np.float64)
+    centre = np.median(train, axis=0) if loss == "l1" else train.mean(axis=0)
+    gap = np.abs(validation - centre)
+    assert found == pytest.approx(float((gap if loss == "l1" else gap**2).mean()), rel=1e-5)
+
+
+def test_detection_is_reported_where_there_are_labels_of_both_kinds(linear_rows):
+    detector = Detector(nn.Linear(8, 8), "l2")
+    labels = np.arange(200) < 40
+    dataset = Dataset(
+        linear_rows[:300], linear_rows[300:400], linear_rows[400:], Features(), labels
+    )
+    error = detector.error(dataset.test).numpy()
+    pairs = error[labels][:, None] - error[~labels][None, :]
+    found = fitting.detection(detector, dataset)
+    assert found["roc_auc"] == pytest.approx(float(((pairs > 0) + 0.5 * (pairs == 0)).mean()))
+    hits = labels[np.argsort(-error)]
+    precision = np.cumsum(hits) / np.arange(1, 201)
+    assert found["average_precision"] == pytest.approx(precision[hits].mean())
+    assert found["anomalous_share"] == pytest.approx(0.2)
+    for none in (np.zeros(200), np.ones(200)):
+        assert (
+            fitting.detection(detector, Dataset(*[linear_rows[400:]] * 3, Features(), none)) == {}
+        )

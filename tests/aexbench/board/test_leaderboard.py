@@ -1,0 +1,305 @@
+"""Boards from hand-made stores, so that what they must say is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aexbench import Features, RequestError, files
+from aexbench.board.leaderboard import leaderboard
+from aexbench.board.rendering import FORMATS, as_rich
+from aexbench.contracts import AnomalySet
+from aexbench.running.cells import Cell, Component
+from aexbench.running.scoring import MetricInfo
+from aexbench.running.store import FileInfo, Record, Store
+
+HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
+
+
+def component(name: str, **parameters: object) -> Component:
+    return Component(name=name, parameters=parameters, source="s", text=name)
+
+
+def add(
+    store: Store,
+    explainer: str,
+    values: np.ndarray,
+    *,
+    control: str = "none",
+    role: str = "explainer",
+    corruption: str = "null",
+    seed: int = 0,
+    hardware: dict[str, object] = HARDWARE,
+    higher: bool = True,
+    labels: np.ndarray | None = None,
+    metric: str = "m",
+) -> None:
+    cell = Cell(
+        dataset=component("data"),
+        detector=component("default"),
+        corruption=component(corruption),
+        explainer=component(explainer),
+        control=control,  # type: ignore[arg-type]
+        detector_seed=seed,
+        anomaly_seed=seed,
+        explainer_seed=seed,
+    )
+    n = len(values)
+    label = np.full(n, corruption) if labels is None else labels
+    x = np.ones((n, 2), np.float32)
+    anomalies = AnomalySet(x, x > 0, np.ones(n), np.ones(n), label, np.arange(n), Features())
+    info = FileInfo(bytes=1, sha256="0" * 64)
+    metrics = {
+        metric: MetricInfo(title="metric" if metric == "m" else metric, higher_is_better=higher)
+    }
+    store.write_scores(cell.key, {metric: values}, metrics, anomalies, info)
+    timing = (
+        {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
+    )
+    store.write_record(
+        Record(
+            schema_version=1,
+            cell=cell,
+            state="ok",
+            role=role,  # type: ignore[arg-type]
+            files={"attributions": info},
+            timing=timing,  # type: ignore[arg-type]
+            scores={"m": float(values.mean())},
+            provenance={"hardware": hardware},
+        )
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", create=True)
+
+
+BASE = np.random.default_rng(0).random(200)
+NOISE = np.tile([1.0, -1.0], 100)  # of mean zero
+
+
+def rows(store: Store, **options: object) -> dict[str, object]:
+    return {row.explainer: row for row in leaderboard(store, **options).rows}  # type: ignore[arg-type]
+
+
+def test_explainers_that_cannot_be_told_apart_share_a_rank(store):
+    add(store, "best", BASE + 0.3)
+    add(store, "as-good", BASE + 0.301 + 0.2 * NOISE)
+    add(store, "worse", BASE)
+    add(store, "dice", BASE - 0.5, role="floor")
+    found = rows(store)
+    assert [found[name].rank for name in ("best", "as-good", "worse", "dice")] == [1, 1, 3, None]
+    assert list(found)[-1] == "dice"
+
+
+def test_a_row_must_stand_above_every_floor(store):
+    add(store, "real", BASE + 0.5)
+    add(store, "geometry", BASE + 0.5)
+    add(store, "dice", BASE, role="floor")
+    for name, ablated, untrained in (("real", -1.0, -1.0), ("geometry", 0.49, 0.6)):
+        add(store, name, BASE + ablated, control="loss-ablated")
+        add(store, name, BASE + untrained + 0.1 * NOISE, control="initial")
+    found = rows(store)
+    assert (found["real"].note, found["real"].gain.floor) == ("", "dice")
+    assert found["real"].gain.gain == pytest.approx(0.5)
+    assert found["real"].gain.low == pytest.approx(0.5)
+    assert found["geometry"].note == "not above its floor"
+    assert found["geometry"].gain.floor == "initial twin"
+    assert found["geometry"].gain.low < found["geometry"].gain.gain < 0
+
+
+def test_the_least_lower_bound_need_not_be_that_of_the_best_floor(store):
+    add(store, "real", BASE)
+    add(store, "steady", BASE - 0.10, role="floor")
+    add(store, "noisy", BASE - 0.11 + 3 * NOISE, role="floor")
+    gain = rows(store)["real"].gain
+    assert gain.gain < 0.2
+    assert gain.low < 0
+
+
+def test_lower_is_better_turns_everything_round(store):
+    add(store, "small", BASE - 1.0, higher=False)
+    add(store, "large", BASE + 1.0, higher=False)
+    add(store, "dice", BASE, role="floor", higher=False)
+    found = rows(store)
+    assert (found["small"].rank, found["large"].rank) == (1, 2)
+    assert found["small"].gain.above
+    assert found["small"].gain.gain == pytest.approx(1.0)
+    assert not found["large"].gain.above
+
+
+def test_incomplete_rows_are_shown_and_not_ranked(store):
+    add(store, "all", BASE)
+    add(store, "all", BASE, corruption="random")
+    add(store, "half", BASE + 1)
+    found = rows(store)
+    assert (found["all"].rank, found["half"].rank) == (1, None)
+    assert found["half"].note == "incomplete"
+    assert "Incomplete, and so not ranked: half." in FORMATS["markdown"](leaderboard(store))
+
+
+def test_a_row_without_the_controls_that_others_have_is_incomplete(store):
+    for name in ("whole", "lucky"):
+        add(store, name, BASE)
+    add(store, "whole", BASE + 1, control="initial")
+    found = rows(store)
+    assert (found["whole"].note, found["lucky"].note) == ("not above its floor", "incomplete")
+    assert found["lucky"].rank is None
+
+
+def test_a_row_without_the_ranking_metric_is_not_ranked(store):
+    add(store, "one", BASE)
+    add(store, "other", BASE, metric="n")
+    assert {name: row.rank for name, row in rows(store, metric="m").items()} == {"one": 1}
+
+
+def test_labels_are_groups_and_count_the_same(store):
+    labels = np.array(["crack"] * 150 + ["hole"] * 50)
+    add(store, "one", np.where(labels == "crack", 0.0, 1.0), labels=labels)
+    row = rows(store)["one"]
+    assert row.scores["m"].mean == pytest.approx(0.5)
+    assert {group: value for group, (value, _) in row.by_group.items()} == {
+        "data / null / crack": 0.0,
+        "data / null / hole": 1.0,
+    }
+
+
+def test_times_of_different_machines_are_not_put_in_one_row(store):
+    add(store, "here", BASE)
+    add(store, "both", BASE)
+    add(store, "both", BASE, corruption="random", hardware=HARDWARE | {"threads": 8})
+    found = rows(store)
+    assert found["here"].latency_s == 0.002
+    assert (found["both"].latency_s, found["both"].hardware) == (None, "several machines")
+
+
+def test_scores_of_other_attributions_are_not_used(store):
+    add(store, "good", BASE)
+    add(store, "stale", BASE)
+    record = next(r for r in store.records()[0] if r.cell.explainer.name == "stale")
+    store.write_record(
+        record.model_copy(update={"files": {"attributions": FileInfo(bytes=1, sha256="1" * 64)}})
+    )
+    board = leaderboard(store)
+    assert [row.explainer for row in board.rows] == ["good"]
+    assert any("is of other attributions" in note for note in board.notes)
+
+
+def test_a_record_that_is_not_of_its_cell_is_not_used(store):
+    add(store, "good", BASE)
+    path = next((store.root / "cells").iterdir())
+    forged = json.loads(path.read_text())
+    forged["cell"]["explainer"]["name"] = "better"
+    (path.parent / f"{'0' * 32}.json").write_text(json.dumps(forged))
+    board = leaderboard(store)
+    assert [row.explainer for row in board.rows] == ["good"]
+    assert any("its cell belongs in" in note for note in board.notes)
+
+
+def test_an_empty_store_and_an_unknown_metric_are_refused(store):
+    with pytest.raises(RequestError, match="no scores to rank"):
+        leaderboard(store)
+    add(store, "one", BASE)
+    with pytest.raises(RequestError, match="did you mean 'metric'"):
+        leaderboard(store, "metrik")
+
+
+NASTY = "<b>[red]|=1\\&%$#_{}~^"
+
+
+@pytest.fixture
+def nasty(store):
+    add(store, NASTY, BASE)
+    return leaderboard(store)
+
+
+def test_names_are_escaped_for_where_they_are_written(nasty):
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(as_rich(nasty))
+    assert NASTY in console.export_text()
+    assert r"\<b\>\[red\]\|=1\\&%$\#\_\{\}~^" in FORMATS["markdown"](nasty)
+    assert r"\textbackslash{}\&\%\$\#\_\{\}\textasciitilde{}\textasciicircum{}" in FORMATS["latex"](
+        nasty
+    )
+    assert json.loads(FORMATS["json"](nasty))["rows"][0]["explainer"] == NASTY
+    assert next(csv.DictReader(io.StringIO(FORMATS["csv"](nasty))))["explainer"] == NASTY
+
+
+def test_csv_holds_no_formula(store):
+    add(store, "=HYPERLINK()", BASE)
+    line = next(csv.DictReader(io.StringIO(FORMATS["csv"](leaderboard(store)))))
+    assert line["explainer"] == "'=HYPERLINK()"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[" * 100_000, "RecursionError"),
+        ('{"cell": {}}', "schema_version Field required"),
+        ("not json", "is no record"),
+        (None, "IsADirectoryError"),
+    ],
+)
+def test_hostile_records_are_named_and_left_out(store, text, complaint):
+    add(store, "good", BASE)
+    path = store.root / "cells" / f"{'0' * 32}.json"
+    path.mkdir() if text is None else path.write_text(text)
+    board = leaderboard(store)
+    assert [row.explainer for row in board.rows] == ["good"]
+    assert any(complaint in note for note in board.notes)
+
+
+@pytest.mark.parametrize("hardware", [None, "a text", {"cpu": ["x"]}])
+def test_strange_hardware_is_no_reason_to_fail(store, hardware):
+    add(store, "good", BASE, hardware=hardware)
+    assert leaderboard(store).rows[0].latency_s == 0.002
+
+
+def test_sidecars_whose_arrays_do_not_belong_together_are_left_out(store):
+    add(store, "good", BASE)
+    add(store, "odd", BASE)
+    record = next(r for r in store.records()[0] if r.cell.explainer.name == "odd")
+    path = store.path("scores", record.cell.key)
+    arrays, metadata = files.unpack(path)
+    for name, broken in (
+        ("unit", arrays["unit"][:5]),
+        ("metric:m", np.ones((200, 2))),
+        ("label", arrays["label"] + 9),
+    ):
+        path.write_bytes(files.pack({**arrays, name: broken}, metadata))
+        board = leaderboard(store)
+        assert [row.explainer for row in board.rows] == ["good"]
+        assert any("holds no scores" in note for note in board.notes)
+
+
+def test_nothing_that_a_terminal_obeys_is_printed(store):
+    add(store, "\x1b[31mred\nline", BASE)
+    board = leaderboard(store)
+    assert "\x1b[31mred" not in FORMATS["markdown"](board)
+    assert "[31mred line" in FORMATS["markdown"](board).replace("\\", "")
+
+
+def test_the_table_fits_80_columns_and_keeps_names(store):
+    from rich.console import Console
+
+    for name in ("residual", "lrp[first=z-box,loss=l1]", "a", "b", "c", "d", "e", "f"):
+        add(store, name, BASE)
+        add(store, name, BASE, corruption="adversarial[threshold=0.2]")
+        for metric in ("pixel AP (exact)", "recall@17"):
+            add(store, name, BASE, metric=metric)
+    add(store, "feature-prior", BASE - 0.1, role="floor")
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(as_rich(leaderboard(store)))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "residual" in text
+    assert "lrp[first=z-b" in text  # folded, not lost

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aexbench import Features, families
+from aexbench.contracts import AnomalySet
+from aexbench.running import scoring
+from aexbench.running.cells import component
+from aexbench.running.references import feature_prior, oracle
+
+
+def anomalies(truth: np.ndarray, unit=None, label=None, features=None) -> AnomalySet:
+    n = len(truth)
+    label = np.full(n, "x") if label is None else np.asarray(label)
+    unit = np.arange(n) if unit is None else np.asarray(unit)
+    return AnomalySet(
+        np.zeros(truth.shape), truth, np.ones(n), np.ones(n), label, unit, features or Features()
+    )
+
+
+def metric(text: str):
+    return component(families.metrics, text)
+
+
+RNG = np.random.default_rng(0)
+TRUTH = np.eye(6, dtype=bool)[RNG.integers(6, size=30)]
+
+
+def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
+    attributions = RNG.random((30, 6)) + TRUTH
+    values = scoring.score(attributions, anomalies(TRUTH), [metric("pixel-ap")])["pixel-ap"]
+    pooled = families.metrics.create("pixel-ap").score(attributions, TRUTH)
+    assert values.mean() == pytest.approx(pooled)
+    without_first = families.metrics.create("pixel-ap").score(attributions[1:], TRUTH[1:])
+    others = np.mean(
+        [
+            families.metrics.create("pixel-ap").score(
+                np.delete(attributions, i, 0), np.delete(TRUTH, i, 0)
+            )
+            for i in range(30)
+        ]
+    )
+    assert values[0] == pytest.approx(pooled + 29 * (others - without_first))
+
+
+def test_labels_are_pooled_apart():
+    attributions, label = RNG.random((30, 6)) + TRUTH, np.repeat(["a", "b"], 15)
+    values = scoring.score(attributions, anomalies(TRUTH, label=label), [metric("pixel-ap")])[
+        "pixel-ap"
+    ]
+    assert values[:15].mean() == pytest.approx(
+        families.metrics.create("pixel-ap").score(attributions[:15], TRUTH[:15])
+    )
+
+
+def test_attributions_are_summed_over_feature_groups_first():
+    features = Features(groups=(0, 0, 1))
+    truth = np.array([[True, True, False]])
+    for attributions, expected in (([[0.3, 0.3, 0.5]], 1.0), ([[0.2, 0.2, 0.5]], 0.0)):
+        found = scoring.score(
+            np.array(attributions), anomalies(truth, features=features), [metric("recall")]
+        )
+        assert found["recall"] == [expected]
+
+
+def test_oracle_is_perfect_and_the_prior_never_sees_its_own_unit():
+    truth = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=bool)
+    made = anomalies(truth, unit=[0, 0, 1, 2])
+    assert scoring.score(oracle(made), made, [metric("recall")])["recall"].tolist() == [1.0] * 4
+    np.testing.assert_allclose(feature_prior(made)[0], [0, 0.5, 0.5])
+    np.testing.assert_allclose(feature_prior(made)[2], [2 / 3, 0, 1 / 3])
+    assert feature_prior(anomalies(truth[:1])).tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_a_metric_of_the_wrong_kind_is_an_error():
+    families.metrics.register("odd")(lambda attributions, truth: 1.0)
+    with pytest.raises(ValueError, match="one value per sample"):
+        scoring.score(TRUTH.astype(float), anomalies(TRUTH), [metric("odd")])
