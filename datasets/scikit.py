@@ -1,4 +1,7 @@
-"""Real data sets that come with scikit-learn: nothing is downloaded."""
+"""Real data sets that come with scikit-learn: nothing is downloaded.
+
+One file for a family of near-identical names.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import Baseline, baseline, normal_rows
+from aexbench.explainers.tools.precision import at_least_float32
 from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
 from aexbench.explainers.tools.segments import segments as numbered
 from aexbench.rows import Rows, most, sample
@@ -88,7 +89,7 @@ class Repair:
         samples = x.detach().to(self.detector.device, self.detector.dtype)
         if len(x) == 0:
             return samples
-        error = _floats(self.detector.error(samples))
+        error = at_least_float32(self.detector.error(samples))
         normals = [normal(samples) for normal in self.normal]
 
         def falls(rows: torch.Tensor) -> torch.Tensor:
@@ -117,7 +118,9 @@ class Repair:
             )
 
         every = torch.arange(int(numbers.max()) + 1, device=x.device)
-        return _floats(in_chunks(errors, every, max(1, self.detector.chunk_rows(x) // len(x)))).T
+        return at_least_float32(
+            in_chunks(errors, every, max(1, self.detector.chunk_rows(x) // len(x)))
+        ).T
 
 
 def _quantiles(background: Rows, count: int) -> torch.Tensor:
@@ -129,8 +132,3 @@ def _quantiles(background: Rows, count: int) -> torch.Tensor:
 
 def _constant(values: torch.Tensor) -> Baseline:
     return lambda x: values.to(x).expand_as(x)
-
-
-def _floats(found: torch.Tensor) -> torch.Tensor:
-    """Return it in float32 at least: counting pixels one by one, bfloat16 stops at 256."""
-    return found.to(torch.promote_types(found.dtype, torch.float32))

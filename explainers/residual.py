@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from aexbench import Detector, RequestError, SkipError
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import normal_rows
+from aexbench.explainers.tools.precision import at_least_float32
 from aexbench.explainers.tools.segments import is_image
 from aexbench.explainers.tools.smoothing import blur
 from aexbench.rows import most, sample
@@ -92,7 +93,7 @@ class Residual:
         found = self._residuals(x)
         if self.form == "plain":
             return found
-        flat = _floats(found).flatten(1)
+        flat = at_least_float32(found).flatten(1)
         compare = self._standardised if self.form == "standardised" else self._surprise
         return compare(flat).view(x.shape)
 
@@ -104,7 +105,7 @@ class Residual:
             raise SkipError(
                 "residual: sigma smooths images, and these samples are none: leave it at 0"
             )
-        return blur(_floats(found), self.sigma)
+        return blur(at_least_float32(found), self.sigma)
 
     def _learn(self, background: ArrayLike, nsamples: int) -> None:
         """Keep what the residuals of normal samples are: mean, spread, and for p-values all in
@@ -112,9 +113,9 @@ class Residual:
         """
         given = normal_rows(self.detector, background)
         rows, shape = sample(given, most(given, nsamples)), tuple(given.shape[1:])
-        normal = _floats(self._residuals(torch.tensor(rows, device=self.detector.device))).flatten(
-            1
-        )
+        normal = at_least_float32(
+            self._residuals(torch.tensor(rows, device=self.detector.device))
+        ).flatten(1)
         low, high = (
             torch.as_tensor(bound.copy())[None] for bound in self.detector.features.bounds(shape)
         )
@@ -145,8 +146,3 @@ class Residual:
         whole_range = self.whole_range.to(found)
         lost = whole_range if self.detector.loss == "l1" else 2 * (found * whole_range).sqrt()
         return found - share * (lost + found)
-
-
-def _floats(found: torch.Tensor) -> torch.Tensor:
-    """Return it in float32 at least: half precision rounds counts and cannot be searched."""
-    return found.to(torch.promote_types(found.dtype, torch.float32))

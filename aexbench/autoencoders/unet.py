@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from aexbench.autoencoders import register
-from aexbench.autoencoders.convolutional import ForRelu, Output, check_image
+from aexbench.autoencoders.layers import ForRelu, Output, check_image
 
 
 class Level(nn.Module):

@@ -1,1 +1,1 @@
-"""What only data sets use: splits of tables, images and their augmentation, shards on disk."""
+"""What only data sets use: tables and their splits, images, shards, what is fetched."""

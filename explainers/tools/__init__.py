@@ -1,1 +1,1 @@
-"""What only explainers use: baselines, segments, seeds by content, smoothing, float64."""
+"""What only explainers use: averages, baselines, segments, seeds, smoothing, precision."""

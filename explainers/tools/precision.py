@@ -1,5 +1,5 @@
-"""float64 for methods that follow a path: rounding differs with the batch, and a path leads far
-from where it turns.
+"""Enough digits: float64 for methods that follow a path (rounding differs with the batch, and a
+path leads far from where it turns), float32 at least for what is counted or compared.
 """
 
 from __future__ import annotations
@@ -52,3 +52,13 @@ def precise(detector: Detector, shape: tuple[int, ...]) -> Detector:
         return doubled(detector, shape)
     except SkipError:
         return detector
+
+
+def at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    """Return values in float32 at least: half precision rounds counts (bfloat16 stops at 256 when
+    it counts one by one) and cannot be searched.
+
+    >>> at_least_float32(torch.zeros(1, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))

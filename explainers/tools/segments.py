@@ -13,8 +13,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+from aexbench.errors import SkipError
 from aexbench.extras import optional
 from aexbench.features import Features
+from aexbench.rows import Rows
 
 SegmentKind = Literal["slic", "patches"]
 COMPACTNESS = (
@@ -27,6 +29,12 @@ COMPACTNESS = (
 def is_image(x: torch.Tensor) -> bool:
     """Whether samples are images (N, C, H, W)."""
     return x.dim() == 4
+
+
+def require_images(samples: Rows | torch.Tensor, floor: str) -> None:
+    """Raise SkipError unless samples are images (N, C, H, W), which alone this floor is for."""
+    if len(samples.shape) != 4:
+        raise SkipError(f"{floor} is a floor for images (N, C, H, W): these samples are none")
 
 
 def segments(

@@ -1,6 +1,4 @@
-"""Perturbations of the input: occlusion of images by captum, and Shapley values from random orders
-of the features.
-"""
+"""Shapley values by random orders: features take a sample's values one by one."""
 
 from __future__ import annotations
 
@@ -11,101 +9,13 @@ import torch
 from annotated_types import Ge
 from numpy.typing import ArrayLike
 
-from aexbench import Detector, RequestError, SkipError
+from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools import baselines, seeding
+from aexbench.explainers.tools.precision import at_least_float32
 from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
 from aexbench.explainers.tools.segments import segments as numbered
-from aexbench.extras import optional
-
-
-@register("occlusion")
-class Occlusion:
-    """Return by how much the error falls where a window of an image shows the mean of the
-    background.
-
-    A window that covers all channels slides over the image; each pixel takes the mean over the
-    windows that cover it.
-
-    Parameters
-    ----------
-    detector
-        Whose error is explained.
-    background : (B, C, H, W)
-        Normal images, the training split.
-    window
-        The window's height and width in pixels; an eighth of the image's shorter side where it is
-        left out.
-    stride
-        Pixels from one window to the next, at most `window`; half of it where it is left out.
-    loss
-        The detector's own where it is left out.
-
-    Raises
-    ------
-    SkipError
-        If samples are no images (N, C, H, W): `repair` does the same for each column of a table.
-    RequestError
-        If the window is larger than the image, or the stride than the window.
-
-    References
-    ----------
-    Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", Sec. 4.2.
-    """
-
-    def __init__(
-        self,
-        detector: Detector,
-        *,
-        background: ArrayLike,
-        window: Annotated[int, Ge(1)] | None = None,
-        stride: Annotated[int, Ge(1)] | None = None,
-        loss: Literal["l1", "l2"] | None = None,
-    ) -> None:
-        self.detector = detector.with_loss(loss)
-        self.mean = baselines.baseline("mean", self.detector, background)
-        self.window, self.stride = window, stride
-        self.method = optional("captum.attr").Occlusion(self.detector.error)
-
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return by how much the error falls (N, C, H, W); below 0 where it rises."""
-        if not is_image(x):
-            raise SkipError(
-                "occlusion: its window slides over images; repair does the same for columns of a "
-                "table"
-            )
-        window, stride = self._sizes(min(x.shape[2:]))
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        if len(samples) == 0:
-            return samples
-        rows, channels = self.detector.chunk_rows(samples), x.shape[1]
-
-        def occlude(part: torch.Tensor) -> torch.Tensor:
-            found: torch.Tensor = self.method.attribute(
-                part,
-                sliding_window_shapes=(channels, window, window),
-                strides=(channels, stride, stride),
-                baselines=self.mean(part[:1]),
-                perturbations_per_eval=max(1, rows // len(part)),
-            )
-            return found
-
-        return in_chunks(occlude, samples, rows)
-
-    def _sizes(self, side: int) -> tuple[int, int]:
-        window = max(1, side // 8) if self.window is None else self.window
-        stride = max(1, window // 2) if self.stride is None else self.stride
-        if window > side:
-            raise RequestError(
-                f"occlusion: window={window} is larger than the image, whose shorter side has "
-                f"{side}"
-            )
-        if stride > window:
-            raise RequestError(
-                f"occlusion: stride={stride} leaves gaps between windows of {window} pixels"
-            )
-        return window, stride
 
 
 @register("shapley-sampling")
@@ -208,7 +118,5 @@ class ShapleySampling:
         errors = self.detector.error(
             torch.where(come, x[:, None], self.mean(x)[:, None]).flatten(0, 1)
         )
-        errors = errors.to(
-            torch.promote_types(errors.dtype, torch.float32)
-        )  # half precision has no digits to lose
+        errors = at_least_float32(errors)  # half precision has no digits to lose
         return errors.view(-1, count + 1).diff(dim=1).gather(1, places)

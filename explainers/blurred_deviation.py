@@ -1,24 +1,22 @@
-"""Floors for images: what is scored by knowing where objects lie, or how normal images vary, and
-not the detector.
+"""A floor for images: what is scored by knowing how normal images vary in each pixel, and not the
+detector.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from aexbench import Detector, SkipError
+from aexbench import Detector
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import normal_rows
-from aexbench.explainers.tools.segments import is_image
+from aexbench.explainers.tools.segments import require_images
 from aexbench.explainers.tools.smoothing import blur
 from aexbench.rows import moments
 
 # Of the range of grey values, added to a pixel's spread: edges that hardly move do not count alone.
 LEAST_SPREAD = 0.02
 BLUR = 1 / 32  # of an image's side
-CENTRE = 1 / 4  # of an image's side
 
 
 @register("blurred-deviation", floor=True, images=True)
@@ -41,32 +39,12 @@ class BlurredDeviation:
 
     def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
         rows = normal_rows(detector, background)
-        _check(len(rows.shape) == 4, "blurred-deviation")
+        require_images(rows, "blurred-deviation")
         self.mean, spread = (torch.as_tensor(moment) for moment in moments(rows))
         low, high = detector.features.bounds(tuple(rows.shape[1:]))
         self.spread = spread + LEAST_SPREAD * torch.as_tensor(high - low)
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the blurred deviation (N, C, H, W)."""
-        _check(is_image(x), "blurred-deviation")
+        require_images(x, "blurred-deviation")
         return blur((x - self.mean.to(x)).abs() / self.spread.to(x), BLUR * x.shape[2])
-
-
-@register("centre", floor=True, images=True)
-def centre(detector: Detector, x: torch.Tensor) -> torch.Tensor:
-    """Return one Gaussian in the middle of every image, a quarter of it wide and high: nothing is
-    looked at.
-    """
-    _check(is_image(x), "centre")
-    down, across = (_bell(length).to(x) for length in x.shape[2:])
-    return (down[:, None] * across).expand_as(x).clone()
-
-
-def _bell(length: int) -> torch.Tensor:
-    places = np.arange(length) - (length - 1) / 2
-    return torch.as_tensor(np.exp(-0.5 * (places / (CENTRE * length)) ** 2))
-
-
-def _check(fits: bool, name: str) -> None:
-    if not fits:
-        raise SkipError(f"{name} is a floor for images (N, C, H, W): these samples are none")

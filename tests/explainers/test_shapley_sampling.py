@@ -6,99 +6,21 @@ import numpy as np
 import pytest
 import torch
 from captum import attr
-from torch import nn
 
-from aexbench import Detector, Features, RequestError, SkipError, explainers
+from aexbench import Detector, Features, RequestError
 from aexbench.explainers.tools.seeding import generators
 from aexbench.explainers.tools.segments import segments
 from tests.conftest import mlp
 from tests.explainers import shapley_twin
+from tests.explainers.cases import KINKED, NORMAL, X, explain
+from tests.explainers.oblong_images import IMAGES, NORMAL_IMAGES, convolutions
 
-MODEL = mlp(
-    (5, 6, 3, 6, 5), ("relu", "relu", "relu", "sigmoid"), seed=4
-)  # units of every layer switch on X
-NORMAL = np.random.default_rng(1).random((60, 5)).astype(np.float32)
-X = torch.as_tensor(np.random.default_rng(2).uniform(-0.2, 1.2, (6, 5)))
 MEAN = NORMAL.mean(axis=0, dtype=np.float64)
-IMAGES = torch.as_tensor(np.random.default_rng(3).random((3, 2, 9, 7)))
-NORMAL_IMAGES = np.random.default_rng(4).random((9, 2, 9, 7)).astype(np.float32)
-
-
-def convolutions() -> Detector:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        layers = (
-            nn.Conv2d(2, 3, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(3, 2, 3, padding=1),
-            nn.Sigmoid(),
-        )
-        return Detector(nn.Sequential(*layers).double())
-
-
-def explain(
-    name: str,
-    detector: Detector,
-    x: torch.Tensor = X,
-    normal: np.ndarray = NORMAL,
-    **parameters: object,
-):
-    return explainers.create(name, detector, background=normal, **parameters).explain(x)
-
-
-def occlusion_by_hand(
-    detector: Detector, image: torch.Tensor, window: int, stride: int
-) -> np.ndarray:
-    """Each window, down and across, until one reaches the edge; what lies beyond the edge is cut
-    off.
-    """
-    mean = torch.as_tensor(NORMAL_IMAGES).double().mean(dim=0)
-    falls, covers = np.zeros(image.shape), np.zeros(image.shape)
-    _, height, width = image.shape
-    for top in range(0, height - window + stride, stride):
-        for left in range(0, width - window + stride, stride):
-            hidden = image.clone()
-            here = np.s_[:, top : top + window, left : left + window]
-            hidden[here] = mean[here]
-            falls[here] += float(detector.error(image[None]) - detector.error(hidden[None]))
-            covers[here] += 1
-    return falls / covers
-
-
-@pytest.mark.parametrize(("window", "stride"), [(3, 1), (4, 2), (5, 5), (7, 3), (1, 1)])
-@pytest.mark.parametrize("loss", ["l1", "l2"])
-def test_occlusion_equals_the_slow_twin(window, stride, loss):
-    detector = convolutions().with_loss(loss)
-    expected = np.stack([occlusion_by_hand(detector, image, window, stride) for image in IMAGES])
-    found = explain("occlusion", detector, IMAGES, NORMAL_IMAGES, window=window, stride=stride)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-9)
-
-
-def test_occlusion_has_sizes_of_its_own_and_takes_little_memory():
-    images = torch.rand(5, 1, 32, 40, dtype=torch.float64)
-    normal = np.random.default_rng(0).random((4, 1, 32, 40)).astype(np.float32)
-    model = nn.Conv2d(1, 1, 3, padding=1).double()
-    found = explain("occlusion", Detector(model), images, normal)
-    torch.testing.assert_close(
-        found, explain("occlusion", Detector(model), images, normal, window=4, stride=2)
-    )
-    tight = Detector(model)
-    tight._chunks[(1, 32, 40)] = 2
-    torch.testing.assert_close(explain("occlusion", tight, images, normal), found)
-    assert explain("occlusion", tight, images[:0], normal).shape == (0, 1, 32, 40)
-
-
-def test_occlusion_is_for_images_and_names_wrong_sizes():
-    with pytest.raises(SkipError, match="repair"):
-        explain("occlusion", Detector(MODEL))
-    for wrong in ({"window": 8}, {"window": 2, "stride": 3}):
-        with pytest.raises(RequestError, match=f"{list(wrong)[-1]}="):
-            explain("occlusion", convolutions(), IMAGES, NORMAL_IMAGES, **wrong)
 
 
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_shapley_sampling_equals_captum_on_the_same_orders(loss):
-    detector = Detector(MODEL, loss)
+    detector = Detector(KINKED, loss)
     found = explain("shapley-sampling", detector, nsamples=20, seed=4)
     for i, generator in enumerate(generators(X, 4)):
         orders = (
@@ -112,7 +34,7 @@ def test_shapley_sampling_equals_captum_on_the_same_orders(loss):
 
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_shapley_sampling_is_within_chance_of_the_exact_values(loss):
-    detector = Detector(MODEL, loss)
+    detector = Detector(KINKED, loss)
 
     def error(rows: np.ndarray) -> np.ndarray:
         return detector.error(rows).numpy()
@@ -146,7 +68,7 @@ def test_shapley_sampling_of_a_linear_autoencoder_comes_to_its_closed_form():
 
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_shapley_sampling_sums_to_the_difference_of_the_errors(loss):
-    detector = Detector(MODEL, loss)
+    detector = Detector(KINKED, loss)
     gap = detector.error(X) - detector.error(MEAN[None])
     torch.testing.assert_close(explain("shapley-sampling", detector, nsamples=1).sum(1), gap)
     single = Detector(mlp((5, 4, 5), ("relu", "sigmoid")).float(), loss)
@@ -164,7 +86,7 @@ def test_shapley_sampling_sums_to_the_difference_of_the_errors(loss):
 
 
 def test_shapley_sampling_shares_a_group_or_a_segment_equally():
-    grouped = Detector(MODEL, features=Features(groups=(0, 1, 0, 1, 2)))
+    grouped = Detector(KINKED, features=Features(groups=(0, 1, 0, 1, 2)))
     found = explain("shapley-sampling", grouped)
     torch.testing.assert_close(found[:, 0], found[:, 2])
     torch.testing.assert_close(found[:, 1], found[:, 3])
@@ -199,7 +121,7 @@ def test_shapley_sampling_of_superpixels_equals_captum_on_the_same_orders():
 
 
 def test_shapley_sampling_in_little_memory_in_inference_mode_and_without_samples():
-    whole, tight = Detector(MODEL), Detector(MODEL)
+    whole, tight = Detector(KINKED), Detector(KINKED)
     tight._chunks[(5,)] = 3
     expected = explain("shapley-sampling", whole)
     torch.testing.assert_close(explain("shapley-sampling", tight), expected)
@@ -212,12 +134,12 @@ def test_shapley_sampling_in_little_memory_in_inference_mode_and_without_samples
 def test_wrong_parameters_are_named():
     for wrong in ({"nsamples": 0}, {"segments": "squares"}, {"count": 0}, {"seed": -1}):
         with pytest.raises(RequestError, match=next(iter(wrong))):
-            explain("shapley-sampling", Detector(MODEL), **wrong)
+            explain("shapley-sampling", Detector(KINKED), **wrong)
 
 
 def test_shapley_sampling_walks_captums_number_of_orders(monkeypatch):
     error, asked = Detector.error, []
     monkeypatch.setattr(Detector, "error", lambda self, x: asked.append(len(x)) or error(self, x))
-    explain("shapley-sampling", Detector(MODEL), X[:1])
+    explain("shapley-sampling", Detector(KINKED), X[:1])
     default = inspect.signature(attr.ShapleyValueSampling.attribute).parameters["n_samples"].default
     assert sum(asked) == default * 6  # features + 1 rows each

@@ -1,0 +1,55 @@
+"""What the autoencoders for images share: layers with their initial weights, and a check of the
+samples' shape.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from aexbench.errors import RequestError
+
+
+class ForRelu(nn.Sequential):
+    """Layers whose initial weights suit ReLU (He et al. 2015)."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw initial weights."""
+        weighted = [layer for layer in self if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+        for layer in self:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.reset_parameters()
+        for layer in weighted:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class Output(ForRelu):
+    """A last layer that starts near the constant 0.5, whatever comes in: a ReLU behind it lives.
+
+    Otherwise the output of Table 2's network is all zero for about half of the seeds, and has no
+    gradient to leave it.
+    """
+
+    def reset_parameters(self) -> None:
+        """Draw initial weights."""
+        super().reset_parameters()
+        for layer in self:
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
+                layer.weight.data.mul_(0.1)
+                nn.init.constant_(layer.bias, 0.5)
+
+
+def check_image(shape: tuple[int, ...], halvings: int, name: str) -> None:
+    """Raise RequestError unless samples are images that can be halved so often."""
+    if len(shape) != 3:
+        raise RequestError(f"{name} takes images (C, H, W); samples have shape {shape}")
+    if halvings < 1 or shape[1] % 2**halvings or shape[2] % 2**halvings:
+        raise RequestError(
+            f"{name}: height and width must be divisible by {2**halvings}; samples have shape "
+            f"{shape}"
+        )

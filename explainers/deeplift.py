@@ -1,0 +1,161 @@
+"""DeepLIFT of the error, by captum; every answer is checked to be complete."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import torch
+from numpy.typing import ArrayLike
+
+from aexbench import Detector, SkipError
+from aexbench.detector import in_chunks
+from aexbench.explainers import register
+from aexbench.explainers.tools import baselines
+from aexbench.explainers.tools.baselines import BaselineName
+from aexbench.explainers.tools.precision import doubled
+from aexbench.extras import optional
+
+# DeepLIFT's attributions count as complete if they miss no more than this of the greater of e(x)
+# and e(baseline).
+TOLERANCE = 1e-6
+LEAST_ERROR = 1e-9  # of a lesser error, rounding alone is more than that
+STEP = 1e-9  # where two differences x − x̂ are nearer, the loss's slope is taken from around them
+# captum's rules for these take from other samples of the batch (captum issue 1276), which
+# completeness does not show.
+MIXING = (torch.nn.Softmax, torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d)
+
+NO_RULE = (
+    "captum's rules are for ReLU, LeakyReLU, ELU, Sigmoid, Tanh, Softplus, each a module of its "
+    "own that alone takes "
+    "its input and runs once; use integrated-gradients"
+)
+
+
+@register("deeplift")
+class DeepLift:
+    """DeepLIFT of e(x) by the rescale rule: each unit hands on the slope between its two states, at
+    x and a baseline.
+
+    The attributions sum to e(x) − e(baseline). captum knows the rule for ReLU, LeakyReLU, ELU,
+    Sigmoid, Tanh and Softplus, each a module of its own that alone takes its input and runs once;
+    layers that are linear need none. What else there is (functional activations, other kinds,
+    products of activations) it would replace by its gradient without a word, so every answer is
+    checked to be complete, and skipped if it is not. The slope of the loss, unknown to captum, is
+    ours.
+
+    Parameters
+    ----------
+    detector
+        Whose error is explained; a copy of its model in float64 is made once and takes captum's
+        hooks.
+    background : (B, …)
+        Normal samples, the training split.
+    baseline
+        `mean` of the background, `zeros`, the `nearest` normal sample, or the `reconstruction` x̂,
+        held constant.
+    loss
+        The detector's own where it is left out.
+
+    Raises
+    ------
+    SkipError
+        Where captum's rules do not cover the model, or it does not run in float64.
+
+    References
+    ----------
+    Shrikumar, Greenside and Kundaje 2017, "Learning Important Features Through Propagating
+    Activation Differences", Sec. 3.5 (rescale rule) and Eq. 1 (summation to delta).
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        background: ArrayLike,
+        baseline: BaselineName = "mean",
+        loss: Literal["l1", "l2"] | None = None,
+    ) -> None:
+        method = optional("captum.attr").DeepLift
+        mixing = [
+            type(module).__name__
+            for module in detector.model.modules()
+            if isinstance(module, MIXING)
+        ]
+        if mixing:
+            raise SkipError(
+                f"deeplift: captum's rule for {mixing[0]} mixes samples; use integrated-gradients"
+            )
+        self.dtype = detector.dtype
+        rows = baselines.normal_rows(detector, background)
+        try:
+            self.detector = doubled(detector.with_loss(loss), tuple(rows.shape[1:]))
+        except SkipError as error:
+            raise SkipError(f"deeplift: {error}; use integrated-gradients") from error
+        self.baseline = baselines.baseline(baseline, self.detector, background)
+        self.method = method(_Rescaled(self.detector))
+
+    def explain(self, x: torch.Tensor) -> torch.Tensor:
+        """Return contributions (N, …) to the difference from the baseline's error."""
+        samples = x.detach().to(self.detector.device, self.detector.dtype)
+        if len(samples) == 0:
+            return samples
+        return in_chunks(
+            self._complete, samples, max(1, self.detector.chunk_rows(samples) // 2)
+        ).to(self.dtype)
+
+    def _complete(self, part: torch.Tensor) -> torch.Tensor:
+        """Return the attributions of a chunk, after a check that they sum to what they promise."""
+        normal = self.baseline(part)
+        found = self._attribute(part, normal)
+        errors = torch.stack([self.detector.error(part), self.detector.error(normal)])
+        missed = (found.flatten(1).sum(1) - (errors[0] - errors[1])).abs() / errors.amax(
+            dim=0
+        ).clamp_min(LEAST_ERROR)
+        if bool(
+            (missed > TOLERANCE).any()
+        ):  # a sample that is not finite misses nothing that can be told
+            raise SkipError(
+                f"deeplift: attributions miss {float(missed.nan_to_num().max()):.1g} of the "
+                f"error: {NO_RULE}"
+            )
+        return found
+
+    def _attribute(self, part: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
+        try:
+            with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that captum sets hooks on the copy
+                found: torch.Tensor = self.method.attribute(
+                    part.clone().requires_grad_(), normal.clone()
+                )
+        except RuntimeError as error:
+            if "used more than once" not in str(error):
+                raise
+            raise SkipError(f"deeplift: one of the modules runs twice: {NO_RULE}") from error
+        return found.detach()
+
+
+class _Rescaled(torch.nn.Module):
+    """A function of x and its baseline, in one batch one after the other, whose gradient is the
+    loss's slope.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.model, self.share = detector.model, detector.error_share
+
+    def forward(self, both: torch.Tensor) -> torch.Tensor:
+        """Return e(x) − e(baseline), then as many zeros; captum differentiates it by x."""
+        d, normal = (both - self.model(both.clone())).chunk(
+            2
+        )  # a copy: captum's hooks take over a module's input
+        slope = self._slope(d.detach(), normal.detach())
+        gained = (slope * (d - normal)).flatten(1).sum(1)
+        return torch.cat([gained, torch.zeros_like(gained)])
+
+    def _slope(self, d: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
+        """Return the slope of each column's share of the error between two differences x − x̂."""
+        near = (d - normal).abs() < STEP
+        d, normal = torch.where(near, d + STEP, d), torch.where(near, d - STEP, normal)
+        rise = self.share(d, torch.zeros_like(d)) - self.share(normal, torch.zeros_like(d))
+        return rise / (d - normal)
