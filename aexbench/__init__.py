@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aexbench.errors import RequestError, SkipError
     from aexbench.evaluation import evaluate
     from aexbench.features import Features
+    from aexbench.results import Results, open
+    from aexbench.running.matrix import run
     from aexbench.single_feature import Proposal
 
 __version__ = "0.1.0"
@@ -30,11 +32,14 @@ _HOMES = {
     "Metric": "contracts",
     "Proposal": "single_feature",
     "RequestError": "errors",
+    "Results": "results",
     "SkipError": "errors",
     "evaluate": "evaluation",
+    "open": "results",
+    "run": "running.matrix",
 }
 
-_FAMILIES = ("corruptions", "datasets", "explainers", "metrics")
+_FAMILIES = ("autoencoders", "corruptions", "datasets", "explainers", "metrics")
 
 __all__ = [
     "AnomalySet",
@@ -46,8 +51,11 @@ __all__ = [
     "Metric",
     "Proposal",
     "RequestError",
+    "Results",
     "SkipError",
     "evaluate",
+    "open",
+    "run",
 ]
 
 

@@ -1,11 +1,16 @@
-"""What travels along the road: Features, Dataset, AnomalySet, and what a plugin of each family must
-do.
+"""What travels along the road: Dataset, AnomalySet, and what a plugin of each family must do.
 
     Dataset → Detector → AnomalySet → attributions → scores → leaderboard
 
-A plugin needs the names of `aexbench` itself and its family's `register`; what else of the engine
-is made for plugins stands in `errors`, `extras`, `detector`, `splits`, `rows`, `shards`,
-`baselines`, `seeding`, `segments`, `smoothing` and `precision`.
+What authors of plugins may import of this project, and nothing else of it:
+
+- `aexbench` itself: its public names, and each family's `register`;
+- `aexbench.declarations`: what `register` may be told;
+- `aexbench.rows`: splits that need not fit in memory, read in blocks; `aexbench.errors`;
+- `aexbench.detector`: `in_chunks`, `evaluation_mode`; `aexbench.extras`: optional packages;
+- `aexbench.fetching`, for data sets that can be fetched; `aexbench.files` and `aexbench.digests`,
+  for those that keep what they have made;
+- `aexbench.explainers.tools`, `aexbench.datasets.tools`: what the built-in ones share.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aexbench.declarations import Training
 from aexbench.errors import RequestError
 from aexbench.features import Features
 from aexbench.rows import Array, Named, Picked, as_rows
@@ -191,6 +197,14 @@ def _booleans(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.bool
             f"{array.shape}"
         )
     return np.asarray(array).astype(bool)
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A model at its initial weights, and how it wants to be trained."""
+
+    model: torch.nn.Module
+    training: Training
 
 
 class Explainer(Protocol):

@@ -1,25 +1,28 @@
-"""`evaluate`: the whole road in memory, on your own detector and samples."""
+"""`evaluate`: the whole road for a detector and samples that you have, as `run` walks it."""
 
 from __future__ import annotations
 
-import functools
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
-from typing import TYPE_CHECKING, Any
+import copy
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-from aexbench import families, specs
-from aexbench.contracts import AnomalySet
+import numpy as np
+
+from aexbench import families
+from aexbench.components import Component, component, of_plugin
+from aexbench.contracts import Dataset
 from aexbench.detector import Detector
-from aexbench.errors import SkipError
-from aexbench.registry import Plugin
+from aexbench.errors import RequestError
+from aexbench.results import Results
 from aexbench.rows import Array, as_rows
-from aexbench.running import execution, scoring
-from aexbench.running.cells import Component, component
-from aexbench.running.controls import TWINS, Control, controlled
-
-if TYPE_CHECKING:
-    import pandas as pd
+from aexbench.running import planning
+from aexbench.running.matrix import carry_out
+from aexbench.running.references import LABELS
+from aexbench.running.sources import Given
+from aexbench.running.store import Store
+from aexbench.running.workspace import Workspace
 
 Entry = str | Callable[..., Any]
 
@@ -32,16 +35,18 @@ def evaluate(
     explainers: Sequence[Entry],
     corruptions: Sequence[str] = ("null", "random", "adversarial"),
     metrics: Sequence[str] = ("recall[top=1]", "recall[top=3]"),
+    labelled: tuple[Array, Array] | None = None,
     seeds: int = 1,
     count: int | None = None,
     twins: int = 2,
-) -> pd.DataFrame:
-    """Corrupt clean samples, explain them, and score the explanations.
+    store: str | Path | None = None,
+) -> Results:
+    """Corrupt clean samples, explain them, and rank the explanations beside their floors.
 
     Parameters
     ----------
     detector
-        Your detector; if it has no score scale yet it is calibrated on `clean`.
+        Your detector; one that has no score scale yet is calibrated on `clean`.
     clean : (N, …)
         Normal samples that it was not trained on.
     background : (N, …)
@@ -50,20 +55,24 @@ def evaluate(
         Names with brackets, functions `(detector, x) -> attributions`, or classes.
     corruptions, metrics
         Names with brackets.
+    labelled : (N, …), (N, …) bool, optional
+        Anomalies of your own and which columns make each so: explained as `labels`.
     seeds
         Anomaly sets per corruption, and seeds of explainers that sample.
     count
         Anomalies per set; the corruption's own (100) where left out.
     twins
-        Untrained twins of each kind; with 0 neither twins nor loss-ablated forms are run.
+        Untrained twins of each kind; floors and loss-ablated forms are run without them too.
+    store
+        A folder that keeps the results: the same call goes on from there. They live as long as what
+        is returned where it is left out.
 
     Returns
     -------
-    pandas.DataFrame
-        One row per explainer, corruption, seed, control and metric: `score`, `samples`, `state`
-        with its `reason`, and for control `none` the times `prepare_s`, `latency_s`,
-        `samples_per_s`. A score above its controls' and above that of explainers that know nothing
-        (`random`, `deviation`) comes from what the detector has learned.
+    Results
+        `.board()` ranks, with floors and gain; `.frame` has one row per explainer, corruption,
+        seed, control and metric: `score`, `samples`, `state` with its `reason`, and for control
+        `none` the times.
 
     Raises
     ------
@@ -76,88 +85,71 @@ def evaluate(
     >>> from aexbench import datasets
     >>> data = datasets.create("wine")
     >>> results = aexbench.evaluate(
-    ...     data.detector(), data.normal, background=data.train, explainers=["residual", "random"],
+    ...     data.detector(), data.normal, background=data.train, explainers=["residual"],
     ...     corruptions=["random"], count=20, twins=0,
     ... )
-    >>> sorted(results.explainer.unique())
-    ['random', 'residual']
+    >>> sorted(results.frame.explainer.unique())
+    ['deviation', 'feature-prior', 'oracle', 'random', 'residual']
     """
-    import pandas as pd
-
-    plugins = [_plugin(entry) for entry in explainers]
+    data = _dataset(as_rows(clean), as_rows(background), labelled, detector)
+    source = Given(data, _calibrated(detector, data))
+    changed = [_corruption(name, count) for name in corruptions]
+    if labelled is not None and not any(one.name == LABELS for one in changed):
+        changed.append(planning.corruption(LABELS))
+    explained = [*map(_explainer, explainers), *planning.standing(len(data.train.shape) == 4)]
     scored = [component(families.metrics, name) for name in metrics]
-    changed = [component(families.corruptions, name) for name in corruptions]
-    clean = as_rows(clean)
-    if detector.scale is None:
-        detector.calibrate(clean)
-    rows: list[dict[str, Any]] = []
-    for corruption, seed in product(changed, range(seeds)):
-        made = families.corruptions.create(corruption.name, **corruption.arguments)
-        anomalies = made.generate(detector, clean, count=count, seed=seed)
-        for (plugin, given), (control, control_seed) in product(plugins, _controls(twins)):
-            if control != "none" and plugin.declaration["floor"]:
-                continue
-            place = {"explainer": plugin.write(given), "corruption": corruption.text, "seed": seed}
-            place |= {"control": control, "control_seed": control_seed}
-            twin = functools.partial(controlled, detector, control, control_seed)
-            rows += _rows(
-                place, plugin, {"seed": seed, **given}, twin, anomalies, background, scored
-            )
-    return pd.DataFrame(rows)
+    draws = [
+        planning.Draw(source.rows, source.network, 0, one, seed)
+        for seed in range(seeds)
+        for one in changed
+    ]
+    cells = {cell.key: cell for draw in draws for cell in draw.cells(explained, twins)}
+    keep = tempfile.TemporaryDirectory(prefix="aexbench-") if store is None else None
+    kept = Store(Path(keep.name if keep else str(store)), create=True)
+    plan = {"name": "evaluate", "metrics": [one.text for one in scored]}
+    workspace = Workspace(kept, str(detector.device), source=source)
+    return carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
 
 
-def _plugin(entry: Entry) -> tuple[Plugin, dict[str, Any]]:
-    """Return an explainer's plugin and the parameters that its name gives."""
-    if not isinstance(entry, str):
-        return families.explainers.adapt(entry), {}
-    name, given = specs.parse(entry)
-    plugin = families.explainers.describe(name)
-    plugin.validate(given)
-    return plugin, given
+def _dataset(
+    clean: Array, background: Array, labelled: tuple[Array, Array] | None, detector: Detector
+) -> Dataset:
+    """Return what is given as a data set: the clean samples, and labelled ones, are its test."""
+    if labelled is None:
+        return Dataset(background, clean, clean, detector.features)
+    x, truth = (np.asarray(part) for part in labelled)
+    if x.shape != truth.shape:
+        raise RequestError(f"labelled is samples and their truth: {x.shape} and {truth.shape}")
+    return Dataset(
+        background,
+        clean,
+        np.concatenate([np.asarray(clean), x]),
+        detector.features,
+        np.repeat([False, True], [len(clean), len(x)]),
+        np.concatenate([np.zeros(clean.shape, dtype=bool), truth.astype(bool)]),
+    )
 
 
-def _controls(twins: int) -> Iterator[tuple[Control, int]]:
-    yield "none", 0
-    if twins:
-        yield "loss-ablated", 0
-        yield from product(TWINS, range(twins))
+def _calibrated(detector: Detector, data: Dataset) -> Detector:
+    """Return the detector with a score scale; the caller's own stays as it is."""
+    if detector.scale is not None:
+        return detector
+    return copy.copy(detector).calibrate(data.validation)
 
 
-def _rows(
-    place: dict[str, Any],
-    plugin: Plugin,
-    given: dict[str, Any],
-    twin: Callable[[], Detector],
-    anomalies: AnomalySet,
-    background: Array,
-    metrics: Sequence[Component],
-) -> list[dict[str, Any]]:
-    """Return one row per metric; what went wrong stands in `state` and `reason`."""
-    known = {
-        key: value for key, value in given.items() if key != "seed" or "seed" in plugin.parameters
-    }
-    nothing = {metric.text: float("nan") for metric in metrics}
-    state, reason, scores, times = "ok", "", nothing, {}
-    try:
-        if len(anomalies) == 0:
-            raise SkipError(f"no anomaly found in {anomalies.report.get('draws', 0)} draws")
-        detector = twin()
-        make = functools.partial(
-            families.explainers.make, plugin, (detector,), {"background": background, **known}
-        )
-        measure = place["control"] == "none"
-        attributions, clock, measures = execution.explain(make, anomalies.x, detector, measure)
-        values = scoring.score(attributions, anomalies, metrics)
-        scores, times = (
-            scoring.summarize(values, anomalies.label),
-            {**(clock.summary() if clock else {}), **measures},
-        )
-    except SkipError as error:
-        state, reason = "skipped", str(error)
-    except Exception as error:
-        state, reason = "failed", f"{type(error).__name__}: {error}"
-        warnings.warn(
-            f"{place['explainer']} on {place['corruption']} failed: {reason}", stacklevel=3
-        )
-    outcome = {"samples": len(anomalies), "state": state, "reason": reason, **times}
-    return [{**place, "metric": name, "score": value, **outcome} for name, value in scores.items()]
+def _explainer(entry: Entry) -> Component:
+    if isinstance(entry, str):
+        return planning.explainer(entry)
+    return of_plugin(families.explainers.adapt(entry), {}, leave_out=frozenset({"seed"}))
+
+
+def _corruption(name: str, count: int | None) -> Component:
+    """Return a corruption; `count` stands in for its own default."""
+    made = planning.corruption(name)
+    if count is None:
+        return made
+    if "count" not in made.arguments:
+        raise RequestError(f"{made.text} has no parameter count: leave count out")
+    if made.arguments["count"] != made.plugin.parameters["count"].default:
+        return made
+    return of_plugin(made.plugin, {**made.arguments, "count": count})

@@ -1,39 +1,38 @@
-"""The families of plugins: explainers, datasets, corruptions, metrics."""
+"""The families of plugins: explainers, datasets, corruptions, metrics, autoencoders.
+
+Each is a `Registry` that knows what one of its plugins may declare and how it is made. Nothing
+heavy is imported before a plugin is asked for.
+"""
 
 from __future__ import annotations
 
-import inspect
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import numpy as np
-from annotated_types import Ge, Lt
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING, Any
 
 from aexbench import registry
+from aexbench.declarations import (
+    AutoencoderDeclaration,
+    CorruptionDeclaration,
+    DatasetDeclaration,
+    ExplainerDeclaration,
+    Limits,
+    MetricDeclaration,
+    Training,
+)
 from aexbench.errors import RequestError
 from aexbench.registry import Plugin, Registry
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
+    from aexbench.contracts import Corruption, Dataset, Explainer, Metric, Untrained
 
-@dataclass(frozen=True)
-class FunctionExplainer:
-    """A registered function `(detector, x, **parameters) -> attributions` as an explainer."""
-
-    function: Callable[..., Any]
-    detector: Any
-    parameters: Mapping[str, Any]
-
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the function's attributions for x."""
-        return explained(
-            lambda samples: self.function(self.detector, samples, **self.parameters), x
-        )
+Context = tuple[Any, ...]
+Keywords = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,118 +48,113 @@ class FunctionMetric:
         return scores
 
 
-def explained(
-    explain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor | ArrayLike
-) -> torch.Tensor:
-    """Call `explain` with a tensor and check that the attributions have its shape and are floats on
-    its device.
-    """
-    import torch
+def _explainer(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Explainer:
+    """Make an explainer of a function or a class, behind the door that checks each of its calls."""
+    from aexbench.door import Door, FunctionExplainer  # imports torch
 
-    samples = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
-    samples = samples if samples.is_floating_point() else samples.to(torch.get_default_dtype())
-    attributions = explain(samples)
-    if not isinstance(attributions, torch.Tensor):
-        raise TypeError(
-            f"an explainer returns a torch tensor, this one a {type(attributions).__name__}"
-        )
-    if attributions.shape != samples.shape:
-        raise ValueError(
-            f"attributions have shape {tuple(attributions.shape)}, the samples "
-            f"{tuple(samples.shape)}"
-        )
-    if not attributions.is_floating_point():
-        raise TypeError(f"attributions are {attributions.dtype}, not floats")
-    return attributions.detach().to(samples.device)
+    (detector,) = context
+    if plugin.is_class:
+        return Door(plugin.target(detector, **keywords), detector)
+    return Door(FunctionExplainer(plugin.target, detector, keywords), detector)
 
 
-def _adapt_explainer(
-    plugin: Plugin, context: tuple[Any, ...], values: dict[str, Any]
-) -> FunctionExplainer:
-    return FunctionExplainer(plugin.target, context[0], values)
-
-
-def _adapt_explainer_class(target: Any) -> None:
-    """Make `explain` of a class take arrays too and check what it returns."""
-    explain = target.explain
-    if hasattr(explain, "__wrapped__"):
-        return
-
-    @wraps(explain)
-    def checked(self: Any, x: Any) -> Any:
-        return explained(lambda samples: explain(self, samples), x)
-
-    target.explain = checked
-
-
-def _adapt_corruption(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]) -> Any:
+def _corruption(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Corruption:
     from aexbench.single_feature import SingleFeature  # imports torch
 
-    shared = {name: values.pop(name) for name in inspect.signature(_corruption_limits).parameters}
-    return SingleFeature(
-        plugin.name, plugin.target, values, **shared, asks_clean="clean" in plugin.offered
-    )
+    if plugin.is_class:
+        made: Corruption = plugin.target(**keywords)
+        return made
+    limits: Limits = keywords.pop("shared")
+    asks_clean = "clean" in plugin.offered
+    return SingleFeature(plugin.name, plugin.target, keywords, limits, asks_clean)
 
 
-def _corruption_limits(
-    *,
-    threshold: Annotated[float, Ge(0), Lt(1)] | Literal["strict"] = 0.3,
-    count: Annotated[int, Ge(1)] = 100,
-    max_draws: Annotated[int, Ge(1)] = 100_000,
-) -> None:
-    """Hold the parameters that all single-feature corruptions share; see
-    `aexbench.single_feature.SingleFeature`.
-    """
+def _metric(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Metric:
+    if plugin.is_class:
+        made: Metric = plugin.target(**keywords)
+        return made
+    return FunctionMetric(plugin.target, keywords)
 
 
-def _adapt_metric(plugin: Plugin, _: tuple[Any, ...], values: dict[str, Any]) -> FunctionMetric:
-    return FunctionMetric(plugin.target, values)
+def _autoencoder(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Untrained:
+    from aexbench.contracts import Untrained
+
+    training: Training = keywords.pop("shared")
+    return Untrained(plugin.target(*context, **keywords), training)
 
 
-explainers = Registry(
+def _title_formats(plugin: Plugin[MetricDeclaration]) -> None:
+    """Raise RequestError where a metric's title names what is no parameter of it."""
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(plugin.declaration.title)]
+    except ValueError as error:
+        raise RequestError(f"metric {plugin.name}: its title does not format: {error}") from None
+    for name in names:
+        if name is not None and name not in plugin.parameters:
+            raise RequestError(
+                f"metric {plugin.name}: its title names {name!r}, no parameter of it"
+            )
+
+
+def _protocol(name: str) -> Callable[[], type]:
+    """Return what imports a Protocol of `contracts`, which needs numpy."""
+
+    def imported() -> type:
+        from aexbench import contracts
+
+        protocol: type = getattr(contracts, name)
+        return protocol
+
+    return imported
+
+
+explainers: Registry[Explainer, ExplainerDeclaration] = Registry(
     "explainer",
     "aexbench.explainers",
+    ExplainerDeclaration,
+    finish=_explainer,
+    protocol=_protocol("Explainer"),
     function_context=2,
     class_context=1,
     offered=frozenset({"background"}),
-    adapt_function=_adapt_explainer,
-    adapt_class=_adapt_explainer_class,
-    declarable={"floor": False, "images": False},  # a floor on every board; of images alone
 )
-# images: samples are (N, C, H, W), so the floors of images apply. licence: of the data. download:
-# an `aexbench.fetching.downloads.Download`, where `aexbench data get` can fetch them. reads: a
-# function from the parameters to the files that are read, by name, where it is not the parameters
-# alone that say which (see `cells.component`).
-datasets = Registry(
-    "data set",
-    "aexbench.datasets",
-    declarable={"images": False, "licence": "not stated", "download": None, "reads": None},
+datasets: Registry[Dataset, DatasetDeclaration] = Registry(
+    "data set", "aexbench.datasets", DatasetDeclaration
 )
-corruptions = Registry(
+corruptions: Registry[Corruption, CorruptionDeclaration] = Registry(
     "corruption",
     "aexbench.corruptions",
+    CorruptionDeclaration,
+    finish=_corruption,
+    protocol=_protocol("Corruption"),
     function_context=4,
     offered=frozenset({"clean"}),
-    adapt_function=_adapt_corruption,
-    shared=_corruption_limits,
-    declarable={"threshold": 0.3},
+    shared=Limits,
 )
-# title: the name in tables, with the parameters filled in; pooled: one value for many samples;
-# without_each: of a pooled one, a function of the same arguments that returns the value without
-# each sample in turn, faster than N calls.
-metrics = Registry(
+metrics: Registry[Metric, MetricDeclaration] = Registry(
     "metric",
     "aexbench.metrics",
+    MetricDeclaration,
+    finish=_metric,
+    protocol=_protocol("Metric"),
     function_context=2,
-    adapt_function=_adapt_metric,
-    declarable={"higher_is_better": True, "pooled": False, "title": "", "without_each": None},
+    check=_title_formats,
+)
+autoencoders: Registry[Untrained, AutoencoderDeclaration] = Registry(
+    "autoencoder",
+    "aexbench.autoencoders",
+    AutoencoderDeclaration,
+    finish=_autoencoder,
+    function_context=1,
+    shared=Training,
 )
 
-FAMILIES = {
+FAMILIES: dict[str, Registry[Any, Any]] = {
     "explainers": explainers,
     "datasets": datasets,
     "corruptions": corruptions,
     "metrics": metrics,
+    "autoencoders": autoencoders,
 }
 
 
@@ -169,7 +163,7 @@ def load_plugin(path: str | Path) -> None:
     registry.load_file(Path(path), list(FAMILIES.values()))
 
 
-def family(name: str) -> Registry:
+def family(name: str) -> Registry[Any, Any]:
     """Return the registry of a family by its plural name."""
     if name not in FAMILIES:
         raise RequestError(f"there is no family {name!r}; there are: {', '.join(FAMILIES)}")

@@ -17,18 +17,21 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from aexbench import specs
-from aexbench.digests import source_digest
+from aexbench import signatures, specs
+from aexbench.declarations import Declaration
+from aexbench.digests import code_digest, source_digest, value_digest
 from aexbench.errors import RequestError, unknown
+from aexbench.signatures import REQUIRED, Parameter
 
 Target = TypeVar("Target", bound=Callable[..., Any])
-REQUIRED = inspect.Parameter.empty
+Made = TypeVar("Made")
+Declared = TypeVar("Declared", bound=Declaration)
 
 
 class PluginWarning(UserWarning):
@@ -36,45 +39,25 @@ class PluginWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One parameter of a plugin: its name, its type as text and as object, its default (`REQUIRED`
-    if it has none).
-    """
-
-    name: str
-    type_name: str
-    annotation: Any
-    default: Any
-
-    def validate(self, value: object, owner: str) -> Any:
-        """Return `value` converted to the parameter's type, or raise RequestError."""
-        import pydantic  # not needed for --help
-
-        try:
-            config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
-            own = hasattr(self.annotation, "__pydantic_config__") or hasattr(
-                self.annotation, "model_config"
-            )
-            return pydantic.TypeAdapter(
-                self.annotation, config=None if own else config
-            ).validate_python(value)
-        except pydantic.ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise RequestError(
-                f"{owner}: {self.name}={value!r} is wrong: {reason[:1].lower()}{reason[1:]}"
-            ) from None
-
-
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(Generic[Declared]):
     """A registered function or class: what it declares, and the parameters that a user may set."""
 
-    family: str
+    registry: Registry[Any, Declared]
     name: str
     target: Callable[..., Any]
     parameters: Mapping[str, Parameter]
     offered: frozenset[str]
-    declaration: Mapping[str, Any]
+    declaration: Declared
+
+    @property
+    def family(self) -> str:
+        """What one of its family is called: `explainer`."""
+        return self.registry.family
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class; else it is a function."""
+        return inspect.isclass(self.target)
 
     @property
     def summary(self) -> str:
@@ -92,8 +75,14 @@ class Plugin:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the source text: of the plugin's file, or of all files of its package."""
-        return source_digest(self.target)
+        """A hash of the source: of the plugin itself, its file, and what that takes from beside."""
+        return value_digest([code_digest(self.target), source_digest(self.target)])
+
+    @property
+    def version(self) -> str:
+        """The declared version of what it computes; its source where it declares none."""
+        declared = self.declaration.version
+        return f"sha256:{self.digest}" if declared is None else str(declared)
 
     def validate(self, given: Mapping[str, object]) -> dict[str, Any]:
         """Return `given` checked and completed with the defaults, in the order of the signature."""
@@ -126,7 +115,7 @@ class Plugin:
 
 
 @dataclass
-class Registry:
+class Registry(Generic[Made, Declared]):
     """The plugins of one family.
 
     Parameters
@@ -134,41 +123,45 @@ class Registry:
     family
         What one of them is called: `explainer`.
     package
-        The package whose modules register the built-in ones.
+        The package whose modules register the built-in ones; empty where there is none.
+    declaration
+        What `register` may be told about a plugin, with the defaults: a frozen dataclass.
+    finish
+        Makes an object of the family out of (plugin, context, keywords); without it the plugin is
+        called with both.
+    protocol
+        Returns what a class of the family must be able to do: its methods and their parameters.
     function_context, class_context
         How many leading arguments the engine gives to a registered function and to a class.
     offered
         Keyword arguments that the engine gives to those plugins that ask for them.
-    adapt_function
-        Makes an object of the family out of (plugin, context, keywords); without it the function
-        itself is called.
     shared
-        A function whose parameters every registered function of the family has too;
-        `adapt_function` takes them.
-    adapt_class
-        Changes a class when it is registered.
-    declarable
-        What `register` may be told about a plugin, with the defaults.
+        A dataclass whose fields are parameters of every registered function; `finish` gets it as
+        the keyword `shared`.
+    check
+        Called with each plugin that registers; raises RequestError for one that cannot work.
     """
 
     family: str
     package: str
+    declaration: type[Declared]
+    finish: Callable[[Plugin[Declared], tuple[Any, ...], dict[str, Any]], Made] | None = None
+    protocol: Callable[[], type] | None = None
     function_context: int = 0
     class_context: int = 0
     offered: frozenset[str] = frozenset()
-    adapt_function: Callable[[Plugin, tuple[Any, ...], dict[str, Any]], Any] | None = None
-    shared: Callable[..., Any] | None = None
-    adapt_class: Callable[[Any], Any] | None = None
-    declarable: Mapping[str, Any] = field(default_factory=dict)
+    shared: type | None = None
+    check: Callable[[Plugin[Declared]], None] | None = None
     broken: dict[str, str] = field(default_factory=dict)
-    _plugins: dict[str, Plugin] = field(default_factory=dict)
+    _plugins: dict[str, Plugin[Declared]] = field(default_factory=dict)
     _loaded: bool = False
 
     def register(self, name: str, **declaration: Any) -> Callable[[Target], Target]:
         """Return a decorator that registers a function or a class under `name`.
 
         The typed keyword parameters of the function, or of the class's `__init__`, become the
-        plugin's parameters.
+        plugin's parameters; those of a dataclass among them are its fields. What it may declare
+        stands in `aexbench.declarations`. A plugin that cannot work is refused here.
         """
         if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
             raise RequestError(
@@ -187,34 +180,39 @@ class Registry:
 
         return decorate
 
-    def adapt(self, target: Callable[..., Any], name: str = "", **declaration: Any) -> Plugin:
+    def adapt(
+        self, target: Callable[..., Any], name: str = "", **declaration: Any
+    ) -> Plugin[Declared]:
         """Return the plugin that a function or class makes, without registering it."""
-        for key in declaration:
-            if key not in self.declarable:
-                raise unknown(f"declaration of {self.family} {name}", key, self.declarable)
-        is_class = inspect.isclass(target)
-        if is_class and self.adapt_class is not None:
-            self.adapt_class(target)
-        skipped = self.class_context if is_class else self.function_context
-        parameters = {p.name: p for p in _parameters(target, skipped, f"{self.family} {name}")}
-        if not is_class and self.shared is not None:
-            for shared in _parameters(self.shared, 0, self.family):
-                parameters[shared.name] = replace(
-                    shared, default=declaration.get(shared.name, shared.default)
-                )
-        asked = self.offered & parameters.keys()
-        own = {key: parameter for key, parameter in parameters.items() if key not in asked}
         name = name or getattr(target, "__name__", "unnamed").replace("_", "-").lower()
-        return Plugin(
-            self.family, name, target, own, frozenset(asked), {**self.declarable, **declaration}
-        )
+        owner = f"{self.family} {name}"
+        known = [field.name for field in fields(self.declaration)]  # type: ignore[arg-type]
+        for key in declaration:
+            if key not in known:
+                raise unknown(f"declaration of {owner}", key, known)
+        declared = self.declaration(**declaration)
+        skipped = self.class_context if inspect.isclass(target) else self.function_context
+        parameters = signatures.parameters(target, skipped, owner)
+        if self.shared is not None and not inspect.isclass(target):
+            own = self.shared(**{f.name: getattr(declared, f.name) for f in fields(self.shared)})
+            parameters += signatures.flattened(own, "shared")
+        by_name = {parameter.name: parameter for parameter in parameters}
+        asked = self.offered & by_name.keys()
+        own_ones = {key: parameter for key, parameter in by_name.items() if key not in asked}
+        signatures.check_read(target, parameters, owner)
+        if self.protocol is not None and inspect.isclass(target):
+            signatures.check_methods(target, self.protocol(), owner)
+        plugin = Plugin(self, name, target, own_ones, frozenset(asked), declared)
+        if self.check is not None:
+            self.check(plugin)
+        return plugin
 
     def names(self) -> list[str]:
         """Return the names of all plugins of this family, sorted."""
         self.load()
         return sorted(self._plugins)
 
-    def describe(self, name: str) -> Plugin:
+    def describe(self, name: str) -> Plugin[Declared]:
         """Return what is known of a plugin: `summary`, `source`, `parameters` with types and
         defaults.
         """
@@ -229,7 +227,7 @@ class Registry:
             raise RequestError(f"{error}{hint}")
         return self._plugins[name]
 
-    def create(self, name: str, /, *context: Any, **parameters: Any) -> Any:
+    def create(self, name: str, /, *context: Any, **parameters: Any) -> Made:
         """Make a plugin by its name, which may carry parameters in brackets.
 
         `context` is what the family works on (a detector, for explainers); what the engine offers,
@@ -238,25 +236,30 @@ class Registry:
         base, bracketed = specs.parse(name)
         return self.make(self.describe(base), context, {**bracketed, **parameters})
 
-    def make(self, plugin: Plugin, context: tuple[Any, ...], given: Mapping[str, Any]) -> Any:
+    def make(
+        self, plugin: Plugin[Declared], context: tuple[Any, ...], given: Mapping[str, Any]
+    ) -> Made:
         """Make `plugin` from the context, its parameters and what is offered."""
-        values = plugin.validate(
-            {key: value for key, value in given.items() if key not in self.offered}
-        )
-        values |= {key: given[key] for key in plugin.offered if key in given}
-        if inspect.isclass(plugin.target) or self.adapt_function is None:
+        values = plugin.validate({k: v for k, v in given.items() if k not in self.offered})
+        offered = {name: given[name] for name in plugin.offered if name in given}
+        if plugin.is_class or self.shared is None:  # a corruption is given `clean` when it draws
             asked = inspect.signature(plugin.target).parameters
-            for name in sorted(plugin.offered - values.keys()):
-                if asked[name].default is inspect.Parameter.empty:
+            for name in sorted(plugin.offered - offered.keys()):
+                if asked[name].default is REQUIRED:
                     raise RequestError(f"{plugin.family} {plugin.name} needs {name}: give {name}=…")
-            return plugin.target(*context, **values)
-        return self.adapt_function(plugin, context, values)
+        keywords = signatures.gathered(plugin.parameters.values(), values) | offered
+        if self.finish is None:
+            made: Made = plugin.target(*context, **keywords)
+            return made
+        return self.finish(plugin, context, keywords)
 
     def load(self) -> None:
         """Import the built-in plugins and those of installed distributions, once."""
         if self._loaded:
             return
         self._loaded = True
+        if not self.package:
+            return
         for module in pkgutil.iter_modules(
             getattr(importlib.import_module(self.package), "__path__", []), f"{self.package}."
         ):
@@ -279,7 +282,7 @@ class Registry:
             warnings.warn(PluginWarning(f"{what} did not load:\n{self.broken[what]}"), stacklevel=3)
 
 
-def load_file(path: Path, families: Sequence[Registry]) -> None:
+def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
     """Run a plugin file: what it registers is there afterwards; a broken one is reported and raises
     nothing.
     """
@@ -313,49 +316,3 @@ def load_file(path: Path, families: Sequence[Registry]) -> None:
 def _same(one: Any, other: Any) -> bool:
     """Whether two targets are one definition, perhaps imported twice."""
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
-
-
-def _parameters(target: Callable[..., Any], skipped: int, owner: str) -> Iterator[Parameter]:
-    """Yield the parameters after the first `skipped` ones."""
-    signature = list(inspect.signature(target).parameters.values())
-    if len(signature) < skipped:
-        raise RequestError(
-            f"{owner} takes {len(signature)} arguments; the engine gives it {skipped}"
-        )
-    for parameter in signature[skipped:]:
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            raise RequestError(
-                f"{owner} takes *args or **kwargs: name its parameters, so that they can be checked"
-            )
-        annotation = _annotation(target, parameter)
-        yield Parameter(parameter.name, _type_name(annotation), annotation, parameter.default)
-
-
-def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Return a parameter's type; an annotation that is text is evaluated where the plugin was
-    defined.
-    """
-    if parameter.annotation is inspect.Parameter.empty:
-        default = parameter.default
-        return Any if default is REQUIRED or default is None else type(default)
-    if not isinstance(parameter.annotation, str):
-        return parameter.annotation
-    home = target.__init__ if inspect.isclass(target) else target
-    try:
-        return eval(parameter.annotation, getattr(home, "__globals__", {}))
-    except (
-        NameError
-    ):  # a name imported for type checkers only: what the engine offers, such as a tensor
-        return Any
-
-
-def _type_name(annotation: Any) -> str:
-    text = (
-        annotation.__name__
-        if isinstance(annotation, type) and not hasattr(annotation, "__args__")
-        else str(annotation)
-    )
-    text = re.sub(
-        r"Annotated\[(\w+), [^]]*\]", r"\1", text
-    )  # the bounds stand in pydantic's message
-    return re.sub(r"\b(?:typing|pathlib|collections\.abc)\.", "", text)

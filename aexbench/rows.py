@@ -8,6 +8,7 @@ The splits of a Dataset are such rows. An array in memory, a memory map, `shards
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -138,8 +139,22 @@ def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each column's mean and standard deviation, float64 of the shape of one row.
 
     Sums of squares are taken around the first block's mean, so that a large mean does not swallow a
-    small spread.
+    small spread. What is known of an array that cannot be written is kept as long as the array.
     """
+    if not isinstance(rows, np.ndarray) or rows.flags.writeable:
+        return _moments(rows)
+    key = id(rows)
+    if key not in _KNOWN:
+        _KNOWN[key] = _moments(rows)
+        weakref.finalize(rows, _KNOWN.pop, key, None)
+    mean, spread = _KNOWN[key]
+    return mean.copy(), spread.copy()
+
+
+_KNOWN: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+
+
+def _moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     shift: Any = None
     first: Any = 0.0
     second: Any = 0.0

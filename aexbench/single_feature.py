@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from aexbench.contracts import AnomalySet
+from aexbench.declarations import Limits
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
 from aexbench.rows import Array, most, sample
@@ -66,16 +67,14 @@ class SingleFeature:
         of the clean samples: 20,000, fewer where samples × columns pass 2²⁵.
     parameters
         The function's parameters.
-    threshold, count, max_draws
+    limits
         What `generate` uses where it is not told otherwise, and how many draws it makes at most.
     """
 
     label: str
     propose: Callable[..., torch.Tensor | Proposal]
     parameters: Mapping[str, Any]
-    threshold: float | Literal["strict"] = 0.3
-    count: int = 100
-    max_draws: int = 100_000
+    limits: Limits = Limits()
     asks_clean: bool = False
 
     def generate(
@@ -98,8 +97,8 @@ class SingleFeature:
         if len(clean) == 0:
             raise RequestError("there are no clean samples to corrupt")
         detector.features.check(clean.shape[1:])
-        threshold = self.threshold if threshold is None else threshold
-        count = self.count if count is None else count
+        threshold = self.limits.threshold if threshold is None else threshold
+        count = self.limits.count if count is None else count
         gate = Gate.of(detector, threshold, clean.shape[1:])
         known = {"clean": sample(clean, most(clean, CLEAN_ROWS))} if self.asks_clean else {}
         proposing = replace(self, parameters={**self.parameters, **known})
@@ -122,11 +121,11 @@ class SingleFeature:
         shape = clean.shape[1:]
         largest = max(1, ROUND_BYTES // (8 * int(np.prod(shape))))
         found = drawn = 0
-        while found < count and drawn < self.max_draws:
+        while found < count and drawn < self.limits.max_draws:
             wanted = (
                 2 * count if drawn == 0 else int(1.2 * (count - found) * drawn / max(found, 1)) + 1
             )
-            size = min(wanted, largest, 5000, self.max_draws - drawn)
+            size = min(wanted, largest, 5000, self.limits.max_draws - drawn)
             uniform = draws.random(
                 (size, 2)
             )  # one row per draw: the same draws in rounds of any size

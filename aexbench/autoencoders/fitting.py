@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aexbench.autoencoders import Training, Untrained
-from aexbench.contracts import Dataset, Progress
+from aexbench.contracts import Dataset, Progress, Untrained
+from aexbench.declarations import Training
 from aexbench.detector import Detector, evaluation_mode
 from aexbench.errors import RequestError
 from aexbench.rows import Array, Rows, blocks, moments, shuffled

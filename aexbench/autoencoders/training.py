@@ -1,53 +1,43 @@
-"""Detectors trained from a data set's own recipe, and kept in the user's cache folder."""
+"""Detectors trained from a data set's own recipe, and kept in the user's cache folder.
+
+A recipe is a component of the family `autoencoder`: which one, with all its parameters.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from aexbench import files, specs
-from aexbench.autoencoders import Untrained, autoencoders
+from aexbench import families, files, specs
 from aexbench.autoencoders.fitting import fit
-from aexbench.contracts import Dataset, Progress
+from aexbench.components import Component, component
+from aexbench.contracts import Dataset, Progress, Untrained
 from aexbench.detector import Detector, ScoreScale
-from aexbench.digests import array_digest, engine_source, value_digest
-from aexbench.registry import Plugin
+from aexbench.digests import array_digest, source_digest, value_digest
 from aexbench.rows import Array
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Which autoencoder, with all its parameters: everything about a detector but the data and the
-    seed.
+def recipe(text: str, default: str) -> Component:
+    """Read a name with brackets; `default[…]` is the data set's own with parameters changed.
+
+    >>> recipe("default[loss=l1]", "mlp[widths=[3]]").text
+    'mlp[widths=[3],loss=l1]'
     """
+    name, given = specs.parse(text)
+    if name == "default":
+        name, own = specs.parse(default)
+        given = own | given
+    return component(families.autoencoders, {"name": name, **given})
 
-    plugin: Plugin
-    parameters: dict[str, Any]
 
-    @staticmethod
-    def of(text: str, default: str) -> Recipe:
-        """Read a name with brackets; `default[…]` is the data set's own with parameters changed."""
-        name, given = specs.parse(text)
-        if name == "default":
-            name, own = specs.parse(default)
-            given = own | given
-        plugin = autoencoders.describe(name)
-        return Recipe(plugin, plugin.validate(given))
-
-    def build(self, shape: tuple[int, ...], seed: int) -> Untrained:
-        """Return the model at its initial weights; torch's own random state stays as it is."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            made: Untrained = autoencoders.make(self.plugin, (shape,), self.parameters)
-        return made
-
-    @property
-    def source(self) -> str:
-        """The digest of the code that builds, trains and calibrates."""
-        return value_digest([self.plugin.digest, engine_source(autoencoders.family)])
+def build(made: Component, shape: tuple[int, ...], seed: int) -> Untrained:
+    """Return the model at its initial weights; torch's own random state stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        untrained: Untrained = made.make(shape)
+    return untrained
 
 
 def trained_detector(
@@ -59,23 +49,16 @@ def trained_detector(
     device: str = "cpu",
 ) -> Detector:
     """Return the data set's detector from the cache, or train it and put it there."""
-    recipe = Recipe.of(autoencoder, dataset.autoencoder)
+    made = recipe(autoencoder, dataset.autoencoder)
     content = array_digest([part for part in _shaping(dataset) if part is not None])
-    key = value_digest(
-        [
-            content,
-            asdict(dataset.features),
-            recipe.plugin.name,
-            recipe.parameters,
-            recipe.source,
-            seed,
-        ]
-    )
+    # What the cache holds can be made again, and the source counts: an edit trains anew.
+    source = [made.plugin.digest, source_digest(fit)]
+    key = value_digest([content, asdict(dataset.features), made.identity, source, seed])
     path = files.cache_folder("detectors") / f"{key}.safetensors"
     if not path.exists():
-        files.write_once(path, to_bytes(train(dataset, recipe, seed, progress, device)))
+        files.write_once(path, to_bytes(train(dataset, made, seed, progress, device)))
     try:
-        return from_file(path, dataset, recipe, device)
+        return from_file(path, dataset, made, device)
     except files.DamagedFileError:
         path.unlink()
         return trained_detector(
@@ -91,20 +74,15 @@ def _shaping(dataset: Dataset) -> list[Array | None]:
 
 def train(
     dataset: Dataset,
-    recipe: Recipe,
+    made: Component,
     seed: int,
     progress: Progress | None = None,
     device: str = "cpu",
 ) -> Detector:
     """Train a detector by a recipe, as `fitting.fit` does."""
     shape = tuple(dataset.train.shape[1:])
-    return fit(
-        dataset,
-        lambda start: recipe.build(shape, start),
-        seed,
-        progress or (lambda text, share: None),
-        device,
-    )
+    tell = progress or (lambda text, share: None)
+    return fit(dataset, lambda start: build(made, shape, start), seed, tell, device)
 
 
 def to_bytes(detector: Detector) -> bytes:
@@ -115,16 +93,14 @@ def to_bytes(detector: Detector) -> bytes:
     return files.pack(weights, {"scale": asdict(detector.calibrated), "report": detector.report})
 
 
-def from_file(path: Path, dataset: Dataset, recipe: Recipe, device: str = "cpu") -> Detector:
+def from_file(path: Path, dataset: Dataset, made: Component, device: str = "cpu") -> Detector:
     """Return the detector that `to_bytes` has written; DamagedFileError if the file does not fit
     the recipe.
     """
     arrays, metadata = files.unpack(path)
-    untrained = recipe.build(tuple(dataset.train.shape[1:]), seed=0)
+    untrained = build(made, tuple(dataset.train.shape[1:]), seed=0)
     try:
-        untrained.model.load_state_dict(
-            {name: torch.as_tensor(array) for name, array in arrays.items()}
-        )
+        untrained.model.load_state_dict({k: torch.as_tensor(array) for k, array in arrays.items()})
         scale = ScoreScale(**metadata["scale"])
         report = dict(metadata["report"])
     except (RuntimeError, KeyError, TypeError, ValueError) as error:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import families, files, specs
+from aexbench.components import component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, plain, unknown
 from aexbench.extras import optional
-from aexbench.running.cells import component
 from aexbench.running.store import Record, Store
 
 BRIGHTEST = 0.995  # quantile of a map's positive values that is drawn brightest

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from aexbench import families, specs
 from aexbench.board.statistics import Bootstrap, Distribution, Estimate, average
+from aexbench.components import Component, component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError
-from aexbench.running.cells import Cell, Component, component
+from aexbench.running.cells import Cell
 from aexbench.running.provenance import describe
 from aexbench.running.scoring import MetricInfo, score
 from aexbench.running.store import Record, Scores, Store

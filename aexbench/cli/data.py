@@ -62,16 +62,14 @@ def get(
     _data_sets(plugin)
     base, given = specs.parse(name)
     found = families.datasets.describe(base)
-    download: Download | None = found.declaration["download"]
+    download: Download | None = found.declaration.download
     if download is None:
         _say_why_not(found)
         return
     if given or "url" not in download:
         found.validate(given)
     size = downloads.readable(download["size"]) if download["size"] else "size not known before"
-    print(
-        f"{base}: {size}; licence: {found.declaration['licence']}; {download['page']}", flush=True
-    )
+    print(f"{base}: {size}; licence: {found.declaration.licence}; {download['page']}", flush=True)
     try:
         _get(name, found, download)
     except downloads.DownloadError as error:
@@ -136,7 +134,7 @@ def _describe(plugin: Plugin) -> dict[str, Any]:
     """
     from aexbench.fetching import downloads
 
-    download: Download | None = plugin.declaration["download"]
+    download: Download | None = plugin.declaration.download
     folder = downloads.find(download) if download else None
     size = _size(folder) if folder else download["size"] if download else 0
     state = (
@@ -152,7 +150,7 @@ def _describe(plugin: Plugin) -> dict[str, Any]:
         "name": plugin.name,
         "state": state,
         "size": size or None,
-        "licence": plugin.declaration["licence"],
+        "licence": plugin.declaration.licence,
     }
     place = {"folder": str(folder)} if folder else {}
     return (

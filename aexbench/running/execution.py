@@ -11,10 +11,8 @@ import functools
 import itertools
 import sys
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,164 +20,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aexbench import families, files
+from aexbench import files
 from aexbench.autoencoders import training
-from aexbench.contracts import AnomalySet, Dataset
+from aexbench.components import Component
+from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError
-from aexbench.rows import moments
-from aexbench.running import planning, references, scoring, strata, timing
-from aexbench.running.cells import Cell, Component
+from aexbench.running import planning, references, scoring, timing
+from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
 from aexbench.running.provenance import provenance
-from aexbench.running.store import SCHEMA, FileInfo, Record, State, Store, Times, file_info
-
-Say = Callable[[str, float | None], None]
-
-KEPT = 12  # data sets, detectors and anomaly sets
-
-
-def silent(text: str, share: float | None) -> None:
-    """Say nothing."""
-
-
-@dataclass
-class Workspace:
-    """Keeps data sets, detectors and anomaly sets warm between cells; the store is where they come
-    from and go to.
-    """
-
-    store: Store
-    device: str = "cpu"
-    say: Say = silent
-    _kept: OrderedDict[str, Any] = field(default_factory=OrderedDict)
-
-    def dataset(self, component: Component) -> Dataset:
-        """Return a data set."""
-        dataset = self._keep(
-            component.key, lambda: families.datasets.create(component.name, **component.arguments)
-        )
-        if not isinstance(dataset, Dataset):
-            raise RequestError(
-                f"data set {component.text} made a {type(dataset).__name__}, not an "
-                "aexbench.Dataset"
-            )
-        return dataset
-
-    def recipe(self, cell: Cell) -> training.Recipe:
-        """Return how the cell's detector is built and trained."""
-        return training.Recipe.of(cell.detector.text, self.dataset(cell.dataset).autoencoder)
-
-    def detector(self, cell: Cell) -> Detector:
-        """Return the cell's trained detector, with the weights that the store's first writer has
-        put there.
-        """
-        key = cell.detector_key
-        failed = self._kept.get(key)
-        if isinstance(
-            failed, Exception
-        ):  # what came to nothing once is not tried again for every cell
-            raise failed.with_traceback(None)
-        try:
-            detector: Detector = self._keep(key, lambda: self._detector(cell))
-        except StoreError:
-            raise
-        except Exception as error:
-            self._kept[key] = error
-            raise
-        return detector
-
-    def anomalies(self, cell: Cell) -> AnomalySet:
-        """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no
-        anomaly.
-        """
-        found: AnomalySet | SkipError = self._keep(cell.anomaly_key, lambda: self._anomalies(cell))
-        if isinstance(found, SkipError):
-            raise found
-        return found
-
-    def anomalies_info(self, cell: Cell) -> FileInfo:
-        """Return the checksum of the cell's anomaly set."""
-        info: FileInfo = self._keep(
-            f"{cell.anomaly_key} info",
-            lambda: file_info(self.store.path("anomalies", cell.anomaly_key)),
-        )
-        return info
-
-    def _detector(self, cell: Cell) -> Detector:
-        dataset, path = self.dataset(cell.dataset), self.store.path("detectors", cell.detector_key)
-        try:
-            if path.exists():
-                return training.from_file(path, dataset, self.recipe(cell), self.device)
-        except files.DamagedFileError:
-            files.set_aside(path)
-        if not path.exists():
-            what = f"training {cell.dataset.text} seed {cell.detector_seed}"
-            detector = training.trained_detector(
-                dataset,
-                seed=cell.detector_seed,
-                autoencoder=cell.detector.text,
-                progress=lambda text, share: self.say(f"{what}: {text}", share),
-                device=self.device,
-            )
-            files.write_once(path, training.to_bytes(detector))
-        return training.from_file(path, dataset, self.recipe(cell), self.device)
-
-    def _anomalies(self, cell: Cell) -> AnomalySet | SkipError:
-        detector = self.store.path("detectors", cell.detector_key)
-        self.detector(cell)  # is there now
-        weights = file_info(detector).sha256
-        try:
-            stored = self.store.read_anomalies(cell.anomaly_key)
-        except files.DamagedFileError:
-            files.set_aside(self.store.path("anomalies", cell.anomaly_key))
-            stored = None
-        if stored is not None:
-            if stored.report.get("detector") != weights:
-                path = self.store.path("anomalies", cell.anomaly_key)
-                raise StoreError(
-                    f"{path} was made with other weights than {detector}: move one of them away"
-                )
-            return stored
-        self.say(
-            f"corrupting {cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}",
-            None,
-        )
-        try:
-            made = self._generate(cell)
-        except SkipError as error:
-            return error
-        if len(made) == 0:
-            return SkipError(f"no anomaly found: {_reasons(made.report)}")
-        made = replace(made, report={**made.report, "detector": weights})
-        self.store.write_anomalies(cell.anomaly_key, made)
-        written = self.store.read_anomalies(cell.anomaly_key)
-        assert written is not None
-        return written
-
-    def _generate(self, cell: Cell) -> AnomalySet:
-        dataset, detector = self.dataset(cell.dataset), self.detector(cell)
-        if cell.corruption.name == references.LABELS:
-            made = references.labelled_anomalies(
-                dataset, detector, seed=cell.anomaly_seed, **cell.corruption.parameters
-            )
-        else:
-            corruption = families.corruptions.create(
-                cell.corruption.name, **cell.corruption.arguments
-            )
-            made = corruption.generate(detector, dataset.normal, seed=cell.anomaly_seed)
-        if len(made) == 0:
-            return made
-        training = self._keep(f"{cell.dataset.key} moments", lambda: moments(dataset.train))
-        return replace(made, details={**made.details, **strata.measured(made, detector, training)})
-
-    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = make()
-        self._kept.move_to_end(key)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+from aexbench.running.sources import Trained
+from aexbench.running.store import SCHEMA, FileInfo, Record, State, Store, Times
+from aexbench.running.workspace import Workspace
 
 
 def pending(
@@ -194,16 +47,18 @@ def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
     """Load every data set and build every network before the first cell runs: what was asked
     wrongly shows now.
     """
+    source = workspace.origin
     for cell in {cell.detector_key: cell for cell in cells}.values():
         try:
             dataset = workspace.dataset(cell.dataset)
-            workspace.recipe(cell).build(tuple(dataset.train.shape[1:]), seed=0)
+            if isinstance(source, Trained):
+                recipe = source.recipe(cell, dataset)
+                training.build(recipe, tuple(dataset.train.shape[1:]), seed=0)
         except RequestError:
             raise
         except Exception as error:
-            raise RequestError(
-                f"{cell.dataset.text} with detector {cell.detector.text}: {_line(error)}"
-            ) from error
+            what = f"{cell.dataset.text} with detector {cell.detector.text}"
+            raise RequestError(f"{what}: {_line(error)}") from error
 
 
 def run(
@@ -226,7 +81,7 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
         schema_version=SCHEMA,
         cell=cell,
         role=planning.role(cell.explainer),
-        provenance=provenance(workspace.device),
+        provenance=provenance(workspace.device) | {"sources": cell.sources},
     )
     try:
         return blank(state="ok", **_result(cell, metrics, workspace))
@@ -291,16 +146,14 @@ def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explain
     """Return attributions, and on the trained detector what they cost; controls and references are
     not timed.
     """
-    if cell.explainer.name in references.REFERENCES:
-        return Explained(references.REFERENCES[cell.explainer.name](anomalies))
+    plugin = cell.explainer.plugin
+    if plugin.registry is references.references:
+        return Explained(cell.explainer.make()(anomalies))
     detector = controlled(workspace.detector(cell), cell.control, cell.control_seed)
-    background = workspace.dataset(cell.dataset).train
-    given = cell.explainer.arguments
-    if "seed" in families.explainers.describe(cell.explainer.name).parameters:
-        given = {"seed": cell.explainer_seed, **given}
-    make = functools.partial(
-        families.explainers.create, cell.explainer.name, detector, background=background, **given
-    )
+    offered: dict[str, Any] = {"background": workspace.dataset(cell.dataset).train}
+    if "seed" in plugin.parameters:
+        offered["seed"] = cell.explainer_seed
+    make = functools.partial(cell.explainer.make, detector, **offered)
     return explain(make, anomalies.x, detector, measure=cell.control == "none")
 
 
@@ -310,36 +163,25 @@ def explain(
     """Return an explainer's attributions of samples as an array, and its timing where that is to be
     measured.
 
-    `make` prepares the explainer. Attributions that are not finite are an error.
+    `make` prepares the explainer. It answers through its door, which checks the answer; what is
+    timed is the explainer itself.
     """
     device = detector.device
-    original = torch.as_tensor(samples).to(device, detector.dtype)
-    x = original.clone()
+    x = torch.as_tensor(samples).to(device, detector.dtype)
     explainer, prepare_s = timing.timed(make, device)
     attributions, first_s = timing.timed(lambda: explainer.explain(x), device)
-    if not torch.equal(x, original):
-        raise ValueError(
-            "the explainer changed the samples that it was given: it must copy them first"
-        )
-    if not bool(torch.isfinite(attributions).all()):
-        raise ValueError("attributions are not finite")
-    result = (
-        attributions.to(torch.float64 if attributions.dtype == torch.float64 else torch.float32)
-        .cpu()
-        .numpy()
-    )
     measures = _measures(explainer, x, attributions)
     if not measure:
-        return Explained(result, None, measures)
-    singles = itertools.cycle(x.split(1))
+        return Explained(attributions.cpu().numpy(), None, measures)
+    itself, singles = explainer.explainer.explain, itertools.cycle(x.split(1))
     clock = timing.Timing(
         prepare_s,
         len(x),
-        timing.measure((functools.partial(explainer.explain, one) for one in singles), device),
-        timing.measure(lambda: explainer.explain(x), device, expected_s=first_s),
-        timing.peak_memory(lambda: explainer.explain(x), device),
+        timing.measure((functools.partial(itself, one) for one in singles), device),
+        timing.measure(lambda: itself(x), device, expected_s=first_s),
+        timing.peak_memory(lambda: itself(x), device),
     )
-    return Explained(result, clock, measures)
+    return Explained(attributions.cpu().numpy(), clock, measures)
 
 
 def _measures(explainer: Any, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, float]:
@@ -400,10 +242,3 @@ def _traceback() -> str:
     for line in traceback.extract_tb(sys.exc_info()[2]):
         text = text.replace(line.filename, Path(line.filename).name)
     return text
-
-
-def _reasons(report: Any) -> str:
-    rejected = ", ".join(
-        f"{reason} {count:,}" for reason, count in report.get("rejected", {}).items()
-    )
-    return f"{report.get('draws', 0):,} draws rejected ({rejected})"

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aexbench import families, specs
-from aexbench.digests import engine_source
+from aexbench.components import Component, Entry, component, read_entry
 from aexbench.errors import RequestError, unknown
+from aexbench.registry import Registry
 from aexbench.running import references
-from aexbench.running.cells import Cell, Component, Entry, Role, component, read_entry
+from aexbench.running.cells import Cell, Role
 from aexbench.running.controls import TWINS, Control
+from aexbench.running.references import LABELS
+from aexbench.versions import stage
 
+DEFAULT = "default"
+IsImage = Callable[[Component], bool]
 Axis = Annotated[list[Entry], Field(min_length=1)]
 
 
@@ -101,120 +106,120 @@ def metric_components(suite: Suite) -> list[Component]:
     return [component(families.metrics, entry) for entry in suite.metrics]
 
 
-def plan(suite: Suite) -> list[Cell]:
+def plan(suite: Suite, is_image: IsImage | None = None) -> list[Cell]:
     """Return the suite's cells, each once, those that share a data set, a detector and an anomaly
     set together.
+
+    Parameters
+    ----------
+    suite
+        Its axes.
+    is_image
+        Looks whether a data set's samples are images, for the floors that apply; asked where its
+        plugin does not declare it. Without it the data set is made for a look.
     """
+    sources = [component(families.datasets, entry) for entry in suite.datasets]
+    named = [explainer(entry) for entry in suite.explainers]
     axes = (
-        [component(families.datasets, entry) for entry in suite.datasets],
-        [_detector(entry) for entry in suite.detectors],
+        [detector(entry) for entry in suite.detectors],
         suite.seed_list,
-        [_corruption(entry) for entry in suite.corruptions],
+        [corruption(entry) for entry in suite.corruptions],
     )
-    named = list(_explainers(suite))
-    explainers = {dataset.key: [*named, *_floors(suite, dataset)] for dataset in axes[0]}
     cells = {}
-    for dataset, detector, seed, corruption in product(*axes):
-        for explainer in explainers[dataset.key]:
-            for control, control_seed in _controls(suite, explainer):
-                cell = Cell(
-                    dataset=dataset,
-                    detector=detector,
-                    corruption=corruption,
-                    explainer=explainer,
-                    control=control,
-                    control_seed=control_seed,
-                    control_source="" if control == "none" else engine_source("control"),
-                    detector_seed=seed,
-                    anomaly_seed=seed,
-                    explainer_seed=seed,
-                )
+    for dataset in sources:
+        explained = [*named, *(standing(_images(dataset, is_image)) if suite.controls else [])]
+        for trained, seed, changed in product(*axes):
+            draw = Draw(dataset, trained, seed, changed, seed)
+            for cell in draw.cells(explained, suite.twins if suite.controls else None):
                 cells[cell.key] = cell
     return list(cells.values())
 
 
-def role(explainer: Component) -> Role:
+class Draw(NamedTuple):
+    """One anomaly set to be: what is corrupted on which detector, with which seeds."""
+
+    dataset: Component
+    detector: Component
+    detector_seed: int
+    corruption: Component
+    seed: int
+
+    def cells(self, explainers: Iterable[Component], twins: int | None) -> Iterator[Cell]:
+        """Yield the cells of explainers on it, and their controls unless `twins` is None."""
+        for made in explainers:
+            for control, control_seed in _controls(made, twins):
+                yield Cell(
+                    dataset=self.dataset,
+                    detector=self.detector,
+                    corruption=self.corruption,
+                    explainer=made,
+                    control=control,
+                    control_seed=control_seed,
+                    control_version=0 if control == "none" else stage("control"),
+                    detector_seed=self.detector_seed,
+                    anomaly_seed=self.seed,
+                    explainer_seed=self.seed,
+                )
+
+
+def explainer(entry: Entry) -> Component:
+    """Return an explainer, or what the engine itself puts in its place: `oracle`, `feature-prior`.
+
+    A seed counts only where it is given: each cell has its own.
+    """
+    name, _ = read_entry(entry)
+    registry: Registry[Any, Any] = families.explainers
+    if name in references.references.names():
+        registry = references.references
+    return component(registry, entry, leave_out=frozenset({"seed"}))
+
+
+def corruption(entry: Entry) -> Component:
+    """Return a corruption, or `labels`: the data set's own anomalies."""
+    name, _ = read_entry(entry)
+    return component(references.labels if name == LABELS else families.corruptions, entry)
+
+
+def detector(entry: Entry) -> Component:
+    """Return an autoencoder, or `default`: the data set's own, with parameters changed."""
+    name, given = read_entry(entry)
+    if name != DEFAULT:
+        return component(families.autoencoders, entry)
+    version = str(stage(families.autoencoders.family))
+    return Component(name=name, parameters=given, version=version, text=specs.write(name, given))
+
+
+def standing(images: bool) -> list[Component]:
+    """Return what stands on every board, of images or of other data: references and floors."""
+    names = families.explainers.names()
+    declared = {name: families.explainers.describe(name).declaration for name in names}
+    floors = [n for n, one in declared.items() if one.floor and (images or not one.images)]
+    return [explainer(name) for name in (*references.references.names(), *floors)]
+
+
+def role(made: Component) -> Role:
     """Return what an explainer is on a board: one that is ranked, a floor, or a reference."""
-    if explainer.name in references.REFERENCES:
-        return "floor" if explainer.name in references.FLOORS else "reference"
-    return (
-        "floor"
-        if families.explainers.describe(explainer.name).declaration["floor"]
-        else "explainer"
-    )
+    found: Role = made.plugin.declaration.role
+    return found
 
 
-def _explainers(suite: Suite) -> Iterator[Component]:
-    """Yield the suite's explainers and, with controls, every reference."""
-    for entry in [*suite.explainers, *(references.REFERENCES if suite.controls else [])]:
-        name, given = read_entry(entry)
-        if name in references.REFERENCES:
-            yield _engine_component(name, given, engine_source("reference"))
-        else:
-            yield component(families.explainers, entry, leave_out=frozenset({"seed"}))
+def _images(dataset: Component, look: IsImage | None) -> bool:
+    """Whether a data set is one of images, by its declaration or else by its samples."""
+    declared: bool | None = dataset.plugin.declaration.images
+    if declared is not None:
+        return declared
+    return len(dataset.make().train.shape) == 4 if look is None else look(dataset)
 
 
-def _floors(suite: Suite, dataset: Component) -> Iterator[Component]:
-    """Yield the floors that stand on every board of such data, with controls."""
-    images = families.datasets.describe(dataset.name).declaration["images"]
-    for name in families.explainers.names() if suite.controls else ():
-        declaration = families.explainers.describe(name).declaration
-        if declaration["floor"] and (images or not declaration["images"]):
-            yield component(families.explainers, name, leave_out=frozenset({"seed"}))
-
-
-def _corruption(entry: Entry) -> Component:
-    name, given = read_entry(entry)
-    if name == references.LABELS:
-        return _labels(given)
-    return component(families.corruptions, entry)
-
-
-def _labels(given: dict[str, Any]) -> Component:
-    """Return the component of the data set's own anomalies; `labels[count=100]` takes a sample of
-    them.
-    """
-    for key in given:
-        if key != "count":
-            raise unknown("parameter of labels", key, ["count"])
-    count = given.get("count")
-    if count is not None and not (type(count) is int and count >= 1):
-        raise RequestError(f"labels: count={count!r} is wrong: a whole number of at least 1")
-    text = specs.write(references.LABELS, given)
-    return Component(
-        name=references.LABELS, parameters=given, source=engine_source("reference"), text=text
-    )
-
-
-def _detector(entry: Entry) -> Component:
-    """Return a detector's component; `default` leaves it to the data set, whose
-    source counts too.
-    """
-    from aexbench.autoencoders import autoencoders  # imports torch
-
-    name, given = read_entry(entry)
-    if name != "default":
-        return component(autoencoders, entry)
-    source = engine_source(autoencoders.family)
-    return Component(name=name, parameters=given, source=source, text=specs.write(name, given))
-
-
-def _engine_component(name: str, given: dict[str, Any], source: str) -> Component:
-    """Return a component that the engine itself provides; it takes no parameters."""
-    if given:
-        raise RequestError(f"{name} takes no parameters; got {', '.join(given)}")
-    return Component(name=name, parameters={}, source=source, text=name)
-
-
-def _controls(suite: Suite, explainer: Component) -> Iterator[tuple[Control, int]]:
+def _controls(made: Component, twins: int | None) -> Iterator[tuple[Control, int]]:
     """Yield the trained detector, and the controls where the explainer depends on the detector at
     all.
     """
     yield "none", 0
-    if not suite.controls or role(explainer) != "explainer":
+    if twins is None or role(made) != "explainer":
         return
     yield "loss-ablated", 0
-    yield from product(TWINS, range(suite.twins))
+    yield from product(TWINS, range(twins))
 
 
 def _folder() -> Any:

@@ -1,20 +1,24 @@
 """What the engine itself contributes to a matrix: references made from the truth, and anomalies
 made from labels.
 
-`oracle` is the ceiling and never ranked; `feature-prior` is a floor that never sees its input.
-Neither is a plugin: no explainer may see the truth.
+`oracle` is the ceiling and never ranked; `feature-prior` is a floor that never sees its input. No
+plugin may see the truth, so they are no explainers, but registered and described as such.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench.contracts import AnomalySet, Dataset
+from aexbench.declarations import Declaration
 from aexbench.errors import SkipError
+from aexbench.registry import Plugin, Registry
 from aexbench.rows import Picked, blocks
 
 if TYPE_CHECKING:
@@ -22,13 +26,39 @@ if TYPE_CHECKING:
 
 LABELS = "labels"
 
+Attributions = NDArray[np.float64]
+Reference = Callable[[AnomalySet], Attributions]
+Labelled = Callable[[Dataset, "Detector", int], AnomalySet]
 
-def oracle(anomalies: AnomalySet) -> NDArray[np.float64]:
+
+@dataclass(frozen=True)
+class ReferenceDeclaration(Declaration):
+    """What a reference declares: what it is on a board."""
+
+    role: Literal["floor", "reference"] = "reference"
+
+
+def _bound(plugin: Plugin[Any], context: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Return the function; what it works on, it is given when it is called."""
+    return lambda *given: plugin.target(*given, **keywords)
+
+
+references: Registry[Reference, ReferenceDeclaration] = Registry(
+    "reference", "", ReferenceDeclaration, finish=_bound, function_context=1
+)
+labels: Registry[Labelled, Declaration] = Registry(
+    "reference", "", Declaration, finish=_bound, function_context=3
+)
+
+
+@references.register("oracle", version=1)
+def oracle(anomalies: AnomalySet) -> Attributions:
     """Return the truth as attribution: what a perfect explainer scores."""
     return anomalies.truth.astype(np.float64)
 
 
-def feature_prior(anomalies: AnomalySet) -> NDArray[np.float64]:
+@references.register("feature-prior", version=1, role="floor")
+def feature_prior(anomalies: AnomalySet) -> Attributions:
     """Return how often each column is the truth on the anomalies of other units; the sample itself
     is not looked at.
     """
@@ -41,15 +71,13 @@ def feature_prior(anomalies: AnomalySet) -> NDArray[np.float64]:
     return np.asarray((truth.sum(axis=0) - total[unit]) / np.maximum(others, 1).reshape(shape))
 
 
-REFERENCES: dict[str, Callable[[AnomalySet], NDArray[np.float64]]] = {
-    "oracle": oracle,
-    "feature-prior": feature_prior,
-}
-FLOORS = frozenset({"feature-prior"})
-
-
+@labels.register(LABELS, version=1)
 def labelled_anomalies(
-    dataset: Dataset, detector: Detector, count: int | None = None, seed: int = 0
+    dataset: Dataset,
+    detector: Detector,
+    seed: int = 0,
+    *,
+    count: Annotated[int, Ge(1)] | None = None,
 ) -> AnomalySet:
     """Return the data set's own labelled anomalies with a truth per column, or a seeded sample of
     `count` of them.

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 
-from aexbench import families
+from aexbench.components import Component
 from aexbench.contracts import AnomalySet
-from aexbench.running.cells import Component
+from aexbench.declarations import MetricDeclaration
 
 Scorer = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.float64]]
 
@@ -59,24 +59,21 @@ def summarize(
 
 def info(metric: Component) -> MetricInfo:
     """Return what a leaderboard needs to know of a metric."""
-    declaration = families.metrics.describe(metric.name).declaration
-    title = (
-        declaration["title"].format(**metric.parameters) if declaration["title"] else metric.text
-    )
+    declared: MetricDeclaration = metric.plugin.declaration
     return MetricInfo(
-        title=title, higher_is_better=declaration["higher_is_better"], pooled=declaration["pooled"]
+        title=declared.title.format(**metric.parameters) or metric.text,
+        higher_is_better=declared.higher_is_better,
+        pooled=declared.pooled,
     )
 
 
 def _per_sample(metric: Component) -> Scorer:
     """Return the function from attributions and truth to one value per sample (N,)."""
-    score: Callable[[Any, Any], Any] = families.metrics.create(
-        metric.name, **metric.arguments
-    ).score
-    declaration = families.metrics.describe(metric.name).declaration
-    if not declaration["pooled"]:
+    score: Callable[[Any, Any], Any] = metric.make().score
+    declared: MetricDeclaration = metric.plugin.declaration
+    if not declared.pooled:
         return functools.partial(_each, score)
-    fast = declaration["without_each"]
+    fast = declared.without_each
     without = (
         functools.partial(_without_each, score)
         if fast is None

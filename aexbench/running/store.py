@@ -141,6 +141,10 @@ class Store:
         path, info = self.path("attributions", cell.key), record.files.get("attributions")
         return record if info and path.exists() and file_info(path) == info else None
 
+    def keys(self) -> list[str]:
+        """Return the keys of all cells that have a record."""
+        return sorted(path.stem for path in (self.root / "cells").glob("*.json"))
+
     def records(self) -> tuple[list[Record], list[str]]:
         """Return all records in the order of their keys, and one line for each that
         cannot be read.
@@ -261,6 +265,14 @@ class Store:
     def _write(self, folder: str, key: str, content: bytes) -> FileInfo:
         files.write_bytes(self.path(folder, key), content)
         return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+AnyStore = Store
+
+
+def open_store(root: Path) -> AnyStore:
+    """Return the store in a folder."""
+    return Store(root)
 
 
 def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:

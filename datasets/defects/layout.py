@@ -30,7 +30,7 @@ def drawn(category: str, images: int, per_damage: int, seed: int) -> Path:
     nothing half, and of two processes that draw the same, the first one's folder stays.
     """
     home = files.cache_folder("defects")
-    version = text_digest(Path(__file__).parent.glob("*.py"))
+    version = text_digest(sorted(Path(__file__).parent.glob("*.py")))
     target = home / value_digest([version, category, images, per_damage, seed])
     if not target.is_dir():
         _sweep(home)

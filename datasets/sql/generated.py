@@ -112,6 +112,6 @@ def _split(
 
 def _shard_folder(workload: Workload, encoding: str, fitted_rows: int) -> Path:
     """Return the folder for what this code, these users and this encoding make."""
-    version = text_digest(Path(__file__).parent.glob("*.py"))
+    version = text_digest(sorted(Path(__file__).parent.glob("*.py")))
     key = value_digest([version, workload.seed, workload.intrusions, encoding, fitted_rows])
     return files.cache_folder("sql-workload") / key

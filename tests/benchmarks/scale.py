@@ -20,8 +20,7 @@ import numpy as np
 import torch
 
 from aexbench import corruptions, datasets
-from aexbench.autoencoders import fitting
-from aexbench.autoencoders.training import Recipe
+from aexbench.autoencoders import fitting, training
 from aexbench.datasets.sql.workload import Workload, encoded, fitted
 from aexbench.detector import Detector
 from aexbench.rows import Rows, moments
@@ -58,7 +57,7 @@ def generation(blocks: int = 40) -> None:
 
 def epoch(train: Rows, columns: int) -> float:
     """Return the seconds of one epoch."""
-    untrained = Recipe.of(AUTOENCODER, AUTOENCODER).build((columns,), seed=0)
+    untrained = training.build(training.recipe(AUTOENCODER, AUTOENCODER), (columns,), seed=0)
     detector = Detector(untrained.model, "l2")
     optimizer = torch.optim.Adam(untrained.model.parameters())
     start = time.perf_counter()
@@ -109,7 +108,7 @@ def main() -> None:
         with step("mean and spread", sizes.train):
             moments(dataset.train)
         with step("one epoch, and its report", total):
-            recipe = Recipe.of(AUTOENCODER, AUTOENCODER)
+            recipe = training.recipe(AUTOENCODER, AUTOENCODER)
             detector = fitting.fit(
                 dataset, lambda s: recipe.build(dataset.train.shape[1:], s), 0, lambda *_: None
             )

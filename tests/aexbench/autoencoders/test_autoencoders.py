@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from aexbench import Dataset, Detector, Features, RequestError, datasets, explainers
-from aexbench.autoencoders import Training, Untrained, autoencoders, fitting
-from aexbench.autoencoders.training import Recipe
+from aexbench import Dataset, Detector, Features, RequestError, autoencoders, datasets, explainers
+from aexbench.autoencoders import fitting, training
+from aexbench.contracts import Untrained
+from aexbench.declarations import Training
 from aexbench.running.controls import controlled
 from tests.explainers.networks import table_2
 
@@ -25,7 +26,7 @@ def test_every_autoencoder_returns_its_shape_and_starts_alive(name):
     assert sorted(SHAPES) == autoencoders.names()
     x = torch.rand(3, *SHAPES[name])
     for seed in range(3):
-        model = Recipe.of(name, "mlp").build(SHAPES[name], seed).model.eval()
+        model = training.build(training.recipe(name, "mlp"), SHAPES[name], seed).model.eval()
         with torch.no_grad():
             x_hat = model(x)
         assert x_hat.shape == x.shape
@@ -35,7 +36,7 @@ def test_every_autoencoder_returns_its_shape_and_starts_alive(name):
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
 def test_lrp_takes_every_autoencoder_and_conserves(name):
-    model = Recipe.of(name, "mlp").build(SHAPES[name], 0).model
+    model = training.build(training.recipe(name, "mlp"), SHAPES[name], 0).model
     detector = Detector(model, "l2")
     x = torch.rand(2, *SHAPES[name])
     relevance = explainers.create("lrp", detector, rule="z-plus", first="w2").explain(x)
@@ -44,7 +45,7 @@ def test_lrp_takes_every_autoencoder_and_conserves(name):
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
 def test_twins_have_other_weights_of_the_same_network(name):
-    detector = Detector(Recipe.of(name, "mlp").build(SHAPES[name], 0).model)
+    detector = Detector(training.build(training.recipe(name, "mlp"), SHAPES[name], 0).model)
     for kind in ("initial", "permuted"):
         twins = [controlled(detector, kind, seed) for seed in (1, 1, 2)]
         weights = [torch.cat([p.flatten() for p in twin.model.parameters()]) for twin in twins]
@@ -56,7 +57,7 @@ def test_twins_have_other_weights_of_the_same_network(name):
 
 
 def test_the_outermost_level_of_a_unet_has_no_skip():
-    model = Recipe.of("unet[channels=[4, 6]]", "mlp").build((3, 8, 8), 0).model
+    model = training.build(training.recipe("unet[channels=[4, 6]]", "mlp"), (3, 8, 8), 0).model
     assert [level.mix[0].in_channels for level in (model, model.deeper)] == [4, 6 + 4]
 
 
@@ -67,7 +68,7 @@ def test_the_output_starts_in_the_middle(name, start):
     x = torch.rand(2, *SHAPES[name])
     for seed in range(5):
         with torch.no_grad():
-            x_hat = Recipe.of(name, "mlp").build(SHAPES[name], seed).model.eval()(x)
+            x_hat = training.build(training.recipe(name, "mlp"), SHAPES[name], seed).model.eval()(x)
         assert float((x_hat - start).abs().max()) < 0.25
 
 
@@ -80,7 +81,7 @@ def test_what_batch_norm_has_learned_is_permuted_too():
 
 
 def test_conv_is_table_2():
-    made = Recipe.of("conv", "mlp").build((1, 128, 128), 0).model
+    made = training.build(training.recipe("conv", "mlp"), (1, 128, 128), 0).model
     expected = table_2()
     sizes = [tuple(p.shape) for p in made.parameters()]
     assert sizes == [tuple(p.shape) for p in expected.parameters()]
@@ -113,11 +114,13 @@ def test_conv_is_table_2():
 )
 def test_shapes_that_do_not_fit_are_said(text, shape, message):
     with pytest.raises(RequestError, match=message):
-        Recipe.of(text, "mlp").build(shape, 0)
+        training.build(training.recipe(text, "mlp"), shape, 0)
 
 
 def test_the_penalty_of_a_variational_autoencoder_is_the_divergence_of_its_codes():
-    model = Recipe.of("variational[widths=[6],latent=2,beta=0.5]", "mlp").build((4,), 0).model
+    model = training.build(
+        training.recipe("variational[widths=[6],latent=2,beta=0.5]", "mlp"), (4,), 0
+    ).model
     x = torch.rand(100, 4)
     model.train()
     model(x)
@@ -220,7 +223,10 @@ def test_a_network_no_better_than_a_constant_is_an_error():
     )
     with pytest.raises(RequestError, match="no better than one constant sample"):
         fitting.fit(
-            dataset, lambda s: Recipe.of("default", dataset.autoencoder).build((8,), s), 0, told
+            dataset,
+            lambda s: training.build(training.recipe("default", dataset.autoencoder), (8,), s),
+            0,
+            told,
         )
 
 

@@ -13,8 +13,9 @@ import pytest
 from aexbench import Features, RequestError, files
 from aexbench.board.leaderboard import leaderboard
 from aexbench.board.rendering import FORMATS, as_rich
+from aexbench.components import Component
 from aexbench.contracts import AnomalySet
-from aexbench.running.cells import Cell, Component
+from aexbench.running.cells import Cell
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import FileInfo, Record, Store
 
@@ -22,7 +23,7 @@ HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
 
 def component(name: str, **parameters: object) -> Component:
-    return Component(name=name, parameters=parameters, source="s", text=name)
+    return Component(name=name, parameters=parameters, version="1.1", text=name)
 
 
 def add(

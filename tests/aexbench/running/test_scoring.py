@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from aexbench import Features, families
+from aexbench.components import component
 from aexbench.contracts import AnomalySet
 from aexbench.running import scoring
-from aexbench.running.cells import component
 from aexbench.running.references import feature_prior, oracle
 
 

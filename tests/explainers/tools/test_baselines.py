@@ -9,7 +9,7 @@ import torch
 
 from aexbench import Detector, Features, RequestError
 from aexbench.explainers.tools import baselines
-from aexbench.rows import sample
+from aexbench.rows import most, sample
 from tests.conftest import mlp
 from tests.explainers.memory import Peak
 
@@ -61,10 +61,10 @@ def test_the_nearest_is_found_far_from_zero():
 
 def test_what_is_kept_of_wide_samples_is_bounded():
     wide = np.broadcast_to(np.float32(0), (10_000, 3, 1024, 1024))
-    kept = baselines.most(wide, 5000)
+    kept = most(wide, 5000)
     assert kept >= 1
     assert kept * wide[0].nbytes <= 2**27  # 128 MiB
-    assert baselines.most(wide[:, :, :1, :1], 5000) == 5000
+    assert most(wide[:, :, :1, :1], 5000) == 5000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""`aexbench leaderboard`, `gallery`: what people look at."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aexbench.cli.shared import StoreFolder, console
+from aexbench.errors import unknown
+
+app = typer.Typer()
+
+
+@app.command()
+def leaderboard(
+    store: StoreFolder,
+    format: Annotated[str, typer.Option(help="table, markdown, csv, json or latex.")] = "table",
+    metric: Annotated[str | None, typer.Option("--metric", "-m", help="Rank by this one.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Split groups by gain, deviation or feature.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also cells that no suite asks for any more.")
+    ] = False,
+) -> None:
+    """Rank the explainers of a store, beside their floors."""
+    from aexbench.board import leaderboard as boards
+    from aexbench.board import rendering
+    from aexbench.running.store import open_store
+
+    if format not in ("table", *rendering.FORMATS):
+        raise unknown("format", format, ["table", *rendering.FORMATS])
+    opened = open_store(store)
+    planned = opened.planned()
+    board = boards.leaderboard(opened, metric, None if everything or not planned else planned, by)
+    if format == "table":
+        console().print(rendering.as_rich(board))
+    else:
+        sys.stdout.write(rendering.FORMATS[format](board))
+
+
+@app.command()
+def gallery(
+    store: StoreFolder,
+    to: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("gallery"),
+    explainer: Annotated[
+        list[str] | None, typer.Option("--explainer", "-e", help="A column of the pictures.")
+    ] = None,
+    per_label: Annotated[int, typer.Option(min=1, help="Samples of each kind of damage.")] = 3,
+) -> None:
+    """Draw heat maps of a store of images, with the true damage outlined."""
+    from aexbench.board import gallery as galleries
+    from aexbench.running.store import open_store
+
+    for path in galleries.gallery(open_store(store), to, explainer or [], per_label):
+        print(path)

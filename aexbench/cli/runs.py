@@ -1,0 +1,139 @@
+"""`aexbench run`, `status`, `score`: cells are run, looked at, and scored again."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, print_reasons
+from aexbench.errors import RequestError, plain
+
+if TYPE_CHECKING:
+    from aexbench.results import Results
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")] = "quickstart",
+    explainer: Annotated[
+        list[str] | None,
+        typer.Option("--explainer", "-e", help="Replaces the suite's; repeatable."),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", "-d", help="Replaces the suite's; repeatable.")
+    ] = None,
+    corruption: Annotated[
+        list[str] | None,
+        typer.Option("--corruption", "-c", help="Replaces the suite's; repeatable."),
+    ] = None,
+    plugin: Plugins = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0 … N−1.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    store: Annotated[
+        Path | None, typer.Option(help="Where results go; aexbench-results/SUITE if left out.")
+    ] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls/--no-controls", help="Untrained twins, floors, references.")
+    ] = True,
+    rerun: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATE", help="Run cells in this state again: failed, skipped, …"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say which cells would run, and run none.")
+    ] = False,
+) -> None:
+    """Run a suite's matrix, or go on with it: finished cells are not run again."""
+    from aexbench.running import matrix
+
+    load_plugins(plugin)
+    axes = {"explainers": explainer, "datasets": dataset, "corruptions": corruption}
+    wanted = matrix.asked(suite, **axes, seeds=seeds, controls=controls)
+    folder = store or matrix.RESULTS / wanted.name
+    if dry_run:
+        matrix.check_device(device)
+        cells, todo = matrix.left(wanted, folder, matrix.checked_states(rerun or []))
+        for cell in todo:
+            print(cell)
+        print(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
+        return
+    try:
+        results = matrix.run(wanted, folder, device=device, rerun=rerun or ())
+    except KeyboardInterrupt as stopped:
+        print(str(stopped).replace("The same call", "The same command"))
+        raise typer.Exit(1) from None
+    _finish(results)
+
+
+@app.command()
+def status(store: StoreFolder) -> None:
+    """Show the cells by state, with reasons."""
+    from aexbench.running.store import STATES, open_store
+
+    opened = open_store(store)
+    records, complaints = opened.records()
+    done = {record.cell.key for record in records}
+    waiting = [key for key in opened.planned() if key not in done]
+    counts = Counter(record.state for record in records)
+    for state in STATES:
+        if counts[state] or state == "ok":
+            print(f"{state:>14}  {counts[state]}")
+    print(f"{'not yet run':>14}  {len(waiting)}")
+    print_reasons(records)
+    for complaint in complaints:
+        print(f"error: {plain(complaint)}", file=sys.stderr)
+    raise typer.Exit(0 if counts["ok"] == len(records) and not complaints and not waiting else 1)
+
+
+@app.command()
+def score(
+    store: StoreFolder,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", "-m", help="Such as recall[top=5]; the suites' if left out."),
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Derive scores again from stored attributions; no explainer runs."""
+    from aexbench import families
+    from aexbench.components import component
+    from aexbench.running import execution
+    from aexbench.running.store import Store
+
+    load_plugins(plugin)
+    opened = Store(store)
+    planned = [entry for suite, _ in opened.plans() for entry in suite.get("metrics", [])]
+    entries = metric or planned or ["recall[top=1]", "recall[top=3]"]
+    named = [component(families.metrics, entry) for entry in entries]
+    metrics = list({made.text: made for made in named}.values())
+    records, complaints = opened.records()
+    if complaints:
+        raise RequestError(complaints[0])
+    execution.rescore(opened, records, metrics)
+    ok = sum(record.state == "ok" for record in records)
+    print(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
+    print(f"Next: aexbench leaderboard {store}")
+
+
+def _finish(results: Results) -> None:
+    """Print the board, what is not ok, and what to type next."""
+    from aexbench.board import rendering
+
+    store = results.store.root
+    ok = sum(record.state == "ok" for record in results.records)
+    if ok:
+        console().print(rendering.as_rich(results.board()))
+    before = len(results) - results.ran
+    from_before = f", {before} of them from before" if before else ""
+    print(f"\n{ok} of {len(results)} cells ok{from_before}; records in {store}")
+    print_reasons(results.records)
+    print(f"Next: aexbench {f'leaderboard {store} --format markdown' if ok else f'status {store}'}")
+    own = "aexbench run -d 'file[path=rows.csv,label=is_anomaly]'"
+    print(f"      {own}   # the same on a table of your own")
+    raise typer.Exit(0 if results.complete else 1)

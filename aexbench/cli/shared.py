@@ -1,0 +1,51 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aexbench.errors import plain
+
+if TYPE_CHECKING:
+    from aexbench.running.store import Record
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file that registers components."),
+]
+StoreFolder = Annotated[
+    Path, typer.Argument(metavar="STORE", help="The folder that `aexbench run` wrote, or packed.")
+]
+
+
+def load_plugins(paths: Iterable[Path] | None) -> None:
+    """Run the plugin files that the command line names."""
+    from aexbench import families
+
+    for path in paths or []:
+        families.load_plugin(path)
+
+
+def console() -> Any:
+    """Return the console for tables."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def print_reasons(records: list[Record]) -> None:
+    """Print why cells are not ok, each reason once with its number of cells."""
+    reasons = Counter((record.state, record.reason) for record in records if record.state != "ok")
+    for (state, reason), count in reasons.most_common():
+        example = next(str(r.cell) for r in records if (r.state, r.reason) == (state, reason))
+        print(
+            plain(
+                f"{state}: {reason} ({count} {'cell' if count == 1 else 'cells'}, such as "
+                f"{example})"
+            )
+        )

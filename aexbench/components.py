@@ -1,0 +1,147 @@
+"""Components: one plugin with its parameters, as suites, cells and records name it.
+
+What counts is the name, the parameters with their defaults, the contents of files, and the version.
+Paths do not, nor the source: that stands in the provenance of a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from aexbench import specs
+from aexbench.digests import file_digest, value_digest
+from aexbench.errors import RequestError
+from aexbench.registry import Plugin, Registry
+from aexbench.versions import stage
+
+Entry = str | dict[str, Any]
+
+
+class Component(BaseModel):
+    """One plugin with all its parameters; `text` is its name with brackets for people.
+
+    One that was read from a record can be shown and compared, and not made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    parameters: dict[str, Any]
+    version: str
+    text: str
+    _plugin: Plugin[Any] | None = PrivateAttr(default=None)
+    _arguments: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What counts."""
+        return {"name": self.name, "parameters": self.parameters, "version": self.version}
+
+    @cached_property
+    def key(self) -> str:
+        """The digest of what counts."""
+        return value_digest(self.identity)
+
+    @property
+    def plugin(self) -> Plugin[Any]:
+        """The registered function or class; RequestError where it is not known here."""
+        if self._plugin is None:
+            raise RequestError(f"{self.text} was read from a record: name it to make it")
+        return self._plugin
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The parameters as Python objects."""
+        return self._arguments
+
+    @property
+    def source(self) -> str:
+        """The digest of the source that makes it; empty where that is not known here."""
+        return "" if self._plugin is None else self._plugin.digest
+
+    def make(self, *context: Any, **offered: Any) -> Any:
+        """Make it from its context, its parameters, and what the engine offers or adds."""
+        return self.plugin.registry.make(self.plugin, context, {**offered, **self._arguments})
+
+
+def component(
+    registry: Registry[Any, Any], entry: Entry, leave_out: frozenset[str] = frozenset()
+) -> Component:
+    """Return a suite's entry, a name with brackets or a table, as a checked component.
+
+    A parameter in `leave_out` counts only where the entry sets it: the cell has it from elsewhere.
+    """
+    name, given = read_entry(entry)
+    return of_plugin(registry.describe(name), given, leave_out)
+
+
+def of_plugin(
+    plugin: Plugin[Any], given: Mapping[str, Any], leave_out: frozenset[str] = frozenset()
+) -> Component:
+    """Return a plugin with parameters, completed with the defaults, as a component."""
+    values = plugin.validate(given)
+    counted = {k: value for k, value in values.items() if k not in leave_out or k in given}
+    shown = {k: Path(v.name) if isinstance(v, Path) else v for k, v in counted.items()}
+    made = Component(
+        name=plugin.name,
+        parameters=_parameters(plugin, counted),
+        version=f"{stage(plugin.family)}.{plugin.version}",
+        text=plugin.write(shown),
+    )
+    made._plugin, made._arguments = plugin, counted
+    return made
+
+
+def read_entry(entry: Entry) -> tuple[str, dict[str, Any]]:
+    """Return name and parameters of a name with brackets, or of a table `{name = …, parameter =
+    …}`.
+    """
+    if isinstance(entry, str):
+        return specs.parse(entry)
+    if not isinstance(entry.get("name"), str):
+        raise RequestError(
+            f"a table in a suite needs a name: {{name = ..., parameter = ...}}; got {entry}"
+        )
+    return entry["name"], {key: value for key, value in entry.items() if key != "name"}
+
+
+def _parameters(plugin: Plugin[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON holds them; where a plugin declares which files it `reads`, these
+    count, not the paths.
+
+    `reads(**parameters)` returns the files by names of their own, wherever they lie.
+    """
+    reads = getattr(plugin.declaration, "reads", None)
+    counted = {
+        k: value
+        for k, value in values.items()
+        if reads is None or not isinstance(value, Path | None)
+    }
+    plain = {key: _plain(value, f"{plugin.name}[{key}]") for key, value in counted.items()}
+    if reads is None:
+        return plain
+    contents = sorted((name, file_digest(path)) for name, path in reads(**values).items())
+    return plain | {"files": f"sha256:{value_digest(contents)}"}
+
+
+def _plain(value: object, owner: str) -> Any:
+    """Return a parameter as JSON holds it; a path becomes the digest of what it names."""
+    if isinstance(value, Path):
+        if not value.exists():
+            raise RequestError(f"{owner}: there is no file {value}")
+        return f"sha256:{file_digest(value)}"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, owner) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, owner) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise RequestError(
+        f"{owner}: a {type(value).__name__} cannot stand in a cell; use numbers, text, lists or "
+        "paths"
+    )

@@ -1,0 +1,175 @@
+"""Results: what came of a run, or what lies in a store; as a table, as a board, as raw arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aexbench.errors import RequestError
+from aexbench.running.cells import Cell
+from aexbench.running.store import Record, open_store
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from aexbench.board.leaderboard import Board
+    from aexbench.contracts import AnomalySet
+    from aexbench.running.store import AnyStore
+
+
+class Results:
+    """The results of cells in a store.
+
+    Parameters
+    ----------
+    store
+        Where the records are.
+    keys
+        Which cells; all that its suites ask for, or all there are, where it is left out.
+    metrics
+        The names of what the cells are scored by; those of the records, where it is left out.
+    ran
+        How many of them have been run just now.
+    keep
+        What must live as long as the results, such as a temporary folder.
+    """
+
+    def __init__(
+        self,
+        store: AnyStore,
+        keys: Collection[str] | None = None,
+        *,
+        metrics: Sequence[str] = (),
+        ran: int = 0,
+        keep: object = None,
+    ) -> None:
+        self.store, self.ran, self._metrics, self._keep = store, ran, metrics, keep
+        self.keys = list(keys if keys is not None else store.planned() or store.keys())
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The records of the cells that have one, in the order of the plan."""
+        found = (self.store.record(key) for key in self.keys)
+        return [record for record in found if record is not None]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells that have a record."""
+        return [record.cell for record in self.records]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell is ok."""
+        return sum(record.state == "ok" for record in self.records) == len(self.keys)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per cell and metric: what the cell is, its score, state, times and measures.
+
+        `score` is not a number where the cell is not ok, and `reason` says why. `control` is `none`
+        on the detector itself, and else names the control.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([row for record in self.records for row in _rows(record, self.metrics)])
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The names of the metrics."""
+        scored = (name for record in self.records for name in record.scores)
+        return list(dict.fromkeys([*self._metrics, *scored]))
+
+    def board(self, metric: str | None = None, by: str | None = None) -> Board:
+        """Return the leaderboard: ranks, floors, gains.
+
+        Parameters
+        ----------
+        metric
+            What ranks; the suite's first where it is left out.
+        by
+            Splits the groups: `gain`, `deviation` or `feature`.
+        """
+        from aexbench.board.leaderboard import leaderboard
+
+        return leaderboard(self.store, metric, set(self.keys), by)
+
+    def attributions(self, cell: Cell | str) -> NDArray[Any]:
+        """Return what a cell's explainer has answered (N, …), raw; a cell or its key."""
+        return self.store.read_attributions(self._record(cell))
+
+    def anomalies(self, cell: Cell | str) -> AnomalySet:
+        """Return what a cell's explainer has explained, with the truth; a cell or its key."""
+        return self.store.anomalies_of(self._record(cell))
+
+    def scores(self, cell: Cell | str) -> dict[str, NDArray[np.float64]]:
+        """Return a cell's scores, one value per sample (N,) for each metric; a cell or its key."""
+        return self.store.read_scores(self._record(cell)).values
+
+    def _record(self, cell: Cell | str) -> Record:
+        key = cell if isinstance(cell, str) else cell.key
+        record = self.store.record(key)
+        if record is None:
+            raise RequestError(f"there is no cell {key} in {self.store.root}")
+        return record
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, item: Any) -> Any:
+        """Return what the frame has under `item`: a column, or rows by a mask."""
+        return self.frame[item]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a column of the frame."""
+        if name.startswith("_") or name not in self.frame:
+            raise AttributeError(f"Results have no attribute {name!r}")
+        return self.frame[name]
+
+    def __repr__(self) -> str:
+        states = [record.state for record in self.records]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        head = (
+            f"Results of {len(self)} cells ({counts or 'none has been run'}) in {self.store.root}"
+        )
+        return f"{self.board()}\n{head}" if "ok" in states else head
+
+    def _repr_markdown_(self) -> str:
+        from aexbench.board import rendering
+
+        scored = any(record.state == "ok" for record in self.records)
+        return rendering.as_markdown(self.board()) if scored else repr(self)
+
+
+def open(store: str | Path) -> Results:
+    """Return the results in a store, a folder as `aexbench run` writes it or a packed one."""
+    return Results(open_store(Path(store)))
+
+
+def _rows(record: Record, metrics: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each metric; what was not scored has none, and still a row."""
+    cell = record.cell
+    place = {
+        "dataset": cell.dataset.text,
+        "detector": cell.detector.text,
+        "corruption": cell.corruption.text,
+        "explainer": cell.explainer.text,
+        "role": record.role,
+        "seed": cell.anomaly_seed,
+        "control": cell.control,
+        "control_seed": cell.control_seed,
+    }
+    times = {} if record.timing is None else record.timing.model_dump()
+    outcome = {
+        "samples": record.anomalies.get("found", 0),
+        "state": record.state,
+        "reason": record.reason,
+        **times,
+        **record.measures,
+        "cell": cell.key,
+    }
+    for name in metrics or [""]:
+        yield {**place, "metric": name, "score": record.scores.get(name, float("nan")), **outcome}

@@ -1,0 +1,196 @@
+"""Running a matrix: cells that are not finished are executed, what lacks a score is scored.
+
+`run` takes a suite, `aexbench.evaluate` what somebody has; both walk the road in `carry_out`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aexbench import families
+from aexbench.components import Component, Entry
+from aexbench.errors import RequestError, unknown
+from aexbench.results import Results
+from aexbench.running import planning
+from aexbench.running.cells import Cell
+from aexbench.running.planning import Suite
+from aexbench.running.progress import progress
+from aexbench.running.store import STATES, Record, State, Store
+
+if TYPE_CHECKING:
+    from aexbench.running.workspace import Workspace
+
+RESULTS = Path("aexbench-results")
+
+
+def run(
+    suite: str | Path | Suite | Mapping[str, Any] = "quickstart",
+    store: str | Path | None = None,
+    *,
+    explainers: Sequence[Entry] | None = None,
+    datasets: Sequence[Entry] | None = None,
+    corruptions: Sequence[Entry] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    controls: bool = True,
+    plugins: Sequence[str | Path] = (),
+    device: str = "cpu",
+    rerun: Collection[str] = (),
+) -> Results:
+    """Run a suite's matrix, or go on with it: finished cells are not run again.
+
+    What the command `aexbench run` does. It may be interrupted at any time: nothing that is
+    finished is lost, and the same call goes on from there.
+
+    Parameters
+    ----------
+    suite
+        A suite's name, the path of its TOML file, or its keys and values.
+    store
+        The folder that results go to; `aexbench-results/SUITE` where it is left out.
+    explainers, datasets, corruptions, seeds
+        Replace the suite's own.
+    controls
+        Whether untrained twins, loss-ablated forms, floors and references are run.
+    plugins
+        Python files that register components.
+    device
+        `cpu` or `cuda`.
+    rerun
+        States, such as `failed`, whose cells are run again.
+
+    Returns
+    -------
+    Results
+        Of the suite's cells: `.board()`, `.frame`. In a notebook they show themselves.
+
+    Raises
+    ------
+    RequestError
+        If something asked for is wrong: a name, a parameter, a file.
+
+    Examples
+    --------
+    >>> import tempfile, aexbench
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     results = aexbench.run(
+    ...         store=folder, datasets=["wine"], corruptions=["random[count=9]"],
+    ...         explainers=["residual"], seeds=1, controls=False,
+    ...     )
+    ...     results.frame.metric.tolist()
+    ['recall[top=1]', 'recall[top=3]']
+    """
+    for path in plugins:
+        families.load_plugin(path)
+    axes = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions}
+    own = asked(suite, **axes, seeds=seeds, controls=controls)
+    check_device(device)
+    states = checked_states(rerun)
+    from aexbench.running.workspace import Workspace  # imports torch
+
+    folder = RESULTS / own.name if store is None else Path(store)
+    workspace = Workspace(Store(folder, create=True), device)
+    cells = planning.plan(own, workspace.is_image)
+    metrics = planning.metric_components(own)
+    return carry_out(cells, metrics, workspace, own.model_dump(mode="json"), states)
+
+
+def carry_out(
+    cells: Sequence[Cell],
+    metrics: Sequence[Component],
+    workspace: Workspace,
+    suite: Mapping[str, Any],
+    rerun: frozenset[State] = frozenset(),
+    keep: object = None,
+) -> Results:
+    """Run the cells that are not finished, score what lacks a metric, and return the results.
+
+    `suite` is what the store's plan says of them; `keep` lives as long as the results.
+    """
+    from aexbench.running import execution  # imports torch
+
+    store = workspace.store
+    todo = execution.pending(cells, store, rerun)
+    try:
+        with progress(len(todo)) as show:
+            workspace.say = show.say
+            execution.preflight(todo, workspace)
+            store.write_plan(suite, cells)
+            for _ in execution.run(todo, metrics, workspace):
+                show.advance()
+    except KeyboardInterrupt:
+        done = len(cells) - len(execution.pending(cells, store))
+        ways = f"{done} of {len(cells)} cells are finished"
+        raise KeyboardInterrupt(f"stopped; {ways}. The same call goes on from here.") from None
+    execution.rescore(store, _lacking(store, cells, metrics), metrics)
+    names = [metric.text for metric in metrics]
+    return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
+
+
+def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) -> list[Record]:
+    """Return the finished records that lack a metric: the suite has gained it since they were
+    run.
+    """
+    records = (store.record(cell.key) for cell in cells)
+    wanted = {metric.text for metric in metrics}
+    return [
+        record
+        for record in records
+        if record is not None and record.state == "ok" and wanted - set(record.scores)
+    ]
+
+
+def left(suite: Suite, folder: Path, rerun: frozenset[State]) -> tuple[list[Cell], list[Cell]]:
+    """Return a suite's cells, and those of them that would run."""
+    from aexbench.running import execution  # imports torch
+
+    cells = planning.plan(suite)
+    if not (folder / "cells").is_dir():
+        return cells, cells
+    return cells, execution.pending(cells, Store(folder), rerun)
+
+
+def asked(
+    suite: str | Path | Suite | Mapping[str, Any], *, controls: bool = True, **axes: Any
+) -> Suite:
+    """Return a suite by its name, from its file or its values, with those axes replaced that are
+    given; its notes go with its own axes.
+    """
+    found = _found(suite)
+    given = {k: list(v) if isinstance(v, tuple) else v for k, v in axes.items()}
+    given = {name: value for name, value in given.items() if value not in (None, [])}
+    if given.keys() & {"datasets", "corruptions"}:
+        given["notes"] = ""
+    given |= {} if controls else {"controls": False}
+    return planning.from_values({**found.model_dump(), **given}, found.name) if given else found
+
+
+def _found(suite: str | Path | Suite | Mapping[str, Any]) -> Suite:
+    if isinstance(suite, Suite):
+        return suite
+    if isinstance(suite, Mapping):
+        return planning.from_values(dict(suite), str(suite.get("name", "of this call")))
+    return planning.load(str(suite))
+
+
+def checked_states(names: Iterable[str]) -> frozenset[State]:
+    """Return names of states as states."""
+    for name in names:
+        if name not in STATES:
+            raise unknown("state", name, STATES)
+    return frozenset(names)  # type: ignore[arg-type]  # checked just now
+
+
+def check_device(device: str) -> None:
+    """Raise RequestError unless it is a device that is here."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise unknown("device", device, ["cpu", "cuda"]) from None
+    if kind not in ("cpu", "cuda"):
+        raise unknown("device", device, ["cpu", "cuda"])
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise RequestError("there is no CUDA device here: leave --device out, or use --device cpu")

@@ -1,0 +1,160 @@
+"""The workspace: data sets, detectors and anomaly sets, kept warm between cells."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from aexbench import files
+from aexbench.components import Component
+from aexbench.contracts import AnomalySet, Dataset
+from aexbench.detector import Detector
+from aexbench.errors import SkipError, StoreError
+from aexbench.rows import moments
+from aexbench.running import references, strata
+from aexbench.running.cells import Cell
+from aexbench.running.sources import Say, Source, Trained
+from aexbench.running.store import FileInfo, Store, file_info
+
+KEPT = 12  # data sets, detectors and anomaly sets
+
+
+def silent(text: str, share: float | None) -> None:
+    """Say nothing."""
+
+
+@dataclass
+class Workspace:
+    """Keeps data sets, detectors and anomaly sets warm between cells.
+
+    `source` says where data sets and detectors come from; the store is where anomaly sets come from
+    and go to.
+    """
+
+    store: Store
+    device: str = "cpu"
+    say: Say = silent
+    source: Source | None = None
+    _kept: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+
+    @property
+    def origin(self) -> Source:
+        """The source; data sets by name and trained detectors where none is given."""
+        return self.source or Trained(self.store, self.device, self.say)
+
+    def dataset(self, component: Component) -> Dataset:
+        """Return a data set, whose splits nobody may write into."""
+        made: Dataset = self._keep(component.key, lambda: read_only(self.origin.dataset(component)))
+        return made
+
+    def is_image(self, component: Component) -> bool:
+        """Whether a data set's samples are images (N, C, H, W)."""
+        return len(self.dataset(component).train.shape) == 4
+
+    def detector(self, cell: Cell) -> Detector:
+        """Return the cell's detector."""
+        key = cell.detector_key
+        failed = self._kept.get(key)
+        if isinstance(failed, Exception):  # what came to nothing is not tried again for every cell
+            raise failed.with_traceback(None)
+        try:
+            dataset = self.dataset(cell.dataset)
+            found: Detector = self._keep(key, lambda: self.origin.detector(cell, dataset))
+        except StoreError:
+            raise
+        except Exception as error:
+            self._kept[key] = error
+            raise
+        return found
+
+    def anomalies(self, cell: Cell) -> AnomalySet:
+        """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no
+        anomaly.
+        """
+        found: AnomalySet | SkipError = self._keep(cell.anomaly_key, lambda: self._anomalies(cell))
+        if isinstance(found, SkipError):
+            raise found
+        return found
+
+    def anomalies_info(self, cell: Cell) -> FileInfo:
+        """Return the checksum of the cell's anomaly set."""
+        path = self.store.path("anomalies", cell.anomaly_key)
+        info: FileInfo = self._keep(f"{cell.anomaly_key} info", lambda: file_info(path))
+        return info
+
+    def _anomalies(self, cell: Cell) -> AnomalySet | SkipError:
+        self.detector(cell)  # is there now
+        weights, path = self.origin.weights(cell), self.store.path("anomalies", cell.anomaly_key)
+        try:
+            stored = self.store.read_anomalies(cell.anomaly_key)
+        except files.DamagedFileError:
+            files.set_aside(path)
+            stored = None
+        if stored is None:
+            return self._made(cell, weights)
+        if stored.report.get("detector") != weights:
+            detector = self.store.path("detectors", cell.detector_key)
+            raise StoreError(
+                f"{path} was made with other weights than {detector}: move one of them away"
+            )
+        return stored
+
+    def _made(self, cell: Cell, weights: str) -> AnomalySet | SkipError:
+        """Make an anomaly set and put it into the store; what is there then counts."""
+        what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
+        self.say(f"corrupting {what}", None)
+        try:
+            made = self._generate(cell)
+        except SkipError as error:
+            return error
+        if len(made) == 0:
+            return SkipError(f"no anomaly found: {_reasons(made.report)}")
+        made = replace(made, report={**made.report, "detector": weights})
+        self.store.write_anomalies(cell.anomaly_key, made)
+        written = self.store.read_anomalies(cell.anomaly_key)
+        assert written is not None
+        return written
+
+    def _generate(self, cell: Cell) -> AnomalySet:
+        dataset, detector = self.dataset(cell.dataset), self.detector(cell)
+        made = cell.corruption.make()
+        if cell.corruption.plugin.registry is references.labels:
+            found: AnomalySet = made(dataset, detector, cell.anomaly_seed)
+        else:
+            found = made.generate(detector, dataset.normal, seed=cell.anomaly_seed)
+        if len(found) == 0:
+            return found
+        measured = strata.measured(found, detector, moments(dataset.train))
+        return replace(found, details={**found.details, **measured})
+
+    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def read_only(dataset: Dataset) -> Dataset:
+    """Return a data set of views that cannot be written: what is shared stays as it is."""
+    fixed = copy.copy(dataset)
+    for name in ("train", "validation", "test"):
+        split = getattr(fixed, name)
+        if isinstance(split, np.ndarray):
+            view = split.view()
+            view.flags.writeable = False
+            setattr(fixed, name, view)
+    return fixed
+
+
+def _reasons(report: Any) -> str:
+    rejected = ", ".join(
+        f"{reason} {count:,}" for reason, count in report.get("rejected", {}).items()
+    )
+    return f"{report.get('draws', 0):,} draws rejected ({rejected})"
