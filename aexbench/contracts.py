@@ -211,9 +211,10 @@ class Explainer(Protocol):
     """Says which columns are responsible for an anomaly; made as `Class(detector, *, background=…,
     **parameters)`.
 
-    It may also have a method `measures(x, attributions)` that returns a mapping of what it says of
-    its own answers, one value per sample (N,), such as a gap to completeness; medians and maxima go
-    into the record.
+    What `explain` is given is prepared, and what it returns is checked, see `aexbench.door`; other
+    methods are reached as they are. `measures(x, attributions)`, if it has one, returns a mapping
+    of what it says of its own answers, one value per sample (N,), such as a gap to completeness;
+    medians and maxima go into the record.
     """
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:

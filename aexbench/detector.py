@@ -18,7 +18,8 @@ from aexbench.errors import RequestError
 from aexbench.features import Features
 from aexbench.rows import as_rows, blocks
 
-Loss = Literal["l1", "l2"]
+Share = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = Literal["l1", "l2"] | Share
 LOSSES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "l1": torch.Tensor.abs_,
     "l2": torch.Tensor.square_,
@@ -58,7 +59,8 @@ class Detector:
         Maps x (N, …) to x̂ of the same shape. It is taken as it is, never modified, and run in
         evaluation mode.
     loss
-        `"l2"` (paper, Eq. 6) or `"l1"` (Eq. 7).
+        `"l2"` (paper, Eq. 6) or `"l1"` (Eq. 7); or a function of x and x̂ (N, …) that returns each
+        column's share (N, …) of the error: they sum to it, and gradients flow through it.
     features
         Describes the columns; regular values lie in [0, 1] unless it says otherwise.
     scale
@@ -89,7 +91,7 @@ class Detector:
 
     def __post_init__(self) -> None:
         """Check what can be checked before the first sample."""
-        if self.loss not in LOSSES:
+        if not callable(self.loss) and self.loss not in LOSSES:
             raise RequestError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
         if self.features is None:
             self.features = Features()
@@ -156,7 +158,16 @@ class Detector:
         return self.calibrated.score(self.error(x))
 
     def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
-        """Return |x − x̂|/m or (x − x̂)²/m, where m counts the columns (Eq. 13, 14)."""
+        """Return |x − x̂|/m or (x − x̂)²/m, where m counts the columns (Eq. 13, 14), or what the
+        detector's own function says.
+        """
+        if callable(self.loss):
+            share = self.loss(x, x_hat)
+            if share.shape != x.shape:
+                raise RequestError(
+                    f"a loss returns each column's share, {tuple(x.shape)}: {tuple(share.shape)}"
+                )
+            return share
         return LOSSES[self.loss](x - x_hat).div_(x.shape[1:].numel())
 
     def with_loss(self, loss: str | None) -> Detector:

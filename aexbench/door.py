@@ -61,7 +61,7 @@ class Door:
         self.explainer, self._detector = explainer, detector
 
     def __getattr__(self, name: str) -> Any:
-        if name == "explainer":  # not made yet: a copy or an unpickled one asks before it is filled
+        if name == "explainer" or name.startswith("__"):  # a copy asks before it is filled
             raise AttributeError(name)
         return getattr(self.explainer, name)
 
@@ -117,11 +117,13 @@ def _state(detector: Detector) -> dict[str, Any]:
     tensors = [t for m in modules for part in (m._parameters, m._buffers) for t in part.values()]
     hooks = [len(h) for m in modules for h in (m._forward_hooks, m._forward_pre_hooks)]
     _, words, *place = np.random.get_state()
+    cuda = detector.device.type == "cuda"
     return {
         "the model's weights or buffers": [_version(t) for t in tensors if t is not None],
         "the model's training mode": [module.training for module in modules],
         "the hooks of the model": hooks,
         "the random state of torch": torch.random.get_rng_state(),
+        "the random state of CUDA": torch.cuda.get_rng_state(detector.device) if cuda else None,
         "the random state of numpy": np.append(words, place),
         "the random state of random": random.getstate(),
         "torch's default type": torch.get_default_dtype(),

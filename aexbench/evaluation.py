@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,17 @@ def evaluate(
     kept = Store(Path(keep.name if keep else str(store)), create=True)
     plan = {"name": "evaluate", "metrics": [one.text for one in scored]}
     workspace = Workspace(kept, str(detector.device), source=source)
-    return carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
+    results = carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
+    _warn(results)
+    return results
+
+
+def _warn(results: Results) -> None:
+    """Warn of what has failed, once for each explainer, corruption and reason."""
+    failed = [record for record in results.records if record.state not in ("ok", "skipped")]
+    cells = {(r.cell.explainer.text, r.cell.corruption.text, r.state, r.reason) for r in failed}
+    for explainer, corruption, state, reason in sorted(cells):
+        warnings.warn(f"{explainer} on {corruption} {state}: {reason}", stacklevel=3)
 
 
 def _dataset(

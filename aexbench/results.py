@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aexbench.errors import RequestError
 from aexbench.running.cells import Cell
-from aexbench.running.store import Record, open_store
+from aexbench.running.packed import AnyStore, open_store
+from aexbench.running.store import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from aexbench.board.leaderboard import Board
     from aexbench.contracts import AnomalySet
-    from aexbench.running.store import AnyStore
 
 
 class Results:

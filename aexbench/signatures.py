@@ -38,6 +38,8 @@ class Parameter:
         """Return `value` converted to the parameter's type, or raise RequestError."""
         import pydantic  # not needed for --help
 
+        if isinstance(value, bool) and not re.search(r"\b(bool|Any|object)\b", self.type_name):
+            raise RequestError(f"{owner}: {self.name}={value!r} is wrong: it takes no truth value")
         try:
             config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
             own = any(hasattr(self.annotation, n) for n in ("__pydantic_config__", "model_config"))

@@ -14,7 +14,7 @@ from aexbench import Detector, Proposal
 from aexbench.corruptions import register
 
 
-@register("adversarial", threshold=0.3)
+@register("adversarial", threshold=0.3, version=1)
 def adversarial(
     detector: Detector,
     x: torch.Tensor,

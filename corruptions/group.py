@@ -20,7 +20,7 @@ SAMPLE_BYTES = (
 BLOCK = 512  # columns whose correlations are computed at once
 
 
-@register("group", threshold=0.5)
+@register("group", threshold=0.5, version=1)
 def group(
     detector: Detector,
     x: torch.Tensor,

@@ -12,7 +12,7 @@ from aexbench.rows import Array
 USUAL = 0.67  # spreads from the mean: about half of the values of a normal distribution
 
 
-@register("inward", threshold=0.3)
+@register("inward", threshold=0.3, version=1)
 def inward(
     detector: Detector,
     x: torch.Tensor,

@@ -11,7 +11,7 @@ from aexbench.corruptions import register
 from aexbench.rows import Array
 
 
-@register("mirror", threshold=0.3)
+@register("mirror", threshold=0.3, version=1)
 def mirror(
     detector: Detector,
     x: torch.Tensor,

@@ -9,7 +9,7 @@ from aexbench import Detector
 from aexbench.corruptions import register
 
 
-@register("null", threshold=0.3)
+@register("null", threshold=0.3, version=1)
 def null(
     detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator
 ) -> torch.Tensor:

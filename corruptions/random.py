@@ -9,7 +9,7 @@ from aexbench import Detector
 from aexbench.corruptions import register
 
 
-@register("random", threshold=0.5)
+@register("random", threshold=0.5, version=1)
 def random(
     detector: Detector, x: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator
 ) -> torch.Tensor:

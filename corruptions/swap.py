@@ -10,7 +10,7 @@ from aexbench.corruptions import register
 from aexbench.rows import Array
 
 
-@register("swap", threshold=0.3)
+@register("swap", threshold=0.3, version=1)
 def swap(
     detector: Detector,
     x: torch.Tensor,

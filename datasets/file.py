@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 20_000
 
 
-@register("file", licence="your own data")
+@register("file", version=1, images=False, licence="your own data")
 def file(
     *,
     path: Path,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from annotated_types import Ge, Le
 
 from aexbench import Dataset
 from aexbench.datasets import register
@@ -31,18 +30,12 @@ def _files(*, path: Path, **_: Any) -> dict[str, Path]:
     return {file.relative_to(path).as_posix(): file for file in path.rglob("*") if is_image(file)}
 
 
-@register("image-folder", images=True, licence="your own data", reads=_files)
+@register("image-folder", version=1, images=True, licence="your own data", reads=_files)
 def image_folder(
     *,
     path: Path,
-    size: Annotated[int, Ge(8)] = 128,
-    train_samples: Annotated[int, Ge(1)] = 10_000,
-    validation_samples: Annotated[int, Ge(1)] = 1_000,
-    rotation: Annotated[float, Ge(0), Le(180)] = 10.0,
     corners: Corners = "edge",
-    flips: bool = True,
-    autoencoder: str = "conv",
-    seed: Annotated[int, Ge(0)] = 0,
+    how: Preparation = Preparation(),
 ) -> Dataset:
     """Your own images (PNG, JPEG, BMP, TIFF, WebP; all of one size), made grey, smoothed and
     resized as `mvtec` does.
@@ -86,28 +79,19 @@ def image_folder(
     RequestError
         If folders, images or masks are missing, cannot be read or do not fit: it names the file.
     """
-    how = Preparation(
-        size=size,
-        train_samples=train_samples,
-        validation_samples=validation_samples,
-        rotation=rotation,
-        corners=corners,
-        flips=flips,
-        autoencoder=autoencoder,
-        seed=seed,
-    )
     if (path / "train").is_dir():
-        return from_layout(path, how)
+        return from_layout(path, how, corners)
     normal, anomalous = _listed(path)
     if len(normal) < 3:
         raise wrong(
             normal[0].parent,
             f"{len(normal)} normal images: at least 3 are needed, 1 for each split",
         )
-    order = np.random.default_rng(seed).permutation(len(normal))
+    order = np.random.default_rng(how.seed).permutation(len(normal))
     held = max(1, round(TEST * len(normal)))
     test = [Labelled(normal[i]) for i in np.sort(order[:held])]
-    return from_images([normal[i] for i in np.sort(order[held:])], test + anomalous, how)
+    rest = [normal[i] for i in np.sort(order[held:])]
+    return from_images(rest, test + anomalous, how, corners)
 
 
 def _listed(path: Path) -> tuple[list[Path], list[Labelled]]:

@@ -5,9 +5,7 @@ layout.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
-
-from annotated_types import Ge, Le
+from typing import Any
 
 from aexbench import Dataset, RequestError
 from aexbench.datasets import register
@@ -44,19 +42,15 @@ def _files(*, category: str, root: Path | None, **_: Any) -> dict[str, Path]:
     return {path.relative_to(place).as_posix(): path for path in place.rglob("*") if is_image(path)}
 
 
-@register("mvtec", images=True, licence="CC BY-NC-SA 4.0", download=DOWNLOAD, reads=_files)
+@register(
+    "mvtec", version=1, images=True, licence="CC BY-NC-SA 4.0", download=DOWNLOAD, reads=_files
+)
 def mvtec(
     *,
     category: str = "bottle",
     root: Path | None = None,
-    size: Annotated[int, Ge(8)] = 128,
-    train_samples: Annotated[int, Ge(1)] = 10_000,
-    validation_samples: Annotated[int, Ge(1)] = 1_000,
-    rotation: Annotated[float, Ge(0), Le(180)] = 10.0,
     corners: Corners = "edge",
-    flips: bool = True,
-    autoencoder: str = "conv",
-    seed: Annotated[int, Ge(0)] = 0,
+    how: Preparation = Preparation(),
 ) -> Dataset:
     """MVTec AD, one category: grey photographs of normal and damaged specimens, with masks of the
     damage.
@@ -104,17 +98,7 @@ def mvtec(
     Detection", CVPR; CC BY-NC-SA 4.0. The preprocessing is that of section 4.2 of "Unlocking
     Layer-wise Relevance Propagation for Autoencoders".
     """
-    how = Preparation(
-        size=size,
-        train_samples=train_samples,
-        validation_samples=validation_samples,
-        rotation=rotation,
-        corners=corners,
-        flips=flips,
-        autoencoder=autoencoder,
-        seed=seed,
-    )
-    return from_layout(_place(root, category), how)
+    return from_layout(_place(root, category), how, corners)
 
 
 def _place(root: Path | None, category: str) -> Path:

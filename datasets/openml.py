@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 @register(
     "openml",
+    version=1,
+    images=False,
     licence="each its own",
     download=Download(
         size=0,

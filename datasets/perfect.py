@@ -22,7 +22,7 @@ NEARLY_LINEAR = "activation=tanh,output=identity,epochs=100,batch_size=128"  # p
 Floats = NDArray[np.float64]
 
 
-@register("perfect-autoencoder", licence="MIT")
+@register("perfect-autoencoder", version=1, images=False, licence="MIT")
 def perfect_autoencoder(
     *,
     rows: Annotated[int, Ge(50)] = 5_000,

@@ -16,7 +16,7 @@ from aexbench.datasets import register
 from aexbench.datasets.tools.splits import split
 
 
-@register("breast-cancer", licence="CC BY 4.0")
+@register("breast-cancer", version=1, images=False, licence="CC BY 4.0")
 def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the
     anomalies.
@@ -42,7 +42,7 @@ def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     )
 
 
-@register("wine", licence="CC BY 4.0")
+@register("wine", version=1, images=False, licence="CC BY 4.0")
 def wine(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     """Wine recognition: 13 chemical measurements; the wines of the first cultivar are the
     anomalies.
@@ -68,7 +68,7 @@ def wine(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     )
 
 
-@register("digits", licence="CC BY 4.0")
+@register("digits", version=1, images=False, licence="CC BY 4.0")
 def digits(
     *, anomaly: Annotated[int, Ge(0), Le(9)] = 8, seed: Annotated[int, Ge(0)] = 0
 ) -> Dataset:

@@ -41,7 +41,7 @@ def _files(*, machine: str, root: Path | None) -> dict[str, Path]:
     return {part: place / part / f"machine-{machine}.txt" for part in PARTS}
 
 
-@register("smd", licence="MIT", download=DOWNLOAD, reads=_files)
+@register("smd", version=1, images=False, licence="MIT", download=DOWNLOAD, reads=_files)
 def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its
     publishers.

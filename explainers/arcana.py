@@ -18,7 +18,7 @@ from aexbench.explainers.tools.precision import precise
 GRAPH = 4
 
 
-@register("arcana")
+@register("arcana", version=1)
 def arcana(
     detector: Detector,
     x: torch.Tensor,
@@ -59,7 +59,7 @@ def arcana(
     and Ba 2015, with its default β₁, β₂ and ε.
     """
     squared = precise(detector.with_loss("l2"), tuple(x.shape[1:]))
-    samples = x.detach().to(detector.device, torch.float64)
+    samples = x.double()
     residual = squared.reconstruct(samples) - samples
     correction = residual if start == "reconstruction" else torch.zeros_like(residual)
 
@@ -78,4 +78,4 @@ def arcana(
     rows = max(1, squared.chunk_rows(samples) // GRAPH)
     with torch.inference_mode(False), torch.enable_grad():
         found = in_chunks(optimised, torch.stack([samples, correction], dim=1), rows)
-    return found.to(x.device, torch.promote_types(detector.dtype, torch.float32))
+    return found.to(torch.promote_types(x.dtype, torch.float32))

@@ -19,7 +19,7 @@ LEAST_SPREAD = 0.02
 BLUR = 1 / 32  # of an image's side
 
 
-@register("blurred-deviation", floor=True, images=True)
+@register("blurred-deviation", version=1, floor=True, images=True)
 class BlurredDeviation:
     """Return |x − mean| / (spread + 0.02) of the training images, blurred; the detector is not
     asked.

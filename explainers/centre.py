@@ -14,7 +14,7 @@ from aexbench.explainers.tools.segments import require_images
 CENTRE = 1 / 4  # of an image's side
 
 
-@register("centre", floor=True, images=True)
+@register("centre", version=1, floor=True, images=True)
 def centre(detector: Detector, x: torch.Tensor) -> torch.Tensor:
     """Return one Gaussian in the middle of every image, a quarter of it wide and high: nothing is
     looked at.

@@ -46,7 +46,7 @@ class _Repair(NamedTuple):
         return _Repair(*(part[keep] for part in self))
 
 
-@register("counterfactual")
+@register("counterfactual", version=1)
 class Counterfactual:
     """Return |u|, the change of each column that repairs a sample, in units of its range (`high` −
     `low`).
@@ -102,7 +102,6 @@ class Counterfactual:
         rows = normal_rows(detector, background)
         features, shape = detector.features, tuple(rows.shape[1:])
         self.detector, self.steps = precise(detector.with_loss(loss), shape), steps
-        self.dtype = torch.promote_types(detector.dtype, torch.float32)
         normal = sample(rows, most(rows, BACKGROUND_SAMPLES))
         self.normal_error = float(self.detector.error(normal).double().quantile(quantile))
         low, high = (
@@ -114,11 +113,10 @@ class Counterfactual:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the changes (N, …), none below 0."""
-        samples = x.detach().to(self.detector.device, torch.float64)
-        rows = max(1, self.detector.chunk_rows(samples) // GRAPH)
+        rows = max(1, self.detector.chunk_rows(x) // GRAPH)
         with torch.inference_mode(False), torch.enable_grad():
-            found = in_chunks(self._changes, samples, rows)
-        return found.to(x.device, self.dtype)
+            found = in_chunks(self._changes, x.double(), rows)
+        return found.to(torch.promote_types(x.dtype, torch.float32))
 
     def _changes(self, x: torch.Tensor) -> torch.Tensor:
         """Follow the path, each sample until it is repaired."""

@@ -32,7 +32,7 @@ NO_RULE = (
 )
 
 
-@register("deeplift")
+@register("deeplift", version=1)
 class DeepLift:
     """DeepLIFT of e(x) by the rescale rule: each unit hands on the slope between its two states, at
     x and a baseline.
@@ -86,7 +86,6 @@ class DeepLift:
             raise SkipError(
                 f"deeplift: captum's rule for {mixing[0]} mixes samples; use integrated-gradients"
             )
-        self.dtype = detector.dtype
         rows = baselines.normal_rows(detector, background)
         try:
             self.detector = doubled(detector.with_loss(loss), tuple(rows.shape[1:]))
@@ -97,12 +96,8 @@ class DeepLift:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return contributions (N, …) to the difference from the baseline's error."""
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        if len(samples) == 0:
-            return samples
-        return in_chunks(
-            self._complete, samples, max(1, self.detector.chunk_rows(samples) // 2)
-        ).to(self.dtype)
+        rows = max(1, self.detector.chunk_rows(x) // 2)
+        return in_chunks(self._complete, x.double(), rows).to(x.dtype)
 
     def _complete(self, part: torch.Tensor) -> torch.Tensor:
         """Return the attributions of a chunk, after a check that they sum to what they promise."""

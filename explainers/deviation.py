@@ -13,7 +13,7 @@ from aexbench.rows import moments
 LEAST_SPREAD = 1e-6  # of a constant column: any change of it stands out
 
 
-@register("deviation", floor=True)
+@register("deviation", version=1, floor=True)
 class Deviation:
     """Return |x − mean| / spread of the training data, column by column; the detector is not asked.
 

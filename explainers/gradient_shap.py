@@ -20,7 +20,7 @@ from aexbench.rows import sample
 REFERENCES = 1000  # samples of the background that gradient-shap draws from, at most
 
 
-@register("gradient-shap")
+@register("gradient-shap", version=1)
 class GradientShap:
     """Return the mean of (x − b) · ∂e/∂x at b + α (x − b), with b from the background and α from
     [0, 1] at random.

@@ -10,7 +10,7 @@ from aexbench import Detector
 from aexbench.explainers import register
 
 
-@register("input-x-gradient")
+@register("input-x-gradient", version=1)
 def input_x_gradient(
     detector: Detector, x: torch.Tensor, *, loss: Literal["l1", "l2"] | None = None
 ) -> torch.Tensor:
@@ -27,6 +27,4 @@ def input_x_gradient(
     Shrikumar et al. 2016, "Not Just a Black Box: Learning Important Features Through Propagating
     Activation Differences": gradient × input.
     """
-    detector = detector.with_loss(loss)
-    samples = x.detach().to(detector.device, detector.dtype)
-    return samples * detector.error_gradient(samples)
+    return x * detector.with_loss(loss).error_gradient(x)

@@ -16,7 +16,7 @@ from aexbench.explainers.tools.baselines import BaselineName
 from aexbench.extras import optional
 
 
-@register("integrated-gradients")
+@register("integrated-gradients", version=1)
 class IntegratedGradients:
     """Return (x − b) times the mean gradient of the error on the line from a baseline b to x.
 
@@ -74,10 +74,7 @@ class IntegratedGradients:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return contributions (N, …) to e(x) − e(baseline)."""
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        if len(samples) == 0:
-            return samples
-        rows = self.detector.chunk_rows(samples)
+        rows = self.detector.chunk_rows(x)
 
         def integrate(part: torch.Tensor) -> torch.Tensor:
             points = (part.clone(), self.baseline(part).clone())
@@ -90,7 +87,7 @@ class IntegratedGradients:
             return found.detach()
 
         with torch.inference_mode(False):
-            return in_chunks(integrate, samples, max(1, rows // self.steps))
+            return in_chunks(integrate, x, max(1, rows // self.steps))
 
     def delta(self, x: torch.Tensor, attributions: torch.Tensor | None = None) -> torch.Tensor:
         """Return for each sample (N,) by how much its attributions' sum exceeds e(x) − e(baseline).
@@ -99,9 +96,10 @@ class IntegratedGradients:
         be made again.
         """
         samples = x.detach().to(self.detector.device, self.detector.dtype)
-        found = self.explain(x) if attributions is None else attributions
+        if attributions is None:
+            attributions = self.explain(samples) if len(samples) else samples
         promised = self.detector.error(samples) - self.detector.error(self.baseline(samples))
-        return found.flatten(1).sum(1) - promised.to(found.device)
+        return attributions.flatten(1).sum(1) - promised.to(attributions.device)
 
     def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the gap to completeness (N,): |delta| as a share of the greater of e(x) and

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from aexbench import Detector
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import representatives
-from aexbench.explainers.tools.segments import SegmentKind, segments, spread
+from aexbench.explainers.tools.segments import Players, Segments, spread
 from aexbench.extras import optional
 from aexbench.rows import most
 
@@ -27,7 +27,7 @@ CLUSTERED, CENTRES = (
 )  # samples of the background at most, and what stands for them by default
 
 
-@register("kernelshap")
+@register("kernelshap", version=1)
 class KernelShap:
     """KernelSHAP of the reconstruction error e(x), by `shap.KernelExplainer`, one sample after the
     other.
@@ -77,14 +77,12 @@ class KernelShap:
         nsamples: Annotated[int, Ge(1)] = 1000,
         rows: Annotated[int, Ge(1)] | None = None,
         kmeans: bool = False,
-        segments: SegmentKind = "slic",
-        count: Annotated[int, Ge(2)] = 50,
+        segments: Segments = Players(),
         seed: Annotated[int, Ge(0)] = 0,
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
         self.shap, self.detector = optional("shap"), detector.with_loss(loss)
-        self.nsamples, self.seed = nsamples, seed
-        self.segments, self.count = segments, count
+        self.nsamples, self.seed, self.segments = nsamples, seed, segments
         chosen = representatives(
             detector, background, most(background, CLUSTERED) if kmeans else rows, seed
         )
@@ -96,17 +94,13 @@ class KernelShap:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        numbers = segments(samples, self.detector.features, self.segments, self.count)
-        players = int(numbers.max()) + 1 if len(x) else 1
-        found = np.zeros((len(x), players))
-        for index, (sample, number) in enumerate(
-            zip(samples.flatten(1).double().cpu().numpy(), numbers.cpu().numpy(), strict=True)
-        ):
-            values = self._of_one(sample[None], number.ravel())
-            found[index, : len(values)] = values
-        dtype = x.dtype if x.is_floating_point() else self.detector.dtype
-        return spread(torch.as_tensor(found, device=x.device), numbers.to(x.device)).to(dtype)
+        numbers = self.segments.numbers(x, self.detector.features).cpu()
+        rows = x.flatten(1).double().cpu().numpy()
+        found = np.zeros((len(x), int(numbers.max()) + 1))
+        for place, row, number in zip(found, rows, numbers.numpy(), strict=True):
+            values = self._of_one(row[None], number.ravel())
+            place[: len(values)] = values
+        return spread(torch.as_tensor(found), numbers).to(x.dtype)
 
     def _of_one(self, sample: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the Shapley values (P,) of one sample's (1, M) segments, numbered (M,)."""

@@ -15,8 +15,7 @@ from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import baseline, normal_rows
 from aexbench.explainers.tools.seeding import content_seeds
-from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
-from aexbench.explainers.tools.segments import segments as numbered
+from aexbench.explainers.tools.segments import Segments, is_image, spread
 from aexbench.extras import optional
 from aexbench.rows import sample
 
@@ -28,7 +27,7 @@ TABLE_SAMPLES, IMAGE_SAMPLES = 5000, 1000  # the package's own numbers
 IMAGE_WIDTH = 0.25  # of the kernel over cosine distances, the package's own
 
 
-@register("lime")
+@register("lime", version=1)
 class Lime:
     """Return what each column, or each superpixel of an image, adds to the error by a local linear
     model.
@@ -91,11 +90,10 @@ class Lime:
         nsamples: Annotated[int, Ge(2)] | None = None,
         neighbours: Literal["sample", "background", "quartiles"] = "sample",
         seed: Annotated[int, Ge(0)] = 0,
-        segments: SegmentKind = "slic",
-        count: Annotated[int, Ge(1)] = 50,
+        segments: Segments = Segments(),
     ) -> None:
         self.detector, self.seed, self.nsamples = detector.with_loss(loss), seed, nsamples
-        self.segments, self.count, self.neighbours = segments, count, neighbours
+        self.segments, self.neighbours = segments, neighbours
         self.random = np.random.RandomState()  # seeded before each sample
         rows = normal_rows(detector, background)
         shape = tuple(rows.shape[1:])
@@ -117,11 +115,9 @@ class Lime:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the contributions (N, …); below 0 where a value makes the error smaller."""
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
         explain = self._image if is_image(x) else self._row
-        found = [explain(samples[row : row + 1]) for row in range(len(x))]
-        kind = torch.promote_types(self.detector.dtype, torch.float32)
-        return (torch.cat(found) if found else samples).to(x.device, kind)
+        found = torch.cat([explain(sample) for sample in x.split(1)])
+        return found.to(torch.promote_types(x.dtype, torch.float32))
 
     def _row(self, x: torch.Tensor) -> torch.Tensor:
         """Return the attributions (1, …) of one row."""
@@ -147,7 +143,7 @@ class Lime:
     def _image(self, x: torch.Tensor) -> torch.Tensor:
         """Return the attributions (1, C, H, W) of one image."""
         self._reseed(x)
-        numbers = numbered(x, self.detector.features, self.segments, self.count)
+        numbers = self.segments.numbers(x, self.detector.features)
         count, fill = int(numbers.max()) + 1, self.fill(x)
         kept = self.random.randint(0, 2, (self.nsamples or IMAGE_SAMPLES, count))
         kept[0] = 1  # the first is the image itself

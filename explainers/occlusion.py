@@ -16,7 +16,7 @@ from aexbench.explainers.tools.segments import is_image
 from aexbench.extras import optional
 
 
-@register("occlusion")
+@register("occlusion", version=1)
 class Occlusion:
     """Return by how much the error falls where a window of an image shows the mean of the
     background.
@@ -72,10 +72,7 @@ class Occlusion:
                 "table"
             )
         window, stride = self._sizes(min(x.shape[2:]))
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        if len(samples) == 0:
-            return samples
-        rows, channels = self.detector.chunk_rows(samples), x.shape[1]
+        rows, channels = self.detector.chunk_rows(x), x.shape[1]
 
         def occlude(part: torch.Tensor) -> torch.Tensor:
             found: torch.Tensor = self.method.attribute(
@@ -87,7 +84,7 @@ class Occlusion:
             )
             return found
 
-        return in_chunks(occlude, samples, rows)
+        return in_chunks(occlude, x, rows)
 
     def _sizes(self, side: int) -> tuple[int, int]:
         window = max(1, side // 8) if self.window is None else self.window

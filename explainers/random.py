@@ -13,11 +13,10 @@ from aexbench.explainers import register
 from aexbench.explainers.tools.seeding import generators
 
 
-@register("random", floor=True)
+@register("random", version=1, floor=True)
 def random(detector: Detector, x: torch.Tensor, *, seed: Annotated[int, Ge(0)] = 0) -> torch.Tensor:
     """Return standard normal noise, seeded by each sample's content: the batch that it comes in
     does not matter.
     """
     noise = [generator.standard_normal(x.shape[1:]) for generator in generators(x, seed)]
-    drawn = np.stack(noise) if noise else np.zeros(x.shape)
-    return torch.as_tensor(drawn, dtype=x.dtype, device=x.device)
+    return torch.as_tensor(np.stack(noise), dtype=x.dtype)

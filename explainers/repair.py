@@ -14,14 +14,13 @@ from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import Baseline, baseline, normal_rows
 from aexbench.explainers.tools.precision import at_least_float32
-from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
-from aexbench.explainers.tools.segments import segments as numbered
+from aexbench.explainers.tools.segments import Segments, spread
 from aexbench.rows import Rows, most, sample
 
 QUANTILE_SAMPLES = 10_000  # of the background, at most
 
 
-@register("repair")
+@register("repair", version=1)
 class Repair:
     """Return e(x) − e(x with feature i set to a normal value), each feature by itself.
 
@@ -70,11 +69,9 @@ class Repair:
         loss: Literal["l1", "l2"] | None = None,
         values: Literal["mean", "reconstruction", "nearest", "search"] = "mean",
         quantiles: Annotated[int, Ge(2)] = 5,
-        segments: SegmentKind = "slic",
-        count: Annotated[int, Ge(1)] = 50,
+        segments: Segments = Segments(),
     ) -> None:
-        self.detector = detector.with_loss(loss)
-        self.segments, self.count = segments, count
+        self.detector, self.segments = detector.with_loss(loss), segments
         self.normal: list[Baseline] = (
             [
                 _constant(values)
@@ -86,23 +83,19 @@ class Repair:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return by how much the error falls (N, …); below 0 where it rises."""
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        if len(x) == 0:
-            return samples
-        error = at_least_float32(self.detector.error(samples))
-        normals = [normal(samples) for normal in self.normal]
+        error = at_least_float32(self.detector.error(x))
+        normals = [normal(x) for normal in self.normal]
 
         def falls(rows: torch.Tensor) -> torch.Tensor:
-            part = samples[rows]
-            numbers = numbered(part, self.detector.features, self.segments, self.count)
+            part = x[rows]
+            numbers = self.segments.numbers(part, self.detector.features)
             least = torch.stack(
                 [self._repaired(part, normal[rows], numbers) for normal in normals]
             ).amin(dim=0)
             return spread(error[rows, None] - least, numbers)
 
-        features = self.count if is_image(x) else self.detector.features.count(tuple(x.shape[1:]))
-        every = torch.arange(len(x), device=samples.device)
-        return in_chunks(falls, every, max(1, self.detector.chunk_rows(samples) // features))
+        rows = self.detector.chunk_rows(x) // self.segments.about(x, self.detector.features)
+        return in_chunks(falls, torch.arange(len(x), device=x.device), max(1, rows))
 
     def _repaired(
         self, x: torch.Tensor, normal: torch.Tensor, numbers: torch.Tensor

@@ -27,7 +27,7 @@ LEAST_SPREAD = (
 ROUNDING = 4  # times the type's precision, of a value: by how much x̂ may differ with the batch
 
 
-@register("residual")
+@register("residual", version=1)
 class Residual:
     """Return each feature's own share of the error, |x − x̂|/m (l1) or (x − x̂)²/m (l2), or how far
     it is from normal.
@@ -98,7 +98,7 @@ class Residual:
         return compare(flat).view(x.shape)
 
     def _residuals(self, x: torch.Tensor) -> torch.Tensor:
-        found = self.detector.error_map(x.detach())
+        found = self.detector.error_map(x)
         if self.sigma == 0:
             return found
         if not is_image(x):

@@ -10,7 +10,7 @@ from aexbench import Detector
 from aexbench.explainers import register
 
 
-@register("saliency")
+@register("saliency", version=1)
 def saliency(
     detector: Detector, x: torch.Tensor, *, loss: Literal["l1", "l2"] | None = None
 ) -> torch.Tensor:
@@ -26,5 +26,4 @@ def saliency(
     Simonyan, Vedaldi and Zisserman 2014, "Deep Inside Convolutional Networks", Sec. 3: the absolute
     value of the derivative. They take the greatest of an image's channels; here each has its own.
     """
-    detector = detector.with_loss(loss)
-    return detector.error_gradient(x.detach().to(detector.device, detector.dtype)).abs()
+    return detector.with_loss(loss).error_gradient(x).abs()

@@ -15,7 +15,7 @@ from aexbench.explainers import register
 from aexbench.explainers.tools.averaging import Points, averaged
 
 
-@register("smoothgrad")
+@register("smoothgrad", version=1)
 def smoothgrad(
     detector: Detector,
     x: torch.Tensor,

@@ -9,6 +9,7 @@ import torch
 from aexbench import Detector, SkipError
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.explainers.tools.precision import at_least_float32
 from aexbench.explainers.tools.segments import is_image
 from aexbench.explainers.tools.smoothing import blur
 
@@ -16,7 +17,7 @@ K1, K2 = 0.01, 0.03
 SIGMA, RADIUS = 1.5, 5  # a window of 11 × 11 pixels
 
 
-@register("ssim-residual")
+@register("ssim-residual", version=1)
 def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
     """Return (1 − SSIM(x, x̂))/2 in [0, 1], pixel by pixel and each channel by itself; images only.
 
@@ -40,14 +41,15 @@ def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
         raise SkipError(
             "ssim-residual compares images (N, C, H, W), and these samples are none: use residual"
         )
-    dtype = torch.promote_types(detector.dtype, torch.float32)
-    both = torch.stack(
-        [part.to(detector.device, dtype) for part in (x, detector.reconstruct(x.detach()))], dim=1
-    )
+    exact = at_least_float32(x)
+    both = torch.stack([exact, detector.reconstruct(x).to(exact)], dim=1)
     low, high = detector.features.bounds(tuple(x.shape[1:]))
     span = torch.as_tensor(high - low).to(both)
-    rows = detector.chunk_rows(x) if len(x) else 1
-    return in_chunks(lambda pair: (1 - similarity(pair[:, 0], pair[:, 1], span)) / 2, both, rows)
+
+    def dissimilarity(pair: torch.Tensor) -> torch.Tensor:
+        return (1 - similarity(pair[:, 0], pair[:, 1], span)) / 2
+
+    return in_chunks(dissimilarity, both, detector.chunk_rows(x))
 
 
 def similarity(x: torch.Tensor, y: torch.Tensor, span: torch.Tensor) -> torch.Tensor:

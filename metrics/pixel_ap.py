@@ -39,7 +39,9 @@ def without_each(
     return found
 
 
-@register("pixel-ap", pooled=True, title="pixel AP ({thresholds})", without_each=without_each)
+@register(
+    "pixel-ap", pooled=True, title="pixel AP ({thresholds})", without_each=without_each, version=1
+)
 def pixel_ap(
     attributions: ArrayLike,
     truth: ArrayLike,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from aexbench.metrics import register
 
 
-@register("recall", title="recall@{top}")
+@register("recall", title="recall@{top}", version=1)
 def recall(
     attributions: ArrayLike, truth: ArrayLike, *, top: Annotated[int, Ge(1)] = 1
 ) -> NDArray[np.float64]:

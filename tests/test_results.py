@@ -1,5 +1,5 @@
-"""Published boards are what the program makes of the records beside them, and the README shows two
-of them.
+"""Published boards are what the program makes of the records beside them, their keys are those that
+the code plans, and the README shows two of them.
 """
 
 from __future__ import annotations
@@ -9,29 +9,48 @@ from pathlib import Path
 import pytest
 
 from aexbench.board.leaderboard import leaderboard
-from aexbench.board.rendering import as_markdown
-from aexbench.running.store import Store
+from aexbench.board.rendering import as_json, as_markdown
+from aexbench.running import planning
+from aexbench.running.packed import Packed, open_store
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
+DATA = ROOT.parent / "shared" / "data"  # real images, for the keys of their cells
+NAMES = ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "mvtec"]
 
 
-@pytest.mark.parametrize(
-    "name", ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "mvtec"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_board_is_made_of_its_records(name):
-    store = Store(RESULTS / name)
+    store = open_store(RESULTS / name)
+    assert isinstance(store, Packed)
     records, complaints = store.records()
     assert not complaints
     assert {record.state for record in records} == {"ok"}
     assert all(record.provenance["hardware"]["cpu"] for record in records)
-    assert as_markdown(leaderboard(store)) == (RESULTS / name / "board.md").read_text()
+    board = leaderboard(store)
+    assert as_markdown(board) == (RESULTS / name / "board.md").read_text()
+    assert as_json(board) == (RESULTS / name / "board.json").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_key_is_one_that_the_code_plans(name, monkeypatch):
+    if name == "mvtec":
+        if not (DATA / "mvtec_ad").is_dir():
+            pytest.skip("its keys count the images, and they are not here")
+        monkeypatch.setenv("AEXBENCH_DATA", str(DATA))
+    store = open_store(RESULTS / name)
+    (suite, cells), *others = store.plans()
+    planned = {cell.key for cell in planning.plan(planning.from_values(suite, name))}
+    assert planned == set(cells) == set(store.keys())
+    assert not others
+
+
+def test_they_are_few_files():
+    assert sum(path.is_file() for path in RESULTS.rglob("*")) < 60
 
 
 @pytest.mark.parametrize("name", ["quickstart", "tabular"])
 def test_readme_shows_the_board(name):
     table = (RESULTS / name / "board.md").read_text().split("\n\n")[0]
-    assert (
-        f"<!-- board of {name} -->\n\n{table}\n\n<!-- end of board -->"
-        in (ROOT / "README.md").read_text()
-    )
+    shown = f"<!-- board of {name} -->\n\n{table}\n\n<!-- end of board -->"
+    assert shown in (ROOT / "README.md").read_text()

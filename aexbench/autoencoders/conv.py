@@ -19,7 +19,7 @@ DECODER = ((3, 128), (3, 64), (2, 64), (2, 32), (2, 32), (2, 32))
 OUTPUTS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
-@register("conv", epochs=200, patience=10, batch_size=32, learning_rate=0.001)
+@register("conv", version=1, epochs=200, patience=10, batch_size=32, learning_rate=0.001)
 def conv(
     shape: tuple[int, ...],
     *,

@@ -18,7 +18,7 @@ ACTIVATIONS = {
 }
 
 
-@register("mlp")
+@register("mlp", version=1)
 def mlp(
     shape: tuple[int, ...],
     *,

@@ -56,7 +56,7 @@ def _stack(sizes: tuple[int, ...]) -> nn.Sequential:
     )
 
 
-@register("variational")
+@register("variational", version=1)
 def variational(
     shape: tuple[int, ...],
     *,

@@ -17,7 +17,8 @@ from aexbench.components import component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, plain, unknown
 from aexbench.extras import optional
-from aexbench.running.store import Record, Store
+from aexbench.running.packed import AnyStore
+from aexbench.running.store import Record
 
 BRIGHTEST = 0.995  # quantile of a map's positive values that is drawn brightest
 INCHES, DOTS = 1.5, 110
@@ -33,7 +34,7 @@ class Page:
 
 
 def gallery(
-    store: Store, to: Path, explainers: Sequence[str] = (), per_label: int = 3, seed: int = 0
+    store: AnyStore, to: Path, explainers: Sequence[str] = (), per_label: int = 3, seed: int = 0
 ) -> list[Path]:
     """Write one PNG per anomaly set of images, and return the paths.
 
@@ -71,7 +72,7 @@ def gallery(
     ]
 
 
-def _pages(store: Store, explainers: Sequence[str]) -> list[Page]:
+def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     records, complaints = store.records()
     if complaints:
         raise RequestError(complaints[0])
@@ -101,7 +102,7 @@ def _text(name: str) -> str:
     )
 
 
-def _page(store: Store, records: Sequence[Record], names: Sequence[str]) -> Page | None:
+def _page(store: AnyStore, records: Sequence[Record], names: Sequence[str]) -> Page | None:
     """Return the page of one anomaly set, or None where its samples are no images."""
     anomalies = store.anomalies_of(records[0])
     if anomalies.x.ndim != 4:

@@ -18,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import families, specs
+from aexbench.board import rendering
 from aexbench.board.statistics import Bootstrap, Distribution, Estimate, average
 from aexbench.components import Component, component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError
-from aexbench.running.cells import Cell
+from aexbench.running.cells import DEFAULT, GIVEN, Cell
+from aexbench.running.packed import AnyStore
 from aexbench.running.provenance import describe
 from aexbench.running.scoring import MetricInfo, score
-from aexbench.running.store import Record, Scores, Store
+from aexbench.running.store import Record, Scores
 from aexbench.running.strata import STRATA
 
 Part = tuple[
@@ -114,6 +116,13 @@ class Board:
     title: str = ""
     detectors: Sequence[Quality] = ()
 
+    def __str__(self) -> str:
+        """The board as a terminal shows it."""
+        return rendering.as_text(self)
+
+    def _repr_markdown_(self) -> str:
+        return rendering.as_markdown(self)
+
     @property
     def primary(self) -> str:
         """The metric that ranks."""
@@ -121,7 +130,7 @@ class Board:
 
 
 def leaderboard(
-    store: Store,
+    store: AnyStore,
     metric: str | None = None,
     keys: Collection[str] | None = None,
     by: str | None = None,
@@ -149,6 +158,7 @@ def leaderboard(
     records, complaints = store.records()
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
+    records.sort(key=_by_name)
     table = _Table()
     for record in records:
         if record.state == "ok":
@@ -159,9 +169,8 @@ def leaderboard(
                 complaints.append(str(error))
     if not table.cells:
         states = ", ".join(sorted({record.state for record in records})) or "no records"
-        raise RequestError(
-            f"{store.root} has no scores to rank ({states}): aexbench status {store.root} says more"
-        )
+        more = complaints[0] if complaints else f"aexbench status {store.root} says more"
+        raise RequestError(f"{store.root} has no scores to rank ({states}): {more}")
     if metric is not None and metric not in table.metrics:
         by_title = {info.title: name for name, info in table.metrics.items()}
         by_title |= {specs.write(*specs.parse(name)): name for name in table.metrics}
@@ -176,20 +185,31 @@ def leaderboard(
     return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())
 
 
-def _split(store: Store, record: Record, scores: Scores, by: str) -> Scores:
+def _by_name(record: Record) -> tuple[str, ...]:
+    """Return what orders records for a board, where keys may not matter."""
+    cell = record.cell
+    parts = (cell.dataset, cell.detector, cell.corruption, cell.explainer)
+    seeds = (cell.anomaly_seed, cell.control_seed)
+    return (
+        *(part.text for part in parts),
+        cell.control,
+        *(f"{seed:06}" for seed in seeds),
+        cell.key,
+    )
+
+
+def _split(store: AnyStore, record: Record, scores: Scores, by: str) -> Scores:
     """Return a cell's scores by label and stratum; what pools samples is derived anew from the
     attributions.
     """
-    anomalies = store.anomalies_of(record)
-    label = _join(scores.label, STRATA[by](anomalies), record.cell.corruption.name)
+    label = _join(scores.label, store.strata(record, by), record.cell.corruption.name)
     pooled = [
         component(families.metrics, name) for name, info in scores.metrics.items() if info.pooled
     ]
-    again = (
-        score(store.read_attributions(record), replace(anomalies, label=label), pooled)
-        if pooled
-        else {}
-    )
+    if not pooled:
+        return replace(scores, label=label)
+    anomalies = replace(store.anomalies_of(record), label=label)
+    again = score(store.read_attributions(record), anomalies, pooled)
     return replace(scores, label=label, values={**scores.values, **again})
 
 
@@ -229,7 +249,7 @@ class _Table:
             group = self.group(cell, str(label))
             rows = np.flatnonzero(scores.label == label)
             values = {name: v[rows] for name, v in scores.values.items()}
-            seeds.setdefault(group, {}).setdefault(cell.detector_seed, []).append(
+            seeds.setdefault(group, {}).setdefault(cell.anomaly_seed, []).append(
                 (values, scores.unit[rows])
             )
         self.reports[self.source(cell)][cell.detector_key] = record.detector
@@ -250,9 +270,8 @@ class _Table:
         own.
         """
         detector = self.text("detector", cell.detector)
-        return self.text("dataset", cell.dataset) + (
-            "" if detector == "default" else f" {detector}"
-        )
+        plain = detector in (DEFAULT, GIVEN)
+        return self.text("dataset", cell.dataset) + ("" if plain else f" {detector}")
 
     def qualities(self) -> list[Quality]:
         """Return how good the detectors are, source by source."""
@@ -444,7 +463,7 @@ def _times(records: Iterable[Record]) -> dict[str, Any]:
     return {**medians, "hardware": machines.pop()}
 
 
-def _notes(records: Sequence[Record], table: _Table, store: Store) -> list[str]:
+def _notes(records: Sequence[Record], table: _Table, store: AnyStore) -> list[str]:
     """Return what a reader must know of the whole board."""
     notes = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
     found = {r.cell.anomaly_key: (r.cell, r.anomalies) for r in records if r.state == "ok"}

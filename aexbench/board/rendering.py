@@ -10,18 +10,21 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from aexbench.board.leaderboard import Board, Gain, Row
-from aexbench.board.statistics import Estimate
 from aexbench.errors import plain
 
+if TYPE_CHECKING:
+    from aexbench.board.leaderboard import Board, Gain, Row
+    from aexbench.board.statistics import Estimate
+
 NAME_WIDTH, FLOOR_WIDTH, GROUP_WIDTH, GROUP_COLUMNS = 22, 9, 13, 4  # of a terminal of 80 columns
+VERSION = 1  # of the form of boards in files
 MOST_GROUPS = 24  # that a terminal shows
 
 
@@ -93,6 +96,14 @@ def as_rich(board: Board) -> Group:
     return Group(main, Text(), *_group_tables(board), _detectors(board), Text(), *notes)
 
 
+def as_text(board: Board, width: int = 100) -> str:
+    """Return the board as plain text of at most `width` columns."""
+    console = Console(width=width, highlight=False, no_color=True)
+    with console.capture() as captured:
+        console.print(as_rich(board))
+    return captured.get()
+
+
 def _detectors(board: Board) -> Table:
     """Return the table of detectors."""
     names, lines = detectors_table(board)
@@ -137,11 +148,10 @@ def as_markdown(board: Board) -> str:
     main = _markdown_table(headers(board), [line(row, board) for row in board.rows])
     notes = "\n".join(f"- {_markdown(note)}" for note in _legend(board))
     title = _markdown(board.metrics[board.primary])
-    groups, detectors = (
-        _markdown_table(*groups_table(board)),
-        _markdown_table(*detectors_table(board)),
-    )
-    return f"{main}\n\n{title} by group:\n\n{groups}\n\nThe detectors:\n\n{detectors}\n\n{notes}\n"
+    groups = _markdown_table(*groups_table(board))
+    detectors = _markdown_table(*detectors_table(board))
+    parts = [main, f"{title} by group:", groups, "The detectors:", detectors, notes]
+    return "\n\n".join([*parts, f"<!-- aexbench board, version {VERSION} -->"]) + "\n"
 
 
 def as_csv(board: Board) -> str:
@@ -157,12 +167,9 @@ def as_csv(board: Board) -> str:
 
 def as_json(board: Board) -> str:
     """Return the whole board as JSON."""
-    return (
-        json.dumps(
-            dataclasses.asdict(board) | {"rows": [_plain(row) for row in board.rows]}, indent=1
-        )
-        + "\n"
-    )
+    rows = {"rows": [_plain(row) for row in board.rows]}
+    values = {"schema_version": VERSION} | dataclasses.asdict(board) | rows
+    return json.dumps(values, indent=1) + "\n"
 
 
 def as_latex(board: Board) -> str:

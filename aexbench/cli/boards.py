@@ -29,7 +29,7 @@ def leaderboard(
     """Rank the explainers of a store, beside their floors."""
     from aexbench.board import leaderboard as boards
     from aexbench.board import rendering
-    from aexbench.running.store import open_store
+    from aexbench.running.packed import open_store
 
     if format not in ("table", *rendering.FORMATS):
         raise unknown("format", format, ["table", *rendering.FORMATS])
@@ -53,7 +53,26 @@ def gallery(
 ) -> None:
     """Draw heat maps of a store of images, with the true damage outlined."""
     from aexbench.board import gallery as galleries
-    from aexbench.running.store import open_store
+    from aexbench.running.packed import open_store
 
     for path in galleries.gallery(open_store(store), to, explainer or [], per_label):
         print(path)
+
+
+@app.command()
+def pack(
+    store: StoreFolder,
+    to: Annotated[Path, typer.Option(help="The folder to write into.")],
+) -> None:
+    """Write a finished store as a few files, with its board: to publish, or to keep in git."""
+    from aexbench.board import leaderboard as boards
+    from aexbench.board import rendering
+    from aexbench.files import write_bytes
+    from aexbench.running import packed
+
+    for path in packed.pack(packed.open_store(store), to):
+        print(path)
+    board = boards.leaderboard(packed.open_store(to))
+    for name, render in (("board.md", rendering.as_markdown), ("board.json", rendering.as_json)):
+        write_bytes(to / name, render(board).encode())
+        print(to / name)

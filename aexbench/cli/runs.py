@@ -74,7 +74,9 @@ def run(
 @app.command()
 def status(store: StoreFolder) -> None:
     """Show the cells by state, with reasons."""
-    from aexbench.running.store import STATES, open_store
+    from aexbench.running.packed import open_store
+    from aexbench.running.provenance import other_sources
+    from aexbench.running.store import STATES
 
     opened = open_store(store)
     records, complaints = opened.records()
@@ -86,6 +88,9 @@ def status(store: StoreFolder) -> None:
             print(f"{state:>14}  {counts[state]}")
     print(f"{'not yet run':>14}  {len(waiting)}")
     print_reasons(records)
+    others = other_sources(records)
+    if others:
+        print(f"made by other source of the same version: {', '.join(others)}")
     for complaint in complaints:
         print(f"error: {plain(complaint)}", file=sys.stderr)
     raise typer.Exit(0 if counts["ok"] == len(records) and not complaints and not waiting else 1)
@@ -104,10 +109,10 @@ def score(
     from aexbench import families
     from aexbench.components import component
     from aexbench.running import execution
-    from aexbench.running.store import Store
+    from aexbench.running.packed import open_store
 
     load_plugins(plugin)
-    opened = Store(store)
+    opened = open_store(store)
     planned = [entry for suite, _ in opened.plans() for entry in suite.get("metrics", [])]
     entries = metric or planned or ["recall[top=1]", "recall[top=3]"]
     named = [component(families.metrics, entry) for entry in entries]

@@ -16,6 +16,9 @@ from aexbench.components import Component
 from aexbench.digests import value_digest
 from aexbench.running.controls import Control
 
+DEFAULT = "default"  # a data set's own autoencoder
+GIVEN = "given"  # a detector or rows that somebody has
+
 Role = Literal["explainer", "floor", "reference"]
 """What an explainer is on a board."""
 

@@ -79,7 +79,7 @@ def run(
     ...         explainers=["residual"], seeds=1, controls=False,
     ...     )
     ...     results.frame.metric.tolist()
-    ['recall[top=1]', 'recall[top=3]']
+    ['recall', 'recall[top=3]']
     """
     for path in plugins:
         families.load_plugin(path)

@@ -16,12 +16,11 @@ from aexbench.components import Component, Entry, component, read_entry
 from aexbench.errors import RequestError, unknown
 from aexbench.registry import Registry
 from aexbench.running import references
-from aexbench.running.cells import Cell, Role
+from aexbench.running.cells import DEFAULT, Cell, Role
 from aexbench.running.controls import TWINS, Control
 from aexbench.running.references import LABELS
 from aexbench.versions import stage
 
-DEFAULT = "default"
 IsImage = Callable[[Component], bool]
 Axis = Annotated[list[Entry], Field(min_length=1)]
 

@@ -6,10 +6,14 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aexbench.running.store import Record
 
 PACKAGES = ("aexbench", "torch", "numpy", "scikit-learn")
 OPTIONAL = ("captum", "lime", "scikit-image", "shap")  # named where they are installed
@@ -20,6 +24,25 @@ def provenance(device: str = "cpu") -> dict[str, Any]:
     compared.
     """
     return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **_constant(device)}
+
+
+def other_sources(records: Iterable[Record]) -> list[str]:
+    """Return the names of components whose source is another now than when records were made.
+
+    Their version is the same, so that the records count: whoever changed the source says that the
+    figures stay. Components that are not known here are left out.
+    """
+    from aexbench import families  # what reads records alone needs no plugin
+
+    registries = {"dataset": families.datasets, "detector": families.autoencoders}
+    registries |= {"corruption": families.corruptions, "explainer": families.explainers}
+    found = set()
+    for record in records:
+        for part, digest in dict(record.provenance.get("sources", {})).items():
+            name, registry = getattr(record.cell, part).name, registries[part]
+            if name in registry.names() and registry.describe(name).digest != digest:
+                found.add(f"{registry.family} {name}")
+    return sorted(found)
 
 
 @functools.cache

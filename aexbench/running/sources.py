@@ -21,12 +21,11 @@ from aexbench.components import Component
 from aexbench.contracts import Dataset
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
-from aexbench.running.cells import Cell
+from aexbench.running.cells import GIVEN, Cell
 from aexbench.running.store import Store, file_info
 from aexbench.versions import stage
 
 Say = Callable[[str, float | None], None]
-GIVEN = "given"
 
 
 class Source(Protocol):

@@ -33,11 +33,21 @@ from aexbench.features import Features
 from aexbench.files import DamagedFileError
 from aexbench.running.cells import Cell, Role
 from aexbench.running.scoring import MetricInfo
+from aexbench.running.strata import STRATA
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 State = Literal["ok", "failed", "timeout", "out-of-memory", "skipped"]
 STATES: tuple[State, ...] = ("ok", "skipped", "failed", "timeout", "out-of-memory")
+PACKED = "records.jsonl"  # what a packed store is known by
 FOLDERS = ("cells", "attributions", "scores", "timings", "anomalies", "detectors", "plans")
+
+
+class OlderSchemaError(DamagedFileError):
+    """A record of an earlier version, whose keys counted other things."""
+
+
+class LackingError(RequestError):
+    """What is asked for is not in a packed store."""
 
 
 class NewerSchemaError(RequestError):
@@ -69,7 +79,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     cell: Cell
     state: State
     reason: str = ""
@@ -104,6 +114,8 @@ class Store:
     def __init__(self, root: Path, create: bool = False) -> None:
         self.root = root
         if create:
+            if (root / PACKED).exists():
+                raise RequestError(f"{root} is a packed store, which takes no more results")
             for name in FOLDERS:
                 files.sweep(files.make_folder(root / name))
         elif not (root / "cells").is_dir():
@@ -146,16 +158,27 @@ class Store:
         return sorted(path.stem for path in (self.root / "cells").glob("*.json"))
 
     def records(self) -> tuple[list[Record], list[str]]:
-        """Return all records in the order of their keys, and one line for each that
-        cannot be read.
+        """Return all records in the order of their keys, and one line for each that cannot be
+        read; those of an earlier version share one.
         """
-        found, complaints = [], []
+        found, complaints, older = [], [], 0
         for path in sorted((self.root / "cells").glob("*.json")):
             try:
                 found.append(read_record(path))
+            except OlderSchemaError:
+                older += 1
             except DamagedFileError as error:
                 complaints.append(str(error))
+        if older:
+            complaints.append(
+                f"{self.root}: {older} records bear the keys of an earlier aexbench and do not "
+                "count: run the suite again"
+            )
         return found, complaints
+
+    def strata(self, record: Record, by: str) -> NDArray[np.str_]:
+        """Return the stratum of each sample (N,) of a cell: `by` is a name of `strata.STRATA`."""
+        return STRATA[by](self.anomalies_of(record))
 
     def write_attributions(self, key: str, attributions: NDArray[Any]) -> FileInfo:
         """Write what an explainer returned, as it returned it."""
@@ -267,14 +290,6 @@ class Store:
         return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-AnyStore = Store
-
-
-def open_store(root: Path) -> AnyStore:
-    """Return the store in a folder."""
-    return Store(root)
-
-
 def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:
     """Return the scores in a sidecar; an error of one kind or another where it holds something
     else.
@@ -313,9 +328,11 @@ def read_record(path: Path) -> Record:
             raise NewerSchemaError(
                 f"{path} was written by a newer aexbench (schema {version}): update to read it"
             )
+        if isinstance(version, int) and version < SCHEMA:
+            raise OlderSchemaError(f"{path} was written by an earlier aexbench (schema {version})")
         record = Record.model_validate(values)
         key = record.cell.key
-    except NewerSchemaError:
+    except (NewerSchemaError, OlderSchemaError):
         raise
     except (ValueError, RecursionError, OSError) as error:
         first = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge
 
 from aexbench import Dataset
 from aexbench.datasets import register
@@ -16,20 +16,14 @@ from aexbench.datasets.tools.augmentation import Corners
 from aexbench.datasets.tools.image_layout import Preparation, from_layout
 
 
-@register("defects", images=True, licence="MIT")
+@register("defects", version=1, images=True, licence="MIT")
 def defects(
     *,
     category: Literal["bottle", "hazelnut", "transistor", "tile", "carpet"] = "bottle",
     images: Annotated[int, Ge(2)] = 200,
     per_damage: Annotated[int, Ge(1)] = 20,
-    size: Annotated[int, Ge(8)] = 128,
-    train_samples: Annotated[int, Ge(1)] = 1_000,
-    validation_samples: Annotated[int, Ge(1)] = 100,
-    rotation: Annotated[float, Ge(0), Le(180)] = 10.0,
     corners: Corners | None = None,
-    flips: bool = True,
-    autoencoder: str = "conv",
-    seed: Annotated[int, Ge(0)] = 0,
+    how: Preparation = Preparation(train_samples=1_000, validation_samples=100),
 ) -> Dataset:
     """Objects and textures drawn by code, with damage and masks that are exact to the pixel, in
     MVTec AD's layout.
@@ -71,14 +65,5 @@ def defects(
     Real-World Dataset for Unsupervised Anomaly Detection", CVPR. No part of it is contained; the
     drawings bear this project's licence.
     """
-    how = Preparation(
-        size=size,
-        train_samples=train_samples,
-        validation_samples=validation_samples,
-        rotation=rotation,
-        corners=corners or CATEGORIES[category].corners,
-        flips=flips,
-        autoencoder=autoencoder,
-        seed=seed,
-    )
-    return from_layout(drawn(category, images, per_damage, seed), how)
+    folder = drawn(category, images, per_damage, how.seed)
+    return from_layout(folder, how, corners or CATEGORIES[category].corners)

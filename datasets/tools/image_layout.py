@@ -17,9 +17,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from aexbench.contracts import Dataset
@@ -53,7 +54,8 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Preparation:
-    """How samples are made of images, and what is trained on them.
+    """How samples are made of images, and what is trained on them: parameters of each of their data
+    sets.
 
     Parameters
     ----------
@@ -61,26 +63,26 @@ class Preparation:
         Height and width of the samples, in pixels.
     train_samples, validation_samples
         How many samples to make from the images of each split.
-    rotation, corners, flips
-        The greatest angle in degrees, either way; what fills the corners (`augmentation.rotate`);
-        whether to flip.
+    rotation
+        The greatest angle in degrees, either way.
+    flips
+        Whether to flip.
     autoencoder
         The data set's default autoencoder.
     seed
         Of the split and of the augmentation.
     """
 
-    size: int = 128
-    train_samples: int = 10_000
-    validation_samples: int = 1_000
-    rotation: float = 10.0
-    corners: Corners = "edge"
+    size: Annotated[int, Ge(8)] = 128
+    train_samples: Annotated[int, Ge(1)] = 10_000
+    validation_samples: Annotated[int, Ge(1)] = 1_000
+    rotation: Annotated[float, Ge(0), Le(180)] = 10.0
     flips: bool = True
     autoencoder: str = "conv"
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
 
 
-def from_layout(category: Path, how: Preparation) -> Dataset:
+def from_layout(category: Path, how: Preparation, corners: Corners = "edge") -> Dataset:
     """Return the Dataset of a folder in MVTec's layout: images (N, 1, size, size) in [0, 1], masks
     as truth.
 
@@ -93,6 +95,9 @@ def from_layout(category: Path, how: Preparation) -> Dataset:
         The folder that holds `train`, `test` and `ground_truth`.
     how
         Size, number, rotation and so on of the samples.
+    corners
+        What fills the corners of those that are rotated (`augmentation.rotate`): it depends on what
+        the images show.
 
     Raises
     ------
@@ -118,7 +123,7 @@ def from_layout(category: Path, how: Preparation) -> Dataset:
                 f"masks of a damage of which there is no folder {category / 'test' / folder.name}",
             )
     say_left_out(category, others)
-    return from_images(normal, test, how)
+    return from_images(normal, test, how, corners)
 
 
 def _kinds(test: Path, others: list[Path]) -> list[Path]:
@@ -183,7 +188,9 @@ def say_left_out(folder: Path, others: Sequence[Path]) -> None:
         )
 
 
-def from_images(normal: Sequence[Path], test: Sequence[Labelled], how: Preparation) -> Dataset:
+def from_images(
+    normal: Sequence[Path], test: Sequence[Labelled], how: Preparation, corners: Corners
+) -> Dataset:
     """Return the Dataset of listed images.
 
     A tenth of the normal images is for validation; each part is augmented by itself, so that no
@@ -204,7 +211,7 @@ def from_images(normal: Sequence[Path], test: Sequence[Labelled], how: Preparati
             _load([normal[i] for i in rows], shape, how.size),
             count,
             rotation=how.rotation,
-            corners=how.corners,
+            corners=corners,
             flips=how.flips,
             seed=[how.seed, number],
         )

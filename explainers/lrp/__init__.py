@@ -49,7 +49,7 @@ PRESETS: dict[str, tuple[RuleName, RuleName]] = {
 }
 
 
-@register("lrp")
+@register("lrp", version=1)
 class LRP:
     """Layer-wise relevance propagation of the reconstruction error, from x̂ back to the input.
 
@@ -229,11 +229,10 @@ class LRP:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample."""
-        device = x.device
         with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self._modules):
             x = self._taken(x)
             rows = self.detector.chunk_rows(x) if len(x) > 1 else 1
-            return in_chunks(self._explain, x, rows).to(device)
+            return in_chunks(self._explain, x, rows)
 
     def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the gap to conservation |Σ R − e| / e (N,)."""

@@ -15,10 +15,10 @@ from aexbench.explainers import register
 from aexbench.explainers.shapley.regression import Regression
 from aexbench.explainers.shapley.values import Worth
 from aexbench.explainers.tools.baselines import representatives
-from aexbench.explainers.tools.segments import SegmentKind, segments, spread
+from aexbench.explainers.tools.segments import Players, Segments, spread
 
 
-@register("kernelshap-batched")
+@register("kernelshap-batched", version=1)
 class KernelShapBatched:
     """KernelSHAP of the reconstruction error: how much of e(x) − E e(background) is each feature's
     doing.
@@ -86,8 +86,7 @@ class KernelShapBatched:
         rows: Annotated[int, Ge(1)] | None = None,
         value: Literal["error", "fixed-target"] = "error",
         output: Annotated[int, Ge(0)] | None = None,
-        segments: SegmentKind = "slic",
-        count: Annotated[int, Ge(2)] = 50,
+        segments: Segments = Players(),
         seed: Annotated[int, Ge(0)] = 0,
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
@@ -101,15 +100,10 @@ class KernelShapBatched:
         self.regression = Regression(
             Worth(detector.with_loss(loss), normal, kind, output), nsamples, seed
         )
-        self.detector = detector
-        self.segments, self.count = segments, count
+        self.features, self.segments = detector.features, segments
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
-        device, dtype = x.device, x.dtype
-        x = x.detach().to(self.detector.device, self.detector.dtype)
-        numbers = segments(x, self.detector.features, self.segments, self.count)
+        numbers = self.segments.numbers(x, self.features)
         values = self.regression.solve(x, numbers, lambda values, _: values[..., 0])
-        return spread(values, numbers).to(
-            device, dtype if dtype.is_floating_point else self.detector.dtype
-        )
+        return spread(values, numbers).to(x.dtype)

@@ -13,10 +13,10 @@ from aexbench.explainers import register
 from aexbench.explainers.shapley.regression import Regression
 from aexbench.explainers.shapley.values import Worth
 from aexbench.explainers.tools.baselines import representatives
-from aexbench.explainers.tools.segments import is_image, segments, spread
+from aexbench.explainers.tools.segments import Segments, is_image, spread
 
 
-@register("per-feature-shap")
+@register("per-feature-shap", version=1)
 class PerFeatureShap:
     """KernelSHAP of the reconstructions x̂_i of the worst reconstructed features, aggregated over
     them.
@@ -82,9 +82,8 @@ class PerFeatureShap:
                 "per-feature-shap explains the reconstruction of single features; use "
                 "kernelshap-batched"
             )
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        numbers = segments(samples, self.detector.features)
-        gap = (samples - self.detector.reconstruct(samples)).flatten(1).double()
+        numbers = Segments().numbers(x, self.detector.features)
+        gap = (x - self.detector.reconstruct(x)).flatten(1).double()
         wanted = worst(gap, self.share)
 
         def aggregated(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -95,8 +94,7 @@ class PerFeatureShap:
                 values = (-values * gap[rows].sign()[:, None]).clamp_min_(0)
             return (values.abs() * wanted[rows][:, None]).sum(2)
 
-        found = spread(self.regression.solve(samples, numbers, aggregated), numbers)
-        return found.to(x.device, x.dtype if x.is_floating_point() else samples.dtype)
+        return spread(self.regression.solve(x, numbers, aggregated), numbers).to(x.dtype)
 
 
 def worst(gap: torch.Tensor, share: float) -> torch.Tensor:

@@ -39,8 +39,6 @@ class Regression:
             Makes numbers (n, p) of the values (n, p, D) of some samples, whose rows in x it is told
             (n,).
         """
-        if len(x) == 0:
-            return torch.zeros(0, 1, dtype=torch.float64, device=x.device)
         nobody = self.worth.of_nobody(x)
         total = self.worth.of_everybody(x) - nobody
         count = int(numbers.max()) + 1

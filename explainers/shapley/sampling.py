@@ -14,11 +14,10 @@ from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools import baselines, seeding
 from aexbench.explainers.tools.precision import at_least_float32
-from aexbench.explainers.tools.segments import SegmentKind, is_image, spread
-from aexbench.explainers.tools.segments import segments as numbered
+from aexbench.explainers.tools.segments import Segments, spread
 
 
-@register("shapley-sampling")
+@register("shapley-sampling", version=1)
 class ShapleySampling:
     """Return Shapley values of e(x): what each feature adds when features take x's values one by
     one, in random orders.
@@ -58,28 +57,23 @@ class ShapleySampling:
         *,
         background: ArrayLike,
         nsamples: Annotated[int, Ge(1)] = 25,
-        segments: SegmentKind = "slic",
-        count: Annotated[int, Ge(1)] = 50,
+        segments: Segments = Segments(),
         seed: Annotated[int, Ge(0)] = 0,
         loss: Literal["l1", "l2"] | None = None,
     ) -> None:
         self.detector = detector.with_loss(loss)
         self.mean = baselines.baseline("mean", self.detector, background)
-        self.segments, self.count = segments, count
-        self.nsamples, self.seed = nsamples, seed
+        self.nsamples, self.seed, self.segments = nsamples, seed, segments
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return contributions (N, …) to e(x) − e(mean)."""
-        samples = x.detach().to(self.detector.device, self.detector.dtype)
-        if len(samples) == 0:
-            return samples
-        features = self.count if is_image(x) else self.detector.features.count(tuple(x.shape[1:]))
-        rows = self.detector.chunk_rows(samples) // (self.nsamples * (features + 1))
-        return in_chunks(self._values, samples, max(1, rows))
+        features = self.segments.about(x, self.detector.features)
+        rows = self.detector.chunk_rows(x) // (self.nsamples * (features + 1))
+        return in_chunks(self._values, x, max(1, rows))
 
     def _values(self, part: torch.Tensor) -> torch.Tensor:
         """Return the attributions of a few samples."""
-        numbers = numbered(part, self.detector.features, self.segments, self.count)
+        numbers = self.segments.numbers(part, self.detector.features)
         places = self._places(part, numbers)
         samples = torch.arange(len(part), device=part.device).repeat_interleave(self.nsamples)
 

@@ -28,10 +28,7 @@ def averaged(
     What fits in a chunk is taken at once: samples with all of their draws, or some draws of one
     sample.
     """
-    samples = x.detach().to(detector.device, detector.dtype)
-    if len(samples) == 0:
-        return samples
-    rows = detector.chunk_rows(samples)
+    rows = detector.chunk_rows(x)
 
     def average(part: torch.Tensor) -> torch.Tensor:
         generators = seeding.generators(part, seed)
@@ -48,4 +45,4 @@ def averaged(
         in_chunks(add, torch.arange(nsamples), max(1, rows // len(part)))
         return (total / nsamples).to(part.dtype)
 
-    return in_chunks(average, samples, max(1, rows // nsamples))
+    return in_chunks(average, x, max(1, rows // nsamples))

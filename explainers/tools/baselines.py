@@ -91,7 +91,7 @@ def nearest(x: torch.Tensor, background: Rows) -> torch.Tensor:
     # Products of what lies far from zero would swallow the distances: both sides are taken from one
     # normal sample.
     centre = torch.as_tensor(np.array(background[:1], dtype=np.float64)).flatten(1)
-    samples = x.detach().double().cpu().flatten(1) - centre
+    samples = x.double().cpu().flatten(1) - centre
     best, rows = (
         torch.full((len(x),), torch.inf, dtype=torch.float64),
         torch.zeros(len(x), dtype=torch.int64),

@@ -22,9 +22,7 @@ def content_seeds(x: torch.Tensor, seed: int) -> list[list[int]]:
     >>> one == content_seeds(torch.tensor([[1.0]]), seed=0)[0], one == other
     (True, False)
     """
-    contents = [
-        row.tobytes() for row in (x.detach().cpu().contiguous().to(torch.float64) + 0.0).numpy()
-    ]
+    contents = [row.tobytes() for row in (x.cpu().contiguous().to(torch.float64) + 0.0).numpy()]
     digests = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
     return [[seed, int.from_bytes(digest, "little")] for digest in digests]
 

@@ -8,10 +8,12 @@ they were.
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 
 from aexbench.errors import SkipError
 from aexbench.extras import optional
@@ -37,19 +39,13 @@ def require_images(samples: Rows | torch.Tensor, floor: str) -> None:
         raise SkipError(f"{floor} is a floor for images (N, C, H, W): these samples are none")
 
 
-def segments(
-    x: torch.Tensor, features: Features, kind: SegmentKind = "slic", count: int = 50
-) -> torch.Tensor:
-    """Return for each column of each sample (N, …) the number of its segment, an int64 tensor of
-    the shape of x.
+@dataclass(frozen=True)
+class Segments:
+    """How samples are divided: two parameters of every explainer that masks or replaces values.
 
     Parameters
     ----------
-    x : (N, …)
-        Samples: images (N, C, H, W), whose channels share their segments, or anything else.
-    features
-        Their groups are the segments of what is no image.
-    kind
+    segments
         Of images: `slic`, the superpixels of each image (Achanta et al. 2012), or `patches`, one
         grid for all.
     count
@@ -57,18 +53,40 @@ def segments(
 
     Examples
     --------
-    >>> segments(torch.rand(2, 3), Features(groups=(0, 0, 1)))
+    >>> Segments().numbers(torch.rand(2, 3), Features(groups=(0, 0, 1)))
     tensor([[0, 0, 1],
             [0, 0, 1]])
     """
-    if not is_image(x):
-        columns = torch.arange(x.shape[1:].numel())
-        groups = columns if features.groups is None else torch.as_tensor(features.groups)
-        return groups.view(1, *x.shape[1:]).expand(x.shape).to(x.device)
-    if kind == "patches" or len(x) == 0:
-        return _grid(x.shape[2], x.shape[3], count).expand(x.shape).to(x.device)
-    found = [_superpixels(image, features, count) for image in x.detach().double().cpu().numpy()]
-    return torch.as_tensor(np.stack(found), device=x.device)[:, None].expand(x.shape)
+
+    segments: SegmentKind = "slic"
+    count: Annotated[int, Ge(1)] = 50
+
+    def numbers(self, x: torch.Tensor, features: Features) -> torch.Tensor:
+        """Return for each column of each sample (N, …) the number of its segment, an int64 tensor
+        of the shape of x.
+
+        The channels of images (N, C, H, W) share their segments; the groups of `features` are those
+        of anything else.
+        """
+        if not is_image(x):
+            columns = torch.arange(x.shape[1:].numel())
+            groups = columns if features.groups is None else torch.as_tensor(features.groups)
+            return groups.view(1, *x.shape[1:]).expand(x.shape).to(x.device)
+        if self.segments == "patches":
+            return _grid(x.shape[2], x.shape[3], self.count).expand(x.shape).to(x.device)
+        found = [_superpixels(image, features, self.count) for image in x.double().cpu().numpy()]
+        return torch.as_tensor(np.stack(found), device=x.device)[:, None].expand(x.shape)
+
+    def about(self, x: torch.Tensor, features: Features) -> int:
+        """Return about how many segments a sample of x (N, …) has."""
+        return self.count if is_image(x) else features.count(tuple(x.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Players(Segments):
+    """Segments that form coalitions: an image has two at least."""
+
+    count: Annotated[int, Ge(2)] = 50
 
 
 def spread(values: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

@@ -57,7 +57,7 @@ def _here(tmp_path, monkeypatch):
             "first='w3' is wrong: input should be 'z-plus', 'w2', 'z-box'",
         ),
         (["run", "-e", "lrp["], "cannot read 'lrp['"),
-        (["run", "-e", "oracle[x=1]"], "oracle takes no parameters"),
+        (["run", "-e", "oracle[x=1]"], "unknown parameter of reference oracle 'x'"),
         (["run", "-d", "digit"], "unknown data set 'digit'; did you mean 'digits'"),
         (["run", "-c", "nul"], "unknown corruption 'nul'; did you mean 'null'"),
         (["run", "-c", "null[threshold=1.5]"], "threshold=1.5"),

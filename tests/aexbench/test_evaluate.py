@@ -1,73 +1,180 @@
+"""`evaluate` walks the road that `run` walks."""
+
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 import aexbench
-from aexbench import Detector, RequestError
+from aexbench import Detector, RequestError, datasets
+
+FLOORS = {"deviation", "random", "feature-prior", "oracle"}
+
+
+def evaluated(detector, rows, *explainers, **options):
+    given = {"corruptions": ["random[threshold=0.2]"], "metrics": ["recall[top=1]"], "count": 20}
+    given |= {"background": rows[:300], "twins": 0} | options
+    return aexbench.evaluate(detector, rows[300:], explainers=explainers, **given)
+
+
+def mine(detector, x):
+    """Rank by the error map."""
+    return detector.error_map(x)
 
 
 def test_own_detector_own_function_and_named_ones(detector, linear_rows):
-    def mine(detector, x):
-        """Rank by the error map."""
-        return detector.error_map(x)
-
-    results = aexbench.evaluate(
-        detector,
-        linear_rows[300:],
-        background=linear_rows[:300],
-        explainers=[mine, "residual", "lrp[first=z-box]", "random"],
-        corruptions=["random[threshold=0.2]"],
-        metrics=["recall[top=1]"],
-        seeds=2,
-        count=30,
-        twins=1,
-    )
-    assert set(results.explainer) == {"mine", "residual", "lrp[first=z-box]", "random"}
-    assert (results.state == "ok").all()
-    itself = results[results.control == "none"].groupby("explainer").score.mean()
+    explainers = (mine, "residual", "lrp[first=z-box]")
+    results = evaluated(detector, linear_rows, *explainers, seeds=2, twins=1)
+    frame = results.frame
+    assert set(frame.explainer) == {"mine", "residual", "lrp[first=z-box]"} | FLOORS
+    assert (frame.state == "ok").all()
+    itself = frame[frame.control == "none"].groupby("explainer").score.mean()
     assert itself["mine"] == itself["residual"]
-    assert len(results) == 2 * (3 * 4 + 1)
-    assert results[results.control == "none"].latency_s.notna().all()
-    assert set(results[results.explainer == "random"].control) == {"none"}
+    assert len(frame) == 2 * (3 * 4 + 4)
+    timed = frame[(frame.control == "none") & frame.role.isin(["explainer"])]
+    assert timed.latency_s.notna().all()
+    assert set(frame[frame.explainer == "random"].control) == {"none"}
 
 
-def test_an_uncalibrated_detector_is_calibrated_on_the_clean_samples(linear_rows):
+def test_floors_gain_and_rank_stand_on_the_board_without_being_asked_for(detector, linear_rows):
+    board = evaluated(detector, linear_rows, "residual").board()
+    rows = {row.explainer: row for row in board.rows}
+    assert rows["residual"].rank == 1
+    assert {"deviation", "random", "feature-prior"} <= rows.keys()
+    gain = rows["residual"].gain
+    best = max(rows[name].scores["recall"].mean for name in ("deviation", "feature-prior"))
+    assert gain.floor_score >= best
+    assert gain.gain == rows["residual"].scores["recall"].mean - gain.floor_score
+
+
+def test_its_figures_are_those_of_run(tmp_path):
+    axes = {"corruptions": ["random[count=20]"], "explainers": ["residual", "repair"]}
+    ran = aexbench.run(store=tmp_path / "s", datasets=["wine"], seeds=1, **axes).frame
+    data = datasets.create("wine")
+    options = {"background": data.train, "twins": 2, **axes}
+    found = aexbench.evaluate(data.detector(seed=0), data.normal, **options).frame
+    key = ["explainer", "control", "control_seed", "metric"]
+    one, other = (frame.set_index(key).score.sort_index() for frame in (ran, found))
+    assert len(one) == len(other) > 20
+    assert one.equals(other)
+
+
+def test_labels_of_your_own_are_explained_too(detector, linear_rows):
+    x = linear_rows[300:340].copy()
+    x[:, 2] = 3.0
+    truth = np.zeros(x.shape, dtype=bool)
+    truth[:, 2] = True
+    results = evaluated(detector, linear_rows, "residual", labelled=(x, truth))
+    frame = results.frame[lambda f: (f.corruption == "labels") & (f.explainer == "residual")]
+    assert frame.samples.tolist() == [40, 40]
+    assert set(frame.control) == {"none", "loss-ablated"}
+    with pytest.raises(RequestError, match="samples and their truth"):
+        evaluated(detector, linear_rows, "residual", labelled=(x, truth[:3]))
+
+
+def test_a_store_keeps_the_results_and_the_same_call_goes_on(detector, linear_rows, tmp_path):
+    first = evaluated(detector, linear_rows, "residual", store=tmp_path / "s")
+    again = evaluated(detector, linear_rows, "residual", mine, store=tmp_path / "s")
+    assert (first.ran, again.ran) == (6, 2)
+    assert aexbench.open(tmp_path / "s").board().rows[0].explainer in ("mine", "residual")
+    cell = first.cells[0]
+    assert first.attributions(cell).shape == first.anomalies(cell).x.shape == (20, 8)
+    assert first.scores(cell.key)["recall"].shape == (20,)
+
+
+class Doubled(torch.nn.Module):
+    def __init__(self, network, factor):
+        super().__init__()
+        self.network, self.factor = network, factor
+
+    def forward(self, x):
+        return self.network(x) * self.factor
+
+
+class Same(torch.nn.Module):
+    def __init__(self, network, factor):
+        super().__init__()
+        self.network, self.factor = network, factor
+
+    def forward(self, x):
+        return self.network(x)
+
+
+def by_columns(x, x_hat):
+    return (x - x_hat).square() / x.shape[1]
+
+
+def twice(x, x_hat):
+    return 2 * (x - x_hat).square() / x.shape[1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda model: Detector(Same(model, 1.0)),
+        lambda model: Detector(Doubled(model, 2.0)),
+        lambda model: Detector(Doubled(model, 1.0), loss="l1"),
+        lambda model: Detector(Doubled(model, 1.0), loss=by_columns),
+        lambda model: Detector(Doubled(model, 1.0), loss=twice),
+        lambda model: Detector(Doubled(torch.nn.Sequential(*model), 1.0).float()),
+        lambda model: Detector(Doubled(model, 1.0), features=aexbench.Features(high=2.0)),
+    ],
+)
+def test_a_detector_is_its_weights_classes_loss_and_features(detector, linear_rows, other):
+    def key(made):
+        return (
+            evaluated(made, linear_rows, corruptions=["null[threshold=0.0]"]).cells[0].detector_key
+        )
+
+    own = key(Detector(Doubled(detector.model, 1.0)))
+    assert key(Detector(Doubled(detector.model, 1.0))) == own
+    assert key(other(detector.model)) != own
+
+
+def test_an_uncalibrated_detector_is_calibrated_and_stays_as_it_was(linear_rows):
     model = torch.nn.Sequential(torch.nn.Linear(8, 2), torch.nn.Linear(2, 8))
     made = Detector(model)
-    options = {
-        "background": linear_rows,
-        "explainers": ["residual"],
-        "corruptions": ["null[threshold=0.0]"],
-        "count": 5,
-    }
-    aexbench.evaluate(made, linear_rows, twins=0, **options)
-    assert made.scale is not None
+    results = evaluated(made, linear_rows, "residual", corruptions=["null[threshold=0.0]"])
+    assert (results.frame.state == "ok").all()
+    assert made.scale is None
 
 
 def test_what_fails_is_a_row_with_its_reason_and_a_warning(detector, linear_rows):
     def broken(detector, x):
         raise ZeroDivisionError("no")
 
-    with pytest.warns(UserWarning, match="broken on random failed: ZeroDivisionError: no"):
-        results = aexbench.evaluate(
-            detector,
-            linear_rows,
-            background=linear_rows,
-            explainers=[broken],
-            corruptions=["random"],
-            count=5,
-            twins=0,
-        )
-    assert set(results.state) == {"failed"}
-    assert results.score.isna().all()
+    with pytest.warns(UserWarning, match="broken on random.* failed: ZeroDivisionError: no"):
+        results = evaluated(detector, linear_rows, broken)
+    frame = results.frame[results.frame.explainer == "broken"]
+    assert set(frame.state) == {"failed"}
+    assert set(frame.metric) == {"recall"}
+    assert frame.score.isna().all()
+
+
+def test_functions_of_one_name_are_two_explainers(detector, linear_rows):
+    results = evaluated(detector, linear_rows, lambda d, x: x * 0, lambda d, x: d.error_map(x))
+    own = results.frame[(results.frame.role == "explainer") & (results.frame.control == "none")]
+    assert len(own) == 2
+    assert own.score.nunique() == 2
+
+
+def test_results_read_like_their_frame_and_show_themselves(detector, linear_rows):
+    results = evaluated(detector, linear_rows, "residual")
+    assert results.score.equals(results.frame.score)
+    assert results[results.explainer == "residual"].explainer.unique() == ["residual"]
+    assert "residual" in repr(results)
+    assert results._repr_markdown_().startswith("| ")
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = results.nonsense
 
 
 def test_wrong_names_are_refused(detector, linear_rows):
-    for options in (
-        {"explainers": ["lpr"]},
-        {"explainers": ["lrp[x=1]"]},
-        {"explainers": [], "metrics": ["recal"]},
+    for explainers, options in (
+        (["lpr"], {}),
+        (["lrp[x=1]"], {}),
+        ([], {"metrics": ["recal"]}),
+        ([], {"corruptions": ["nul"]}),
     ):
         with pytest.raises(RequestError, match="unknown"):
-            aexbench.evaluate(detector, linear_rows, background=linear_rows, **options)
+            evaluated(detector, linear_rows, *explainers, **options)

@@ -7,12 +7,20 @@ from typing import Literal
 import pytest
 
 from aexbench import RequestError, families
-from aexbench.registry import REQUIRED, PluginWarning, Registry
+from aexbench.declarations import MetricDeclaration
+from aexbench.registry import PluginWarning, Registry
+from aexbench.signatures import REQUIRED
 
 
 @pytest.fixture
 def registry() -> Registry:
-    return Registry("thing", "aexbench.metrics", offered=frozenset({"background"}), _loaded=True)
+    return Registry(
+        "thing",
+        "aexbench.metrics",
+        MetricDeclaration,
+        offered=frozenset({"background"}),
+        _loaded=True,
+    )
 
 
 def test_a_function_and_a_class_are_made_with_checked_parameters(registry):
@@ -77,7 +85,7 @@ def test_a_broken_entry_point_is_reported_and_the_others_load(monkeypatch):
         "entry_points",
         lambda group: points if group == "aexbench.metrics" else [],
     )
-    registry = Registry("metric", "aexbench.metrics")
+    registry = Registry("metric", "aexbench.metrics", MetricDeclaration)
     with pytest.warns(
         PluginWarning, match=r"(?s)broken \(no_such_module:thing\) did not load.*Traceback"
     ):

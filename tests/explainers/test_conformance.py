@@ -238,7 +238,7 @@ def test_every_rule_is_tried():
         (lambda detector, x: x / 0, "finite floats of the samples' shape", "not finite"),
         (counted, "a sample alone as in a batch", "differ by"),
         (lambda detector, x: x.cumsum(0), "any order", "differ by"),
-        (noise, "repeatable", "differ by"),
+        (remembering(), "repeatable", "differ by"),
         (noise, "leaves the random state", "torch"),
         (in_place, "leaves the samples", "copy them first"),
         (hooked, "leaves the model", "hooks of"),

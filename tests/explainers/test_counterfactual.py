@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, explainers
-from aexbench.running.controls import LossAblated
+from aexbench.running.controls import loss_ablated
 from tests.explainers.networks import UNet, trained
 
 rng = np.random.default_rng(0)
@@ -148,8 +148,9 @@ def test_an_error_without_gradient_and_a_sample_without_error_are_zero():
     x = np.zeros((2, 6))
     np.testing.assert_array_equal(counterfactual(x, constant(0.0)), 0)
     np.testing.assert_array_equal(counterfactual(X, torch.nn.Identity()), 0)
-    ablated = explainers.create("counterfactual", LossAblated(Linear()), background=BACKGROUND)
-    assert not ablated.explain(torch.as_tensor(X)).any()
+    ablated = loss_ablated(Detector(Linear()))
+    made = explainers.create("counterfactual", ablated, background=BACKGROUND)
+    assert not made.explain(torch.as_tensor(X)).any()
 
 
 def test_it_takes_inference_mode_single_precision_and_no_samples():

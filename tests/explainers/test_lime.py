@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from aexbench import Detector, RequestError, explainers
-from aexbench.explainers.tools.segments import segments, spread
+from aexbench.explainers.tools.segments import Segments, spread
 from tests.explainers.networks import UNet
 
 lime_image = pytest.importorskip("lime.lime_image")
@@ -105,7 +105,7 @@ def test_images_are_as_by_the_packages_own_image_explainer(kind):
         image = torch.rand(1, 3, 12, 12, dtype=torch.float64)
     detector = Detector(model)
     explainer = lime(detector, np.full((2, 3, 12, 12), 0.5), nsamples=200, segments=kind, count=9)
-    numbers = segments(image, detector.features, kind, 9)
+    numbers = Segments(kind, 9).numbers(image, detector.features)
     found = explainer.explain(image)
     explainer._reseed(image)
     told = lime_image.LimeImageExplainer(

@@ -9,7 +9,7 @@ import torch
 from aexbench import Detector, Features, RequestError, explainers
 from aexbench import detector as engine
 from aexbench.conformance import check_explainer
-from aexbench.explainers.tools.segments import segments
+from aexbench.explainers.tools.segments import Segments
 from aexbench.rows import sample
 from tests.conftest import mlp
 
@@ -96,7 +96,7 @@ def test_the_columns_of_a_feature_are_repaired_together(values):
 @pytest.mark.parametrize("values", VALUES)
 def test_the_segments_of_an_image_are_repaired_as_a_whole(values, kind):
     x, background, detector = images(3), images(20).numpy(), Detector(conv())
-    numbers = segments(x, Features(), kind, 9)
+    numbers = Segments(kind, 9).numbers(x, Features())
     assert (
         kind == "patches" or len({int(one.max()) for one in numbers}) > 1
     )  # images of more and of fewer segments

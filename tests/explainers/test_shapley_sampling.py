@@ -9,7 +9,7 @@ from captum import attr
 
 from aexbench import Detector, Features, RequestError
 from aexbench.explainers.tools.seeding import generators
-from aexbench.explainers.tools.segments import segments
+from aexbench.explainers.tools.segments import Segments
 from tests.conftest import mlp
 from tests.explainers import shapley_twin
 from tests.explainers.cases import KINKED, NORMAL, X, explain
@@ -94,7 +94,7 @@ def test_shapley_sampling_shares_a_group_or_a_segment_equally():
     images = explain(
         "shapley-sampling", convolutions(), IMAGES, NORMAL_IMAGES, segments="patches", count=6
     )
-    numbers = segments(IMAGES, Features(), "patches", 6)
+    numbers = Segments("patches", 6).numbers(IMAGES, Features())
     assert numbers.max() == 5
     for number in range(6):
         for image, belongs in zip(images, numbers == number, strict=True):
@@ -108,7 +108,7 @@ def test_shapley_sampling_of_superpixels_equals_captum_on_the_same_orders():
     found = explain("shapley-sampling", detector, images, normal, count=8, nsamples=5)
     counts = set()
     for i, generator in enumerate(generators(images, 0)):
-        numbers = segments(images[i : i + 1], Features(), "slic", 8).contiguous()
+        numbers = Segments("slic", 8).numbers(images[i : i + 1], Features()).contiguous()
         counts.add(own := int(numbers.max()) + 1)
         orders = generator.random((5, own)).argsort(axis=1).argsort(axis=1).tolist()
         method = attr.ShapleyValueSampling(detector.error)

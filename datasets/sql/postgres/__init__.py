@@ -33,7 +33,7 @@ class LogWarning(UserWarning):
     """What was read of a log and what was not: one line."""
 
 
-@register("postgres-log", licence="your own data")
+@register("postgres-log", version=1, images=False, licence="your own data")
 def postgres_log(
     *,
     path: Path,

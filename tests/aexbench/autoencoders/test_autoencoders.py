@@ -21,12 +21,17 @@ SHAPES = {
 }
 
 
+def fresh(name, shape, seed):
+    """Return an autoencoder at its initial weights."""
+    return training.build(training.recipe(name, "mlp"), shape, seed)
+
+
 @pytest.mark.parametrize("name", sorted(SHAPES))
 def test_every_autoencoder_returns_its_shape_and_starts_alive(name):
     assert sorted(SHAPES) == autoencoders.names()
     x = torch.rand(3, *SHAPES[name])
     for seed in range(3):
-        model = training.build(training.recipe(name, "mlp"), SHAPES[name], seed).model.eval()
+        model = fresh(name, SHAPES[name], seed).model.eval()
         with torch.no_grad():
             x_hat = model(x)
         assert x_hat.shape == x.shape
@@ -36,7 +41,7 @@ def test_every_autoencoder_returns_its_shape_and_starts_alive(name):
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
 def test_lrp_takes_every_autoencoder_and_conserves(name):
-    model = training.build(training.recipe(name, "mlp"), SHAPES[name], 0).model
+    model = fresh(name, SHAPES[name], 0).model
     detector = Detector(model, "l2")
     x = torch.rand(2, *SHAPES[name])
     relevance = explainers.create("lrp", detector, rule="z-plus", first="w2").explain(x)
@@ -45,7 +50,7 @@ def test_lrp_takes_every_autoencoder_and_conserves(name):
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
 def test_twins_have_other_weights_of_the_same_network(name):
-    detector = Detector(training.build(training.recipe(name, "mlp"), SHAPES[name], 0).model)
+    detector = Detector(fresh(name, SHAPES[name], 0).model)
     for kind in ("initial", "permuted"):
         twins = [controlled(detector, kind, seed) for seed in (1, 1, 2)]
         weights = [torch.cat([p.flatten() for p in twin.model.parameters()]) for twin in twins]
@@ -57,7 +62,7 @@ def test_twins_have_other_weights_of_the_same_network(name):
 
 
 def test_the_outermost_level_of_a_unet_has_no_skip():
-    model = training.build(training.recipe("unet[channels=[4, 6]]", "mlp"), (3, 8, 8), 0).model
+    model = fresh("unet[channels=[4, 6]]", (3, 8, 8), 0).model
     assert [level.mix[0].in_channels for level in (model, model.deeper)] == [4, 6 + 4]
 
 
@@ -68,7 +73,7 @@ def test_the_output_starts_in_the_middle(name, start):
     x = torch.rand(2, *SHAPES[name])
     for seed in range(5):
         with torch.no_grad():
-            x_hat = training.build(training.recipe(name, "mlp"), SHAPES[name], seed).model.eval()(x)
+            x_hat = fresh(name, SHAPES[name], seed).model.eval()(x)
         assert float((x_hat - start).abs().max()) < 0.25
 
 
@@ -81,7 +86,7 @@ def test_what_batch_norm_has_learned_is_permuted_too():
 
 
 def test_conv_is_table_2():
-    made = training.build(training.recipe("conv", "mlp"), (1, 128, 128), 0).model
+    made = fresh("conv", (1, 128, 128), 0).model
     expected = table_2()
     sizes = [tuple(p.shape) for p in made.parameters()]
     assert sizes == [tuple(p.shape) for p in expected.parameters()]
@@ -114,13 +119,11 @@ def test_conv_is_table_2():
 )
 def test_shapes_that_do_not_fit_are_said(text, shape, message):
     with pytest.raises(RequestError, match=message):
-        training.build(training.recipe(text, "mlp"), shape, 0)
+        fresh(text, shape, 0)
 
 
 def test_the_penalty_of_a_variational_autoencoder_is_the_divergence_of_its_codes():
-    model = training.build(
-        training.recipe("variational[widths=[6],latent=2,beta=0.5]", "mlp"), (4,), 0
-    ).model
+    model = fresh("variational[widths=[6],latent=2,beta=0.5]", (4,), 0).model
     x = torch.rand(100, 4)
     model.train()
     model(x)
@@ -224,7 +227,7 @@ def test_a_network_no_better_than_a_constant_is_an_error():
     with pytest.raises(RequestError, match="no better than one constant sample"):
         fitting.fit(
             dataset,
-            lambda s: training.build(training.recipe("default", dataset.autoencoder), (8,), s),
+            lambda seed: fresh(dataset.autoencoder, (8,), seed),
             0,
             told,
         )

@@ -17,7 +17,7 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.running.cells import Cell
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import FileInfo, Record, Store
+from aexbench.running.store import SCHEMA, FileInfo, Record, Store
 
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
@@ -64,7 +64,7 @@ def add(
     )
     store.write_record(
         Record(
-            schema_version=1,
+            schema_version=SCHEMA,
             cell=cell,
             state="ok",
             role=role,  # type: ignore[arg-type]

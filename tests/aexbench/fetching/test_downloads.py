@@ -474,6 +474,7 @@ def registered(server):
     @datasets.register("toy-remote", licence="CC0 [x]", download=toy(server))
     def remote(*, part: int = 0):
         """Fetched from the server of this test."""
+        return part
 
     @datasets.register("toy-library", licence="CC0", download=toy(server, url=None, size=0))
     def library(*, part: int = 0):

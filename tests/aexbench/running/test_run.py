@@ -208,7 +208,7 @@ def test_a_record_of_a_newer_version_is_never_replaced(aexbench_cli, small, tmp_
     folder = tmp_path / "store"
     aexbench_cli("run", small, "--store", folder)
     record = sorted((folder / "cells").iterdir())[0]
-    newer = json.loads(record.read_text()) | {"schema_version": 2}
+    newer = json.loads(record.read_text()) | {"schema_version": 3}
     record.write_text(json.dumps(newer))
     outcome = aexbench_cli("run", small, "--store", folder)
     assert outcome.code == 2

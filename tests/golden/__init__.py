@@ -1,0 +1,1 @@
+"""Golden figures: what every component computes; none changes without a new version."""
