@@ -66,13 +66,15 @@ def _subjects() -> Iterator[tuple[str, Any, Any, Any]]:
 
 
 def of_corruption(name: str) -> Figures:
-    """Return what a corruption makes of rows, with and without groups."""
+    """Return what a corruption makes of rows, with and without groups: proposed, and accepted."""
     plugin = corruptions.describe(name)
     found: Figures = {}
     for parameters in cases(plugin):
         for kind, groups in (("rows", None), ("groups", made.GROUPS)):
             given = {"threshold": 0.05, "count": 8, "max_draws": 4000, **parameters}
             corruption = corruptions.create(name, **given)
+            proposed = _proposed(corruption, made.of_rows(groups))
+            found[f"{plugin.write(parameters)} proposed on {kind}"] = proposed
             anomalies = corruption.generate(made.of_rows(groups), made.rows(50, 2.9), seed=3)
             text = f"{plugin.write(parameters)} on {kind}"
             report = [anomalies.report[part] for part in ("asked", "found", "distinct", "draws")]
@@ -82,6 +84,17 @@ def of_corruption(name: str) -> Figures:
             for value in anomalies.details.values():
                 found[text] += made.whole(value)
     return found
+
+
+def _proposed(corruption: Any, detector: Any) -> list[float]:
+    """Return what a corruption would change rows to, whether or not the detector is alarmed."""
+    x = torch.as_tensor(made.rows(14, 2.9)).double()
+    features = np.arange(14) % detector.features.count((made.COLUMNS,))
+    mask = torch.as_tensor(detector.features.masks(features, (made.COLUMNS,)))
+    known = {"clean": made.rows(50, 2.9)} if corruption.asks_clean else {}
+    rng = np.random.default_rng(5)
+    proposal = corruption.propose(detector, x, mask, rng, **corruption.parameters, **known)
+    return made.whole(getattr(proposal, "x", proposal))
 
 
 def of_metric(name: str) -> Figures:
@@ -104,8 +117,6 @@ def of_autoencoder(name: str) -> Figures:
     shape = SHAPES.get(name, IMAGE)
     found: Figures = {}
     for parameters in cases(plugin):
-        if name == "conv":
-            parameters = {"narrow": 16, **parameters}
         recipe = component(FAMILIES["autoencoders"], {"name": name, **parameters})
         found[f"{plugin.write(parameters)}, initial"] = _initial(recipe, shape)
         found[f"{plugin.write(parameters)}, trained"] = _trained(recipe, shape)

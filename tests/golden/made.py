@@ -5,6 +5,7 @@ A sine of a running number stands for what is random elsewhere: the same on ever
 
 from __future__ import annotations
 
+import functools
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +48,7 @@ def images(count: int) -> NDArray[np.float32]:
     return ((np.array(waves) + 1) / 2).astype(np.float32)[:, None]
 
 
+@functools.cache  # whoever takes figures leaves it as it is
 def of_rows(groups: tuple[int, ...] | None = None) -> Detector:
     """Return a calibrated detector of rows."""
     sizes = (COLUMNS, 6, 3, 6, COLUMNS)
@@ -57,6 +59,7 @@ def of_rows(groups: tuple[int, ...] | None = None) -> Detector:
     return Detector(model, "l2", Features(groups=groups)).calibrate(rows(60, 2.1))
 
 
+@functools.cache
 def of_images() -> Detector:
     """Return a calibrated detector of images."""
     layers = [torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU()]

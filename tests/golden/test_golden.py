@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.golden import figures
+from aexbench.families import FAMILIES
+from tests.golden import choices, figures
 
 TOLERANCE = 1e-5  # of the greatest figure of a case: other processors round otherwise
 
@@ -46,3 +47,22 @@ def test_no_figure_changes_without_a_new_version(family, name):
 
 def test_nothing_is_left_out():
     assert [(family, name) for family in kept() for name in kept()[family]] == figures.names()
+
+
+def shown(cases: dict[str, list[float]], text: str) -> dict[str, list[float]]:
+    """Return a case's figures by the kind of data that they are of."""
+    return {c.removeprefix(text): v for c, v in cases.items() if c.removeprefix(text)[:1] in " ,"}
+
+
+@pytest.mark.parametrize("family", ["explainers", "corruptions", "metrics", "autoencoders"])
+def test_every_documented_choice_changes_figures(family):
+    """A parameter whose choices all give one figure would be without effect, or not be tried."""
+    for name, one in kept()[family].items():
+        plugin = FAMILIES[family].describe(name)
+        default, *others = choices.cases(plugin)
+        plain = shown(one["figures"], plugin.write(default))
+        for case in others:
+            changed = {k for k in case if case[k] != default.get(k, plugin.parameters[k].default)}
+            if changed & (choices.WITHOUT_EFFECT.get(name, set()) | choices.LONGER | {"loss"}):
+                continue
+            assert shown(one["figures"], plugin.write(case)) != plain, (name, case)
