@@ -186,7 +186,7 @@ class Registry(Generic[Made, Declared]):
         """Return the plugin that a function or class makes, without registering it."""
         name = name or getattr(target, "__name__", "unnamed").replace("_", "-").lower()
         owner = f"{self.family} {name}"
-        known = [field.name for field in fields(self.declaration)]  # type: ignore[arg-type]
+        known = [field.name for field in fields(self.declaration)]
         for key in declaration:
             if key not in known:
                 raise unknown(f"declaration of {owner}", key, known)

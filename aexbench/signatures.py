@@ -129,7 +129,7 @@ def check_methods(target: type, protocol: type, owner: str) -> None:
 
 def check_read(target: Callable[..., Any], known: Iterable[Parameter], owner: str) -> None:
     """Raise RequestError where a function or a class's `__init__` never reads a parameter."""
-    function = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)  # type: ignore[misc]
+    function = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
     code = getattr(function, "__code__", None)
     if code is None or code.co_flags & inspect.CO_VARKEYWORDS:
         return
@@ -159,7 +159,7 @@ def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any
         return Any if default is REQUIRED or default is None else type(default)
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
-    home = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    home = target.__init__ if inspect.isclass(target) else target
     try:
         return eval(parameter.annotation, getattr(home, "__globals__", {}))
     except NameError:  # a name imported for type checkers only: what the engine offers

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -82,7 +82,7 @@ class SingleFeature:
         detector: Detector,
         clean: Array,
         count: int | None = None,
-        threshold: float | Literal["strict"] | None = None,
+        threshold: float | str | None = None,
         seed: int = 0,
     ) -> AnomalySet:
         """Return up to `count` corrupted samples, each made by changing one feature of a random

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from aexbench.contracts import Dataset, Progress, Untrained
 from aexbench.declarations import Training
-from aexbench.detector import Detector, evaluation_mode
+from aexbench.detector import Detector, Loss, evaluation_mode
 from aexbench.errors import RequestError
 from aexbench.rows import Array, Rows, blocks, moments, shuffled
 
@@ -264,7 +264,7 @@ def constant_error(detector: Detector, dataset: Dataset) -> float:
     return total / len(dataset.validation)
 
 
-def _constant(loss: str, train: Rows) -> Array:
+def _constant(loss: Loss, train: Rows) -> Array:
     """Return the training split's mean; for L1 the median, of a sample where there
     are many rows.
     """

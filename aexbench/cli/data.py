@@ -80,7 +80,7 @@ def get(
         raise typer.Exit(1) from None
 
 
-def _get(name: str, plugin: Plugin, download: Download) -> None:
+def _get(name: str, plugin: Plugin[Any], download: Download) -> None:
     """Fetch a data set and say where it is, and what to type next."""
     from aexbench import families
     from aexbench.fetching import downloads
@@ -101,7 +101,7 @@ def _get(name: str, plugin: Plugin, download: Download) -> None:
     print(f"Next: aexbench run -d '{name}'")
 
 
-def _data_sets(plugin_files: list[Path] | None) -> list[Plugin]:
+def _data_sets(plugin_files: list[Path] | None) -> list[Plugin[Any]]:
     from aexbench import families
 
     for path in plugin_files or []:
@@ -109,7 +109,7 @@ def _data_sets(plugin_files: list[Path] | None) -> list[Plugin]:
     return [families.datasets.describe(name) for name in families.datasets.names()]
 
 
-def _say_why_not(plugin: Plugin) -> None:
+def _say_why_not(plugin: Plugin[Any]) -> None:
     if _needs(plugin):
         raise RequestError(
             f"{plugin.name} is for data of your own: write {plugin.name}[{_needs(plugin)[0]}=...]"
@@ -117,18 +117,18 @@ def _say_why_not(plugin: Plugin) -> None:
     print(f"{plugin.name} needs no download. Next: aexbench run -d {plugin.name}")
 
 
-def _needs(plugin: Plugin) -> list[str]:
+def _needs(plugin: Plugin[Any]) -> list[str]:
     """Return the parameters without which the data set cannot be made: those that
     name your data.
     """
-    from aexbench.registry import REQUIRED
+    from aexbench.signatures import REQUIRED
 
     return [
         parameter.name for parameter in plugin.parameters.values() if parameter.default is REQUIRED
     ]
 
 
-def _describe(plugin: Plugin) -> dict[str, Any]:
+def _describe(plugin: Plugin[Any]) -> dict[str, Any]:
     """Return what the list says of a data set; `size` in bytes: on this disk if it is here, else of
     the download.
     """

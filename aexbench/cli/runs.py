@@ -109,7 +109,7 @@ def score(
     from aexbench import families
     from aexbench.components import component
     from aexbench.running import execution
-    from aexbench.running.packed import open_store
+    from aexbench.running.packed import Packed, open_store
 
     load_plugins(plugin)
     opened = open_store(store)
@@ -120,6 +120,8 @@ def score(
     records, complaints = opened.records()
     if complaints:
         raise RequestError(complaints[0])
+    if isinstance(opened, Packed):
+        raise opened.lacks("attributions")
     execution.rescore(opened, records, metrics)
     ok = sum(record.state == "ok" for record in records)
     print(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")

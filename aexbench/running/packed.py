@@ -84,22 +84,23 @@ class Packed:
         """Return the stratum of each sample (N,) of a cell."""
         found = self._table.strata(record, by)
         if found is None:
-            raise self._lacks(f"what splits a board by {by}")
+            raise self.lacks(f"what splits a board by {by}")
         return found
 
     def read_attributions(self, record: Record) -> NDArray[Any]:
         """Raise LackingError: attributions are not packed."""
-        raise self._lacks("attributions")
+        raise self.lacks("attributions")
 
     def anomalies_of(self, record: Record) -> AnomalySet:
         """Raise LackingError: anomalies are not packed."""
-        raise self._lacks("anomalies")
+        raise self.lacks("anomalies")
 
     @cached_property
     def _table(self) -> ScoreTable:
         return ScoreTable.read(self.root / SCORES)
 
-    def _lacks(self, what: str) -> LackingError:
+    def lacks(self, what: str) -> LackingError:
+        """Return the error for what a packed store does not hold."""
         return LackingError(
             f"{self.root} is packed and has no {what}: take the store that it was packed from, or "
             "run its suite again"

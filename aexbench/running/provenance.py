@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aexbench.registry import Registry
     from aexbench.running.store import Record
 
 PACKAGES = ("aexbench", "torch", "numpy", "scikit-learn")
@@ -34,8 +35,12 @@ def other_sources(records: Iterable[Record]) -> list[str]:
     """
     from aexbench import families  # what reads records alone needs no plugin
 
-    registries = {"dataset": families.datasets, "detector": families.autoencoders}
-    registries |= {"corruption": families.corruptions, "explainer": families.explainers}
+    registries: dict[str, Registry[Any, Any]] = {
+        "dataset": families.datasets,
+        "detector": families.autoencoders,
+        "corruption": families.corruptions,
+        "explainer": families.explainers,
+    }
     found = set()
     for record in records:
         for part, digest in dict(record.provenance.get("sources", {})).items():

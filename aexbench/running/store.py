@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -262,7 +262,7 @@ class Store:
             )
         return unpack_anomalies(path)
 
-    def write_plan(self, suite: Mapping[str, Any], cells: list[Cell]) -> None:
+    def write_plan(self, suite: Mapping[str, Any], cells: Iterable[Cell]) -> None:
         """Write which cells a run has asked for."""
         plan = {"suite": suite, "cells": {cell.key: str(cell) for cell in cells}}
         files.write_json(self.path("plans", str(suite["name"])), plan)
