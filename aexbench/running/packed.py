@@ -129,7 +129,7 @@ def pack(store: AnyStore, to: Path) -> list[Path]:
     if not records:
         raise RequestError(f"{store.root} has no records to pack")
     files.make_folder(to)
-    plan = [{"suite": suite, "cells": sorted(cells)} for suite, cells in plans]
+    plan = [{"suite": suite, "cells": list(cells)} for suite, cells in plans]
     files.write_bytes(to / PACKED, write_records(records))
     files.write_bytes(to / SCORES, ScoreTable.of(store, records).to_bytes())
     files.write_json(to / PLAN, {"schema_version": SCHEMA, "plans": plan})

@@ -58,7 +58,7 @@ def aexbench_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A suite of 26 cells that takes seconds."""
+    """A suite of 24 cells that takes seconds."""
     path = tmp_path / "small.toml"
     path.write_text(SMALL)
     return path

@@ -1,0 +1,134 @@
+"""A packed store says what the store said, and says what it lacks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import aexbench
+from aexbench import RequestError
+from aexbench.board.leaderboard import leaderboard
+from aexbench.running.packed import Packed, open_store, pack
+from aexbench.running.store import Store
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A store of 24 cells, and the same packed."""
+    home = tmp_path_factory.mktemp("packed")
+    suite = {
+        "name": "small",
+        "datasets": ["wine"],
+        "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
+        "corruptions": ["random[threshold=0.2,count=12]", "null[threshold=0.1,count=8]"],
+        "explainers": ["residual", "lrp"],
+        "twins": 1,
+    }
+    aexbench.run(suite, home / "store")
+    pack(Store(home / "store"), home / "packed")
+    return home
+
+
+@pytest.mark.parametrize("by", [None, "gain", "deviation", "feature"])
+def test_its_boards_are_those_of_the_store(folder, by):
+    boards = [leaderboard(open_store(folder / name), by=by) for name in ("store", "packed")]
+    assert str(boards[0]) == str(boards[1])
+
+
+def test_its_records_frame_and_plan_are_those_of_the_store(folder):
+    store, packed = (aexbench.open(folder / name) for name in ("store", "packed"))
+    assert isinstance(packed.store, Packed)
+    assert packed.store.records() == store.store.records()
+    assert packed.frame.equals(store.frame)
+    assert packed.store.planned() == store.store.planned()
+
+
+def test_packing_again_changes_nothing_and_a_packed_store_can_be_packed(folder, tmp_path):
+    for source in ("store", "packed"):
+        for path in pack(open_store(folder / source), tmp_path / source):
+            assert path.read_bytes() == (folder / "packed" / path.name).read_bytes()
+
+
+def test_what_records_share_stands_once(folder):
+    lines = [json.loads(li) for li in (folder / "packed/records.jsonl").read_text().splitlines()]
+    shared = [line for line in lines if "shared" in line]
+    assert len({json.dumps(line["value"], sort_keys=True) for line in shared}) == len(shared)
+    assert len(lines) == 1 + len(shared) + 24
+    keys = [line["key"] for line in lines if "key" in line]
+    assert keys == sorted(keys)
+
+
+def test_every_file_bears_its_version(folder, aexbench_cli, tmp_path):
+    assert aexbench_cli("pack", folder / "store", "--to", tmp_path).code == 0
+    head = json.loads((tmp_path / "records.jsonl").read_text().splitlines()[0])
+    assert (
+        head["schema_version"] == json.loads((tmp_path / "plan.json").read_text())["schema_version"]
+    )
+    assert np.load(tmp_path / "scores.npz")["schema_version"] == head["schema_version"]
+    assert json.loads((tmp_path / "board.json").read_text())["schema_version"] == 1
+    assert "version 1" in (tmp_path / "board.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "lacking"),
+    [("score", "attributions"), ("gallery", "anomalies")],
+)
+def test_what_it_lacks_is_said_in_one_line(folder, aexbench_cli, command, lacking):
+    outcome = aexbench_cli(command, folder / "packed")
+    assert outcome.code == 2
+    assert f"is packed and has no {lacking}: take the store" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_commands_that_read_read_it(folder, aexbench_cli):
+    assert aexbench_cli("status", folder / "packed").code == 0
+    assert aexbench_cli("leaderboard", folder / "packed", "--format", "csv").code == 0
+    assert aexbench_cli("leaderboard", folder / "packed", "--by", "gain").code == 0
+
+
+def test_it_takes_no_more_results(folder):
+    with pytest.raises(RequestError, match="packed store, which takes no more results"):
+        aexbench.run("quickstart", folder / "packed", datasets=["wine"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("records.jsonl", b"{", "holds no records"),
+        ("records.jsonl", b'{"schema_version": 9}\n', "newer aexbench"),
+        ("records.jsonl", b'{"schema_version": 1}\n', "earlier aexbench"),
+        ("records.jsonl", b'{"schema_version": 2}\n{"key": "a"}\n', "line 2: no record"),
+        ("records.jsonl", b'{"schema_version": 2}\n[]\n', "line 2: no record"),
+        ("scores.npz", b"no archive", "holds no scores"),
+        ("plan.json", b"{}", "is damaged"),
+    ],
+)
+def test_a_damaged_one_is_one_clear_line(folder, aexbench_cli, tmp_path, name, content, message):
+    for path in (folder / "packed").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).write_bytes(content)
+    outcome = aexbench_cli("leaderboard", tmp_path)
+    assert outcome.code == 2
+    assert message in outcome.err.replace("\n", " ")
+    assert "Traceback" not in outcome.err
+
+
+def test_scores_may_not_be_pickled(folder, tmp_path):
+    for path in (folder / "packed").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    np.savez(tmp_path / "scores.npz", metrics=np.array([{}], dtype=object))
+    with pytest.raises(RequestError, match="no scores"):
+        leaderboard(open_store(tmp_path))
+
+
+def test_a_store_of_old_keys_is_named_in_one_line(folder, aexbench_cli, tmp_path):
+    (tmp_path / "cells").mkdir()
+    for path in (folder / "store" / "cells").glob("*.json"):
+        old = json.loads(path.read_text()) | {"schema_version": 1}
+        (tmp_path / "cells" / path.name).write_text(json.dumps(old))
+    for command in ("status", "leaderboard"):
+        outcome = aexbench_cli(command, tmp_path)
+        assert outcome.code == (1 if command == "status" else 2)
+        assert outcome.err.count("24 records bear the keys of an earlier aexbench") == 1
