@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +43,26 @@ def test_metrics_and_the_board_need_no_torch():
     imports = "from aexbench import metrics; from aexbench.board import rendering, leaderboard"
     code = f"import sys; {imports}; metrics.names(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("family", ["metrics", "suites"])
+def test_what_needs_no_torch_does_not_import_it(family):
+    command = [sys.executable, "-X", "importtime", "-m", "aexbench", "list", family]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert "aexbench.families" in imported
+    assert not imported & {"torch", "sklearn", "pandas", "scipy"}
+
+
+ENGINE = ["", "autoencoders", "board", "cli", "conformance", "fetching", "running"]
+
+
+@pytest.mark.parametrize("wing", ENGINE)
+def test_no_module_of_the_engine_imports_a_plugin(wing):
+    families = {"explainers", "datasets", "corruptions", "metrics"}
+    for path in (Path(aexbench.__file__).parent / wing).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            plugins = [n for n in names if n.split(".")[0] == "aexbench" and n.count(".") > 1]
+            assert not [n for n in plugins if n.split(".")[1] in families], path

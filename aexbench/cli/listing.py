@@ -28,7 +28,6 @@ def list_(
 ) -> None:
     """List what there is, with parameters and their defaults."""
     from aexbench import families
-    from aexbench.running import planning
 
     load_plugins(plugin)
     registries = families.FAMILIES
@@ -40,15 +39,19 @@ def list_(
         if family in (None, name)
     }
     if family in (None, "suites"):
-        suites = [planning.load(name) for name in planning.bundled()]
-        listing["suites"] = [
-            {"name": s.name, "summary": s.description, "parameters": {}} for s in suites
-        ]
+        listing["suites"] = _suites()
     if as_json:
         print(json.dumps(listing if family is None else listing[family], indent=1))
         return
     for name, rows in listing.items():
         _print_listing(name, rows)
+
+
+def _suites() -> list[dict[str, Any]]:
+    from aexbench.running import planning
+
+    suites = [planning.load(name) for name in planning.bundled()]
+    return [{"name": s.name, "summary": s.description, "parameters": {}} for s in suites]
 
 
 def _describe(plugin: Plugin[Any]) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""What a plugin may look like is checked when it registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+from annotated_types import Ge
+
+from aexbench import RequestError, families
+from aexbench.declarations import Declaration
+from aexbench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Settings:
+    kind: Literal["a", "b"] = "a"
+    count: Annotated[int, Ge(1)] = 50
+
+
+@pytest.fixture
+def registry():
+    return Registry("thing", "", Declaration)
+
+
+def test_a_dataclass_among_the_parameters_stands_for_its_fields(registry):
+    @registry.register("mine")
+    def mine(*, first: int = 1, how: Settings = Settings(count=7)):
+        return first, how
+
+    described = registry.describe("mine").parameters
+    assert [(p.name, p.type_name, p.default) for p in described.values()] == [
+        ("first", "int", 1),
+        ("kind", "Literal['a', 'b']", "a"),
+        ("count", "int", 7),
+    ]
+    assert registry.create("mine[kind=b,first=3]") == (3, Settings("b", 7))
+    assert registry.describe("mine").write({"kind": "b", "count": 7}) == "mine[kind=b]"
+    with pytest.raises(RequestError, match="count=0 is wrong"):
+        registry.create("mine[count=0]")
+
+
+class NoExplain:
+    def __init__(self, detector):
+        self.detector = detector
+
+
+class OtherExplain(NoExplain):
+    def explain(self):
+        return self.detector
+
+
+class NoScore:
+    pass
+
+
+class OtherGenerate:
+    def generate(self, detector, clean):
+        return detector, clean
+
+
+def forgets(detector, x, *, power: float = 1.0):
+    return detector.error_map(x)
+
+
+def inner(detector, x, *, power: float = 1.0):
+    return [value**power for value in x]
+
+
+class ForgetsInInit(OtherExplain):
+    def __init__(self, detector, *, power: float = 1.0):
+        self.detector = detector
+
+    def explain(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("family", "target", "declared", "message"),
+    [
+        ("explainers", NoExplain, {}, "explainer x has no method explain"),
+        ("explainers", OtherExplain, {}, r"explain must take \(self, x\)"),
+        ("explainers", forgets, {}, "takes power and never reads it"),
+        ("explainers", ForgetsInInit, {}, "takes power and never reads it"),
+        ("explainers", inner, {"floors": True}, "unknown declaration of explainer x 'floors'"),
+        ("explainers", lambda: 0, {}, "takes 0 arguments; the engine gives it 2"),
+        ("metrics", NoScore, {}, "metric x has no method score"),
+        ("metrics", lambda a, t: a, {"title": "recall@{top}"}, "title names 'top'"),
+        ("metrics", lambda a, t: a, {"title": "recall@{"}, "title does not format"),
+        ("corruptions", OtherGenerate, {}, "generate must take"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_registration(family, target, declared, message):
+    with pytest.raises(RequestError, match=message):
+        families.FAMILIES[family].register("x", **declared)(target)
+    assert "x" not in families.FAMILIES[family].names()
+
+
+def test_a_parameter_that_an_inner_function_reads_is_read():
+    assert families.explainers.adapt(inner).parameters["power"].default == 1.0
+
+
+def test_a_truth_value_is_no_number(registry):
+    @registry.register("mine")
+    def mine(*, count: int = 1, yes: bool = False):
+        return count, yes
+
+    assert registry.create("mine[yes=true]") == (1, True)
+    with pytest.raises(RequestError, match="it takes no truth value"):
+        registry.create("mine[count=true]")
