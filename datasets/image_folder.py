@@ -30,14 +30,14 @@ def _files(*, path: Path, **_: Any) -> dict[str, Path]:
     return {file.relative_to(path).as_posix(): file for file in path.rglob("*") if is_image(file)}
 
 
-@register("image-folder", version=1, images=True, licence="your own data", reads=_files)
+@register("image-folder", version=2, images=True, licence="your own data", reads=_files)
 def image_folder(
     *,
     path: Path,
     corners: Corners = "edge",
     how: Preparation = Preparation(),
 ) -> Dataset:
-    """Your own images (PNG, JPEG, BMP, TIFF, WebP; all of one size), made grey, smoothed and
+    """Your own images (PNG, JPEG, BMP, TIFF, WebP; of any size), made grey, smoothed and
     resized as `mvtec` does.
 
     The folder holds one of these:
@@ -47,8 +47,10 @@ def image_folder(
     - normal images, nothing else
 
     In the last two a fifth of the normal images, drawn at random, is for the test, with all
-    anomalous ones. The mask of `anomalous/NAME.jpg` is `masks/NAME_mask.png`: of the image's size,
-    and anything but black where it is damaged.
+    anomalous ones. The mask of `anomalous/NAME.jpg` is `masks/NAME_mask.png` (or another of these
+    formats): of the image's size, and anything but black where it is damaged, in any colour and
+    depth; what is transparent is black. Masks that look wrong (soft edges, more than half of the
+    image) are warned of, and masks that lie beside images are no images.
 
     Parameters
     ----------

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from aexbench.errors import RequestError
+
 Corners = Literal["edge", "mirror"]
 MODES = {"edge": "nearest", "mirror": "reflect"}  # as SciPy calls them
 
@@ -38,7 +40,17 @@ def augment(
         What fills the corners of a rotated image, see `rotate`.
     flips
         Whether half of them are mirrored left to right, and half of them upside down.
+
+    Raises
+    ------
+    RequestError
+        If the images are not of this shape, such as with channels that come last.
     """
+    if images.ndim != 4 or images.shape[1] != 1:
+        raise RequestError(
+            f"images of shape {images.shape}: (N, 1, height, width) is needed, grey, with the "
+            "channel before height and width"
+        )
     if not rotation and not flips:
         return images[:count]
     result = np.empty((count, *images.shape[1:]), dtype=np.float32)

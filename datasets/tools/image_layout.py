@@ -7,15 +7,16 @@ The layout of MVTec AD, for the data set itself and for whatever is written like
     category/test/DAMAGE/000.png                 anomalous: one folder per kind of damage
     category/ground_truth/DAMAGE/000_mask.png    its mask, damaged where it is not black
 
-A mask has its image's size, and the images of a category have one, any; `images.SUFFIXES` lists the
-formats. `from_layout(category, Preparation(size=128))` returns the Dataset of a category's folder.
+A mask has its image's size; the images may differ in theirs, as all are resized. `images.SUFFIXES`
+lists the formats, of masks too. A mask that lies beside its image is no image.
+`from_layout(category, Preparation(size=128))` returns the Dataset of a category's folder.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -26,11 +27,16 @@ from numpy.typing import NDArray
 from aexbench.contracts import Dataset
 from aexbench.datasets.tools.augmentation import Corners, augment
 from aexbench.datasets.tools.images import (
+    FEW,
+    MASK_NAME,
     SUFFIXES,
+    Mask,
     entries,
     is_image,
+    masks_among,
     prepare,
     read,
+    read_mask,
     shrink_mask,
     wrong,
 )
@@ -40,6 +46,8 @@ from aexbench.features import Features
 VALIDATION = 0.1  # of the normal images that are not for the test
 GOOD = "good"
 SHOWN = 5  # of the names that a warning lists
+Shape = tuple[int, ...]
+MOST = 0.5  # of an image: a mask that marks more is likely to be inverted
 
 
 class Labelled(NamedTuple):
@@ -138,11 +146,13 @@ def _kinds(test: Path, others: list[Path]) -> list[Path]:
 
 
 def images(folder: Path, others: list[Path]) -> list[Path]:
-    """Return the images of a folder, by name, at least one; what else lies there is added to
-    `others`.
+    """Return the images of a folder, by name, at least one; what else lies there, masks of them
+    too, is added to `others`.
     """
     inside = entries(folder)
     found = [path for path in inside if is_image(path)]
+    masks = masks_among(found)
+    found = [path for path in found if path not in masks]
     others += [path for path in inside if path not in found]
     if not found:
         raise wrong(folder, f"holds no image ({' '.join(sorted(SUFFIXES))})")
@@ -152,12 +162,11 @@ def images(folder: Path, others: list[Path]) -> list[Path]:
 def labelled(
     paths: Sequence[Path], kind: str, masks: Path | None, others: list[Path]
 ) -> list[Labelled]:
-    """Return images of one kind with their masks, NAME_mask.png for NAME.png, none missing and none
-    left over.
+    """Return images of one kind with their masks, NAME_mask.png (or another format) for NAME.png,
+    none missing and none left over.
     """
     if masks is None:
         return [Labelled(path, kind) for path in paths]
-    result = [Labelled(path, kind, masks / f"{path.stem}_mask.png") for path in paths]
     first: dict[str, Path] = {}
     for path in paths:
         if first.setdefault(path.stem, path) != path:
@@ -166,15 +175,28 @@ def labelled(
                 f"it and {first[path.stem].name} would share one mask: rename one, and give it "
                 "its own",
             )
-    for one in result:
-        if one.mask is not None and not one.mask.is_file():
-            raise wrong(one.mask, f"the mask of {one.path} is missing")
+    there = _by_stem(masks) if masks.exists() else {}
+    result = []
+    for path in paths:
+        mask = there.get(f"{path.stem}_mask")
+        if mask is None:
+            raise wrong(masks / f"{path.stem}_mask.png", f"the mask of {path} is missing")
+        result.append(Labelled(path, kind, mask))
     known = {one.mask for one in result}
-    for path in entries(masks):
-        if is_image(path) and path not in known:
+    for path in there.values():
+        if path not in known:
             raise wrong(path, f"a mask, and {paths[0].parent} has no image of its name")
     others += [path for path in entries(masks) if path not in known]
     return result
+
+
+def _by_stem(masks: Path) -> dict[str, Path]:
+    """Return the images of a folder of masks by their names without the format."""
+    found: dict[str, Path] = {}
+    for path in filter(is_image, entries(masks)):
+        if found.setdefault(path.stem, path) != path:
+            raise wrong(path, f"it and {found[path.stem].name} are masks of one image: keep one")
+    return found
 
 
 def say_left_out(folder: Path, others: Sequence[Path]) -> None:
@@ -182,8 +204,12 @@ def say_left_out(folder: Path, others: Sequence[Path]) -> None:
     if others:
         names = ", ".join(str(path.relative_to(folder)) for path in others[:SHOWN])
         more = ", …" if len(others) > SHOWN else ""
+        masks = any(is_image(path) and MASK_NAME.fullmatch(path.stem) for path in others)
+        hint = "; masks are read from a folder of their own" if masks else ""
         warnings.warn(
-            plain(f"{folder}: left out {len(others)} that are no images of it: {names}{more}"),
+            plain(
+                f"{folder}: left out {len(others)} that are no images of it: {names}{more}{hint}"
+            ),
             stacklevel=3,
         )
 
@@ -202,13 +228,12 @@ def from_images(
             normal[0].parent,
             f"{len(normal)} image to train from: at least 2 are needed, 1 for validation",
         )
-    shape = read(normal[0]).shape
     order = np.random.default_rng(how.seed).permutation(len(normal))
     held = max(1, round(VALIDATION * len(normal)))
     parts = enumerate([(order[held:], how.train_samples), (order[:held], how.validation_samples)])
     train, validation = (
         augment(
-            _load([normal[i] for i in rows], shape, how.size),
+            _load([normal[i] for i in rows], how.size)[0],
             count,
             rotation=how.rotation,
             corners=corners,
@@ -218,56 +243,102 @@ def from_images(
         for number, (rows, count) in parts
     )
     anomalous = np.array([one.kind != GOOD for one in test])
+    shown, shapes = _load([one.path for one in test], how.size)
     return Dataset(
         train,
         validation,
-        _load([one.path for one in test], shape, how.size),
+        shown,
         Features(),
         anomalous if anomalous.any() else None,
-        _truth(test, shape, how.size) if anomalous.any() else None,
+        _truth(test, shapes, how.size) if anomalous.any() else None,
         how.autoencoder,
         test_units=np.arange(len(test)),
         test_kinds=np.array([one.kind for one in test]),
     )
 
 
-def _load(paths: Sequence[Path], shape: tuple[int, ...], size: int) -> NDArray[np.float32]:
-    """Return images (N, 1, size, size), all of one shape before."""
+def _load(paths: Sequence[Path], size: int) -> tuple[NDArray[np.float32], list[Shape]]:
+    """Return images (N, 1, size, size), and the shape (height, width) that each had before."""
     result = np.empty((len(paths), 1, size, size), dtype=np.float32)
+    shapes: list[Shape] = []
     for place, path in zip(result[:, 0], paths, strict=True):
-        place[:] = prepare(_read(path, shape), size)
-    return result
+        image = read(path)
+        shapes.append(image.shape)
+        place[:] = prepare(image, size)
+    return result, shapes
 
 
-def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    image = read(path)
-    if image.shape != shape:
-        (height, width), (h, w) = image.shape, shape
-        raise wrong(
-            path,
-            f"{width} × {height} pixels, not {w} × {h} as the first image: bring all to one size",
-        )
-    return image
-
-
-def _truth(test: Sequence[Labelled], shape: tuple[int, ...], size: int) -> NDArray[np.bool_] | None:
+def _truth(
+    test: Sequence[Labelled], shapes: Sequence[Shape], size: int
+) -> NDArray[np.bool_] | None:
     """Return the damaged pixels (N, 1, size, size), or None where an anomalous image
     has no mask.
     """
     if any(one.kind != GOOD and one.mask is None for one in test):
         return None
     truth = np.zeros((len(test), 1, size, size), dtype=bool)
-    for place, one in zip(truth[:, 0], test, strict=True):
+    doubts = Doubts()
+    for place, one, shape in zip(truth[:, 0], test, shapes, strict=True):
         if one.mask is not None:
-            place[:] = shrink_mask(_read(one.mask, shape) > 0, size)
-    masked = np.array([one.mask is not None for one in test])
-    black = [
-        one.mask
-        for one, marks in zip(test, truth.any(axis=(1, 2, 3)) | ~masked, strict=True)
-        if not marks
-    ]
-    if black:
-        warnings.warn(
-            plain(f"{len(black)} masks mark nothing, the first is {black[0]}"), stacklevel=4
-        )
+            mask = _fitting(one.mask, shape)
+            doubts.note(one.mask, mask)
+            place[:] = shrink_mask(mask.marked, size)
+    doubts.say()
     return truth
+
+
+def _fitting(path: Path, shape: Shape) -> Mask:
+    """Return a mask; RequestError if it has not the shape of its image."""
+    mask = read_mask(path)
+    if mask.marked.shape != shape:
+        (height, width), (h, w) = mask.marked.shape, shape
+        raise wrong(
+            path, f"{width} × {height} pixels, not {w} × {h} as its image: bring both to one size"
+        )
+    return mask
+
+
+@dataclass
+class Doubts:
+    """What looks wrong about masks, each with the first that does so: it is said, and nothing is
+    changed.
+    """
+
+    black: list[Path] = field(default_factory=list)
+    soft: list[Path] = field(default_factory=list)
+    first_soft: Mask | None = None
+    large: list[tuple[Path, float]] = field(default_factory=list)
+
+    def note(self, path: Path, mask: Mask) -> None:
+        """Look at a mask."""
+        share = float(mask.marked.mean())
+        if not share:
+            self.black.append(path)
+        if share > MOST:
+            self.large.append((path, share))
+        if mask.soft() >= FEW:
+            self.soft.append(path)
+            self.first_soft = self.first_soft or mask
+
+    def say(self) -> None:
+        """Warn in one line of each kind."""
+        if self.black:
+            _warn(f"{len(self.black)} masks mark nothing, the first is {self.black[0]}")
+        if self.first_soft is not None:
+            levels = self.first_soft.levels[self.first_soft.marked]
+            _warn(
+                f"{len(self.soft)} masks have soft edges, as JPEG or smooth resizing leave them: "
+                f"every pixel that is not black counts as damaged; the first is {self.soft[0]}, "
+                f"with {levels.size} such pixels of {len(np.unique(levels))} values, "
+                f"{np.sum(levels < levels.max() / 2)} of them below half of its brightest"
+            )
+        if self.large:
+            path, share = self.large[0]
+            _warn(
+                f"{len(self.large)} masks mark more than half of their image, the first is {path} "
+                f"({share:.0%}): inverted? Damage is what is not black"
+            )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(plain(text), stacklevel=6)

@@ -7,9 +7,12 @@ decoded, and whatever is wrong becomes one line that names the file.
 
 from __future__ import annotations
 
+import re
+import sys
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,47 @@ FORMATS = (
     "WEBP",
 )  # Pillow knows more, some of which run other programs
 MOST_PIXELS = 2**26  # of one image, 8192 × 8192: a small file may unpack to any size
+COLOURS = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}  # by RGB
+FEW = 2  # levels on the slopes of a mask from which on its edges are soft
+# What a mask that lies beside its image is called: 000_mask.png, 000-gt.tif, mask_000.png
+MASK_WORD = r"(?:masks?|gt|ground[_-]?truth|labels?|seg(?:mentation)?|annotations?)"
+MASK_NAME = re.compile(
+    rf"(?P<of>.+?)(?P<end>[_. -]+{MASK_WORD})|(?P<start>{MASK_WORD}[_. -]+)(?P<from>.+)",
+    re.IGNORECASE,
+)
+# Of a channel of 16 bits Pillow keeps one byte, and these unpack the other.
+OTHER_BYTE = {
+    "16B": "16L",
+    "16L": "16B",
+    "16N": "16B" if sys.byteorder == "little" else "16L",
+}
+Read = TypeVar("Read")
+
+
+class Mask(NamedTuple):
+    """A mask as it is in its file.
+
+    Attributes
+    ----------
+    marked : (H, W)
+        Where it is not black.
+    levels : (H, W)
+        How far from black a pixel is, in the file's own units: its greatest channel.
+    """
+
+    marked: NDArray[np.bool_]
+    levels: NDArray[np.float32]
+
+    def soft(self) -> int:
+        """Return how many different levels lie on slopes between two others and nowhere else, as
+        JPEG or smooth resizing leave them; 0 where the levels are areas, such as kinds of damage.
+        """
+        from scipy.ndimage import maximum_filter, minimum_filter
+
+        low, high = minimum_filter(self.levels, 3), maximum_filter(self.levels, 3)
+        slope = self.levels[self.marked & (low < self.levels) & (self.levels < high)]
+        areas = self.levels[low == high]
+        return len(np.setdiff1d(slope, areas))
 
 
 def wrong(path: Path, what: str) -> RequestError:
@@ -49,6 +93,32 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
+def masks_among(paths: Sequence[Path]) -> set[Path]:
+    """Return which images of a folder are masks of others in it, by name: 000_mask.png beside
+    000.png.
+
+    Once one name says so, all names of its form are masks, that of a missing image too.
+
+    >>> found = masks_among([Path("a.jpg"), Path("a_mask.png"), Path("b_mask.png")])
+    >>> sorted(path.name for path in found)
+    ['a_mask.png', 'b_mask.png']
+    >>> masks_among([Path("with_mask.png"), Path("without_mask.png")])
+    set()
+    """
+    stems = {path.stem.lower() for path in paths}
+    named = {path: found for path in paths if (found := MASK_NAME.fullmatch(path.stem))}
+    forms = {_form(found) for found in named.values() if _image_of(found) in stems}
+    return {path for path, found in named.items() if _form(found) in forms}
+
+
+def _form(name: re.Match[str]) -> tuple[str, str]:
+    return (name["start"] or "").lower(), (name["end"] or "").lower()
+
+
+def _image_of(name: re.Match[str]) -> str:
+    return str(name["of"] or name["from"]).lower()
+
+
 def read(path: Path) -> NDArray[np.float32]:
     """Return an image (H, W) as grey values in [0, 1], turned upright where its camera has noted
     that.
@@ -62,7 +132,33 @@ def read(path: Path) -> NDArray[np.float32]:
         If it cannot be decoded, has more than `MOST_PIXELS` pixels, or values without a fixed range
         (32 bits).
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    return _opened(path, _grey)
+
+
+def read_mask(path: Path) -> Mask:
+    """Return a mask (H, W), turned upright where its camera has noted that.
+
+    A pixel is marked where any channel of its colour is not 0, however little, in any mode and
+    depth: no luma is taken, nothing is rounded. What is fully transparent is not marked, whatever
+    colour it hides; of several frames the first counts.
+
+    Raises
+    ------
+    RequestError
+        If it cannot be decoded, has more than `MOST_PIXELS` pixels, values that are no numbers or
+        a mode in which nothing says what black is.
+    """
+    colours, light = _opened(path, _channels)
+    if (low := _opened(path, _low_bytes)) is not None:
+        colours = colours + low[0] / np.float32(256)
+        light = light + low[1] / np.float32(256)
+    levels = np.asarray(np.abs(colours).max(axis=-1) * light / np.float32(255), dtype=np.float32)
+    return Mask(levels > 0, levels)
+
+
+def _opened(path: Path, take: Callable[[Any], Read]) -> Read:
+    """Return what `take` makes of an image's file; whatever is wrong is one line that names it."""
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -72,7 +168,7 @@ def read(path: Path) -> NDArray[np.float32]:
                     raise ValueError(
                         f"{image.width} × {image.height} pixels are more than {MOST_PIXELS}"
                     )
-                return _grey(ImageOps.exif_transpose(image))
+                return take(image)
     except MemoryError:
         raise
     except UnidentifiedImageError:
@@ -85,9 +181,16 @@ def read(path: Path) -> NDArray[np.float32]:
         ) from None
 
 
+def _upright(image: Any) -> Any:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
 def _grey(image: Any) -> NDArray[np.float32]:
     from PIL import Image
 
+    image = _upright(image)
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.float32) / np.float32(65535)
     if image.mode in ("I", "F"):
@@ -95,6 +198,73 @@ def _grey(image: Any) -> NDArray[np.float32]:
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
     return np.asarray(image.convert("L")).astype(np.float32) / np.float32(255)
+
+
+class Channels(NamedTuple):
+    """The channels of a colour (H, W, C), 0 where it is black, and how much of each pixel shows
+    (H, W), of 255.
+    """
+
+    colours: NDArray[np.float32]
+    light: NDArray[np.float32]
+
+
+def _channels(image: Any) -> Channels:
+    """Return a mask's channels as they are: no rounding makes one of them 0."""
+    image = _upright(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _deep(np.asarray(image), image.info.get("transparency"))
+    if image.mode == "CMYK":  # of ink: black is where no light comes through
+        ink = 255 - np.asarray(image).astype(np.float32)
+        return Channels(ink[..., :3], ink[..., 3])
+    if image.mode not in COLOURS:
+        raise ValueError(f"a mask in colour mode {image.mode}: save it in grey or RGB")
+    pixels = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+    light = pixels[..., 3] if image.has_transparency_data else np.full(pixels.shape[:2], 255)
+    return Channels(pixels[..., :3].astype(np.float32), light.astype(np.float32))
+
+
+def _deep(values: NDArray[Any], transparent: object) -> Channels:
+    """Return the one channel of values with 16 or 32 bits; `transparent` is a value that is not
+    seen.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError("a mask whose pixels are not all finite numbers")
+    hidden = values == transparent if isinstance(transparent, int) else np.zeros_like(values, bool)
+    light = np.where(hidden, 0, 255).astype(np.float32)
+    return Channels(values.astype(np.float32)[..., None], light)
+
+
+def _low_bytes(image: Any) -> Channels | None:
+    """Return the other bytes of a colour image with 16 bits a channel, or None where it has not so
+    many.
+
+    Pillow reads such colours in 8 bits: what lies below a 256th of the range would be black.
+    """
+    if image.mode.startswith("I;16"):
+        return None
+    tiles = []
+    for codec, extents, offset, options in image.tile:
+        first = options if isinstance(options, str) else next(iter(options or ()), None)
+        depth = str(first).rpartition(";")[2]
+        if depth not in OTHER_BYTE:
+            return None
+        other = str(first).removesuffix(depth) + OTHER_BYTE[depth]
+        tiles.append((codec, extents, offset, other, options))
+    if not tiles:
+        return None
+    image.tile = [
+        type(image.tile[0])(
+            codec, extents, offset, other if isinstance(options, str) else (other, *options[1:])
+        )
+        for codec, extents, offset, other, options in tiles
+    ]
+    try:
+        return _channels(image)
+    except (OSError, ValueError):
+        raise ValueError(
+            f"a mask with 16 bits a channel in mode {image.mode}: save it in grey, or with 8 bits"
+        ) from None
 
 
 def prepare(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:

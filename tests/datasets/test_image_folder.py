@@ -70,10 +70,47 @@ def test_the_layout_of_mvtec_is_known(tmp_path):
     assert made.test_truth.sum() == 16
 
 
-def test_one_category_of_many_sizes_is_refused(normal):
-    draw(normal / "normal" / "0.bmp", 10, (32, 33))
-    with pytest.raises(RequestError, match=r"pixels, not .*: bring all to one size"):
-        make(normal)
+def test_images_of_many_sizes_are_taken(normal):
+    same = make(normal)
+    for number in range(0, 20, 3):
+        draw(normal / "normal" / f"{number}.bmp", 10 + number, (32 + number, 70 - number))
+    made = make(normal)
+    for part in ("train", "validation", "test"):  # each is flat: its size shows in nothing
+        assert np.allclose(getattr(made, part), getattr(same, part), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["{}_mask.png", "{}-mask.bmp", "{}_GT.png", "mask_{}.png"])
+def test_masks_beside_images_are_not_trained_on(normal, name):
+    expected = make(normal)
+    for number in range(21):  # the last one's image is not there
+        draw(normal / "normal" / name.format(number), 0)
+    with pytest.warns(UserWarning, match=r"left out 21 .*; masks are read from a folder"):
+        made = make(normal)
+    assert np.array_equal(made.train, expected.train)
+    assert np.array_equal(made.test, expected.test)
+
+
+def test_names_like_masks_without_images_of_theirs_are_images(tmp_path):
+    for number in range(10):
+        draw(tmp_path / f"{number}_with_mask.png", 10 + number)
+    made = make(tmp_path)
+    assert greys(made.train) | greys(made.validation) | greys(made.test) == set(range(10, 20))
+
+
+def test_masks_of_anomalous_images_lie_beside_them_or_in_their_folder(normal):
+    for number in range(2):
+        draw(normal / "anomalous" / f"x{number}.png", np.where(square(8 * number, 0), 200, 50))
+        draw(normal / "anomalous" / f"x{number}_mask.png", square(8 * number, 0))
+    with pytest.warns(UserWarning, match="left out 2"):
+        made = make(normal)
+    assert made.test_kinds.tolist() == ["good"] * 4 + ["anomalous"] * 2
+    assert made.test_truth is None
+    (normal / "masks").mkdir()
+    for number in range(2):
+        (normal / "anomalous" / f"x{number}_mask.png").rename(
+            normal / "masks" / f"x{number}_mask.png"
+        )
+    assert make(normal).test_truth.sum() == 32
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -176,8 +177,8 @@ def damage(cube: Path, what: str) -> None:
             draw(cube / "ground_truth" / "hole" / "000_mask.png", 255)
         case "a mask of another size":
             draw(masks / "001_mask.png", 255, (16, 16))
-        case "an image of another size":
-            draw(cube / "train" / "good" / "007.png", 50, (32, 40))
+        case "two masks":
+            draw(masks / "001_mask.bmp", 255)
         case "an image is cut off":
             (crack / "001.png").write_bytes((crack / "001.png").read_bytes()[:60])
         case "a mask is none":
@@ -216,7 +217,7 @@ def damage(cube: Path, what: str) -> None:
             r"ground_truth/hole: masks of a damage of which there is no folder .*test/hole",
         ),
         ("a mask of another size", r"crack/001_mask\.png: 16 × 16 pixels, not 32 × 32"),
-        ("an image of another size", r"train/good/007\.png: 40 × 32 pixels, not 32 × 32"),
+        ("two masks", r"crack/001_mask\.png: it and 001_mask\.bmp are masks of one image"),
         ("an image is cut off", r"test/crack/001\.png: cannot be read as an image"),
         ("a mask is none", r"crack/001_mask\.png: cannot be read as an image"),
         ("an empty kind", r"test/hole: holds no image"),
@@ -273,6 +274,78 @@ def test_masks_may_be_of_zeros_and_ones_or_coloured(root):
     coloured[square(8, 4) > 0, 2] = 200
     Image.fromarray(coloured).save(cube(root) / "ground_truth" / "bent" / "001_mask.png")
     assert np.array_equal(make(root).test_truth, expected)
+
+
+def test_images_of_other_sizes_are_resized_like_all_and_masks_follow_their_own_image(root):
+    expected = make(root)
+    draw(cube(root) / "train" / "good" / "007.png", 17, (40, 64))
+    larger = np.kron(square(0, 20), np.ones((2, 3)))
+    draw(cube(root) / "test" / "crack" / "000.png", np.where(larger, 250, 50), larger.shape)
+    draw(cube(root) / "ground_truth" / "crack" / "000_mask.png", larger, larger.shape)
+    made = make(root)
+    assert np.allclose(made.train, expected.train, atol=1e-6)  # flat: as large as any
+    assert np.array_equal(made.test_truth, expected.test_truth)
+    draw(cube(root) / "ground_truth" / "crack" / "000_mask.png", square(0, 20))
+    with pytest.raises(
+        RequestError, match=r"000_mask\.png: 32 × 32 pixels, not 96 × 64 as its image"
+    ):
+        make(root)
+
+
+def test_masks_may_have_another_format_than_png_such_as_floats(root):
+    expected = make(root).test_truth
+    masks = cube(root) / "ground_truth" / "bent"
+    (masks / "000_mask.png").unlink()
+    Image.fromarray((square(0, 4) / 1e6).astype(np.float32)).save(masks / "000_mask.tiff")
+    assert np.array_equal(make(root).test_truth, expected)
+
+
+def test_soft_masks_are_warned_of_once_with_the_file_and_counts(root):
+    for number in range(2):
+        path = cube(root) / "ground_truth" / "bent" / f"{number:03}_mask.png"
+        image = Image.fromarray(square(8 * number, 4).astype(np.uint8))
+        image.resize((64, 64)).resize((32, 32), Image.Resampling.LANCZOS).save(path)
+    with pytest.warns(UserWarning, match="soft edges") as caught:
+        made = make(root)
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert text.startswith("2 masks have soft edges")
+    full = np.asarray(Image.open(cube(root) / "ground_truth" / "bent" / "000_mask.png"))
+    marks = full[full > 0]
+    faint = (marks < marks.max() / 2).sum()
+    assert faint > 0
+    assert f"000_mask.png, with {marks.size} such pixels of {len(set(marks))} values, " in text
+    assert f", {faint} of them below half" in text
+    assert made.test_truth[0].sum() >= 16  # nothing is cut off
+
+
+def test_a_mask_of_most_of_an_image_is_warned_of(root):
+    path = cube(root) / "ground_truth" / "bent" / "001_mask.png"
+    draw(path, 255 - square(8, 4))
+    with pytest.warns(
+        UserWarning, match=r"1 masks mark more than half .* first is .*001_mask\.png \(94%\): inv"
+    ) as caught:
+        made = make(root)
+    assert len(caught) == 1
+    assert made.test_truth[1].mean() > 0.9
+    draw(path, np.repeat([255, 0], 16)[:, None])  # half
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(root)
+
+
+def test_masks_beside_images_are_no_images(root):
+    expected = make(root)
+    for number in range(2):
+        draw(cube(root) / "test" / "bent" / f"{number:03}_mask.png", square(8 * number, 4))
+        draw(cube(root) / "test" / "good" / f"{number:03}-GT.bmp", 0)
+    with pytest.warns(
+        UserWarning, match=r"left out 4 .*bent/000_mask\.png.*; masks are read from a folder"
+    ):
+        made = make(root)
+    assert made.test_kinds.tolist() == expected.test_kinds.tolist()
+    assert np.array_equal(made.test, expected.test)
+    assert np.array_equal(made.test_truth, expected.test_truth)
 
 
 def test_parameters_out_of_range_are_refused(root):

@@ -6,7 +6,14 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import html
+import io
+import json
+import lzma
 import re
+import tarfile
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -597,3 +604,443 @@ def test_a_session_start_with_a_zone_after_the_minutes_is_a_rejected_line(tmp_pa
     statements, report = read(written(tmp_path / "any.name", f"{odd}\n{rest}"))
     assert (report.rejected, report.entries, report.first) == (1, 15, "any.name line 1")
     assert len(statements) == 7
+
+
+def quiet(path: Path, **parameters):
+    """Make the data set; what it says is not looked at."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", postgres.LogWarning)
+        return datasets.create("postgres-log", path=path, **parameters)
+
+
+def said(path: Path, **parameters) -> str:
+    """Return what the data set says of a log."""
+    with pytest.warns(postgres.LogWarning) as caught:
+        datasets.create("postgres-log", path=path, **parameters)
+    return str(caught[0].message)
+
+
+USERS = ("svc@proj.iam", "ann@north.example", "ann@south.example")
+
+
+def by_users(form: str, users: tuple[str, ...] = USERS, count: int = 60) -> str:
+    """Return statements of several users under a prefix that `form` writes."""
+    return "".join(
+        form.format(time=f"2024-05-01 10:{i:02d}:00.000 UTC", user=users[i % len(users)])
+        + "LOG:  statement: SELECT 1\n"
+        for i in range(count)
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "form"),
+    [
+        ("%m [%p] %q%u@%d ", "{time} [7] {user}@shop "),
+        ("%m:%r:%u@%d:[%p]:", "{time}:10.0.0.7(51988):{user}@shop:[7]:"),
+        ("%m %-30u@%d [%p] ", "{time} {user:<30}@shop [7] "),
+        ("%m [%p] %d@%u ", "{time} [7] shop@{user} "),
+        ("%m [%p] user=%u,db=%d ", "{time} [7] user={user},db=shop "),
+        ("%m [%p] %u %d ", "{time} [7] {user} shop "),
+    ],
+)
+def test_users_with_an_at_are_whole_and_so_are_databases(tmp_path, prefix, form):
+    log = written(tmp_path / "server.log", by_users(form))
+    statements, report = read(log, prefix)
+    assert (report.rejected, report.unclear) == (0, 0)
+    assert texts(statements, "user") == [*USERS] * 20
+    assert set(texts(statements, "database")) == {"shop"}
+
+
+def test_users_with_an_at_do_not_hide_a_common_prefix(tmp_path):
+    for form in ("{time} [7] {user}@shop ", "{time}:10.0.0.7(51988):{user}@shop:[7]:"):
+        statements, _ = read(written(tmp_path / "server.log", by_users(form)))
+        assert set(texts(statements, "user")) == set(USERS)
+        assert set(texts(statements, "database")) == {"shop"}
+
+
+def test_names_with_blanks_are_whole_where_another_sign_parts_them(tmp_path):
+    users = ("Ann Lee", "Ann@corp.example (ops)")
+    for prefix, form in (
+        ("%m [%p] %u@%d ", "{time} [7] {user}@shop "),
+        ("%m [%p] <%u|%d> ", "{time} [7] <{user}|shop> "),
+    ):
+        log = written(tmp_path / "server.log", by_users(form, users))
+        statements, report = read(log, prefix)
+        assert report.unclear == 0
+        assert texts(statements, "user") == [*users] * 30
+        assert set(texts(statements, "database")) == {"shop"}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "form", "user"),
+    [
+        ("%m [%p] %u %d ", "{time} [7] {user} shop ", "Ann Lee"),
+        ("%m [%p] %u-%d ", "{time} [7] {user}-shop ", "svc-app"),
+        ("%m [%p] %d/%u ", "{time} [7] shop/{user} ", "north/ann"),
+    ],
+)
+def test_names_that_cannot_be_told_apart_are_unknown_and_that_is_said(tmp_path, prefix, form, user):
+    log = written(tmp_path / "server.log", by_users(form, ("bob", user)))
+    statements, report = read(log, prefix)
+    assert texts(statements, "user") == ["bob", ""] * 30
+    assert texts(statements, "database") == ["shop", ""] * 30
+    assert report.rejected == 0
+    assert "; user and database of 30 entries left out, as the sign between" in said(
+        log, prefix=prefix
+    )
+
+
+def multiline(before: str, after: str = "\t", pids: int = 1) -> str:
+    """Return 60 statements of three lines each, of which `before` stands before every one."""
+    parts = []
+    for i in range(60):
+        pid, minute = 7 + i % pids, f"{i:02d}"
+        lead = before.format(pid=pid, minute=minute, line=1, stamp=f"{i:09d}".rstrip("0") or "0")
+        parts.append(
+            f"{lead}2024-05-01 10:{minute}:00.000 UTC [{pid}] LOG:  statement: SELECT a{pid}\n"
+        )
+        for line, text in ((2, "FROM t"), (3, f"WHERE c = 1{' AND d = 2' * (i % 3)}")):
+            lead = before.format(pid=pid, minute=minute, line=line, stamp=f"{900 + i:09d}")
+            parts.append(f"{lead}{after}{text}\n")
+    return "".join(parts)
+
+
+COLLECTED = {
+    "compose": "db-1  | ",
+    "compose in colour": "\x1b[36mdb-1  | \x1b[0m",
+    "kubectl": "[pod/db-0/postgres] ",
+    "kubectl and times": "[pod/db-0/postgres] 2024-05-01T10:{minute}:00.{stamp}Z ",
+    "kubernetes": "2024-05-01T10:{minute}:00.{stamp}Z ",
+    "node": "2024-05-01T10:{minute}:00.{stamp}Z stderr F ",
+    "compose and times": "db-1  | 2024-05-01T10:{minute}:00.{stamp}Z ",
+    "syslog": "May  1 10:{minute}:00 host postgres[{pid}]: [5-{line}] ",
+    "another": "shop db/0 (main) > ",
+    "journal": "2024-05-01T10:{minute}:00+0200 host postgres[{pid}]: ",
+    "syslog 5424": "<134>1 2024-05-01T10:{minute}:00.1Z host postgres {pid} - - [{minute}-{line}] ",
+}
+
+
+@pytest.mark.parametrize("name", COLLECTED)
+@pytest.mark.parametrize("prefix", [None, "%m [%p] "])
+def test_what_a_collector_puts_before_each_line_is_no_part_of_it(tmp_path, name, prefix):
+    plain_lines, _ = read(written(tmp_path / "a.log", multiline("")))
+    for tab in ("\t", "#011"):
+        log = written(tmp_path / "b.log", multiline(COLLECTED[name], tab))
+        statements, report = read(log, prefix)
+        assert (report.rejected, report.entries, report.lines) == (0, 60, 180)
+        for feature, expected in plain_lines.activity().items():
+            assert np.array_equal(statements.activity()[feature], expected, equal_nan=True)
+    assert set(plain_lines.activity()["predicates"]) == {1, 2, 3}
+
+
+def test_a_prefix_with_what_the_collector_puts_before_it_is_taken_too(tmp_path):
+    for before in ("db-1  | ", "postgres-main-0 :: "):
+        statements, report = read(
+            written(tmp_path / "b.log", multiline(before)), f"{before}%m [%p] "
+        )
+        assert (report.rejected, len(statements)) == (0, 60)
+        assert set(statements.activity()["predicates"]) == {1, 2, 3}
+
+
+def test_lines_of_processes_that_alternate_belong_to_their_own(tmp_path):
+    one = multiline(COLLECTED["syslog"], "#011", pids=2).splitlines(keepends=True)
+    mixed = []
+    for i in range(0, len(one), 6):  # statements of 7 and 8, their lines taking turns
+        mixed += [one[i + k + 3 * pid] for k in range(3) for pid in range(2)]
+    statements, report = read(written(tmp_path / "a.log", "".join(mixed)))
+    assert report.rejected == 0
+    assert statements.activity()["predicates"].tolist() == [1, 2, 3] * 20
+    containers = mixed[0].replace("host", "db-1") + mixed[2].replace("host", "db-2")
+    statements, report = read(written(tmp_path / "a.log", "".join(mixed) + containers))
+    assert report.rejected == 1  # of a source that has begun no message
+
+
+def test_a_line_with_a_tab_somewhere_is_no_further_line(tmp_path):
+    log = multiline("db-1  | ") + "web-1 | \tGET /\n" + "db-1  | GET\t/\n"
+    statements, report = read(written(tmp_path / "a.log", log), "db-1  | %m [%p] ")
+    assert (report.rejected, len(statements)) == (2, 60)
+    log = lines(60) + "2024-05-01 10:00:00.250 UTC [7] \tFROM u\n"
+    statements, report = read(written(tmp_path / "a.log", log))
+    assert report.rejected == 1
+
+
+def test_the_lines_of_docker_s_own_files_are_unwrapped(tmp_path):
+    wrapped = "".join(
+        json.dumps({"log": line, "stream": "stderr", "time": "2024-05-01T10:00:00Z"}) + "\n"
+        for line in multiline("").splitlines(keepends=True)
+    )
+    statements, report = read(written(tmp_path / "a.log", wrapped))
+    assert (report.rejected, len(statements)) == (0, 60)
+    assert set(statements.activity()["predicates"]) == {1, 2, 3}
+
+
+def test_several_lines_that_syslog_writes_as_one_are_several(tmp_path):
+    log = "".join(
+        line.rstrip("\n") + ("#012#011" if number % 3 < 2 else "\n")
+        for number, line in enumerate(multiline("").splitlines(keepends=True))
+    ).replace("#012#011\t", "#012#011")
+    before = "2024-05-01T10:00:00+02:00 host postgres[7]: "
+    log = "".join(before + line for line in log.splitlines(keepends=True))
+    statements, report = read(written(tmp_path / "a.log", log))
+    assert (report.rejected, len(statements)) == (0, 60)
+    assert set(statements.activity()["predicates"]) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("before", ["", "db-1  | ", "2024-05-01T10:00:00.5Z stderr F "])
+def test_a_log_most_of_whose_lines_belong_to_nothing_is_refused(tmp_path, before):
+    log = multiline(before, "")  # somebody has taken the tabs away
+    with pytest.raises(RequestError) as caught:
+        quiet(written(tmp_path / "a.log", log), prefix="%m [%p] ")
+    assert str(caught.value).startswith("120 of the 180 lines of ")
+    assert "belong to no entry (first: a.log line 2): give the server's" in str(caught.value)
+    with pytest.raises(
+        RequestError,
+        match=r"log_line_prefix of a\.log: 60 of 180 lines begin with '%m .*', the",
+    ):
+        quiet(written(tmp_path / "a.log", log))
+    half = multiline("").splitlines(keepends=True)
+    log = "".join(line[1:] if i % 3 == 1 else line for i, line in enumerate(half))
+    assert "60 lines could not be read" in said(written(tmp_path / "a.log", log), prefix="%m [%p] ")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "LOG:  Anweisung: SELECT 1",
+        "LOG:  Dauer: 0.321 ms  Anweisung: select a from t",
+        "LOG:  Ausführen P_0: UPDATE t SET a = 1",
+        "LOG:  instruction : SELECT 1",
+        "LOG:  durée : 0.321 ms  exécute <unnamed> : BEGIN",
+        "LOG:  duración: 0.321 ms  sentencia: WITH w AS (SELECT 1) SELECT 2",
+        "LOG:  istruzione: DELETE FROM t",
+        "СООБЩЕНИЕ:  оператор: SELECT 1",
+        "СООБЩЕНИЕ:  продолжительность: 0.321 мс, оператор: SELECT 1",
+        "LOG:  期間: 0.321 ミリ秒  文: SELECT 1",
+        "日志:  执行时间: 0.321 ms  语句: SELECT 1",
+        "GÜNLÜK:  ifade: SELECT 1",
+        "로그:  명령 구문: SELECT 1",
+        "ANWEISUNG:  SELECT 1",
+        "INSTRUCTION :  SELECT 1",
+    ],
+)
+def test_messages_in_another_language_are_named_as_the_reason(tmp_path, message):
+    log = lines(60)
+    log = "".join(line[:32] + message + "\n" for line in log.splitlines())
+    for prefix in (None, "%m [%p] "):
+        with pytest.raises(
+            RequestError, match=r"the messages of .*a\.log are not in English.* lc_messages"
+        ) as caught:
+            quiet(written(tmp_path / "a.log", log), prefix=prefix)
+        assert "\n" not in str(caught.value)
+        assert "; one: '" in str(caught.value)
+    severity, _, text = message.partition(":  ")
+    if ":" not in text:  # of an error, which the other formats write in a field of its own
+        return
+    for name, form, excerpt in (("a.csv", CSVLOG, "csv"), ("a.json", JSONLOG, "json")):
+        entry = next(line for line in form.splitlines() if "SELEC" in line and "nowhere" in line)
+        entry = entry.replace("statement: SELECT nothing FROM nowhere;", text)
+        entry = entry.replace('"LOG"', f'"{severity}"').replace(",LOG,", f",{severity},")
+        with pytest.raises(RequestError, match="are not in English"):
+            quiet(written(tmp_path / name, (entry + "\n") * 60))
+        assert excerpt in name
+
+
+def test_messages_that_are_no_statements_are_no_other_language(tmp_path):
+    head = "2024-05-01 10:00:00.250 UTC [7] "
+    log = "".join(
+        f"{head}{message}\n"
+        for message in (
+            "LOG:  checkpoint complete: wrote 3 buffers (0.0%)",
+            'LOG:  automatic vacuum of table "shop.public.t": index scans: 0',
+            "LOG:  listening on IPv4 address 0.0.0.0, port 5432",
+            "LOG:  cron job 1 starting: SELECT refresh()",
+            "LOG:  process 7 still waiting for ShareLock on transaction 9 after 1000.1 ms",
+            "LOG:  could not send data to client: Broken pipe",
+        )
+    )
+    with pytest.raises(RequestError, match="holds 0 statements"):
+        quiet(written(tmp_path / "a.log", log * 20))
+    other = lines(60) + f"{head}LOG:  Anweisung: SELECT 1\n" * 5
+    assert "; 5 messages left out: they are not in English" in said(
+        written(tmp_path / "a.log", other)
+    )
+    assert "not in English" not in said(written(tmp_path / "a.log", lines(60) + log))
+
+
+def in_tar(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        member = tarfile.TarInfo("server.log")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def in_zip(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("server.log", content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (in_zip(lines(60).encode()), "is a zip archive"),
+        (in_tar(lines(60).encode()), "is a tar archive"),
+        (b"\x28\xb5\x2f\xfd" + bytes(99), "is compressed with zstd"),
+        (b"\x04\x22\x4d\x18" + bytes(99), "is compressed with lz4"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(99), "is a 7z archive"),
+    ],
+)
+def test_what_is_packed_otherwise_is_named_by_its_content(tmp_path, content, what):
+    log = written(tmp_path / "server.log", content)
+    with pytest.raises(RequestError, match=rf"nothing to read in .*server\.log {what}: unpack it"):
+        quiet(log)
+    written(tmp_path / "other.log", lines(60))
+    assert f"; left out: server.log {what}: unpack it first" in said(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "pack", [lzma.compress, gzip.compress, bz2.compress, lambda content: content]
+)
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_packed_and_wide_files_are_read_by_their_content(tmp_path, pack, encoding):
+    expected, _ = read(written(tmp_path / "a.log", STDERR), PREFIX)
+    for text in (STDERR, STDERR.replace("\n", "\r\n")):
+        log = written(tmp_path / "b.log", pack(text.encode(encoding)))
+        statements, report = read(log, PREFIX)
+        assert (report.rejected, report.entries, report.notes) == (0, 16, [])
+        for feature, column in expected.activity().items():
+            assert np.array_equal(statements.activity()[feature], column, equal_nan=True)
+
+
+def test_a_wide_file_with_a_mark_of_either_order_and_a_torn_xz(tmp_path):
+    for mark, encoding in ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le")):
+        content = mark + CSVLOG.encode(encoding)
+        statements, report = read(written(tmp_path / "a.csv", content))
+        assert (report.rejected, len(statements)) == (0, 7)
+    torn = lzma.compress("".join(map(lines, range(900, 1000))).encode())
+    log = written(tmp_path / "a.log.xz", torn[: len(torn) * 2 // 3])
+    assert "a.log.xz ends early after line" in said(log)
+    middle = len(torn) // 2
+    written(log, torn[:middle] + bytes(200) + torn[middle + 200 :])
+    assert re.search(r"a\.log\.xz ends early after line \d+ \(Corrupt", said(log))
+    with pytest.raises(RequestError, match=r"nothing to read in .* ends early"):
+        quiet(written(tmp_path / "a.log.xz", torn[:40]))
+
+
+SQL = 'SELECT a, "b\\c"\n  FROM t\n WHERE b = \'x < "y" & z\''
+PLANS = {
+    "text": f"Query Text: {SQL}\n"
+    "Query Parameters: $1 = '3'\n"
+    "Seq Scan on t  (cost=0.00..1.00 rows=1 width=4) (actual time=0.1..0.2 rows=1 loops=1)\n"
+    "  Filter: (b = 1)",
+    "text without parameters": f"Query Text: {SQL}\nResult  (cost=0.00..0.01 rows=1 width=4)",
+    "json": '{\n  "Query Text": ' + json.dumps(SQL) + ',\n  "Plan": {"Node Type": "Result"}\n}',
+    "yaml": f'Query Text: {json.dumps(SQL)}\nPlan: \n  Node Type: "Result"',
+    "xml": '<explain xmlns="http://www.postgresql.org/2009/explain">\n'
+    f"  <Query-Text>{html.escape(SQL)}</Query-Text>\n  <Plan/>\n</explain>",
+}
+
+
+def messages(*texts_: str, pid: int = 7, minute: int = 0) -> str:
+    """Return a log of these messages, a second after one another."""
+    return "".join(
+        f"2024-05-01 10:{minute:02d}:{i:02d}.000 UTC [{pid}] LOG:  "
+        + text.replace("\n", "\n\t")
+        + "\n"
+        for i, text in enumerate(texts_)
+    )
+
+
+@pytest.mark.parametrize("form", PLANS)
+def test_a_plan_of_auto_explain_tells_its_statement(tmp_path, form):
+    plan = f"duration: 3.000 ms  plan:\n{PLANS[form]}"
+    direct = f"duration: 4.000 ms  statement: {SQL}"
+    statements, report = read(written(tmp_path / "a.log", messages(plan, plan)))
+    assert report.rejected == 0
+    assert statements.activity()["length"].tolist() == [len(SQL)] * 2
+    assert statements.activity()["duration"].tolist() == [3.0, 3.0]
+    assert statements.activity()["predicates"].tolist() == [1, 1]
+    for told, durations in (
+        ((plan, direct), [4.0]),
+        ((f"statement: {SQL}", plan, "duration: 4.000 ms"), [4.0]),
+        ((f"statement: {SQL}", plan), [3.0]),
+        ((plan, direct, plan, direct, f"duration: 1.000 ms  statement: {SQL}"), [4.0, 4.0, 1.0]),
+    ):
+        statements, _ = read(written(tmp_path / "a.log", messages(*told).replace(":01.", ":00.")))
+        assert statements.activity()["duration"].tolist() == durations
+    late = messages(plan) + messages(direct, minute=30)  # of another execution
+    statements, _ = read(written(tmp_path / "a.log", late))
+    assert statements.activity()["duration"].tolist() == [3.0, 4.0]
+
+
+def test_what_extensions_tell_is_said_and_what_they_leave_out_too(tmp_path):
+    plans = [f"duration: 3.000 ms  plan:\nQuery Text: SELECT {i}" for i in range(30)]
+    audits = [f"AUDIT: SESSION,{i},1,READ,SELECT,,,SELECT {i} + 1,<none>" for i in range(30)]
+    log = messages(*plans, "duration: 3.000 ms  plan:") + messages(
+        *audits, "AUDIT: SESSION,99,1,READ,SELECT,,,<not logged>,<not logged>", "AUDIT: ?", minute=1
+    )
+    text = said(written(tmp_path / "a.log", log))
+    assert "63 entries, 60 statements; " in text
+    assert "; 30 statements told by auto_explain alone; 30 statements told by pgaudit alone" in text
+    assert "; 1 plans of auto_explain left out, as they hold no statement" in text
+    assert "; 2 lines of pgaudit left out, as they hold no statement" in text
+    assert "told by" not in said(written(tmp_path / "a.log", lines(60)))
+    both = [
+        (audit, f"duration: 1.000 ms  statement: SELECT {i} + 1") for i, audit in enumerate(audits)
+    ]
+    twice = messages(*sum(both, ())) + lines(30, pid=9, day=2)
+    assert "told by" not in said(written(tmp_path / "a.log", twice))
+    unlogged = messages(*["AUDIT: SESSION,9,1,READ,SELECT,,,<not logged>,<not logged>"] * 60)
+    with pytest.raises(RequestError, match=r"holds 0 statements .*; 60 lines of pgaudit left out"):
+        quiet(written(tmp_path / "a.log", unlogged))
+
+
+def test_lines_of_pgaudit_about_one_statement_are_one(tmp_path):
+    quoted = SQL.replace('"', '""')
+    audit = f'AUDIT: SESSION,1,1,READ,SELECT,,,"{quoted}",<none>'
+    relation = f'AUDIT: OBJECT,1,1,READ,SELECT,TABLE,public.t,"{quoted}",<none>'
+    inner = "AUDIT: SESSION,1,2,WRITE,INSERT,,,INSERT INTO u VALUES (1),<none>"
+    again = "AUDIT: SESSION,1,2,WRITE,INSERT,TABLE,public.u,<previously logged>,<previously logged>"
+    once = again.replace("1,2", "1,1").replace("INSERT", "SELECT")
+    other = "AUDIT: SESSION,2,1,DDL,CREATE TABLE,TABLE,public.v,CREATE TABLE v (a int),<none>"
+    for told, lengths in (
+        ((audit,), [len(SQL)]),
+        ((audit, relation, once, inner, again, other), [len(SQL), 22]),
+        ((f"statement: {SQL}", audit, relation), [len(SQL)]),
+        ((audit, f"duration: 9.000 ms  statement: {SQL};"), [len(SQL)]),
+        ((audit, "duration: 9.000 ms", other), [len(SQL), 22]),
+        ((audit, audit.replace("1,1", "2,1")), [len(SQL)] * 2),
+    ):
+        log = re.sub(r":\d\d\.000", ":00.000", messages(*told))
+        statements, report = read(written(tmp_path / "a.log", log))
+        assert report.rejected == 0
+        assert statements.activity()["length"].tolist() == lengths
+        durations = statements.activity()["duration"]
+        assert [d for d in durations if d == d] == [9.0] * ("9.000" in log)
+    repeated = "AUDIT: SESSION,1,1,READ,SELECT,,,SELECT 1,<none>"
+    log = "".join(messages(repeated, minute=i) for i in range(5))  # of sessions of one process id
+    assert len(read(written(tmp_path / "a.log", log))[0]) == 5
+
+
+def test_an_error_belongs_to_the_statement_that_pgaudit_has_told(tmp_path):
+    log = messages("AUDIT: SESSION,1,1,READ,SELECT,,,SELECT 1/0,<none>")
+    head = "2024-05-01 10:00:00.000 UTC [7] "
+    log += f"{head}ERROR:  22012: division by zero\n{head}STATEMENT:  SELECT 1/0;\n"
+    statements, _ = read(written(tmp_path / "a.log", log))
+    assert texts(statements, "error") == ["22012"]
+
+
+def test_pgaudit_in_csvlog_and_at_another_level(tmp_path):
+    line = next(line for line in CSVLOG.splitlines() if "SELECT f(1)" in line and "LOG" in line)
+    audit = 'AUDIT: SESSION,1,1,READ,SELECT,,,""SELECT f(1), 2"",<none>'
+    for level in ("LOG", "NOTICE"):
+        record = line.replace("statement: SELECT f(1);", audit).replace(",LOG,", f",{level},")
+        statements, _ = read(written(tmp_path / "a.csv", record + "\n"))
+        assert statements.activity()["length"].tolist() == [len("SELECT f(1), 2")]
+        assert texts(statements, "command") == ["select"]
+        assert texts(statements, "user") == ["clerk"]

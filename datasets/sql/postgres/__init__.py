@@ -16,6 +16,7 @@ from aexbench import Dataset, RequestError, SkipError
 from aexbench.datasets import register
 from aexbench.datasets.sql.encoding import fit
 from aexbench.datasets.sql.postgres.files import find
+from aexbench.datasets.sql.postgres.language import WAY_OUT
 from aexbench.datasets.sql.postgres.lines import Report
 from aexbench.datasets.sql.postgres.sessions import Statements
 from aexbench.datasets.sql.schema import NAMES, Activity
@@ -33,7 +34,7 @@ class LogWarning(UserWarning):
     """What was read of a log and what was not: one line."""
 
 
-@register("postgres-log", version=1, images=False, licence="your own data")
+@register("postgres-log", version=2, images=False, licence="your own data")
 def postgres_log(
     *,
     path: Path,
@@ -47,20 +48,22 @@ def postgres_log(
 
     The first 60 % of the statements are for training, the next 20 % for validation, the rest for
     the test: a log is a stream, and what comes later is what a detector will meet. Statements of
-    one session are one unit. Nothing is labelled. What was read, what was not, and which features
-    are left out is told in one `LogWarning`.
+    one session are one unit. Nothing is labelled. Statements that only an extension tells
+    (`auto_explain`, `pgaudit`) are read from there, each once. What was read, what was not, and
+    which features are left out is told in one `LogWarning`.
 
     Parameters
     ----------
     path
         A log with messages in English, or a folder of them (`server.log`, `server.csv.1`,
-        `server.json-2024.gz`), plain, gzip or bzip2; read in the order of time. Where a folder
-        holds several formats, one is read: csvlog, else jsonlog, else stderr.
+        `server.json-2024.gz`), plain, gzip, bzip2 or xz, in UTF-8 or UTF-16; read in the order of
+        time. Where a folder holds several formats, one is read: csvlog, else jsonlog, else stderr.
+        What docker compose, kubernetes or syslog have put before each line is left out.
     format
         Of the log; `auto` looks at its first lines.
     prefix
         For stderr: the server's `log_line_prefix`, as `SHOW log_line_prefix` prints it. Without it,
-        common ones are tried.
+        common ones are tried. Of `%u@%d` the database is what has no `@`.
     encoding
         `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine
         and cosine of times.
@@ -70,7 +73,8 @@ def postgres_log(
     Raises
     ------
     RequestError
-        If there is no log, its prefix cannot be guessed, or it holds fewer than 50 statements.
+        If there is no log, its prefix cannot be guessed, most of its lines belong to no entry, its
+        messages are not in English, or it holds fewer than 50 statements.
 
     References
     ----------
@@ -81,9 +85,10 @@ def postgres_log(
     for log in find(path, format, prefix, report):
         for entry in log.entries(report):
             statements.add(entry)
-    _check(path, report, len(statements))
+    _check(path, report, statements)
     first, second = (int(share * len(statements)) for share in (TRAIN, TRAIN + VALIDATION))
     activity = carried(statements.activity(), first)
+    report.notes += _notes(report, statements)
     warnings.warn(
         LogWarning(summary(report, len(statements), statements.unparsed, activity)), stacklevel=2
     )
@@ -110,14 +115,45 @@ def _measure() -> Callable[[str], Any]:
     return measure
 
 
-def _check(path: Path, report: Report, statements: int) -> None:
+def _check(path: Path, report: Report, statements: Statements) -> None:
+    """Refuse a log that cannot be read, or not enough of it: with the reason."""
+    few = len(statements) < LEAST
+    if few and (report.foreign or statements.foreign > len(statements)):
+        example = plain(report.foreign or statements.example)
+        raise RequestError(f"the messages of {path} {WAY_OUT}; one: {example!r}")
+    way_out = "give the server's log_line_prefix as prefix=…, or format=…"
     if not report.entries:
-        way_out = "give the server's log_line_prefix as prefix=…, or format=…"
         raise RequestError(f"none of the {report.lines} lines of {path} can be read: {way_out}")
-    if statements < LEAST:
+    if 2 * report.rejected > report.lines:
+        lost = f"{report.rejected} of the {report.lines} lines of {path} belong to no entry"
+        raise RequestError(f"{lost} (first: {report.first}): {way_out}")
+    if few:
         lines = f"{report.lines} lines, {report.rejected} of them not readable"
-        read = f"{statements} statements ({lines})"
-        raise RequestError(f"{path} holds {read}; at least {LEAST} are needed: {SWITCH_ON}")
+        read = f"{len(statements)} statements ({lines})"
+        parts = [f"{path} holds {read}; at least {LEAST} are needed: {SWITCH_ON}"]
+        raise RequestError("; ".join(parts + _left_out(statements)))
+
+
+def _left_out(statements: Statements) -> list[str]:
+    """Return in a line each what of extensions was read, and what was not."""
+    taken = +statements.taken  # those that are above 0
+    notes = [f"{count} statements told by {name} alone" for name, count in taken.items()]
+    for name, count in statements.left_out.items():
+        notes.append(f"{count} {name} left out, as they hold no statement")
+    return notes
+
+
+def _notes(report: Report, statements: Statements) -> list[str]:
+    """Return in a line each what else a reader should know."""
+    notes = _left_out(statements)
+    if statements.foreign:
+        notes.append(f"{statements.foreign} messages left out: they {WAY_OUT}")
+    if report.unclear:
+        notes.append(
+            f"user and database of {report.unclear} entries left out, as the sign between them in "
+            "log_line_prefix is also in their names"
+        )
+    return notes
 
 
 def carried(activity: Activity, first: int) -> Activity:

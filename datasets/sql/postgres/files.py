@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import math
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal, NoReturn
 
 from aexbench import RequestError
+from aexbench.datasets.sql.postgres import streams
+from aexbench.datasets.sql.postgres.collectors import TAB, collector
+from aexbench.datasets.sql.postgres.language import WAY_OUT, foreign_line
 from aexbench.datasets.sql.postgres.lines import (
     CSV_ENTRY,
-    LONGEST,
     Entry,
     Report,
     csvlog,
     jsonlog,
     stderr,
 )
-from aexbench.datasets.sql.postgres.prefix import guess, line_pattern
+from aexbench.datasets.sql.postgres.prefix import guess, line_pattern, nearest
 from aexbench.errors import plain
 
 Format = Literal["stderr", "csvlog", "jsonlog"]
@@ -47,7 +46,7 @@ class LogFile:
     def entries(self, report: Report) -> Iterator[Entry]:
         """Yield the entries; what is met goes into `report`."""
         report.file, report.line = plain(self.path.name), 0
-        for entry in self._read(_lines(self.path, report), report):
+        for entry in self._read(streams.lines(self.path, report), report):
             report.entries += 1
             yield entry
 
@@ -77,8 +76,10 @@ def find(
     RequestError
         If there is none, or the prefix of one cannot be guessed.
     """
-    paths, probe = _paths(path), Report()
-    heads = {file: [line[:2000] for line in islice(_lines(file, probe), HEAD)] for file in paths}
+    paths, probe = _readable(path, report), Report()
+    heads = {
+        file: [line[:2000] for line in islice(streams.lines(file, probe), HEAD)] for file in paths
+    }
     formats = {file: _format(head) for file, head in heads.items() if any(map(str.strip, head))}
     if not formats:
         raise RequestError(
@@ -109,6 +110,16 @@ def find(
     return sorted(logs, key=LogFile.begin)
 
 
+def _readable(path: Path, report: Report) -> list[Path]:
+    """Return the log files that can be read as text; the others are named in the report's notes."""
+    paths = _paths(path)
+    unread = {file: what for file in paths if (what := streams.unread(file)) is not None}
+    if len(unread) == len(paths):
+        raise RequestError(f"there is nothing to read in {path}: {'; '.join(unread.values())}")
+    report.notes += [f"left out: {what}" for what in unread.values()]
+    return [file for file in paths if file not in unread]
+
+
 def _paths(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
@@ -132,36 +143,40 @@ def _format(head: list[str]) -> Format:
 
 
 def _pattern(file: Path, head: list[str], prefix: str | None) -> re.Pattern[str]:
-    if prefix is None and (prefix := guess(head)) is None:
-        lines = [line for line in head if line.strip()]
-        example = plain(lines[len(lines) // 2][:120].strip())
-        way_out = "give prefix=…, as SHOW log_line_prefix prints it"
-        raise RequestError(
-            f"cannot guess the log_line_prefix of {plain(file.name)}: {way_out}; a line: "
-            f"{example!r}"
-        )
+    """Return what takes a file's lines apart: with or without a collector's prefix before each."""
+    if prefix is not None and any(map((known := line_pattern(prefix)).match, head)):
+        return known
+    guessed = guess(head) if prefix is None else None
+    if guessed is not None:
+        return line_pattern(guessed)
+    if before := collector(head):
+        inner = prefix if prefix is not None else guess(_stripped(head, before))
+        if inner is not None:
+            return line_pattern(inner, before=before)
+    if prefix is None:
+        _unknown(file, head)
     return line_pattern(prefix)
 
 
-def _lines(path: Path, report: Report) -> Iterator[str]:
-    """Yield the lines with their ends; of a file that is cut off or damaged those
-    that can be had.
+def _stripped(head: list[str], before: str) -> list[str]:
+    """Return lines without what a collector has put before them; further lines of a message begin
+    with a tab.
     """
-    try:
-        with _open(path) as stream:
-            while line := stream.readline(LONGEST):
-                report.line += 1
-                report.lines += 1
-                yield line.decode("utf-8", "replace").lstrip(
-                    "\0\ufeff"
-                )  # a crash may leave a block of NUL bytes
-    except (EOFError, OSError, zlib.error) as error:
-        report.notes.append(plain(f"{path.name} ends early after line {report.line} ({error})"))
+    starts = (re.match(before, line) for line in head)
+    rest = [line[found.end() :] for line, found in zip(head, starts, strict=True) if found]
+    return [TAB.sub("\t", line) for line in rest]
 
 
-def _open(path: Path) -> BinaryIO | gzip.GzipFile | bz2.BZ2File:
-    with path.open("rb") as stream:
-        magic = stream.read(3)
-    if magic[:2] == b"\x1f\x8b":
-        return gzip.open(path)
-    return bz2.open(path) if magic == b"BZh" else path.open("rb")
+def _unknown(file: Path, head: list[str]) -> NoReturn:
+    """Say why a prefix cannot be guessed."""
+    if foreign := next(filter(None, map(foreign_line, head)), ""):
+        raise RequestError(f"the messages of {plain(file.name)} {WAY_OUT}; one: {foreign!r}")
+    lines = [line for line in head if line.strip()]
+    common, matching, of = nearest(_stripped(head, collector(head)))
+    some = f"{matching} of {of} lines begin with {common!r}, the others with nothing known; "
+    example = plain(lines[len(lines) // 2][:120].strip())
+    way_out = "give prefix=…, as SHOW log_line_prefix prints it"
+    raise RequestError(
+        f"cannot guess the log_line_prefix of {plain(file.name)}: {some if matching else ''}"
+        f"{way_out}; a line: {example!r}"
+    )

@@ -9,14 +9,19 @@ import csv
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from aexbench.datasets.sql.postgres.collectors import BREAK, continued, source
+from aexbench.datasets.sql.postgres.language import foreign_line
 from aexbench.datasets.sql.postgres.prefix import DETAILS, SESSION, TIME
 
+WINDOW = 64  # messages of a collector that may go on: those of several processes alternate
+LOOKED_AT = 100  # rejected lines: why they are no messages
 LONGEST = 1 << 25  # bytes of a line, characters of an entry: a longer one is cut
 EPOCH = datetime(1970, 1, 1)
 STATE = re.compile(
@@ -75,6 +80,10 @@ class Report:
         Counts; `rejected` are lines that belong to no entry.
     first
         Where the first rejected line stands.
+    unclear
+        Count of messages whose user and database cannot be told apart.
+    foreign
+        A rejected line that is a message in another language than English.
     notes
         What else a reader should know, in one line each.
     """
@@ -85,6 +94,8 @@ class Report:
     entries: int = 0
     rejected: int = 0
     first: str = ""
+    unclear: int = 0
+    foreign: str = ""
     notes: list[str] = field(default_factory=list)
 
     def reject(self, lines: int = 1) -> None:
@@ -132,32 +143,71 @@ def stderr(lines: Iterator[str], report: Report, pattern: re.Pattern[str]) -> It
         yield current
 
 
+@dataclass(slots=True)
+class _Open:
+    """A message that may go on: further lines of it come from its source."""
+
+    entry: Entry
+    source: str
+    parts: list[str]
+    size: int
+
+    def add(self, text: str) -> None:
+        """Take a further line."""
+        self.size += len(text)
+        if self.size < LONGEST:
+            self.parts.append(text)
+
+    def complete(self) -> Entry:
+        """Return the entry with all its lines."""
+        self.entry.message = "\n".join(self.parts)
+        return self.entry
+
+
 def _messages(lines: Iterator[str], report: Report, pattern: re.Pattern[str]) -> Iterator[Entry]:
     """Yield the messages; the server begins their further lines with a tab."""
-    entry: Entry | None = None
-    parts: list[str] = []
-    size = 0
+    pending: deque[_Open] = deque()
     for line in lines:
-        if entry is not None and line.startswith("\t"):
-            size += len(line)
-            if size < LONGEST:
-                parts.append(line[1:].rstrip("\r\n"))
+        text = line.rstrip("\r\n")
+        if pending and text.startswith("\t"):
+            pending[-1].add(text[1:])
             continue
-        found = pattern.match(line.rstrip("\r\n"))
-        following = None if found is None else _message(found)
-        if following is None:
+        found = pattern.match(text)
+        following = None if found is None else _begun(found, report)
+        if following is not None:
+            pending.append(following)
+            while len(pending) > (WINDOW if following.source else 1):
+                yield pending.popleft().complete()
+        elif not _goes_on(pending, text):
             report.reject()
-            continue
-        if entry is not None:
-            yield _complete(entry, parts)
-        entry, parts, size = following, [following.message], len(line)
-    if entry is not None:
-        yield _complete(entry, parts)
+            if not report.foreign and report.rejected <= LOOKED_AT:
+                report.foreign = foreign_line(text)
+    for message in pending:
+        yield message.complete()
 
 
-def _complete(entry: Entry, parts: list[str]) -> Entry:
-    entry.message = "\n".join(parts)
-    return entry
+def _goes_on(pending: deque[_Open], text: str) -> bool:
+    """Whether a line goes on with the last message of its source; then it is added."""
+    if not pending or not pending[-1].source or (further := continued(text)) is None:
+        return False
+    before, more = further
+    for message in reversed(pending):
+        if message.source == before:
+            message.add(more)
+            return True
+    return False
+
+
+def _begun(found: re.Match[str], report: Report) -> _Open | None:
+    """Return the message that a line begins, or nothing if its time is none."""
+    entry = _message(found)
+    if entry is None:
+        return None
+    report.unclear += bool(found.groupdict().get("unclear"))
+    if not found[1]:
+        return _Open(entry, "", [entry.message], len(found[0]))
+    first = BREAK.sub("\n", entry.message)  # a collector may write several lines as one
+    return _Open(entry, source(found[1]), [first], len(found[0]))
 
 
 def _message(found: re.Match[str]) -> Entry | None:

@@ -10,14 +10,25 @@ from __future__ import annotations
 import math
 import re
 from array import array
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aexbench.datasets.sql.postgres.extensions import (
+    AUDIT,
+    LOGGED,
+    PLAN,
+    UNLOGGED,
+    Audited,
+    audited,
+    planned,
+)
+from aexbench.datasets.sql.postgres.language import foreign
 from aexbench.datasets.sql.postgres.lines import Entry
 from aexbench.datasets.sql.schema import SCHEMA, Activity
 
@@ -34,6 +45,8 @@ AUTHORIZED = re.compile(
     r"connection authorized: user=(.*?) database=(.*?)(?: application_name=(.*?))?(?: (?:SSL|GSS) "
     r".*)?\Z"
 )
+CLOCK_TICK = 1.0  # seconds: the times of a log may be whole ones
+REMEMBERED = 1024  # statements that another entry may tell again
 ERRORS = ("ERROR", "FATAL", "PANIC")
 CATEGORIES = ("user", "program", "host", "database", "command", "error")
 AMOUNTS = (
@@ -80,6 +93,46 @@ class Session:
     text: int = 0
 
 
+class Told(NamedTuple):
+    """A statement that has been told.
+
+    Attributes
+    ----------
+    row
+        Its row.
+    by
+        `server`, `auto_explain` or `pgaudit`.
+    time
+        Of the entry that told it.
+    number
+        That pgaudit gave it.
+    """
+
+    row: int
+    by: str
+    time: float
+    number: str = ""
+
+    def within(self, end: float, duration: float) -> bool:
+        """Whether it was told while a statement ran that took `duration` ms until `end`."""
+        return not self.time < end - 0.001 * duration - CLOCK_TICK  # unknown times: yes
+
+    def audited(self, line: Audited, time: float) -> bool:
+        """Whether a line of pgaudit is about it: one for each object, all at one time."""
+        later = time > self.time + CLOCK_TICK
+        return self.by == "server" or (self.number == line.number and not later)
+
+
+def _form(text: str) -> int:
+    """Return what is the same however a statement is told: an extension may cut a semicolon."""
+    return hash(text.strip(" \t\r\n;"))
+
+
+def _key(entry: Entry, text: str) -> tuple[str, int]:
+    """Return what the entries about one statement share."""
+    return entry.session, _form(text)
+
+
 class Statements:
     """Collects statements from entries.
 
@@ -98,7 +151,13 @@ class Statements:
         self._units = array("q")
         self._sessions: dict[str, Session] = {}
         self._numbers = count()
+        self._told: dict[tuple[str, int], Told] = {}
+        self._audited: dict[str, str] = {}  # by session, the number of its last audited statement
         self.unparsed = 0  # statements of unknown structure
+        self.foreign = 0  # messages of statements in another language
+        self.example = ""  # the first of them
+        self.taken: Counter[str] = Counter()  # statements that an extension alone tells
+        self.left_out: Counter[str] = Counter()  # what of extensions tells no statement
 
     def __len__(self) -> int:
         return len(self._times)
@@ -107,21 +166,91 @@ class Statements:
         """Take the next entry of the log."""
         if entry.severity in ERRORS:
             self._fail(entry)
-        elif entry.severity == "LOG" and (event := EVENT.match(entry.message)):
+        elif entry.message.startswith(AUDIT):
+            self._audit(entry)
+        elif entry.severity == "LOG" and self._log(entry):
+            return
+        elif foreign(entry.message):
+            self.foreign += 1
+            self.example = self.example or entry.message[:80]
+
+    def _log(self, entry: Entry) -> bool:
+        """Take a message of the server's own; False if it is none that is known."""
+        if event := EVENT.match(entry.message):
             self._event(entry, event)
-        elif entry.severity == "LOG" and entry.message.startswith(("connection ", "disconnection")):
+        elif plan := PLAN.match(entry.message):
+            self._plan(entry, plan)
+        elif entry.message.startswith(("connection ", "disconnection")):
             self._connect(entry)
+        else:
+            return False
+        return True
 
     def _event(self, entry: Entry, event: re.Match[str]) -> None:
         session, kind = self._session(entry), event["kind"]
         duration = math.nan if event["duration"] is None else float(event["duration"])
         if kind in ("statement", "execute"):
-            row = self._append(entry, session, event["text"] or "", duration)
-            running = math.isnan(duration)
-            session.running, session.text = (row, hash(event["text"] or "")) if running else (-1, 0)
+            self._state(entry, session, event["text"] or "", duration)
         elif kind is None and session.running >= 0 and not math.isnan(duration):
             self._amounts["duration"][session.running] = duration
             session.running = -1
+
+    def _state(self, entry: Entry, session: Session, text: str, duration: float) -> None:
+        """Take a statement that the server tells: a new row, or the end of one that an extension
+        has told before.
+        """
+        if math.isnan(duration):
+            row = self._append(entry, session, text, duration)
+            session.running, session.text = row, _form(text)
+            self._tell(entry, text, Told(row, "server", entry.time))
+            return
+        told = self._told.pop(_key(entry, text), None)
+        if told is not None and told.by != "server" and told.within(entry.time, duration):
+            self._amounts["duration"][told.row] = duration
+            self.taken[told.by] -= 1
+        else:
+            self._append(entry, session, text, duration)
+        session.running, session.text = -1, 0
+
+    def _plan(self, entry: Entry, plan: re.Match[str]) -> None:
+        """Take a plan of auto_explain: a statement of its own only if nothing else tells it."""
+        text, duration = planned(plan["plan"]), float(plan["duration"])
+        if text is None:
+            self.left_out["plans of auto_explain"] += 1
+            return
+        told = self._told.get(_key(entry, text))
+        if told is None or told.by == "auto_explain" or not told.within(entry.time, duration):
+            row = self._append(entry, self._session(entry), text, duration)
+            self._tell(entry, text, Told(row, "auto_explain", entry.time))
+        elif math.isnan(self._amounts["duration"][told.row]):
+            self._amounts["duration"][told.row] = duration
+
+    def _audit(self, entry: Entry) -> None:
+        """Take a line of pgaudit: a statement has one for each of its parts and objects."""
+        line = audited(entry.message)
+        if line is None or line.text in UNLOGGED:
+            self.left_out["lines of pgaudit"] += 1
+            return
+        told = self._told.get(_key(entry, line.text))
+        part = line.part != "1" and line.number == self._audited.get(entry.session)
+        if part or line.text == LOGGED or (told is not None and told.audited(line, entry.time)):
+            return
+        session = self._session(entry)
+        row = self._append(entry, session, line.text, math.nan)
+        session.running, session.text = row, _form(line.text)
+        self._tell(entry, line.text, Told(row, "pgaudit", entry.time, line.number))
+        if entry.session:
+            self._audited[entry.session] = line.number
+
+    def _tell(self, entry: Entry, text: str, told: Told) -> None:
+        """Keep in mind that a statement has been told, so that it is not counted twice."""
+        key = _key(entry, text)
+        self._told.pop(key, None)
+        self._told[key] = told
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+        if told.by != "server":
+            self.taken[told.by] += 1
 
     def _fail(self, entry: Entry) -> None:
         """Give the error to the statement that runs; one that was not logged before it failed is a
@@ -130,7 +259,7 @@ class Statements:
         session, text = self._session(entry), entry.statement
         row = -1
         if session.running >= 0 and (
-            entry.severity == "ERROR" if text is None else hash(text) == session.text
+            entry.severity == "ERROR" if text is None else _form(text) == session.text
         ):
             row = session.running
         elif text is not None:
@@ -145,6 +274,7 @@ class Statements:
             return
         if entry.message.startswith("disconnection"):
             self._sessions.pop(entry.session, None)
+            self._audited.pop(entry.session, None)
         elif found := RECEIVED.match(entry.message):
             self._begin(entry).names["host"] = found[1]
         elif found := AUTHORIZED.match(entry.message):
@@ -160,7 +290,7 @@ class Statements:
 
     def _session(self, entry: Entry) -> Session:
         session = self._sessions.get(entry.session)
-        owner = f"{entry.user}@{entry.database}" if entry.user else ""
+        owner = f"{entry.user}\0{entry.database}" if entry.user else ""
         if session is None or (
             owner and session.owner and owner != session.owner
         ):  # a process id that came back

@@ -4,10 +4,12 @@ somebody has damaged.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import zlib
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +20,15 @@ from PIL import Image
 
 from aexbench import RequestError
 from aexbench.datasets.tools.augmentation import augment, rotate
-from aexbench.datasets.tools.images import is_image, prepare, read, shrink_mask
+from aexbench.datasets.tools.images import (
+    FEW,
+    is_image,
+    masks_among,
+    prepare,
+    read,
+    read_mask,
+    shrink_mask,
+)
 
 GREY = np.random.default_rng(0).integers(0, 256, (9, 13), dtype=np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (9, 13, 3), dtype=np.uint8)
@@ -109,6 +119,183 @@ def test_values_without_a_fixed_range_are_refused(tmp_path):
     Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(RequestError, match="32 bits: save it with 8 or 16"):
         read(tmp_path / "a.tif")
+
+
+MARKED = np.zeros((9, 13), dtype=bool)
+MARKED[2:4, 3:9] = MARKED[6, 1] = True
+
+
+def coloured(*colour: int) -> np.ndarray:
+    """Return pixels of a colour where they are marked, black elsewhere."""
+    return np.where(MARKED[..., None], colour, 0).astype(np.uint8)
+
+
+def palette(*colours: int) -> Image.Image:
+    image = Image.frombuffer("P", (13, 9), MARKED.astype(np.uint8).tobytes())
+    image.putpalette(colours)
+    return image
+
+
+def clear(colour: tuple[int, ...], outside: tuple[int, ...]) -> Image.Image:
+    return Image.fromarray(np.where(MARKED[..., None], colour, outside).astype(np.uint8))
+
+
+def png(pixels: np.ndarray, kind: int) -> bytes:
+    """Return a PNG of 16 bits a channel (H, W, C): Pillow writes none in colour."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    parts = [
+        struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.fromarray(MARKED),
+        Image.fromarray(MARKED.astype(np.uint8)),
+        Image.fromarray(MARKED * np.uint8(255)),
+        Image.fromarray(MARKED.astype(np.uint16)),
+        Image.fromarray(MARKED.astype(">u2")),
+        Image.fromarray(MARKED.astype(np.int32)),
+        Image.fromarray(-MARKED.astype(np.int32)),
+        Image.fromarray(MARKED.astype(np.float32) * 1e-9),
+        Image.fromarray(-MARKED.astype(np.float32)),
+        *(Image.fromarray(coloured(*c)) for c in [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 4)]),
+        palette(0, 0, 0, 0, 0, 1),
+        palette(0, 0, 0, 128, 0, 0),
+        clear((0, 0, 1, 255), (0, 0, 0, 255)),
+        clear((0, 0, 1, 1), (255, 0, 0, 0)),  # what is transparent hides a colour
+        clear((255, 255, 255, 255), (255, 255, 255, 0)),
+        clear((1, 255), (255, 0)),
+        Image.fromarray(coloured(1, 1, 1)).convert("CMYK"),
+        Image.fromarray(coloured(0, 0, 2)).convert("CMYK"),
+        Image.fromarray(coloured(9, 9, 9)).convert("YCbCr"),
+    ],
+    ids=lambda image: image.mode,
+)
+def test_a_mask_marks_what_is_not_black_in_any_mode_and_depth(tmp_path, image):
+    image.save(tmp_path / "a.tif")
+    assert np.array_equal(read_mask(tmp_path / "a.tif").marked, MARKED)
+    if image.mode not in ("F", "CMYK", "YCbCr", "I", "I;16B"):
+        image.save(tmp_path / "a.png")
+        assert np.array_equal(read_mask(tmp_path / "a.png").marked, MARKED)
+
+
+def test_ink_that_light_hardly_comes_through_is_not_black(tmp_path):
+    ink = np.where(MARKED[..., None], [254, 255, 255, 254], [0, 0, 0, 255]).astype(np.uint8)
+    Image.frombuffer("CMYK", (13, 9), ink.tobytes()).save(tmp_path / "a.tif")
+    assert np.array_equal(read_mask(tmp_path / "a.tif").marked, MARKED)
+
+
+@pytest.mark.parametrize("image", [Image.fromarray(GREY), palette(255, 255, 255, 0, 0, 9)])
+def test_a_transparent_entry_of_a_palette_or_grey_is_not_marked(tmp_path, image):
+    value = 0 if image.mode == "P" else 7
+    image.save(tmp_path / "a.png", transparency=value)
+    expected = MARKED if image.mode == "P" else (GREY != 7) & (GREY != 0)
+    assert np.array_equal(read_mask(tmp_path / "a.png").marked, expected)
+    Image.fromarray(GREY * np.uint16(256)).save(tmp_path / "a.png", transparency=7 * 256)
+    assert np.array_equal(read_mask(tmp_path / "a.png").marked, (GREY != 7) & (GREY != 0))
+
+
+@pytest.mark.parametrize("value", [1, 255, 256, 65535])
+def test_colours_of_16_bits_a_channel_are_not_cut_to_8(tmp_path, value):
+    pixels = np.zeros((*MARKED.shape, 3), dtype=np.uint16)
+    pixels[MARKED, 2] = value
+    (tmp_path / "a.png").write_bytes(png(pixels, 2))
+    assert np.array_equal(read_mask(tmp_path / "a.png").marked, MARKED)
+    hidden = np.dstack([pixels, np.where(MARKED, value, 0)])
+    hidden[..., 0] = 65535  # everywhere, and transparent where it is not marked
+    (tmp_path / "a.png").write_bytes(png(hidden, 6))
+    assert np.array_equal(read_mask(tmp_path / "a.png").marked, MARKED)
+    (tmp_path / "a.png").write_bytes(png(hidden[..., [2, 3]], 4))
+    with pytest.raises(RequestError, match=r"a\.png: .*16 bits a channel .*: save it in grey"):
+        read_mask(tmp_path / "a.png")
+
+
+def test_masks_in_which_nothing_says_what_is_black_are_refused_by_name(tmp_path):
+    lab = Image.frombuffer("LAB", (13, 9), bytes(13 * 9 * 3))
+    for name, image in (
+        ("lab.tif", lab),
+        ("nan.tif", Image.fromarray(np.full((9, 13), np.nan, np.float32))),
+    ):
+        image.save(tmp_path / name)
+        with pytest.raises(RequestError, match=rf"{name}: .*(colour mode LAB|finite numbers)"):
+            read_mask(tmp_path / name)
+
+
+def disc(side: int, value: int = 255) -> Image.Image:
+    rows, columns = np.mgrid[:side, :side] - side / 2
+    return Image.fromarray(np.where(rows**2 + columns**2 < side**2 / 9, value, 0).astype(np.uint8))
+
+
+def jpeg(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
+
+
+def kinds(*values: int) -> Image.Image:
+    """Return areas of several values that touch one another."""
+    image = np.zeros((40, 40), dtype=np.uint8)
+    for number, value in enumerate(values):
+        image[6 * number : 6 * number + 8, 4:20] = value
+    return Image.fromarray(image)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        jpeg(disc(40), 75),
+        jpeg(disc(40), 95),
+        jpeg(disc(40).convert("RGB"), 60),
+        disc(80).resize((40, 40)),
+        disc(20).resize((40, 40), Image.Resampling.BILINEAR),
+        disc(20).resize((37, 37), Image.Resampling.BICUBIC),
+        disc(40, 1).convert("F").resize((30, 30), Image.Resampling.LANCZOS),
+        Image.merge("RGBA", [*[Image.new("L", (40, 40), 255)] * 3, disc(80).resize((40, 40))]),
+    ],
+)
+def test_edges_that_jpeg_or_resizing_has_softened_are_seen(tmp_path, image):
+    image.save(tmp_path / "a.tif")
+    assert read_mask(tmp_path / "a.tif").soft() >= FEW
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        disc(40),
+        disc(40, 1),
+        disc(40).resize((55, 55), Image.Resampling.NEAREST),
+        kinds(1, 2, 3, 4, 5, 6),
+        kinds(250, 40, 90, 160),
+        palette(0, 0, 0, 128, 0, 0),
+        Image.new("L", (9, 9)),
+        Image.new("L", (9, 9), 255),
+    ],
+)
+def test_sharp_masks_and_kinds_by_value_are_not_soft(tmp_path, image):
+    image.save(tmp_path / "a.png")
+    assert read_mask(tmp_path / "a.png").soft() < FEW
+
+
+def test_masks_are_known_by_the_images_that_they_lie_beside():
+    def found(*names):
+        return {path.name for path in masks_among([Path(name) for name in names])}
+
+    assert found("a.png", "a_mask.png", "b.jpg", "b_mask.png") == {"a_mask.png", "b_mask.png"}
+    assert found("a.png", "a_mask.png", "c_mask.png") == {"a_mask.png", "c_mask.png"}
+    assert found("a.png", "A-MASK.tif", "a_gt.png") == {"A-MASK.tif", "a_gt.png"}
+    assert found("a.png", "ground_truth_a.png", "a_label.png", "a_seg.png") == {
+        "ground_truth_a.png",
+        "a_label.png",
+        "a_seg.png",
+    }
+    assert found("a_mask.png", "b_mask.png") == set()
+    assert found("a.png", "b_mask.png", "a_masked.png", "aмаска.png", "amask.png") == set()
 
 
 def test_what_counts_as_an_image(tmp_path):
@@ -232,6 +419,19 @@ def test_fewer_samples_are_the_first_of_more_and_the_seed_counts(corners):
     assert not np.array_equal(made(7, 5), made(7, 6))
     assert made(200, 0).min() >= IMAGES.min() - 1e-6
     assert made(200, 0).max() <= IMAGES.max() + 1e-6
+
+
+@pytest.mark.parametrize("shape", [(3, 10, 10, 1), (3, 10, 10), (3, 3, 10, 10), (10, 10)])
+def test_arrays_of_another_layout_are_refused_by_their_shape(shape):
+    with pytest.raises(RequestError, match=r"images of shape .*channel before height and width"):
+        augment(
+            np.zeros(shape, dtype=np.float32),
+            4,
+            rotation=1.0,
+            corners="edge",
+            flips=True,
+            seed=0,
+        )
 
 
 def test_with_nothing_to_vary_each_image_comes_once():

@@ -1,0 +1,115 @@
+"""The lines of a file, whatever it is packed in: plain, gzip, bzip2, xz; UTF-8, UTF-16, UTF-32.
+
+What the standard library does not read is named, and never read as if it were text.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from aexbench.datasets.sql.postgres.lines import LONGEST, Report
+from aexbench.errors import plain
+
+HEAD = 512  # bytes by which a file is known
+OPENERS: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+UNREAD = {
+    b"PK\x03\x04": "is a zip archive",
+    b"PK\x05\x06": "is an empty zip archive",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd",
+    b"\x04\x22\x4d\x18": "is compressed with lz4",
+    b"\x1f\x9d": "is compressed with compress",
+    b"7z\xbc\xaf\x27\x1c": "is a 7z archive",
+    b"Rar!": "is a rar archive",
+}
+ENCODINGS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
+DOCKER = '{"log":'  # its json-file driver: each line of a container's output in an object
+
+
+def unread(path: Path) -> str | None:
+    """Return what a file is that cannot be read as text, in words, or None."""
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(8)
+        named = next((what for start, what in UNREAD.items() if magic.startswith(start)), None)
+        archive = named is None and _head(path)[257:262] == b"ustar"
+    except ERRORS:
+        return None  # its lines end early, and that is said
+    what = "is a tar archive" if archive else named
+    return None if what is None else plain(f"{path.name} {what}: unpack it first")
+
+
+def lines(path: Path, report: Report) -> Iterator[str]:
+    """Yield the lines with their ends; of a file that is cut off or damaged those
+    that can be had.
+    """
+    try:
+        with _text(path) as stream:
+            while line := stream.readline(LONGEST):
+                report.line += 1
+                report.lines += 1
+                text = line if isinstance(line, str) else line.decode("utf-8", "replace")
+                text = text.lstrip("\0\ufeff")  # a crash may leave a block of NUL bytes
+                yield _unwrapped(text) if text.startswith(DOCKER) else text
+    except ERRORS as error:
+        report.notes.append(plain(f"{path.name} ends early after line {report.line} ({error})"))
+
+
+def _text(path: Path) -> IO[bytes] | IO[str]:
+    """Open a file, as bytes where it is UTF-8 or something like it."""
+    encoding = _encoding(_head(path))
+    if encoding is None:
+        return _open(path)
+    return io.TextIOWrapper(_open(path), encoding, errors="replace", newline="\n")
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        magic = stream.read(8)
+    known = (opener for start, opener in OPENERS.items() if magic.startswith(start))
+    opened: IO[bytes] = next(known, lambda path: path.open("rb"))(path)
+    return opened
+
+
+def _head(path: Path) -> bytes:
+    with _open(path) as stream:
+        return stream.read(HEAD)
+
+
+def _encoding(head: bytes) -> str | None:
+    """Return the encoding that a byte-order mark tells, or that every other byte is 0; None where
+    neither is.
+    """
+    for mark, name in ENCODINGS.items():
+        if head.startswith(mark):
+            return name
+    pairs = head[: len(head) // 2 * 2]
+    for name, letters, zeros in (("utf-16-le", 0, 1), ("utf-16-be", 1, 0)):
+        if len(pairs) > 8 and not any(pairs[zeros::2]) and 0 not in pairs[letters::2]:
+            return name
+    return None
+
+
+def _unwrapped(line: str) -> str:
+    try:
+        text = json.loads(line)["log"]
+    except (ValueError, KeyError, RecursionError):
+        return line
+    return text if isinstance(text, str) else line
