@@ -15,7 +15,7 @@ What authors of plugins may import of this project, and nothing else of it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from aexbench.declarations import Training
 from aexbench.errors import RequestError
 from aexbench.features import Features
-from aexbench.rows import Array, Named, Picked, as_rows
+from aexbench.rows import Array, Named, Picked, as_rows, blocks
 
 if TYPE_CHECKING:
     import torch
@@ -126,13 +126,20 @@ class Dataset:
     test_kinds: NDArray[np.str_] | Named | None = None
 
     def __post_init__(self) -> None:
-        """Reject splits that do not belong together."""
+        """Reject splits that do not belong together, and values in memory that are not finite."""
         for name in ("test_units", "test_kinds"):
             value = getattr(self, name)
             if value is not None and np.shape(value) != (len(self.test),):
                 raise RequestError(f"{name} of a Dataset must have one entry per test sample")
+            if hasattr(value, "iloc"):  # a series
+                setattr(self, name, np.asarray(value))
+        wrong = []
         for name in ("train", "validation", "test"):
-            setattr(self, name, _float32(getattr(self, name), name))
+            rows = _rows(getattr(self, name), name)
+            setattr(self, name, _float32(rows))
+            wrong.append(not_finite(rows, f"{name} of a Dataset", self.features.names))
+        if any(wrong):
+            raise RequestError("; ".join(filter(None, wrong)))
         self.test_labels = _booleans(self.test_labels, (len(self.test),), "test_labels")
         self.test_truth = _booleans(self.test_truth, self.test.shape, "test_truth")
         shapes = {split.shape[1:] for split in (self.train, self.validation, self.test)}
@@ -170,25 +177,76 @@ class Dataset:
         return trained_detector(self, seed=seed, autoencoder=autoencoder, progress=progress)
 
 
-def _float32(split: Any, name: str) -> Array:
-    """Return a split as it is, or as float32 where it is something else; memory maps are float32
-    already.
-    """
-    array = as_rows(split)
-    if len(array.shape) < 2 or not (
-        np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
-    ):
+def _rows(split: Any, name: str) -> Any:
+    """Return a split as rows of numbers, or raise RequestError that names it."""
+    try:
+        array = as_rows(split)
+    except RequestError as error:
+        raise RequestError(f"{name} of a Dataset: {error}") from None
+    if len(array.shape) < 2 or array.dtype.kind not in "biuf":
         raise RequestError(
             f"{name} of a Dataset must be numbers (N, …); it is {array.dtype} {array.shape}"
         )
-    return array if array.dtype == np.float32 else np.asarray(array).astype(np.float32)
+    return array
+
+
+def _float32(rows: Any) -> Array:
+    """Return rows as they are, or as float32 where they are something else; memory maps are float32
+    already.
+    """
+    with np.errstate(over="ignore"):  # `not_finite` tells
+        return rows if rows.dtype == np.float32 else np.asarray(rows).astype(np.float32)
+
+
+def not_finite(rows: Any, what: str, names: Sequence[str] = ()) -> str:
+    """Return where rows in memory hold NaN, infinities or what float32 cannot hold; "" where they
+    hold none. Memory maps and shards are not read.
+
+    >>> not_finite(np.array([[0.0, np.nan]]), "background")
+    'background is not finite in row 0, column 1: nan'
+    """
+    if not _in_memory(rows):
+        return ""
+    first, count, start = "", 0, 0
+    for block in blocks(rows):
+        with np.errstate(over="ignore"):
+            wrong = ~np.isfinite(block.astype(np.float32, copy=False))
+        if not first and wrong.any():
+            place = np.unravel_index(int(wrong.argmax()), wrong.shape)
+            row, *column = (int(index) for index in place)
+            first = f"{_place(row + start, column, names)}: {_value(block[place])}"
+        count += int(wrong.sum())
+        start += len(block)
+    more = f" ({count} such values)" if count > 1 else ""
+    return f"{what} is not finite in {first}{more}" if first else ""
+
+
+def _in_memory(rows: Any) -> bool:
+    """Whether rows are an array, and no memory map below it."""
+    if not isinstance(rows, np.ndarray) or isinstance(rows, np.memmap):
+        return False
+    return rows.base is None or not isinstance(rows.base, np.ndarray) or _in_memory(rows.base)
+
+
+def _place(row: int, column: Sequence[int], names: Sequence[str]) -> str:
+    if len(column) != 1:
+        return f"row {row}, at {tuple(column)}"
+    named = f" ({names[column[0]]!r})" if len(names) > column[0] else ""
+    return f"row {row}, column {column[0]}{named}"
+
+
+def _value(value: Any) -> str:
+    return f"{value}, beyond float32" if np.isfinite(value) else str(value)
 
 
 def _booleans(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.bool_] | None:
     """Return 0 and 1, or false and true, as booleans."""
     if values is None:
         return None
-    array = as_rows(values)
+    try:
+        array = as_rows(values)
+    except RequestError as error:
+        raise RequestError(f"{name} of a Dataset must be 0 or 1: {error}") from None
     if array.dtype == np.bool_ and array.shape == shape:
         return array  # type: ignore[no-any-return]
     if array.shape != shape or not np.isin(array, [0, 1]).all():

@@ -5,6 +5,7 @@ explained.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,19 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from aexbench import soundness
 from aexbench.errors import RequestError
 from aexbench.features import Features
-from aexbench.rows import as_rows, blocks
+from aexbench.models import (
+    Output,
+    Picking,
+    activation_bytes,
+    check_model,
+    found_output,
+    refusal,
+    takes_more,
+)
+from aexbench.rows import Array, as_rows, blocks, most, sample
 
 Share = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Loss = Literal["l1", "l2"] | Share
@@ -30,6 +41,7 @@ LOSSES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 
 SCALE_CORRUPTIONS = 10_000
+SCALE_SAMPLES = 20_000  # that say which codes a hashed or embedded category has
 
 
 @dataclass(frozen=True)
@@ -62,16 +74,30 @@ class Detector:
         `"l2"` (paper, Eq. 6) or `"l1"` (Eq. 7); or a function of x and x̂ (N, …) that returns each
         column's share (N, …) of the error: they sum to it, and gradients flow through it.
     features
-        Describes the columns; regular values lie in [0, 1] unless it says otherwise.
+        Describes the columns; regular values lie in [0, 1] unless it says otherwise. Where it is
+        left out, `evaluate` takes the bounds from a background that leaves [0, 1].
     scale
         The scale of scores, if it is known; else see `calibrate`.
     report
         What its training reached, if known.
+    output
+        Which part of what the model returns is x̂: a number, a name, or a function of the result.
+        Where it is left out, the one tensor of x's shape is taken, and a warning says which.
+    draws
+        Of a model that draws noise when it is evaluated (a variational one, as many write it): x̂ is
+        the mean of so many draws, seeded, the same for a sample in any batch. 0: it draws none.
+    batch
+        Samples that the model is given at once, at most. A network whose samples influence each
+        other in a batch is honest with 1.
+    fresh
+        A function that makes the model anew, untrained, for twins of it; where it is left out, the
+        modules' own `reset_parameters` draw initial weights.
 
     Raises
     ------
     RequestError
-        If the loss is unknown, or when the model returns another shape than it was given.
+        If the model is no module or the loss unknown, or when the model returns another shape than
+        it was given; the message shows what to write.
 
     Examples
     --------
@@ -85,16 +111,26 @@ class Detector:
 
     model: torch.nn.Module
     loss: Loss = "l2"
-    features: Features = field(default_factory=lambda: Features())
+    features: Features = None  # type: ignore[assignment]  # Features() once it is made
     scale: ScoreScale | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    output: Output | None = None
+    draws: int = 0
+    batch: int | None = None
+    fresh: Callable[[], torch.nn.Module] | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked before the first sample."""
+        check_model(self.model)
+        if self.output is not None and not isinstance(self.model, Picking):
+            self.model = Picking(self.model, self.output)
         if not callable(self.loss) and self.loss not in LOSSES:
             raise RequestError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
+        self.bounded = self.features is not None  # whether anybody has said where values lie
         if self.features is None:
             self.features = Features()
+        self._seen: set[tuple[int, ...]] = set()  # shapes of samples that it was checked with
+        self.noisy = False  # whether it was seen to draw noise
         self._look()
 
     def _look(self) -> None:
@@ -176,9 +212,10 @@ class Detector:
         """
         if loss is None or loss == self.loss:
             return self
+        if loss not in LOSSES:
+            raise RequestError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}")
         made = copy.copy(self)
         made.loss, made.scale = loss, None  # type: ignore[assignment]
-        made.__post_init__()
         return made
 
     def with_model(self, model: torch.nn.Module) -> Detector:
@@ -226,12 +263,12 @@ class Detector:
         return self
 
     def _corrupted(self, reference: Any, seed: int) -> Iterator[torch.Tensor]:
-        """Yield chunks of single-feature corruptions: a uniform value in a random feature of a
-        random sample.
+        """Yield chunks of single-feature corruptions: a uniform value, or another category, in a
+        random feature of a random sample.
         """
         rng = np.random.default_rng(seed)
         shape = tuple(reference.shape[1:])
-        low, high = self.features.bounds(shape)
+        known = _known(reference) if self.features.asks_samples else None
         size = max(1, min(1000, 2**24 // int(np.prod(shape))))
         for start in range(0, SCALE_CORRUPTIONS, size):
             count = min(size, SCALE_CORRUPTIONS - start)
@@ -243,9 +280,8 @@ class Detector:
                 if isinstance(drawn, torch.Tensor)
                 else np.asarray(drawn, dtype=np.float64)
             )
-            yield torch.as_tensor(np.where(mask, rng.uniform(low, high, (count, *shape)), x)).to(
-                self.dtype
-            )
+            drawn_anew = self.features.redrawn(x, mask, rng.random((count, *shape)), known)
+            yield torch.as_tensor(drawn_anew).to(self.dtype)
 
     def _chunked(
         self,
@@ -259,6 +295,7 @@ class Detector:
             )
         samples, device = self._taken(x), x.device
         rows = self.chunk_rows(samples)
+        self._warn(samples)
         with evaluation_mode(self.model.modules()):
             if samples.requires_grad and torch.is_grad_enabled():
                 return result(samples, self._reconstruct(samples)).to(device)
@@ -267,6 +304,15 @@ class Detector:
                     lambda part: result(part, self._reconstruct(part)), samples, rows
                 ).to(device)
 
+    def _warn(self, samples: torch.Tensor) -> None:
+        """Warn once for each shape of samples where the detector is unsound."""
+        shape = tuple(samples.shape[1:])
+        if len(samples) > 1 and shape not in self._seen:
+            self._seen.add(shape)
+            for finding in soundness.findings(self, samples.detach()):
+                self.noisy |= finding.name == soundness.DRAWS
+                warnings.warn(soundness.DetectorWarning(finding.text), stacklevel=4)
+
     def _taken(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return samples as the model takes them."""
         samples = _samples(x)
@@ -274,21 +320,50 @@ class Detector:
         return tensor.to(self.device, self.dtype)
 
     def _reconstruct(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x̂ of x, of as many samples at once as the model may be given."""
+        if self.draws:
+            return torch.cat([self._mean_draw(one) for one in x.split(1)])
+        if self.batch and len(x) > self.batch:
+            return torch.cat([self._picked(part) for part in x.split(self.batch)])
+        return self._picked(x)
+
+    def _mean_draw(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the mean of x̂ over draws of the model's noise for one sample, always the same."""
+        devices = [x.device] if x.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(0)
+            return self._picked(x.expand(self.draws, *x.shape[1:])).mean(dim=0, keepdim=True)
+
+    def _picked(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x̂, the tensor of x's shape among what the model returns."""
         x_hat = self._forward(x)
-        if not isinstance(x_hat, torch.Tensor) or x_hat.shape != x.shape:
-            got = tuple(x_hat.shape) if isinstance(x_hat, torch.Tensor) else type(x_hat).__name__
-            raise RequestError(
-                f"an autoencoder returns the shape it is given: {tuple(x.shape)} came out as {got}"
-            )
-        return x_hat
+        if isinstance(x_hat, torch.Tensor) and x_hat.shape == x.shape:
+            return x_hat
+        output = None if isinstance(self.model, Picking) else found_output(x_hat, x.shape)
+        if output is None:
+            raise refusal(x_hat, x.shape)
+        self.model = Picking(self.model, output)
+        warnings.warn(
+            f"the model returns a {type(x_hat).__name__}; x̂ is taken to be its part {output!r}, "
+            f"the one of x's shape: Detector(model, output={output!r}) says so",
+            stacklevel=2,
+        )
+        return self._picked(x)
 
     def _forward(self, x: torch.Tensor) -> Any:
         try:
             return self.model(x.clone() if self._overwrites else x)
-        except RuntimeError as error:
-            if "shape" in str(error) or "size" in str(error):
+        except TypeError as error:
+            if "required positional argument" in str(error):
+                raise takes_more(error) from error
+            raise
+        except (RuntimeError, ValueError) as error:
+            if "more than 1 value per channel" in str(error):
+                raise RequestError(f"{soundness.BATCH}: {error}") from error
+            if isinstance(error, RuntimeError) and ("shape" in str(error) or "size" in str(error)):
+                shape = tuple(x.shape)
                 raise RequestError(
-                    f"the model cannot take samples of shape {tuple(x.shape)}: {error}"
+                    f"the model cannot take samples of shape {shape}: {error}"
                 ) from error
             raise
 
@@ -299,32 +374,22 @@ class Detector:
         shape = tuple(x.shape[1:])
         if shape not in self._chunks:
             budget = CHUNK_BYTES.get(self.device.type, 2**28)
-            with (
-                torch.inference_mode(False),
-                torch.no_grad(),
-                evaluation_mode(self.model.modules()),
-            ):
+            modules = self.model.modules()
+            with torch.inference_mode(False), torch.no_grad(), evaluation_mode(modules):
                 one = torch.zeros(1, *shape, dtype=self.dtype, device=self.device)
                 self._chunks[shape] = max(1, budget // max(1, self.activation_bytes(one)))
                 self._overwrites = one._version > 0
         return self._chunks[shape]
 
     def activation_bytes(self, x: torch.Tensor) -> int:
-        """Return the bytes of all activations of the model's leaf modules for x."""
-        total = [x.numel() * x.element_size()]
+        """Return the bytes of x and of all tensors that the model makes of it."""
+        return x.numel() * x.element_size() + activation_bytes(lambda: self._forward(x))
 
-        def count(_: torch.nn.Module, __: object, output: object) -> None:
-            if isinstance(output, torch.Tensor):
-                total.append(output.numel() * output.element_size())
 
-        leaves = [module for module in self.model.modules() if not any(module.children())]
-        handles = [module.register_forward_hook(count) for module in leaves]
-        try:
-            self._forward(x)
-        finally:
-            for handle in handles:
-                handle.remove()
-        return sum(total)
+def _known(reference: Any) -> Array:
+    """Return the samples that codes of categories are drawn from: 20,000 at most."""
+    rows = reference.cpu().numpy() if isinstance(reference, torch.Tensor) else reference
+    return sample(rows, most(rows, SCALE_SAMPLES))
 
 
 def _samples(x: Any) -> Any:

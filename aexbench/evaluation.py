@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from aexbench import families
+from aexbench import families, soundness
 from aexbench.components import Component, component, of_plugin
-from aexbench.contracts import Dataset
+from aexbench.contracts import Dataset, not_finite
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
+from aexbench.features import Features
 from aexbench.results import Results
-from aexbench.rows import Array, as_rows
+from aexbench.rows import Array, Rows, as_rows, blocks
 from aexbench.running import planning
 from aexbench.running.matrix import carry_out
 from aexbench.running.references import LABELS
@@ -47,7 +49,9 @@ def evaluate(
     Parameters
     ----------
     detector
-        Your detector; one that has no score scale yet is calibrated on `clean`.
+        Your detector; one that has no score scale yet is calibrated on `clean`. One that draws
+        noise, or whose samples influence each other in a batch, is refused with the way out. Where
+        it has no Features and the background leaves [0, 1], the bounds come from there.
     clean : (N, …)
         Normal samples that it was not trained on.
     background : (N, …)
@@ -92,8 +96,12 @@ def evaluate(
     >>> sorted(results.frame.explainer.unique())
     ['deviation', 'feature-prior', 'oracle', 'random', 'residual']
     """
-    data = _dataset(as_rows(clean), as_rows(background), labelled, detector)
-    source = Given(data, _calibrated(detector, data))
+    with torch.inference_mode(False):  # gradients are asked for, whatever the mode around
+        data = _dataset(as_rows(clean), as_rows(background), labelled, detector)
+        soundness.check(detector, data.validation)
+        detector, notes = _bounded(detector, data)
+        data.features = detector.features
+        source = Given(data, _calibrated(detector, data))
     changed = [_corruption(name, count) for name in corruptions]
     if labelled is not None and not any(one.name == LABELS for one in changed):
         changed.append(planning.corruption(LABELS))
@@ -107,9 +115,10 @@ def evaluate(
     cells = {cell.key: cell for draw in draws for cell in draw.cells(explained, twins)}
     keep = tempfile.TemporaryDirectory(prefix="aexbench-") if store is None else None
     kept = Store(Path(keep.name if keep else str(store)), create=True)
-    plan = {"name": "evaluate", "metrics": [one.text for one in scored]}
+    plan = {"name": "evaluate", "metrics": [one.text for one in scored], "notes": notes}
     workspace = Workspace(kept, str(detector.device), source=source)
-    results = carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
+    with torch.inference_mode(False):
+        results = carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
     _warn(results)
     return results
 
@@ -126,9 +135,12 @@ def _dataset(
     clean: Array, background: Array, labelled: tuple[Array, Array] | None, detector: Detector
 ) -> Dataset:
     """Return what is given as a data set: the clean samples, and labelled ones, are its test."""
+    for name, rows in (("clean", clean), ("background", background)):
+        if complaint := not_finite(rows, name, detector.features.names):
+            raise RequestError(complaint)
     if labelled is None:
         return Dataset(background, clean, clean, detector.features)
-    x, truth = (np.asarray(part) for part in labelled)
+    x, truth = (np.asarray(as_rows(part)) for part in labelled)
     if x.shape != truth.shape:
         raise RequestError(f"labelled is samples and their truth: {x.shape} and {truth.shape}")
     return Dataset(
@@ -139,6 +151,46 @@ def _dataset(
         np.repeat([False, True], [len(clean), len(x)]),
         np.concatenate([np.zeros(clean.shape, dtype=bool), truth.astype(bool)]),
     )
+
+
+def _bounded(detector: Detector, data: Dataset) -> tuple[Detector, str]:
+    """Return a detector whose Features hold the background, and what a board says of it.
+
+    Where none were given, and the background leaves [0, 1], its least and greatest values are the
+    bounds. Given ones stay, and what leaves them by more than their range is warned of.
+    """
+    low, high = detector.features.bounds(tuple(data.train.shape[1:]))
+    found = soundness.outside(data.train, low, high)
+    if found is None:
+        return detector, ""
+    if detector.bounded:
+        if max(-found[0], found[1]) > float(np.max(high - low)):
+            _say(
+                f"normal samples lie up to {max(-found[0], found[1]):.3g} outside of the "
+                "detector's Features: corruptions and scores are in their units"
+            )
+        return detector, ""
+    note = (
+        "no Features were given and the background leaves [0, 1]: low and high of each column are "
+        "its least and greatest value there"
+    )
+    _say(note)
+    bounded = copy.copy(detector)
+    bounded.features = features_of(data.train)
+    bounded.scale = None  # it was of other bounds
+    return bounded, note
+
+
+def features_of(rows: Rows) -> Features:
+    """Return Features whose low and high are the least and greatest value of each column."""
+    low = np.min([block.min(axis=0) for block in blocks(rows)], axis=0).astype(np.float64).ravel()
+    high = np.max([block.max(axis=0) for block in blocks(rows)], axis=0).astype(np.float64).ravel()
+    high = np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))  # a constant column
+    return Features(low=tuple(low.tolist()), high=tuple(high.tolist()))
+
+
+def _say(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
 
 
 def _calibrated(detector: Detector, data: Dataset) -> Detector:

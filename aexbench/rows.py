@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aexbench.frames import array_of
+
 Array = NDArray[Any]
 BLOCK_BYTES = 2**24  # that are read at once
 RUN_BYTES = 2**18  # that lie together when rows are shuffled: a disk reads them in one go
@@ -111,8 +113,28 @@ class Named:
 
 
 def as_rows(values: ArrayLike) -> Any:
-    """Return what can be read like rows as it is, and everything else as an array."""
-    return values if isinstance(getattr(values, "dtype", None), np.dtype) else np.asarray(values)
+    """Return what can be read like rows as it is, and everything else as an array.
+
+    Data frames become numbers, whatever the types of their columns; gaps in them, and the masked
+    values of an array, become NaN.
+
+    Raises
+    ------
+    RequestError
+        If columns of a data frame hold no numbers, such as texts or dates: it names them.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        whole = values.data
+        return np.where(values.mask, np.nan, whole) if np.any(values.mask) else whole
+    framed = hasattr(values, "iloc")  # of pandas, which need not be imported here
+    if not framed and isinstance(getattr(values, "dtype", None), np.dtype):
+        found: Any = values
+    else:
+        found = np.asarray(values)
+    if not isinstance(found, np.ndarray) or found.ndim not in (1, 2):
+        return found
+    unclear = found.dtype.kind == "O" or (framed and found.dtype.kind not in "biuf")
+    return array_of(values) if unclear else found
 
 
 def row_bytes(rows: Rows) -> int:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @register(
     "openml",
-    version=1,
+    version=2,
     images=False,
     licence="each its own",
     download=Download(
@@ -58,7 +58,8 @@ def openml(
     Normal rows are split in 60 % training, 20 % validation and 20 % test; all others go to the test
     split, and their class is the kind of the anomaly. Encoding and scale come from the training
     split: values elsewhere may lie outside of [0, 1], and a category that it does not hold is
-    `(other)`.
+    `(other)`. A column of numbers that is constant there is scaled by other rows, and named in a
+    `TableWarning`.
 
     Parameters
     ----------

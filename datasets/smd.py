@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,13 @@ def _files(*, machine: str, root: Path | None) -> dict[str, Path]:
     return {part: place / part / f"machine-{machine}.txt" for part in PARTS}
 
 
-@register("smd", version=1, images=False, licence="MIT", download=DOWNLOAD, reads=_files)
+@register("smd", version=2, images=False, licence="MIT", download=DOWNLOAD, reads=_files)
 def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its
     publishers.
 
     The labelled anomalies are segments of rows with the features that they are due to. Rows of a
-    segment are not independent: the segment is their unit.
+    segment are not independent: the segment is their unit, and segments that share rows are one.
 
     Parameters
     ----------
@@ -76,11 +77,11 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     train, test, label = (
         _numbers(place / part / name, place) for part in ("train", "test", "test_label")
     )
-    labels = label[:, 0].astype(bool)
     if label.shape != (len(test), 1) or train.shape[1] != test.shape[1]:
         raise RequestError(
             f"{place}: the files of {name} do not fit: {train.shape}, {test.shape}, {label.shape}"
         )
+    labels = _labels(label[:, 0], place / "test_label" / name)
     truth, unit = _causes(place / "interpretation_label" / name, test.shape)
     first = int(TRAIN * len(train))
     names = tuple(f"feature-{number}" for number in range(1, test.shape[1] + 1))
@@ -109,20 +110,37 @@ def _numbers(path: Path, place: Path) -> NDArray[np.float32]:
         table: NDArray[Any] = np.loadtxt(path, delimiter=",", dtype=np.float32, ndmin=2)
     except ValueError as error:
         raise RequestError(f"{path}: {str(error).splitlines()[0]}") from None
-    if table.size == 0 or not np.isfinite(table).all():
+    if table.size == 0:
+        raise RequestError(f"{path}: it is empty")
+    wrong = np.argwhere(~np.isfinite(table))
+    if len(wrong):
+        row, column = wrong[0]
         raise RequestError(
-            f"{path}: {'it is empty' if table.size == 0 else 'not every value is a finite number'}"
+            f"{path}: not every value is a finite number: {table[row, column]} in row {row + 1}, "
+            f"column {column + 1} ({len(wrong)} such values)"
         )
     return table
 
 
+def _labels(values: NDArray[np.float32], path: Path) -> NDArray[np.bool_]:
+    """Return which rows (N,) are anomalous."""
+    wrong = np.flatnonzero((values != 0) & (values != 1))
+    if len(wrong):
+        raise RequestError(
+            f"{path}: labels must be 0 or 1: row {wrong[0] + 1} holds {values[wrong[0]]:g} "
+            f"({len(wrong)} such rows)"
+        )
+    return np.asarray(values == 1)
+
+
 def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Return which features are the cause in each row (N, M), and each row's unit (N,): its
-    segment, or itself.
+    segment, or itself. Segments that share rows, such as one inside another, are one unit.
     """
     if not path.is_file():
         raise RequestError(f"there is no {path}")
-    truth, unit = np.zeros(shape, dtype=bool), np.arange(shape[0])
+    truth = np.zeros(shape, dtype=bool)
+    segments = []
     for number, line in enumerate(
         path.read_text(encoding="utf-8", errors="replace").split(), start=1
     ):
@@ -143,5 +161,17 @@ def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDAr
                 f"{line[:60]!r}"
             )
         truth[first:last, features] = True
-        unit[first:last] = first
-    return truth, unit
+        segments.append((first, last))
+    return truth, _units(segments, shape[0])
+
+
+def _units(segments: Sequence[tuple[int, int]], rows: int) -> NDArray[np.int64]:
+    """Return each row's unit: the first row of its segments, those that share rows joined."""
+    unit = np.arange(rows)
+    start = end = 0
+    for first, last in sorted(segments):
+        if first >= end:
+            start = first
+        end = max(end, last)
+        unit[start:end] = start
+    return unit

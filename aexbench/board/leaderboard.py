@@ -33,6 +33,7 @@ from aexbench.running.strata import STRATA
 Part = tuple[
     dict[str, NDArray[np.float64]], NDArray[np.int64]
 ]  # values per sample by metric, and units
+LEAST_GAIN = 0.1  # of the score, by the median anomaly: less is hardly an anomaly
 CONTROL_NAMES = {
     "initial": "initial twin",
     "permuted": "permuted twin",
@@ -474,6 +475,12 @@ def _notes(records: Sequence[Record], table: _Table, store: AnyStore) -> list[st
         )
         if isinstance(asked, int) and isinstance(made, int) and made < asked:
             notes.append(f"{what}: {made} of {asked} anomalies found in {draws} draws")
+        gain = report.get("median_gain")
+        if isinstance(gain, int | float) and gain < LEAST_GAIN:
+            notes.append(
+                f"{what}: the median score rose by {gain:.2f} alone: clean samples were nearly as "
+                "anomalous, and their corruption is no cause to be found"
+            )
         if isinstance(distinct, int) and isinstance(made, int) and distinct < made / 4:
             notes.append(
                 f"{what}: only {distinct} distinct pairs of row and feature among {made} anomalies"

@@ -31,6 +31,9 @@ app.add_typer(data.app)
 def main() -> None:
     """Run the command line; a wrong request is one line on the error stream, and exit code 2."""
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):  # a terminal or pipe may know fewer characters than we
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except (RequestError, SkipError) as error:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Literal
 
-from aexbench.errors import SkipError
-
 if TYPE_CHECKING:
     import torch
 
@@ -52,30 +50,18 @@ def loss_ablated(detector: Detector) -> Detector:
 
 
 def _twin(detector: Detector, control: Control, seed: int) -> Detector:
-    """Return the detector around an untrained copy of its model."""
+    """Return the detector around an untrained model."""
     import torch
 
-    model = copy.deepcopy(detector.model)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    from aexbench.running import untrained
+
+    with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        _reset(model) if control == "initial" else _permute(model)
+        if control == "initial":
+            return untrained.initial(detector)
+        model = copy.deepcopy(detector.model)
+        _permute(model)
     return detector.with_model(model)
-
-
-def _reset(module: torch.nn.Module, name: str = "model") -> None:
-    """Put a module back to random initial weights by its own `reset_parameters`, or those of its
-    parts.
-    """
-    if callable(reset := getattr(module, "reset_parameters", None)):
-        reset()
-        return
-    if any(True for _ in module.parameters(recurse=False)):
-        kind = type(module).__name__
-        raise SkipError(
-            f"no initial weights: {name} ({kind}) has parameters and no reset_parameters method"
-        )
-    for child_name, child in module.named_children():
-        _reset(child, f"{name}.{child_name}")
 
 
 def _permute(model: torch.nn.Module) -> None:

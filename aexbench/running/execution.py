@@ -29,6 +29,7 @@ from aexbench.errors import RequestError, SkipError, StoreError
 from aexbench.running import planning, references, scoring, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
+from aexbench.running.kept import kept
 from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
 from aexbench.running.store import SCHEMA, FileInfo, Record, State, Store, Times
@@ -47,18 +48,27 @@ def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
     """Load every data set and build every network before the first cell runs: what was asked
     wrongly shows now.
     """
-    source = workspace.origin
-    for cell in {cell.detector_key: cell for cell in cells}.values():
+    for cell in {(cell.detector_key, cell.corruption.key): cell for cell in cells}.values():
         try:
-            dataset = workspace.dataset(cell.dataset)
-            if isinstance(source, Trained):
-                recipe = source.recipe(cell, dataset)
-                training.build(recipe, tuple(dataset.train.shape[1:]), seed=0)
+            _look_ahead(cell, workspace)
         except RequestError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"{cell.dataset.text} with detector {cell.detector.text}"
             raise RequestError(f"{what}: {_line(error)}") from error
+
+
+def _look_ahead(cell: Cell, workspace: Workspace) -> None:
+    """Raise what is wrong with a cell's data set, network or labels before anything is trained."""
+    dataset, source = workspace.dataset(cell.dataset), workspace.origin
+    if cell.corruption.plugin.registry is references.labels and dataset.test_truth is None:
+        raise RequestError(
+            f"{cell.dataset.text} says of no sample which features are wrong: labels cannot be "
+            "explained there; name a corruption instead"
+        )
+    if isinstance(source, Trained):
+        recipe = source.recipe(cell, dataset)
+        training.build(recipe, tuple(dataset.train.shape[1:]), seed=0)
 
 
 def run(
@@ -89,7 +99,7 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
         raise
     except SkipError as error:
         return blank(state="skipped", reason=str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin may not end the run
         if is_out_of_memory(error):
             return blank(state="out-of-memory", reason=_line(error))
         return blank(state="failed", reason=_line(error), traceback=_traceback())
@@ -149,9 +159,15 @@ def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explain
     plugin = cell.explainer.plugin
     if plugin.registry is references.references:
         return Explained(cell.explainer.make()(anomalies))
+    with kept(workspace.detector(cell)):
+        return _explained(cell, anomalies, workspace)
+
+
+def _explained(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explained:
+    """Return what the cell's explainer answers on the detector or on its control."""
     detector = controlled(workspace.detector(cell), cell.control, cell.control_seed)
     offered: dict[str, Any] = {"background": workspace.dataset(cell.dataset).train}
-    if "seed" in plugin.parameters:
+    if "seed" in cell.explainer.plugin.parameters:
         offered["seed"] = cell.explainer_seed
     make = functools.partial(cell.explainer.make, detector, **offered)
     return explain(make, anomalies.x, detector, measure=cell.control == "none")

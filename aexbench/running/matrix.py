@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,13 +143,19 @@ def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) 
 
 
 def left(suite: Suite, folder: Path, rerun: frozenset[State]) -> tuple[list[Cell], list[Cell]]:
-    """Return a suite's cells, and those of them that would run."""
+    """Return a suite's cells, and those of them that would run; the data are read, to see that they
+    can be.
+    """
     from aexbench.running import execution  # imports torch
+    from aexbench.running.workspace import Workspace
 
-    cells = planning.plan(suite)
-    if not (folder / "cells").is_dir():
-        return cells, cells
-    return cells, execution.pending(cells, Store(folder), rerun)
+    with tempfile.TemporaryDirectory() as nothing:
+        workspace = Workspace(Store(Path(nothing), create=True))
+        cells = planning.plan(suite, workspace.is_image)
+        started = (folder / "cells").is_dir()
+        todo = execution.pending(cells, Store(folder), rerun) if started else cells
+        execution.preflight(todo, workspace)
+    return cells, todo
 
 
 def asked(

@@ -48,6 +48,7 @@ class Packed:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._home = root.absolute()  # whoever changes the folder later still finds it
         self._records, self._complaints = read_records(root / PACKED)
 
     def record(self, key: str) -> Record | None:
@@ -64,7 +65,7 @@ class Packed:
 
     def plans(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
-        path = self.root / PLAN
+        path = self._home / PLAN
         try:
             for plan in json.loads(path.read_bytes())["plans"]:
                 texts = {key: str(self._records[key].cell) for key in self._records}
@@ -97,7 +98,7 @@ class Packed:
 
     @cached_property
     def _table(self) -> ScoreTable:
-        return ScoreTable.read(self.root / SCORES)
+        return ScoreTable.read(self._home / SCORES)
 
     def lacks(self, what: str) -> LackingError:
         """Return the error for what a packed store does not hold."""
@@ -112,7 +113,6 @@ AnyStore = Store | Packed
 
 def open_store(root: Path) -> AnyStore:
     """Return the store in a folder, as a run writes it or packed."""
-    root = root.absolute()  # whoever changes the current folder later still finds it
     if (root / PACKED).exists() and not (root / "cells").is_dir():
         return Packed(root)
     return Store(root)

@@ -76,7 +76,7 @@ def load(name: str) -> Suite:
             raise RequestError(f"there is no suite file {name}")
         raise unknown("suite", name, bundled())
     try:
-        return from_values(tomllib.loads(path.read_text(encoding="utf-8")), str(name))
+        return from_values(tomllib.loads(path.read_text(encoding="utf-8-sig")), str(name))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{name} is no TOML: {error}") from None
 

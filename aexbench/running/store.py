@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,6 +113,7 @@ class Store:
 
     def __init__(self, root: Path, create: bool = False) -> None:
         self.root = root
+        self._home = root.absolute()  # whoever changes the folder later still finds it
         if create:
             if (root / PACKED).exists():
                 raise RequestError(f"{root} is a packed store, which takes no more results")
@@ -155,14 +156,14 @@ class Store:
 
     def keys(self) -> list[str]:
         """Return the keys of all cells that have a record."""
-        return sorted(path.stem for path in (self.root / "cells").glob("*.json"))
+        return sorted(path.stem for path in (self._home / "cells").glob("*.json"))
 
     def records(self) -> tuple[list[Record], list[str]]:
         """Return all records in the order of their keys, and one line for each that cannot be
         read; those of an earlier version share one.
         """
         found, complaints, older = [], [], 0
-        for path in sorted((self.root / "cells").glob("*.json")):
+        for path in sorted((self._home / "cells").glob("*.json")):
             try:
                 found.append(read_record(path))
             except OlderSchemaError:
@@ -269,7 +270,7 @@ class Store:
 
     def plans(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
-        for path in sorted((self.root / "plans").glob("*.json")):
+        for path in sorted((self._home / "plans").glob("*.json")):
             try:
                 plan = json.loads(path.read_text(encoding="utf-8"))
                 suite = dict(plan["suite"])
@@ -358,9 +359,7 @@ def pack_anomalies(anomalies: AnomalySet) -> bytes:
     }
     if anomalies.clean is not None:
         arrays["clean"] = anomalies.clean
-    features = {
-        name: getattr(anomalies.features, name) for name in ("names", "low", "high", "groups")
-    }
+    features = {f.name: getattr(anomalies.features, f.name) for f in fields(Features)}
     return files.pack(
         arrays, {"labels": labels.tolist(), "features": features, "report": dict(anomalies.report)}
     )

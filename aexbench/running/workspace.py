@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aexbench import files
+from aexbench import files, soundness
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet, Dataset
 from aexbench.detector import Detector
@@ -64,13 +64,19 @@ class Workspace:
             raise failed.with_traceback(None)
         try:
             dataset = self.dataset(cell.dataset)
-            found: Detector = self._keep(key, lambda: self.origin.detector(cell, dataset))
+            found: Detector = self._keep(key, lambda: self._checked(cell, dataset))
         except StoreError:
             raise
         except Exception as error:
             self._kept[key] = error
             raise
         return found
+
+    def _checked(self, cell: Cell, dataset: Dataset) -> Detector:
+        """Return the cell's detector, once it is seen to be sound on normal samples."""
+        detector = self.origin.detector(cell, dataset)
+        soundness.check(detector, dataset.validation)
+        return detector
 
     def anomalies(self, cell: Cell) -> AnomalySet:
         """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no
@@ -130,7 +136,10 @@ class Workspace:
         if len(found) == 0:
             return found
         measured = strata.measured(found, detector, moments(dataset.train))
-        return replace(found, details={**found.details, **measured})
+        report = dict(found.report)
+        if "gain" in measured:
+            report["median_gain"] = float(np.median(measured["gain"]))
+        return replace(found, details={**found.details, **measured}, report=report)
 
     def _keep(self, key: str, make: Callable[[], Any]) -> Any:
         if key not in self._kept:

@@ -1,18 +1,26 @@
 """Tables of mixed columns: texts become one-hot groups, numbers are scaled, by the training split
-alone.
+alone. What is wrong with columns is told of all of them at once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
-from aexbench.datasets.tools.splits import row_numbers
+from aexbench.datasets.tools.splits import (
+    TableWarning,
+    constant_in_training,
+    listed,
+    row_numbers,
+    scaled,
+)
+from aexbench.features import Kind
 
 MOST_CATEGORIES = 200  # of a column; more are names or texts, of which one-hot columns say nothing
 
@@ -36,19 +44,46 @@ def dataset_of(
 ) -> Dataset:
     """Return the Dataset of columns of numbers and texts, encoded and scaled by the training split
     alone.
+
+    A number that is constant in training is scaled by other rows, see `splits`, and a
+    `TableWarning` names it.
+
+    Parameters
+    ----------
+    columns
+        Of N values each.
+    kinds : (N,) str
+        The class of each row.
+    normal
+        The class of normal rows.
+    logarithmic
+        A pattern of the names of columns that are taken as log(1 + value).
+    autoencoder
+        The data set's default autoencoder.
+    seed
+        Of the split.
+    fill
+        Whether gaps become the mean of the training split.
+
+    Raises
+    ------
+    RequestError
+        If columns have gaps that are not filled, too many texts, or values that overflow, or if
+        fewer than ten rows are normal.
     """
     labels = kinds != normal
     train, validation, test = row_numbers(labels, seed)
-    blocks = [
-        _one_hot(column, train)
-        if column.values.dtype.kind == "U"
-        else _number(column, train, re.fullmatch(logarithmic, column.name) is not None, fill)
-        for column in columns
-    ]
+    taken = [_logarithms(one) if re.fullmatch(logarithmic, one.name) else one for one in columns]
+    taken = [_filled(one, train) if fill else one for one in taken]
+    _check(taken, train)
+    blocks = _encoded(taken, train, ~labels)
     groups = tuple(group for group, (_, names) in enumerate(blocks) for _ in names)
     names = tuple(name for _, block_names in blocks for name in block_names)
     table = np.concatenate([block for block, _ in blocks], axis=1)
-    features = Features(names=names, groups=groups if len(blocks) < len(names) else None)
+    features = Features(names=names)
+    if len(blocks) < len(names):
+        together: tuple[Kind, ...] = tuple("onehot" if _is_text(c) else "columns" for c in taken)
+        features = Features(names=names, groups=groups, kinds=together)
     return Dataset(
         table[train],
         table[validation],
@@ -60,33 +95,77 @@ def dataset_of(
     )
 
 
-def _number(
-    column: Column, train: NDArray[np.int64], logarithmic: bool, fill: bool
-) -> tuple[NDArray[np.float32], list[str]]:
-    """Return a column of numbers, scaled by the training split to [0, 1]; 0 where
-    that is constant.
+def _is_text(column: Column) -> bool:
+    return column.values.dtype.kind == "U"
+
+
+def _logarithms(column: Column) -> Column:
+    if _is_text(column):
+        return column
+    return Column(column.name, np.log1p(column.values))
+
+
+def _filled(column: Column, train: NDArray[np.int64]) -> Column:
+    """Return a column of numbers with the mean of the training split in its gaps, where it has
+    one.
     """
-    values = np.log1p(column.values) if logarithmic else column.values
-    missing = ~np.isfinite(values)
-    if missing.any():
-        if not fill or missing[train].all():
-            count = int(missing.sum())
-            raise RequestError(
-                f"column {column.name!r} has {count} gaps: write gaps=mean, or drop=[{column.name}]"
-            )
-        values = np.where(missing, values[train][~missing[train]].mean(), values)
-    low = values[train].min()
-    spread = values[train].max() - low
-    return ((values - low) / (spread or 1.0)).astype(np.float32)[:, None], [column.name]
+    if _is_text(column) or np.isfinite(column.values).all():
+        return column
+    missing = ~np.isfinite(column.values)
+    if missing[train].all():
+        return column
+    mean = column.values[train][~missing[train]].mean()
+    return Column(column.name, np.where(missing, mean, column.values))
+
+
+def _check(columns: Sequence[Column], train: NDArray[np.int64]) -> None:
+    """Raise RequestError for all columns with gaps or with too many texts."""
+    wrong = [text for column in columns for text in _wrong(column, train)]
+    if wrong:
+        raise RequestError(listed(wrong, "; "))
+
+
+def _wrong(column: Column, train: NDArray[np.int64]) -> Iterator[str]:
+    if _is_text(column):
+        count = len(np.unique(column.values[train]))
+        if count > MOST_CATEGORIES:
+            yield f"column {column.name!r} holds {count} different texts: drop=[{column.name}]"
+        return
+    count = int((~np.isfinite(column.values)).sum())
+    if count:
+        yield f"column {column.name!r} has {count} gaps: write gaps=mean, or drop=[{column.name}]"
+
+
+def _encoded(
+    columns: Sequence[Column], train: NDArray[np.int64], normal: NDArray[np.bool_]
+) -> list[tuple[NDArray[np.float32], list[str]]]:
+    """Return each column's block, and the names of the block's columns; one column at a time, as a
+    table of millions of rows should not stand in memory twice.
+    """
+    blocks: list[tuple[NDArray[np.float32], list[str]]] = []
+    constant: list[str] = []
+    wrong: list[str] = []
+    for column in columns:
+        if _is_text(column):
+            blocks.append(_one_hot(column, train))
+            continue
+        try:
+            made = scaled(column.values[:, None], [column.name], train, normal)
+        except RequestError as error:
+            wrong.append(str(error))
+            continue
+        blocks.append((made.table, [column.name]))
+        constant += made.constant
+    if wrong:
+        raise RequestError(listed(wrong, "; "))
+    if constant:
+        warnings.warn(TableWarning(constant_in_training(constant)), stacklevel=4)
+    return blocks
 
 
 def _one_hot(column: Column, train: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
     """Return a column of 0 and 1 for each text in the training split, and one for all others."""
     known = np.unique(column.values[train])
-    if len(known) > MOST_CATEGORIES:
-        raise RequestError(
-            f"column {column.name!r} holds {len(known)} different texts: drop=[{column.name}]"
-        )
     position = np.minimum(np.searchsorted(known, column.values), len(known) - 1)
     position = np.where(known[position] == column.values, position, len(known))
     made = np.zeros((len(column.values), len(known) + 1), dtype=np.float32)

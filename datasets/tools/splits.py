@@ -1,10 +1,18 @@
-"""From a table of numbers to a Dataset: a seeded split of the normal rows, scaled by its training
-part alone.
+"""From a table of numbers to a Dataset: a split of the normal rows, scaled by its training part.
+
+A column that is constant in training has no scale of its own there, and its raw unit must not stand
+elsewhere: one validation row of 5000 among values in [0, 1] would decide when training stops. So it
+is 0 in training, and everywhere else its distance from that constant, in units of the furthest
+normal row's; of the furthest row's of all, where every normal row has the constant. A changed value
+is then of order 1, whatever the unit and whichever seed has split the rows. Values that differ by
+rounding alone count as equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +22,36 @@ from aexbench.errors import RequestError
 from aexbench.features import Features
 
 TRAIN, VALIDATION = 0.6, 0.2  # of the normal rows; the rest, and all anomalies, are the test split
+SHARES = (TRAIN, VALIDATION)
+SHARES_BEFORE_TEST = (0.75, 0.25)  # where the test rows come from elsewhere
 LEAST_NORMAL = 10
+LARGEST = 1e15  # of a scaled value: float32 holds the sum of such squares, and what networks do
+ROUNDING = 2.0**-40  # of its size: 4096 steps of float64, more than long sums lose
+ROUNDING_SINGLE = 2.0**-20  # 8 steps of float32: it has no digits to spare
+RESIDUE = 2.0**-60  # differences of equal numbers of order 1 to 1000 are multiples of it
+SHOWN = 10  # names in one line
+
+Rows = NDArray[np.int64]
+Shares = tuple[float, float]  # of the normal rows, for training and for validation
+
+
+class TableWarning(UserWarning):
+    """What was taken of a table and what was not: one line."""
+
+
+class Parts(NamedTuple):
+    """The row numbers of the three splits."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+class Scaled(NamedTuple):
+    """A table as detectors take it, and the names of the columns that are constant in training."""
+
+    table: NDArray[np.float32]
+    constant: list[str]
 
 
 def split(
@@ -31,7 +68,8 @@ def split(
     training split.
 
     Test values may lie outside of [0, 1]: they are not clipped. A column that is constant in
-    training becomes 0 there.
+    training becomes 0 there, and its greatest distance from that among normal rows 1; a
+    `TableWarning` names such columns.
 
     Parameters
     ----------
@@ -55,7 +93,8 @@ def split(
     Raises
     ------
     RequestError
-        If fewer than ten rows are normal.
+        If fewer than ten rows are normal, or values overflow when they are scaled: it names their
+        columns.
     """
     table = np.asarray(data, dtype=np.float64)
     if anomalous is None and truth is not None:
@@ -64,26 +103,24 @@ def split(
         np.zeros(len(table), dtype=bool) if anomalous is None else np.asarray(anomalous, dtype=bool)
     )
     train, validation, test = row_numbers(labels, seed)
-    axis = None if one_scale else 0
-    low = table[train].min(axis=axis)
-    spread = table[train].max(axis=axis) - low
-    scaled = ((table - low) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
+    texts = tuple(str(name) for name in names)
+    made = scaled(table, texts, train, ~labels, one_scale=one_scale)
+    if made.constant:
+        warnings.warn(TableWarning(constant_in_training(made.constant)), stacklevel=2)
     return Dataset(
-        scaled[train],
-        scaled[validation],
-        scaled[test],
-        Features(names=tuple(str(name) for name in names)),
+        made.table[train],
+        made.table[validation],
+        made.table[test],
+        Features(names=texts),
         None if anomalous is None else labels[test],
         None if truth is None else np.asarray(truth, dtype=bool)[test],
         autoencoder,
     )
 
 
-def row_numbers(
-    anomalous: NDArray[np.bool_], seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def row_numbers(anomalous: NDArray[np.bool_], seed: int, shares: Shares = SHARES) -> Parts:
     """Return the rows of the training, the validation and the test split: 60, 20 and 20 % of the
-    normal ones at random.
+    normal ones at random, or other `shares`.
 
     All anomalous rows (N,) go to the test split, after its normal ones.
 
@@ -92,14 +129,212 @@ def row_numbers(
     RequestError
         If fewer than ten rows are normal.
     """
-    normal = np.random.default_rng(seed).permutation(np.flatnonzero(~anomalous))
+    normal = np.random.default_rng(seed).permutation(_enough(anomalous))
+    return _cut(normal, anomalous, shares)
+
+
+def rows_in_time(anomalous: NDArray[np.bool_], shares: Shares = SHARES) -> Parts:
+    """Return the rows of the three splits in their order: the first 60 % of the normal rows, the
+    next 20 %, and the rest with all anomalous ones; or other `shares`.
+
+    Raises
+    ------
+    RequestError
+        If fewer than ten rows are normal.
+    """
+    train, validation, test = _cut(_enough(anomalous), anomalous, shares)
+    return Parts(train, validation, np.sort(test))
+
+
+def rows_of_units(
+    anomalous: NDArray[np.bool_], units: NDArray[np.int64], seed: int, shares: Shares = SHARES
+) -> Parts:
+    """Return the rows of the three splits, of whole units (N,) in random order: no unit is in two.
+
+    A unit with an anomalous row goes to the test split. Of the others the first ones with 60 % of
+    the rows are for training, the next with 20 % for validation; or other `shares`.
+
+    Raises
+    ------
+    RequestError
+        If fewer than ten rows are normal, or too few units hold normal rows alone: one for each
+        part is needed.
+    """
+    _enough(anomalous)
+    mixed = np.isin(units, units[anomalous])
+    whole, counts = np.unique(units[~mixed], return_counts=True)
+    kept = int(sum(shares) < 1)  # units for the test
+    if len(whole) < 2 + kept:
+        raise RequestError(
+            f"units without an anomalous row are too few to split: {len(whole)}, and one for each "
+            f"of {2 + kept} parts is needed"
+        )
+    order = np.random.default_rng(seed).permutation(len(whole))
+    share = np.cumsum(counts[order]) / counts.sum()
+    first, second = np.searchsorted(share, np.cumsum(shares), side="right").tolist()
+    first = min(max(1, first), len(whole) - 1 - kept)
+    second = min(max(first + 1, second), len(whole) - kept)
+    train, validation = (
+        np.flatnonzero(np.isin(units, whole[order[start:stop]]))
+        for start, stop in ((0, first), (first, second))
+    )
+    rest = np.ones(len(units), dtype=bool)
+    rest[train] = rest[validation] = False
+    return Parts(train, validation, np.flatnonzero(rest))
+
+
+def _enough(anomalous: NDArray[np.bool_]) -> Rows:
+    """Return the normal rows; RequestError where there are fewer than ten."""
+    normal = np.flatnonzero(~anomalous)
     if len(normal) < LEAST_NORMAL:
         raise RequestError(
             f"{len(normal)} normal rows are too few to split: at least {LEAST_NORMAL} are needed"
         )
-    first, second = int(TRAIN * len(normal)), int((TRAIN + VALIDATION) * len(normal))
-    return (
-        normal[:first],
-        normal[first:second],
-        np.concatenate([normal[second:], np.flatnonzero(anomalous)]),
+    return normal
+
+
+def _cut(normal: Rows, anomalous: NDArray[np.bool_], shares: Shares) -> Parts:
+    first, second = int(shares[0] * len(normal)), int(sum(shares) * len(normal))
+    test = np.concatenate([normal[second:], np.flatnonzero(anomalous)])
+    return Parts(normal[:first], normal[first:second], test)
+
+
+def scaled(
+    table: NDArray[np.float64],
+    names: Sequence[str],
+    train: Rows,
+    normal: NDArray[np.bool_],
+    *,
+    one_scale: bool = False,
+    kept: NDArray[np.bool_] | None = None,
+) -> Scaled:
+    """Return a finite table (N, M) in float32, scaled by its training rows.
+
+    Parameters
+    ----------
+    table, names
+        The rows, and a name for each column.
+    train : (n,) int
+        The rows that give the scale.
+    normal : (N,) bool
+        The rows that give it to a column that is constant in training, see this file's top.
+    one_scale
+        One scale for all columns; none of them counts as constant.
+    kept : (M,) bool
+        Columns that stay as they are, such as those of a category.
+
+    Raises
+    ------
+    RequestError
+        If values overflow: it names their columns.
+    """
+    axis = None if one_scale else 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        low = table[train].min(axis=axis)
+        spread = table[train].max(axis=axis) - low
+        unknown = np.zeros(table.shape[1], dtype=bool)
+        if not one_scale:
+            unknown = _constant(table, train, low, spread)
+        if kept is not None:
+            unknown &= ~kept
+            low, spread = np.where(kept, 0.0, low), np.where(kept, 1.0, spread)
+        made = (table - low) / np.where(~unknown & (spread > 0), spread, 1.0)
+    for column in np.flatnonzero(unknown):
+        made[:, column] = _distances(table[:, column], train, normal)
+    _check_size(made, table, names, np.broadcast_to(spread, table.shape[1:]))
+    return Scaled(
+        made.astype(np.float32), [names[column] for column in np.flatnonzero(unknown).tolist()]
     )
+
+
+def _constant(
+    table: NDArray[np.float64],
+    train: Rows,
+    low: NDArray[np.float64],
+    spread: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return which columns (M,) are constant in training, up to rounding."""
+    size = np.maximum(np.abs(low), np.abs(low + spread))
+    near = (spread <= ROUNDING_SINGLE * size) | (size <= ROUNDING)
+    for column in np.flatnonzero(near & (spread > 0)):
+        near[column] = spread[column] <= rounding(table[train, column])
+    return np.asarray(near)
+
+
+def rounding(values: NDArray[np.float64]) -> float:
+    """Return how far values may lie apart that are one number but for rounding.
+
+    Whole numbers are exact. Numbers that float32 holds, or prints with its few digits, have been
+    rounded there. Tiny ones that are few multiples of a step of larger numbers are what is left of
+    a difference of equal ones.
+
+    >>> shares = np.array([0.1 + 0.2 + 0.7, 0.7 + 0.2 + 0.1])
+    >>> np.ptp(shares) > 0, np.ptp(shares) <= rounding(shares)
+    (np.True_, np.True_)
+    """
+    size = float(np.abs(values).max())
+    if size <= ROUNDING and not np.mod(values, RESIDUE).any():
+        return 2 * size
+    if size <= 2.0**53 and not np.mod(values, 1.0).any():
+        return 0.0
+    return size * (ROUNDING_SINGLE if _single(values) else ROUNDING)
+
+
+def _single(values: NDArray[np.float64]) -> bool:
+    """Whether values come from float32: it holds them, or they are the digits that it prints."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if np.array_equal(single.astype(np.float64), values):
+        return True
+    distinct, first = np.unique(values, return_index=True)
+    printed = [float(str(number)) for number in single[first[:SHOWN]]]
+    return bool(printed == distinct[:SHOWN].tolist())
+
+
+def _distances(
+    values: NDArray[np.float64], train: Rows, normal: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the distances (N,) of a column from its constant in training, of order 1."""
+    with np.errstate(over="ignore"):
+        away = values - np.median(values[train])
+    away[np.abs(away) <= max(rounding(values[train]), np.abs(away[train]).max())] = 0.0
+    unit = np.abs(away[normal]).max() or np.abs(away).max()
+    return np.asarray(away / (unit or 1.0))
+
+
+def _check_size(
+    made: NDArray[np.float64],
+    table: NDArray[np.float64],
+    names: Sequence[str],
+    spread: NDArray[np.float64],
+) -> None:
+    """Raise RequestError for columns whose scaled values float32 cannot reckon with."""
+    with np.errstate(invalid="ignore"):
+        fits = (np.abs(made) <= LARGEST).all(axis=0) & np.isfinite(spread)
+    wrong = [
+        f"column {names[column]!r} reaches {table[np.abs(table[:, column]).argmax(), column]:.3g} "
+        f"and spans {spread[column]:.3g} in training"
+        for column in np.flatnonzero(~fits).tolist()
+    ]
+    if wrong:
+        raise RequestError(
+            f"values overflow when they are scaled by the training rows: {listed(wrong, '; ')}: "
+            "take logarithms, clip, or leave it out"
+        )
+
+
+def constant_in_training(names: Sequence[str]) -> str:
+    """Return the line about columns that have no scale of their own."""
+    plural = "columns" if len(names) > 1 else "column"
+    return f"constant in training: {plural} {listed(map(repr, names))}"
+
+
+def listed(texts: Iterable[str], between: str = ", ") -> str:
+    """Return texts in one line, the first ten and how many more there are.
+
+    >>> listed(map(str, range(12)))
+    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
+    """
+    found = list(texts)
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return between.join(found[:SHOWN]) + more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -118,7 +120,7 @@ def twice(x, x_hat):
         lambda model: Detector(Doubled(model, 1.0), loss="l1"),
         lambda model: Detector(Doubled(model, 1.0), loss=by_columns),
         lambda model: Detector(Doubled(model, 1.0), loss=twice),
-        lambda model: Detector(Doubled(torch.nn.Sequential(*model), 1.0).float()),
+        lambda model: Detector(Doubled(copy.deepcopy(model), 1.0).float()),
         lambda model: Detector(Doubled(model, 1.0), features=aexbench.Features(high=2.0)),
     ],
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -237,3 +238,80 @@ def test_parts_of_killed_writers_are_swept(table, tmp_path):
     os.utime(old, (0, 0))
     shards.stored(tmp_path, len(table), lambda a, b: {"x": table[a:b]}, ["x"], shard_rows=100)
     assert (old.exists(), new.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8", "bool"])
+def test_frames_of_one_type_keep_it(dtype):
+    values = np.array([[0, 1], [1, 1]]).astype(dtype)
+    found = rows.as_rows(pd.DataFrame(values))
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, values)
+    assert rows.as_rows(values) is values
+
+
+@pytest.mark.parametrize("kind", ["numpy", "nullable", "arrow"])
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e6, 1e6, width=32), st.booleans(), st.integers(-100, 100)),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_frames_of_mixed_types_are_their_numbers(kind, table):
+    frame = pd.DataFrame(table, columns=["f", "b", "i"])
+    if kind != "numpy":
+        backend = {"nullable": "numpy_nullable", "arrow": "pyarrow"}[kind]
+        frame = frame.convert_dtypes(dtype_backend=backend)
+    found = rows.as_rows(frame)
+    assert found.dtype.kind in "fi"
+    np.testing.assert_allclose(found, np.array(table, dtype=np.float64), rtol=1e-7)
+    np.testing.assert_array_equal(rows.as_rows(frame["b"]), [row[1] for row in table])
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float32", "boolean", "object", "int8[pyarrow]"])
+def test_gaps_of_a_frame_are_nan(dtype):
+    column = pd.Series([1, None, 0], dtype="object").astype(dtype)
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5], "b": column})
+    np.testing.assert_array_equal(rows.as_rows(frame), [[0.5, 1], [1.5, np.nan], [2.5, 0]])
+    np.testing.assert_array_equal(rows.as_rows(column), [1, np.nan, 0])
+
+
+def test_columns_of_a_frame_that_are_no_numbers_are_all_named():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["1", "x"], 3: [1j, 0]})
+    frame["when"] = pd.to_datetime(["2024-01-01", None])
+    frame["span"] = pd.to_timedelta([None, None])
+    message = (
+        r"^column 'b' holds text \('x' in row 1\); column '3' holds complex numbers .*; "
+        r"column 'when' holds dates or times \(2024.* in row 0\); "
+        r"column 'span' holds durations \(all missing\)$"
+    )
+    with pytest.raises(RequestError, match=message):
+        rows.as_rows(frame)
+    wide = pd.DataFrame({f"c{n}": ["text"] for n in range(40)})
+    with pytest.raises(RequestError, match=r"and 30 more of this kind$"):
+        rows.as_rows(wide)
+
+
+def test_columns_of_one_name_stay_apart():
+    frame = pd.DataFrame([[1.0, True], [2.0, False]], columns=["a", "a"])
+    assert rows.as_rows(frame).tolist() == [[1, 1], [2, 0]]
+
+
+def test_objects_and_lists_are_read_as_numbers():
+    assert rows.as_rows(np.array([[1, 2.5], [True, 3]], dtype=object)).dtype == np.float64
+    np.testing.assert_array_equal(rows.as_rows([[1, None]]), [[1, np.nan]])
+    with pytest.raises(RequestError, match=r"column '1' holds text \('a' in row 0\)"):
+        rows.as_rows(np.array([[1, "a"]], dtype=object))
+
+
+def test_masked_values_are_nan_and_others_are_not_copied():
+    masked = np.ma.masked_equal(np.arange(6, dtype=np.int8).reshape(3, 2), 4)
+    np.testing.assert_array_equal(rows.as_rows(masked), [[0, 1], [2, 3], [np.nan, 5]])
+    whole = np.arange(4.0).reshape(2, 2)
+    assert np.shares_memory(rows.as_rows(np.ma.masked_array(whole)), whole)
+
+
+def test_what_reads_like_rows_stays_as_it_is(sharded, tmp_path):
+    picked = rows.Picked(sharded, np.array([3, 1]))
+    assert rows.as_rows(sharded) is sharded
+    assert rows.as_rows(picked) is picked

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from aexbench import Dataset, Features, RequestError, datasets
+from aexbench import Dataset, Features, RequestError, datasets, rows
+from aexbench.contracts import not_finite
 from aexbench.datasets.tools.splits import split
 
 EMBEDDED = ["breast-cancer", "wine", "digits"]
@@ -119,6 +122,115 @@ def test_labels_may_be_numbers_and_nothing_else():
             Dataset(x, x, x, Features(), test_labels=labels)
     with pytest.raises(RequestError, match="must be numbers"):
         Dataset(x, x, np.array([["a"]]), Features())
+
+
+X = np.zeros((5, 2))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_values_that_are_not_finite_are_named(split, value):
+    parts = {name: X.copy() for name in ("train", "validation", "test")}
+    parts[split][3, 1] = value
+    with pytest.raises(RequestError, match=rf"^{split} of a Dataset is not finite in row 3, colu"):
+        Dataset(**parts, features=Features())
+    parts[split][4] = value
+    with pytest.raises(RequestError, match=r"column 1 \('b'\): .* \(3 such values\)$") as caught:
+        Dataset(**parts, features=Features(names=("a", "b")))
+    assert ("beyond float32" in str(caught.value)) == (value == 1e300)
+
+
+def test_splits_that_are_not_finite_are_named_together():
+    bad = X * np.nan
+    with pytest.raises(RequestError, match=r"train of a.*; validation of a.*; test of a"):
+        Dataset(bad, bad, bad, Features())
+
+
+def test_a_pixel_is_named_by_its_place():
+    images = np.zeros((3, 1, 4, 4), np.float32)
+    images[2, 0, 1, 3] = np.nan
+    with pytest.raises(RequestError, match=r"test of a Dataset.*row 2, at \(0, 1, 3\): nan"):
+        Dataset(images[:2], images[:2], images, Features())
+
+
+def test_rows_are_counted_over_blocks(monkeypatch):
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 32)
+    x = np.zeros((50, 2))
+    x[[33, 41], 0] = np.nan
+    assert not_finite(x, "clean") == "clean is not finite in row 33, column 0: nan (2 such values)"
+
+
+def test_a_memory_map_is_not_read_when_a_data_set_is_made(tmp_path):
+    kept = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (20, 3))
+    kept[7] = np.nan
+    for part in (kept, np.asarray(kept), kept[2:], np.asarray(kept)[::2]):
+        assert not_finite(part, "train") == ""
+    assert len(Dataset(kept, kept, kept, Features()).train) == 20
+    assert "row 7, column 0" in not_finite(np.array(kept), "train")
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "m8[s]", "M8[s]", "U3", "S3"])
+def test_what_is_no_number_is_refused_in_memory(dtype):
+    with pytest.raises(RequestError, match="validation of a Dataset must be numbers"):
+        Dataset(X, X.astype(int).astype(dtype), X, Features())
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", ">f4", ">i2", "longdouble"])
+def test_numbers_of_every_type_are_taken(dtype):
+    made = Dataset(X + 1, np.eye(2).astype(dtype), X, Features())
+    assert made.validation.dtype == np.float32
+    assert made.validation.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.fixture
+def mixed() -> pd.DataFrame:
+    frame = pd.DataFrame({"f": np.array([0.5, 1.0, 2.0], np.float32), "b": [True, False, True]})
+    frame["i"] = pd.array([1, 2, 3], dtype="Int64")
+    frame["t"] = pd.array([True, False, False], dtype="boolean")
+    return frame.assign(d=[Decimal("0.5"), Decimal(2), Decimal(3)])
+
+
+MIXED = [[0.5, 1, 1, 1, 0.5], [1, 0, 2, 0, 2], [2, 1, 3, 0, 3]]
+
+
+def test_frames_of_mixed_types_are_rows(mixed):
+    truth = np.array(MIXED) > 1
+    made = Dataset(mixed, mixed, mixed, Features(), mixed["t"], pd.DataFrame(truth))
+    assert made.train.tolist() == MIXED
+    assert made.test_labels.tolist() == [True, False, False]
+    assert made.test_truth.tolist() == truth.tolist()
+    assert made.normal.tolist() == MIXED[1:]
+
+
+@pytest.mark.parametrize("column", list("fitd"))
+def test_a_gap_in_a_frame_is_named_with_its_split_and_row(mixed, column):
+    holed = mixed.copy()
+    holed.loc[2, column] = None
+    with pytest.raises(RequestError, match="test of a Dataset is not finite in row 2, column"):
+        Dataset(mixed, mixed, holed, Features())
+
+
+def test_a_column_of_a_frame_that_is_no_number_is_named(mixed):
+    odd = mixed.assign(w=pd.Timestamp("2024"), c=1j)
+    message = r"train of a Dataset: column 'w' holds dates .*; column 'c' holds complex numbers"
+    with pytest.raises(RequestError, match=message):
+        Dataset(odd, mixed, mixed, Features())
+
+
+def test_masked_values_are_gaps():
+    masked = np.ma.masked_equal(np.arange(10).reshape(5, 2), 7)
+    with pytest.raises(RequestError, match="validation of a Dataset is not finite in row 3, col"):
+        Dataset(X, masked, X, Features())
+    assert Dataset(X, np.ma.masked_array(X), X, Features()).validation.tolist() == X.tolist()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [pd.Series([1, 0, None, 0, 0], dtype="Int8"), [True, None, False, 1, 0], pd.Series([*"abcde"])],
+)
+def test_labels_with_gaps_are_refused(labels):
+    with pytest.raises(RequestError, match="test_labels of a Dataset must be 0 or 1"):
+        Dataset(X, X, X, Features(), test_labels=labels)
 
 
 def test_parts_that_do_not_belong_together_are_refused():

@@ -53,6 +53,22 @@ def test_rows_of_a_segment_are_one_unit_of_the_anomalies(root):
     assert set(anomalies.label) == {"labels"}
 
 
+@pytest.mark.parametrize(
+    ("segments", "units"),
+    [
+        ("1-7:1\n3-5:2", [0, 1, 1, 1, 1, 1, 1, 7]),
+        ("3-5:2\n1-7:1", [0, 1, 1, 1, 1, 1, 1, 7]),
+        ("4-7:1\n1-5:2", [0, 1, 1, 1, 1, 1, 1, 7]),
+        ("1-4:1\n4-7:2", [0, 1, 1, 1, 4, 4, 4, 7]),
+        ("1-8:1\n2-3:2\n4-6:3\n5-7:1", [0, 1, 1, 1, 1, 1, 1, 1]),
+        ("1-3:1\n1-3:2", [0, 1, 1, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_segments_that_share_rows_are_one_unit(root, segments, units):
+    change(root, "interpretation_label", segments)
+    assert datasets.create("smd", root=root).test_units.tolist() == units
+
+
 def test_the_environment_says_where_it_is(root, monkeypatch):
     monkeypatch.setenv("AEXBENCH_DATA", str(root))
     assert len(datasets.create("smd").test) == 8
@@ -69,7 +85,12 @@ def test_the_environment_says_where_it_is(root, monkeypatch):
         ("train", "0.1,0.2,0.3\n0.1,0.3\n", "number of columns changed"),
         ("train", "0.1,nan,0.3\n", "not every value is a finite number"),
         ("train", "0.1,0.2\n" * 5, "do not fit"),
+        ("train", "0.1,inf,0.3\n0.1,0.2,-inf\n", "inf in row 1, column 2 \\(2 such values\\)"),
         ("test_label", "0\n1\n", "do not fit"),
+        ("test_label", "1\n" * 3 + "-1\n" * 5, "test_label.*0 or 1: row 4 holds -1 \\(5 such rows"),
+        ("test_label", "0\n" * 7 + "0.5\n", "labels must be 0 or 1: row 8 holds 0.5"),
+        ("test_label", "2\n" * 8, "labels must be 0 or 1: row 1 holds 2"),
+        ("test_label", "true\n" * 8, "could not convert string 'true'"),
         ("interpretation_label", "3-5:1,4\n", "line 1: beyond 8 rows and 3 features"),
         ("interpretation_label", "3-5:0\n", "line 1: beyond"),
         ("interpretation_label", "3-5:1\n7-9:1\n", "line 2: beyond"),

@@ -1,0 +1,89 @@
+"""Is a detector what a board can be made of? Two calls agree, and a sample's error is its own.
+
+A network that draws noise when it is evaluated, or whose samples influence each other in a batch,
+gives every explainer another question at every call: no honest board can follow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from aexbench.errors import RequestError
+from aexbench.rows import Rows, blocks
+
+if TYPE_CHECKING:
+    from aexbench.detector import Detector
+
+TOLERANCE = 1e-4  # of a sample's error; float32 products differ by 1e-6
+ROUNDINGS = 8  # times the type's precision, of x: what x − x̂ may lose besides
+SAMPLES, ALONE = 32, 4  # in the chunk, and of it one by one
+
+NOISE = (
+    "two calls of the model on the same samples differ, by {gap:.1g} of the error: it draws noise. "
+    "Explain the mean path (decode the mean, put dropout in evaluation mode), or Detector(model, "
+    "draws=50) for the mean of 50 seeded draws"
+)
+BATCH = (
+    "a sample's error depends on the batch that it comes in (statistics of the batch, or batch and "
+    "time exchanged: batch_first=True?). Mend the model, or Detector(model, batch=1)"
+)
+BATCH_GAP = BATCH + "; alone and in a batch it differs by {gap:.1g} of itself"
+
+
+class DetectorWarning(UserWarning):
+    """A detector gives every explainer another question at every call."""
+
+
+DRAWS, DECIDES = "draws noise", "batch decides"
+
+
+class Finding(NamedTuple):
+    """What is wrong with a detector: a short name, and one line that says what to do."""
+
+    name: str
+    text: str
+
+
+def findings(detector: Detector, x: torch.Tensor) -> list[Finding]:
+    """Return what is unsound about a detector, seen on samples (N, …); nothing as a rule.
+
+    It takes two forward passes of a chunk of at most 32 samples, and of four samples by themselves.
+    """
+    x = x[:SAMPLES]
+    devices = [detector.device] if detector.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        first, again = detector.error(x), detector.error(x)
+        if (gap := _gap(detector, x, first, again)) > TOLERANCE:
+            return [Finding(DRAWS, NOISE.format(gap=gap))]
+        alone = torch.cat([detector.error(one) for one in x[:ALONE].split(1)])
+        if (gap := _gap(detector, x[:ALONE], first[:ALONE], alone)) > TOLERANCE:
+            return [Finding(DECIDES, BATCH_GAP.format(gap=gap))]
+    return []
+
+
+def check(detector: Detector, rows: Rows) -> None:
+    """Raise RequestError where a detector is unsound, seen on the first of some normal rows."""
+    block = torch.as_tensor(np.array(rows[:SAMPLES])).to(detector.device, detector.dtype)
+    for finding in findings(detector, block):
+        raise RequestError(f"no honest board can follow: {finding.text}")
+
+
+def outside(rows: Rows, low: np.ndarray, high: np.ndarray) -> tuple[float, float] | None:
+    """Return the least and the greatest value of rows where they leave the bounds, else None."""
+    least = min(float(np.min(block - low)) for block in blocks(rows) if len(block))
+    most = max(float(np.max(block - high)) for block in blocks(rows) if len(block))
+    return (least, most) if least < 0 or most > 0 else None
+
+
+def _gap(detector: Detector, x: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return by how much of itself the error of a sample differs, beyond what rounding can do."""
+    error = torch.maximum(one.abs(), other.abs()).double()
+    lost = (
+        ROUNDINGS * torch.finfo(detector.dtype).eps * x.double().flatten(1).square().mean(1).sqrt()
+    )
+    rounding = lost * error.sqrt() + lost**2 if detector.loss == "l2" else lost
+    beyond = ((one - other).abs().double() - rounding).clamp_min(0)
+    return float((beyond / error.clamp_min(torch.finfo(torch.float64).tiny)).max())

@@ -1,0 +1,166 @@
+"""A table of your own: CSV, Parquet or NPZ.
+
+`texts` reads CSV and its kin, `reading` any file by the role that its parts have, `table` makes
+numbers of them and says all that is wrong with them, `remarks` finds what is no feature, `grouping`
+columns that encode one feature together.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge
+from numpy.typing import NDArray
+
+from aexbench import Dataset, RequestError
+from aexbench.datasets import register
+from aexbench.datasets.file.grouping import features_of
+from aexbench.datasets.file.reading import Roles
+from aexbench.datasets.file.table import Table, tables
+from aexbench.datasets.tools.splits import (
+    SHARES,
+    SHARES_BEFORE_TEST,
+    Parts,
+    TableWarning,
+    constant_in_training,
+    row_numbers,
+    rows_in_time,
+    rows_of_units,
+    scaled,
+)
+
+Name = str | int | float  # of a column; a data frame without names has numbers
+
+
+@register("file", version=1, images=False, licence="your own data")
+def file(
+    *,
+    path: Path,
+    label: Name | None = None,
+    truth: Name | None = None,
+    drop: Sequence[Name] = (),
+    data: str = "X",
+    autoencoder: str = "mlp",
+    seed: Annotated[int, Ge(0)] = 0,
+    test: Path | None = None,
+    split: Literal["random", "time", "unit"] = "random",
+    unit: Name | None = None,
+    kind: Name | None = None,
+    groups: Sequence[Name] = (),
+) -> Dataset:
+    """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
+    number.
+
+    Normal rows are split in 60 % training, 20 % validation and 20 % test; anomalous rows all go to
+    the test split. Columns are scaled to [0, 1] by the training rows; what is constant there is
+    scaled by other rows, see `aexbench.datasets.tools.splits`.
+
+    Truth values and nullable numbers, decimals and texts that spell numbers are numbers; dates,
+    times and durations never are. A column without a name that numbers the rows, as data frames
+    write it, is left out. One `TableWarning` tells what was left out, which columns are constant in
+    training, and which rise evenly like a clock; there is none where nothing is to be said.
+
+    Parameters
+    ----------
+    path
+        The file. `.tsv`, and CSV with semicolons, tabs or bars between values or with decimal
+        commas, are read too; so are `.csv.gz`, `.csv.bz2` and `.csv.xz`.
+    label
+        The column (in an NPZ: the array) that is 1, true or yes for anomalous rows, and 0, false or
+        no for the others. Without it all rows count as normal.
+    truth
+        In CSV and Parquet the prefix of boolean columns that say which features make a row
+        anomalous: with `truth=cause_`, column `cause_bytes` is the truth of feature `bytes`, and
+        `cause_ip` that of a group `ip_*`. In an NPZ the name of an (N, M) array. A row with a cause
+        must be labelled, where there are labels.
+    drop
+        Columns to leave out; those of an NPZ are called `feature 1`, `feature 2`, ….
+    data
+        The array of features in an NPZ.
+    autoencoder
+        The autoencoder to train, a name with brackets.
+    seed
+        Of a random split.
+    test
+        A second file, all of whose rows are the test split. The normal rows of the first one are
+        then for training (75 %) and validation; anomalous ones there are left out. It has the same
+        columns in any order; label, truth, unit and kind may stand in it alone.
+    split
+        `random`: rows at random; those that are next to each other in time are then in different
+        parts. `time`: the rows as they stand, the first 60 % of the normal ones for training.
+        `unit`: whole units at random; those with an anomaly are for the test.
+    unit
+        The column (array) of what each row belongs to, a session or a machine: rows of one unit are
+        not independent.
+    kind
+        The column (array) of the kind of each anomaly: scores are split by it.
+    groups
+        Patterns of columns that encode one feature together: `groups=[ip_*, port_*]`. Columns of 0
+        and 1 of which one at most is 1 are a category's, others numbers; `ip_*:hashed` and
+        `ip_*:embedding` name a category's code.
+
+    Raises
+    ------
+    RequestError
+        If the file cannot be read, or something in it cannot be used: it says all that is wrong
+        with it, by column and row.
+    """
+    roles = Roles(
+        label=_text(label),
+        truth=_text(truth),
+        unit=_text(unit),
+        kind=_text(kind),
+        drop=tuple(map(str, drop)),
+        data=data,
+        groups=tuple(map(str, groups)),
+    )
+    table = tables(path, test, roles, whole_units=split == "unit")
+    units = None if table.units is None else np.unique(table.units, return_inverse=True)[1]
+    parts = _parts(table, split, units, seed)
+    features, kept = features_of(table.names, table.values, roles.groups)
+    made = scaled(table.values, table.names, parts.train, ~table.anomalous, kept=kept)
+    notes = [*table.notes, *([constant_in_training(made.constant)] if made.constant else [])]
+    if notes:
+        warnings.warn(TableWarning(f"{_taken(path, table)}; {'; '.join(notes)}"), stacklevel=2)
+    return Dataset(
+        made.table[parts.train],
+        made.table[parts.validation],
+        made.table[parts.test],
+        features,
+        None if table.labels is None and table.truth is None else table.anomalous[parts.test],
+        None if table.truth is None else table.truth[parts.test],
+        autoencoder,
+        None if units is None else units[parts.test],
+        None if table.kinds is None else table.kinds[parts.test],
+    )
+
+
+def _text(name: Name | None) -> str | None:
+    return None if name is None else str(name)
+
+
+def _parts(table: Table, split: str, units: NDArray[np.int64] | None, seed: int) -> Parts:
+    """Return the rows of the three splits; those of a test file are the test's."""
+    known, shares = table.anomalous, SHARES
+    if table.from_test is not None:
+        known, shares = table.anomalous[: table.from_test], SHARES_BEFORE_TEST
+    if split == "time":
+        parts = rows_in_time(known, shares)
+    elif split == "unit":
+        if units is None:
+            raise RequestError("split=unit needs unit=COLUMN: what each row belongs to")
+        parts = rows_of_units(known, units[: len(known)], seed, shares)
+    else:
+        parts = row_numbers(known, seed, shares)
+    rest = np.arange(len(known), len(table.values))
+    return Parts(parts.train, parts.validation, np.concatenate([parts.test, rest]))
+
+
+def _taken(path: Path, table: Table) -> str:
+    count = int(table.anomalous.sum())
+    rows = f"{len(table.values)} rows, {count} of them anomalous"
+    return f"{path.name}: {rows}, {len(table.names)} columns"
