@@ -7,18 +7,27 @@ import hashlib
 import importlib.util
 import inspect
 import json
-import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aexbench.rows import Rows
 
 OWN = "aexbench."
-LIBRARIES = {"torch", "builtins"}  # whose classes are known by their names
+LIBRARIES = {
+    "abc",
+    "builtins",
+    "enum",
+    "functools",
+    "numpy",
+    "sklearn",
+    "torch",
+    "typing",
+}  # whose classes are known by their names
 
 
 def canonical(value: object) -> str:
@@ -70,10 +79,12 @@ def source_digest(target: object) -> str:
     That is every module that it imports from its own folder or family of plugins, directly or by
     another one, and every file beside it whose name stands in its text. Line ends are normalised.
     """
+    while isinstance(target, partial):
+        target = target.func
     module = sys.modules[getattr(target, "__module__", type(target).__module__)]
     file = getattr(module, "__file__", None)
-    if file is None:  # defined at a prompt
-        return value_digest(repr(target))
+    if file is None or not Path(file).is_file():  # defined at a prompt: `code_digest` knows it
+        return value_digest("")
     found: dict[Path, str] = {}
     _collect(Path(file), module.__name__, found)
     return text_digest(sorted(found, key=lambda path: found[path]))
@@ -100,7 +111,8 @@ def _beside(path: Path, name: str) -> Iterator[tuple[Path, str]]:
             for alias in node.names:
                 yield from _module(path, name, f"{node.module or ''}.{alias.name}".strip("."))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            named = path.parent / Path(node.value).name if 0 < len(node.value) < 200 else path
+            short = 0 < len(node.value.encode(errors="ignore")) < 200 and "\0" not in node.value
+            named = path.parent / Path(node.value).name if short else path
             if named != path and named.is_file():
                 yield named, named.name
 
@@ -112,15 +124,18 @@ def _module(path: Path, name: str, imported: str) -> Iterator[tuple[Path, str]]:
         if imported.startswith(home) and (spec := _spec(imported)) is not None:
             yield Path(str(spec)), imported
         return
-    first = imported.partition(".")[0]
-    if not first:
+    package = name.rpartition(".")[0]
+    if package and imported.startswith(package.partition(".")[0]) and (spec := _spec(imported)):
+        yield Path(spec), imported
         return
+    first = imported.partition(".")[0]
     for candidate in (path.parent / f"{first}.py", path.parent / first / "__init__.py"):
-        if candidate.is_file():
+        if first and candidate.is_file():
             yield candidate, first
-            yield from (
-                (p, p.name) for p in candidate.parent.rglob("*.py") if p.parent.name == first
-            )
+            if candidate.name == "__init__.py":
+                yield from (
+                    (p, f"{first}/{p.name}") for p in sorted(candidate.parent.rglob("*.py"))
+                )
 
 
 def _spec(module: str) -> str | None:
@@ -133,34 +148,95 @@ def _spec(module: str) -> str | None:
 
 
 def code_digest(target: Any) -> str:
-    """Return the digest of what a function or class does: its source, or else its compiled code.
+    """Return the digest of what a function, a class or a callable object does.
 
-    Of a library's class its name counts. Constants that a function closes over count too, and so do
-    the arguments of a `functools.partial`.
+    That is its source, or else its compiled code; what a function closes over, a partial's
+    arguments and an object's attributes count by their contents; of a class all that it inherits.
+    Of a library's class the name counts.
 
     >>> code_digest(lambda x: x + 1) == code_digest(lambda x: x + 2)
     False
     """
     if isinstance(target, partial):
-        return value_digest([code_digest(target.func), repr(target.args), repr(target.keywords)])
-    if not inspect.isclass(target) and not hasattr(target, "__code__"):
-        target = getattr(target, "__func__", type(target))  # a bound method, or a callable object
-    if target.__module__.partition(".")[0] in LIBRARIES:
-        return f"{target.__module__}.{target.__qualname__}"
-    closed = [repr(cell.cell_contents) for cell in getattr(target, "__closure__", None) or ()]
-    return value_digest([target.__qualname__, _source(target), _without_addresses(closed)])
+        held = [target.args, target.keywords]
+        return value_digest([code_digest(target.func), content_digest(held)])
+    if inspect.isclass(target):
+        return value_digest([_class_source(one) for one in target.__mro__])
+    if inspect.ismethod(target):
+        return value_digest([code_digest(target.__func__), content_digest(target.__self__)])
+    if not hasattr(target, "__code__"):
+        return content_digest(target)
+    closed = [cell.cell_contents for cell in target.__closure__ or () if _filled(cell)]
+    return value_digest([target.__qualname__, _source(target), content_digest(closed)])
+
+
+def content_digest(value: Any, depth: int = 6) -> str:
+    """Return the digest of what a value holds: arrays and tensors by their numbers, objects by
+    their class and attributes, functions by what they do; addresses never count.
+    """
+    kind = type(value)
+    if isinstance(value, str | bytes | int | float | complex | bool | None):
+        return value_digest([kind.__name__, repr(value)])
+    if hasattr(value, "detach") and hasattr(value, "numpy"):
+        value = value.detach().cpu().double() if value.is_floating_point() else value.detach().cpu()
+        return content_digest(value.numpy(), depth)
+    if hasattr(value, "dtype") and hasattr(value, "tobytes"):
+        raw = hashlib.sha256(value.tobytes()).hexdigest()
+        return value_digest([str(value.dtype), list(value.shape), raw])
+    if depth == 0:
+        return value_digest(kind.__qualname__)
+    if isinstance(value, Mapping):
+        pairs = [(str(k), content_digest(v, depth - 1)) for k, v in value.items()]
+        return value_digest([kind.__name__, sorted(pairs)])
+    if isinstance(value, list | tuple):
+        return value_digest([kind.__name__, [content_digest(v, depth - 1) for v in value]])
+    if isinstance(value, set | frozenset):
+        return value_digest([kind.__name__, sorted(content_digest(v, depth - 1) for v in value)])
+    if inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, partial):
+        return code_digest(value) if _has_code(value) else value_digest(str(value))
+    held = {k: content_digest(v, depth - 1) for k, v in vars(value).items()} if _open(value) else {}
+    return value_digest([code_digest(kind), sorted(held.items())])
+
+
+def _has_code(value: Any) -> bool:
+    return inspect.isclass(value) or inspect.ismethod(value) or hasattr(value, "__code__")
+
+
+def _open(value: Any) -> bool:
+    return hasattr(value, "__dict__")
+
+
+def _filled(cell: Any) -> bool:
+    """Whether a closure's cell holds anything yet."""
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
+
+
+def _class_source(kind: type) -> str:
+    """Return what a class does itself, apart from what it inherits."""
+    if kind.__module__.partition(".")[0] in LIBRARIES:
+        return f"{kind.__module__}.{kind.__qualname__}"
+    return value_digest([kind.__qualname__, _source(kind)])
 
 
 def _source(target: Any) -> str:
-    """Return the source text of a function or class; its code where nobody has kept the text."""
+    """Return the source text of a function or class; its code where nobody has kept the text.
+
+    Of a function without a name the code counts too: several stand in one line.
+    """
+    members = list(vars(target).values()) if inspect.isclass(target) else [target]
+    codes = repr([_code(member.__code__) for member in members if hasattr(member, "__code__")])
     try:
         text = inspect.getsource(target).replace("\r\n", "\n")
-        return text + (repr(target.__code__.co_consts) if "<lambda>" in target.__name__ else "")
+        return text + (codes if "<lambda>" in target.__name__ else "")
     except (OSError, TypeError):
-        members = vars(target).values() if inspect.isclass(target) else [target]
-        codes = [member.__code__ for member in members if hasattr(member, "__code__")]
-        return repr([(code.co_code, code.co_names, repr(code.co_consts)) for code in codes])
+        return codes
 
 
-def _without_addresses(texts: list[str]) -> list[str]:
-    return [re.sub(r" at 0x[0-9a-f]+", "", text) for text in texts]
+def _code(code: CodeType) -> list[Any]:
+    """Return compiled code as plain values: no addresses, no paths, no line numbers."""
+    consts = [_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return [code.co_code.hex(), code.co_names, code.co_varnames, consts]

@@ -57,8 +57,14 @@ class Door:
     ValueError: attributions have shape (), the samples (1, 2)
     """
 
+    explainer: Any
+    _detector: Detector
+
     def __init__(self, explainer: Any, detector: Detector) -> None:
-        self.explainer, self._detector = explainer, detector
+        self.__dict__.update(explainer=explainer, _detector=detector)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.explainer, name, value)
 
     def __getattr__(self, name: str) -> Any:
         if name == "explainer" or name.startswith("__"):  # a copy asks before it is filled

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from aexbench import families, soundness
-from aexbench.components import Component, component, of_plugin
+from aexbench.components import Component, component, of_plugin, read_entry
 from aexbench.contracts import Dataset, not_finite
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
@@ -96,17 +96,19 @@ def evaluate(
     >>> sorted(results.frame.explainer.unique())
     ['deviation', 'feature-prior', 'oracle', 'random', 'residual']
     """
+    _check(detector, metrics, seeds, twins)
     with torch.inference_mode(False):  # gradients are asked for, whatever the mode around
         data = _dataset(as_rows(clean), as_rows(background), labelled, detector)
         soundness.check(detector, data.validation)
         detector, notes = _bounded(detector, data)
         data.features = detector.features
         source = Given(data, _calibrated(detector, data))
-    changed = [_corruption(name, count) for name in corruptions]
+    changed = [_corruption(name, count) for name in _many(corruptions)]
     if labelled is not None and not any(one.name == LABELS for one in changed):
-        changed.append(planning.corruption(LABELS))
-    explained = [*map(_explainer, explainers), *planning.standing(len(data.train.shape) == 4)]
-    scored = [component(families.metrics, name) for name in metrics]
+        changed.append(_corruption(LABELS, count))
+    own = _own(_many(explainers))
+    explained = [*own, *planning.standing(len(data.train.shape) == 4)]
+    scored = [component(families.metrics, name) for name in _many(metrics)]
     draws = [
         planning.Draw(source.rows, source.network, 0, one, seed)
         for seed in range(seeds)
@@ -123,6 +125,23 @@ def evaluate(
     return results
 
 
+def _check(detector: object, metrics: Sequence[str], seeds: int, twins: int) -> None:
+    """Raise RequestError where something was asked for that makes no board."""
+    if not isinstance(detector, Detector):
+        kind = type(detector).__name__
+        raise RequestError(f"evaluate takes a detector, not a {kind}: aexbench.Detector(model)")
+    if not metrics:
+        raise RequestError("evaluate needs a metric, such as recall[top=1]")
+    if seeds < 1 or twins < 0:
+        raise RequestError(f"seeds={seeds} must be at least 1, twins={twins} at least 0")
+
+
+def _many(entries: Any) -> list[Any]:
+    """Return one entry or several as a list."""
+    single = isinstance(entries, str) or callable(entries)
+    return [entries] if single else list(entries)
+
+
 def _warn(results: Results) -> None:
     """Warn of what has failed, once for each explainer, corruption and reason."""
     failed = [record for record in results.records if record.state not in ("ok", "skipped")]
@@ -136,13 +155,16 @@ def _dataset(
 ) -> Dataset:
     """Return what is given as a data set: the clean samples, and labelled ones, are its test."""
     for name, rows in (("clean", clean), ("background", background)):
+        if not len(rows):
+            raise RequestError(f"{name} holds no samples")
         if complaint := not_finite(rows, name, detector.features.names):
             raise RequestError(complaint)
     if labelled is None:
         return Dataset(background, clean, clean, detector.features)
     x, truth = (np.asarray(as_rows(part)) for part in labelled)
-    if x.shape != truth.shape:
-        raise RequestError(f"labelled is samples and their truth: {x.shape} and {truth.shape}")
+    if x.shape != truth.shape or x.shape[1:] != clean.shape[1:]:
+        shapes = f"{x.shape} and {truth.shape}, clean samples are {clean.shape}"
+        raise RequestError(f"labelled is samples and their truth: {shapes}")
     return Dataset(
         background,
         clean,
@@ -200,19 +222,31 @@ def _calibrated(detector: Detector, data: Dataset) -> Detector:
     return copy.copy(detector).calibrate(data.validation)
 
 
+def _own(entries: list[Any]) -> list[Component]:
+    """Return the explainers asked for; two different ones may not pass for one."""
+    made = [_explainer(entry) for entry in entries]
+    for place, one in enumerate(made):
+        for other, entry in zip(made[:place], entries, strict=False):
+            if other.key == one.key and entry is not entries[place] and callable(entry):
+                raise RequestError(
+                    f"two explainers cannot be told apart: {one.text}; give them other names"
+                )
+    return made
+
+
 def _explainer(entry: Entry) -> Component:
-    if isinstance(entry, str):
+    if isinstance(entry, str | dict):
         return planning.explainer(entry)
+    if not callable(entry):
+        raise RequestError(f"an explainer is a name, a function or a class, not {entry!r}")
     return of_plugin(families.explainers.adapt(entry), {}, leave_out=frozenset({"seed"}))
 
 
 def _corruption(name: str, count: int | None) -> Component:
     """Return a corruption; `count` stands in for its own default."""
     made = planning.corruption(name)
-    if count is None:
+    if count is None or "count" in read_entry(name)[1]:
         return made
     if "count" not in made.arguments:
         raise RequestError(f"{made.text} has no parameter count: leave count out")
-    if made.arguments["count"] != made.plugin.parameters["count"].default:
-        return made
     return of_plugin(made.plugin, {**made.arguments, "count": count})

@@ -24,6 +24,7 @@ from aexbench.declarations import (
 )
 from aexbench.errors import RequestError
 from aexbench.registry import Plugin, Registry
+from aexbench.signatures import REQUIRED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,16 +85,19 @@ def _autoencoder(plugin: Plugin[Any], context: Context, keywords: Keywords) -> U
 
 
 def _title_formats(plugin: Plugin[MetricDeclaration]) -> None:
-    """Raise RequestError where a metric's title names what is no parameter of it."""
+    """Raise RequestError where a metric's title does not format with its parameters."""
+    title, known = plugin.declaration.title, plugin.parameters
+    values = {n: 0 if p.default is REQUIRED else p.default for n, p in known.items()}
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(plugin.declaration.title)]
-    except ValueError as error:
+        names = [name for _, name, _, _ in string.Formatter().parse(title) if name is not None]
+        for name in names:
+            if name not in known:
+                raise RequestError(f"metric {plugin.name}: its title names {name!r}, no parameter")
+        title.format(**values)
+    except RequestError:
+        raise
+    except (ValueError, TypeError) as error:
         raise RequestError(f"metric {plugin.name}: its title does not format: {error}") from None
-    for name in names:
-        if name is not None and name not in plugin.parameters:
-            raise RequestError(
-                f"metric {plugin.name}: its title names {name!r}, no parameter of it"
-            )
 
 
 def _protocol(name: str) -> Callable[[], type]:

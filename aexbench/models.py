@@ -119,7 +119,7 @@ class Counting(TorchDispatchMode):
     """Adds up the bytes of all tensors that operations make, inside modules and outside of them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

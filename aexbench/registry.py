@@ -184,7 +184,9 @@ class Registry(Generic[Made, Declared]):
         self, target: Callable[..., Any], name: str = "", **declaration: Any
     ) -> Plugin[Declared]:
         """Return the plugin that a function or class makes, without registering it."""
-        name = name or getattr(target, "__name__", "unnamed").replace("_", "-").lower()
+        named = target.func if isinstance(target, partial) else target
+        known_as = getattr(named, "__name__", type(named).__name__)
+        name = name or known_as.replace("_", "-").lower()
         owner = f"{self.family} {name}"
         known = [field.name for field in fields(self.declaration)]
         for key in declaration:
@@ -197,9 +199,13 @@ class Registry(Generic[Made, Declared]):
             own = self.shared(**{f.name: getattr(declared, f.name) for f in fields(self.shared)})
             parameters += signatures.flattened(own, "shared")
         by_name = {parameter.name: parameter for parameter in parameters}
+        if len(by_name) < len(parameters):
+            names = [parameter.name for parameter in parameters]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise RequestError(f"{owner}: {twice} is a parameter that all of its family have")
         asked = self.offered & by_name.keys()
         own_ones = {key: parameter for key, parameter in by_name.items() if key not in asked}
-        signatures.check_read(target, parameters, owner)
+        signatures.check_read(target, own_ones.values(), owner)
         if self.protocol is not None and inspect.isclass(target):
             signatures.check_methods(target, self.protocol(), owner)
         plugin = Plugin(self, name, target, own_ones, frozenset(asked), declared)
@@ -290,13 +296,17 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
     if not path.is_file():
         raise RequestError(f"there is no plugin file {path}")
     name = f"aexbench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
-    if name in sys.modules:
+    content = path.read_bytes()
+    if name in sys.modules and getattr(sys.modules[name], "__aexbench__", content) == content:
         return
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise RequestError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    module.__aexbench__ = content  # type: ignore[attr-defined]  # edited since, it is run again
     sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # helpers that lie beside it
     for family in families:
         family.load()
     before = [dict(family._plugins) for family in families]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -95,11 +96,16 @@ class Results:
         """
         from aexbench.board.leaderboard import leaderboard
 
-        return leaderboard(self.store, metric, set(self.keys), by)
+        scored = {name for record in self.records for name in record.scores}
+        first = next((name for name in self._metrics if name in scored), None)
+        return leaderboard(self.store, metric or first, set(self.keys), by)
 
     def attributions(self, cell: Cell | str) -> NDArray[Any]:
         """Return what a cell's explainer has answered (N, …), raw; a cell or its key."""
-        return self.store.read_attributions(self._record(cell))
+        record = self._record(cell)
+        if record.state != "ok":
+            raise RequestError(f"{record.cell} is {record.state}: {record.reason}")
+        return self.store.read_attributions(record)
 
     def anomalies(self, cell: Cell | str) -> AnomalySet:
         """Return what a cell's explainer has explained, with the truth; a cell or its key."""
@@ -135,7 +141,10 @@ class Results:
         head = (
             f"Results of {len(self)} cells ({counts or 'none has been run'}) in {self.store.root}"
         )
-        return f"{self.board()}\n{head}" if "ok" in states else head
+        try:
+            return f"{self.board()}\n{head}" if "ok" in states else head
+        except RequestError as error:  # a repr says what is wrong, and does not raise it
+            return f"{head}: {error}"
 
     def _repr_markdown_(self) -> str:
         from aexbench.board import rendering
@@ -146,7 +155,10 @@ class Results:
 
 def open(store: str | Path) -> Results:
     """Return the results in a store, a folder as `aexbench run` writes it or a packed one."""
-    return Results(open_store(Path(store)))
+    opened = open_store(Path(store))
+    for complaint in opened.records()[1]:
+        warnings.warn(complaint, stacklevel=2)
+    return Results(opened)
 
 
 def _rows(record: Record, metrics: list[str]) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from typing import Any, get_type_hints
 from aexbench.errors import RequestError
 
 REQUIRED = inspect.Parameter.empty
+BOOLEAN = r"\b(bool|Any|object|True|False)\b"  # in the text of a type that takes a truth value
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Parameter:
         """Return `value` converted to the parameter's type, or raise RequestError."""
         import pydantic  # not needed for --help
 
-        if isinstance(value, bool) and not re.search(r"\b(bool|Any|object)\b", self.type_name):
+        if isinstance(value, bool) and not re.search(BOOLEAN, self.type_name):
             raise RequestError(f"{owner}: {self.name}={value!r} is wrong: it takes no truth value")
         try:
             config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
@@ -145,7 +146,7 @@ def _names_read(code: CodeType) -> Iterator[str]:
     """Yield the local names that a piece of code reads; what inner functions close over too."""
     yield from code.co_cellvars
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith("LOAD_FAST"):
+        if "LOAD_FAST" in instruction.opname:
             value = instruction.argval
             yield from value if isinstance(value, tuple) else (value,)
 
@@ -162,7 +163,7 @@ def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any
     home = target.__init__ if inspect.isclass(target) else target
     try:
         return eval(parameter.annotation, getattr(home, "__globals__", {}))
-    except NameError:  # a name imported for type checkers only: what the engine offers
+    except (AttributeError, NameError):  # imported for type checkers only: what the engine offers
         return Any
 
 

@@ -175,15 +175,23 @@ def leaderboard(
     if metric is not None and metric not in table.metrics:
         by_title = {info.title: name for name, info in table.metrics.items()}
         by_title |= {specs.write(*specs.parse(name)): name for name in table.metrics}
-        if metric not in by_title:
-            raise unknown("metric of this store", metric, [*table.metrics, *by_title])
-        metric = by_title[metric]
+        metric = by_title.get(metric) or _named(metric)
+        if metric not in table.metrics:
+            raise unknown("metric of this store", metric, {*table.metrics, *by_title})
     names = [*([metric] if metric else []), *(name for name in table.metrics if name != metric)]
     rows = _ranked(_Rows(table, names).all(), table.metrics[names[0]])
     notes = [*_notes(records, table, store), *complaints]
     titles = {name: table.metrics[name].title for name in names}
     suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
     return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())
+
+
+def _named(metric: str) -> str:
+    """Return a metric's name as stores write it: `recall[top=1]` is `recall`."""
+    try:
+        return component(families.metrics, metric).text
+    except RequestError:
+        return metric
 
 
 def _by_name(record: Record) -> tuple[str, ...]:

@@ -121,6 +121,7 @@ def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> d
         "detector": dict(workspace.detector(cell).report),
         "measures": measures,
         "timing": None if clock is None else Times.model_validate(clock.summary()),
+        "scored_by": {metric.text: metric.version for metric in metrics},
         "scores": _write_scores(
             store, cell, attributions, anomalies, metrics, written["attributions"]
         ),
@@ -233,9 +234,9 @@ def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component
         store.write_scores(
             record.cell.key, values, described, anomalies, record.files["attributions"]
         )
-        store.write_record(
-            record.model_copy(update={"scores": scoring.summarize(values, anomalies.label)})
-        )
+        by = record.scored_by | {metric.text: metric.version for metric in metrics}
+        scored = {"scores": scoring.summarize(values, anomalies.label), "scored_by": by}
+        store.write_record(record.model_copy(update=scored))
 
 
 def _derived(

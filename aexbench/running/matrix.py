@@ -82,7 +82,7 @@ def run(
     ...     results.frame.metric.tolist()
     ['recall', 'recall[top=3]']
     """
-    for path in plugins:
+    for path in [plugins] if isinstance(plugins, str | Path) else plugins:
         families.load_plugin(path)
     axes = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions}
     own = asked(suite, **axes, seeds=seeds, controls=controls)
@@ -122,23 +122,23 @@ def carry_out(
                 show.advance()
     except KeyboardInterrupt:
         done = len(cells) - len(execution.pending(cells, store))
-        ways = f"{done} of {len(cells)} cells are finished"
-        raise KeyboardInterrupt(f"stopped; {ways}. The same call goes on from here.") from None
+        on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
+        ways = f"stopped; {done} of {len(cells)} cells are finished. {on}"
+        raise KeyboardInterrupt(ways) from None
     execution.rescore(store, _lacking(store, cells, metrics), metrics)
     names = [metric.text for metric in metrics]
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
 
 
 def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) -> list[Record]:
-    """Return the finished records that lack a metric: the suite has gained it since they were
-    run.
-    """
+    """Return the finished records that lack a metric, or were scored by another version of it."""
     records = (store.record(cell.key) for cell in cells)
-    wanted = {metric.text for metric in metrics}
     return [
         record
         for record in records
-        if record is not None and record.state == "ok" and wanted - set(record.scores)
+        if record is not None
+        and record.state == "ok"
+        and any(record.version_of(metric.text) != metric.version for metric in metrics)
     ]
 
 
@@ -165,7 +165,10 @@ def asked(
     given; its notes go with its own axes.
     """
     found = _found(suite)
-    given = {k: list(v) if isinstance(v, tuple) else v for k, v in axes.items()}
+    given = {k: [v] if isinstance(v, str) else v for k, v in axes.items()}
+    given = {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
+    if any(callable(entry) for entry in given.get("explainers") or []):
+        raise RequestError("run takes explainers by name: give functions to evaluate, or a plugin")
     given = {name: value for name, value in given.items() if value not in (None, [])}
     if given.keys() & {"datasets", "corruptions"}:
         given["notes"] = ""
@@ -183,6 +186,7 @@ def _found(suite: str | Path | Suite | Mapping[str, Any]) -> Suite:
 
 def checked_states(names: Iterable[str]) -> frozenset[State]:
     """Return names of states as states."""
+    names = [names] if isinstance(names, str) else list(names)
     for name in names:
         if name not in STATES:
             raise unknown("state", name, STATES)

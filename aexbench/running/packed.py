@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from aexbench import files
 from aexbench.contracts import AnomalySet
@@ -40,6 +41,7 @@ from aexbench.running.store import (
 from aexbench.running.strata import STRATA
 
 SCORES, PLAN = "scores.npz", "plan.json"
+DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)  # what an archive can be
 COMPONENTS = ("dataset", "detector", "corruption", "explainer")
 
 
@@ -69,7 +71,10 @@ class Packed:
         try:
             for plan in json.loads(path.read_bytes())["plans"]:
                 texts = {key: str(self._records[key].cell) for key in self._records}
-                yield dict(plan["suite"]), {k: texts.get(k, k) for k in map(str, plan["cells"])}
+                suite = dict(plan["suite"])
+                if not isinstance(suite.get("metrics", []), list):
+                    raise TypeError("metrics")
+                yield suite, {k: texts.get(k, k) for k in map(str, plan["cells"])}
         except (ValueError, KeyError, TypeError, RecursionError, OSError):
             raise DamagedFileError(f"{path} is damaged: pack the store again") from None
 
@@ -85,7 +90,7 @@ class Packed:
         """Return the stratum of each sample (N,) of a cell."""
         found = self._table.strata(record, by)
         if found is None:
-            raise self.lacks(f"what splits a board by {by}")
+            raise self.lacks(f"strata by {by}")
         return found
 
     def read_attributions(self, record: Record) -> NDArray[Any]:
@@ -123,15 +128,21 @@ def pack(store: AnyStore, to: Path) -> list[Path]:
 
     Only what its plans ask for is packed; everything where there is no plan.
     """
+    if (to / "cells").is_dir():
+        raise RequestError(f"{to} is a store itself: pack into another folder")
+    _, complaints = store.records()
+    if complaints:
+        raise RequestError(f"cannot pack {store.root}: {complaints[0]}")
     plans = list(store.plans())
     wanted = store.planned() or dict.fromkeys(store.keys())
     records = [record for key in sorted(wanted) if (record := store.record(key)) is not None]
     if not records:
         raise RequestError(f"{store.root} has no records to pack")
-    files.make_folder(to)
     plan = [{"suite": suite, "cells": list(cells)} for suite, cells in plans]
-    files.write_bytes(to / PACKED, write_records(records))
-    files.write_bytes(to / SCORES, ScoreTable.of(store, records).to_bytes())
+    lines, scores = write_records(records), ScoreTable.of(store, records).to_bytes()
+    files.make_folder(to)  # all or nothing: what is wrong has shown by now
+    files.write_bytes(to / PACKED, lines)
+    files.write_bytes(to / SCORES, scores)
     files.write_json(to / PLAN, {"schema_version": SCHEMA, "plans": plan})
     return [to / name for name in (PACKED, SCORES, PLAN)]
 
@@ -158,23 +169,24 @@ def write_records(records: Sequence[Record]) -> bytes:
 def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     """Return the records in a file by their keys, and one line for each that cannot be read."""
     try:
-        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-        head, rest = lines[0], lines[1:]
-        version = head["schema_version"]
+        texts = path.read_bytes().splitlines()
+        version = json.loads(texts[0])["schema_version"]
     except (ValueError, LookupError, TypeError, RecursionError, OSError) as error:
         raise DamagedFileError(f"{path} holds no records: {error}") from None
     if version != SCHEMA:
         kind = "a newer" if isinstance(version, int) and version > SCHEMA else "an earlier"
         raise NewerSchemaError(f"{path} was written by {kind} aexbench (schema {version})")
-    shared = {line["name"]: line["value"] for line in rest if "shared" in line}
+    shared: dict[str, Any] = {}
     found: dict[str, Record] = {}
     complaints = []
-    for number, line in enumerate(rest, start=2):
-        if "shared" in line:
-            continue
+    for number, text in enumerate(texts[1:], start=2):
         try:
+            line = json.loads(text)
+            if "shared" in line:
+                shared[line["name"]] = line["value"]
+                continue
             record = _record(line, shared)
-        except (ValidationError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             complaints.append(f"{path}, line {number}: no record")
             continue
         if record.cell.key != line["key"]:
@@ -260,6 +272,15 @@ class ScoreTable:
         np.savez_compressed(out, **arrays)  # type: ignore[arg-type]  # it takes names as keywords
         return out.getvalue()
 
+    def check(self) -> None:
+        """Raise ValueError unless the arrays belong together and hold numbers."""
+        for values in self.values.values():
+            if not all(v.ndim == 1 and np.isfinite(v).all() for v in values.values()):
+                raise ValueError("its scores are no numbers")
+        for known in self.sets.values():
+            if {"unit", "label"} - known.keys() or len({len(v) for v in known.values()}) > 1:
+                raise ValueError("its arrays do not belong together")
+
     @staticmethod
     def read(path: Path) -> ScoreTable:
         """Return the table in a file; DamagedFileError if there is none."""
@@ -278,7 +299,8 @@ class ScoreTable:
                 if name.startswith("set:"):
                     _, key, part = name.split(":", 2)
                     table.sets.setdefault(key, {})[part] = values
-        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+            table.check()
+        except (*DAMAGED, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise DamagedFileError(f"{path} holds no scores: {error}") from None
         return table
 

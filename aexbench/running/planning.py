@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aexbench import families, specs
 from aexbench.components import Component, Entry, component, read_entry
+from aexbench.digests import value_digest
 from aexbench.errors import RequestError, unknown
 from aexbench.registry import Registry
 from aexbench.running import references
@@ -184,8 +185,20 @@ def detector(entry: Entry) -> Component:
     name, given = read_entry(entry)
     if name != DEFAULT:
         return component(families.autoencoders, entry)
-    version = str(stage(families.autoencoders.family))
-    return Component(name=name, parameters=given, version=version, text=specs.write(name, given))
+    return Component(
+        name=name, parameters=given, version=_default_version(), text=specs.write(name, given)
+    )
+
+
+def _default_version() -> str:
+    """Return the version of whatever a data set names as its own: all autoencoders count, as long
+    as nobody knows which; those at their first version add nothing.
+    """
+    registry = families.autoencoders
+    versions = {name: registry.describe(name).version for name in registry.names()}
+    later = {name: version for name, version in versions.items() if version != "1"}
+    first = str(stage(registry.family))
+    return f"{first}.{value_digest(later)[:12]}" if later else first
 
 
 def standing(images: bool) -> list[Component]:

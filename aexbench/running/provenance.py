@@ -34,6 +34,7 @@ def other_sources(records: Iterable[Record]) -> list[str]:
     figures stay. Components that are not known here are left out.
     """
     from aexbench import families  # what reads records alone needs no plugin
+    from aexbench.versions import stage
 
     registries: dict[str, Registry[Any, Any]] = {
         "dataset": families.datasets,
@@ -43,10 +44,16 @@ def other_sources(records: Iterable[Record]) -> list[str]:
     }
     found = set()
     for record in records:
-        for part, digest in dict(record.provenance.get("sources", {})).items():
-            name, registry = getattr(record.cell, part).name, registries[part]
-            if name in registry.names() and registry.describe(name).digest != digest:
-                found.add(f"{registry.family} {name}")
+        sources = record.provenance.get("sources")
+        for part, registry in registries.items():
+            made = getattr(record.cell, part)
+            digest = sources.get(part) if isinstance(sources, dict) else None
+            if digest is None or made.name not in registry.names():
+                continue
+            plugin = registry.describe(made.name)
+            same_version = made.version == f"{stage(registry.family)}.{plugin.version}"
+            if same_version and plugin.digest != digest:
+                found.add(f"{registry.family} {made.name}")
     return sorted(found)
 
 

@@ -6,8 +6,7 @@ alike.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -145,23 +144,33 @@ def identity(detector: Detector) -> dict[str, Any]:
     """Return what makes a given detector the one that it is, as digests.
 
     Two networks with one state dict may compute different things: the source of the modules'
-    classes counts, and what they hold beside weights.
+    classes counts, and what modules and a detector of somebody's own class hold beside weights.
     """
-    model, scale = detector.model, detector.scale
+    model = detector.model
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    arrays = [tensors[name].detach().cpu() for name in sorted(tensors)]
-    classes = {type(module) for module in model.modules()} | {type(detector)}
+    arrays = [_as_array(tensors[name].detach().cpu()) for name in sorted(tensors)]
+    own = {k: v for k, v in vars(detector).items() if k not in KNOWN and k[0] != "_"}
     return {
-        "weights": digests.array_digest([_as_array(array) for array in arrays]),
+        "weights": digests.array_digest(arrays),
         "names": digests.value_digest([(n, str(tensors[n].dtype)) for n in sorted(tensors)]),
-        "structure": digests.value_digest(list(_structure(model))),
-        "source": digests.value_digest(sorted(digests.code_digest(one) for one in classes)),
-        "loss": detector.loss
-        if isinstance(detector.loss, str)
-        else digests.code_digest(detector.loss),
+        "structure": digests.value_digest([_held(n, m) for n, m in model.named_modules()]),
+        "class": digests.code_digest(type(detector)),
+        "own": digests.content_digest(own),
+        "loss": digests.content_digest(detector.loss),
         "features": asdict(detector.features),
-        "scale": None if scale is None else asdict(scale),
+        "scale": None if detector.scale is None else asdict(detector.scale),
     }
+
+
+KNOWN = {"model", "loss", "features", "scale", "report", "fresh", "bounded", "noisy"}
+TENSORS = {"_parameters", "_buffers", "_modules", "training"}
+
+
+def _held(name: str, module: torch.nn.Module) -> list[str]:
+    """Return what a module is and holds beside its tensors and parts: settings, hooks."""
+    held = {key: value for key, value in vars(module).items() if key not in TENSORS}
+    kinds = [digests.code_digest(type(module)), digests.content_digest(held)]
+    return [name, module.extra_repr(), *kinds]
 
 
 def _as_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -169,14 +178,3 @@ def _as_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     plain = tensor.contiguous().flatten()
     known = plain if plain.dtype != torch.bfloat16 else plain.view(torch.int16)
     return known.numpy().reshape(1, -1)
-
-
-def _structure(model: torch.nn.Module) -> Iterator[list[str]]:
-    """Yield what each module says of itself and the plain values that it holds."""
-    for name, module in model.named_modules():
-        held = {k: v for k, v in vars(module).items() if isinstance(v, str | int | float | tuple)}
-        held.pop("training", None)
-        said = f"{type(module).__qualname__} {module.extra_repr()} {sorted(held.items())}"
-        hooks = [digests.code_digest(h) for h in module._forward_hooks.values()]
-        hooks += [digests.code_digest(h) for h in module._forward_pre_hooks.values()]
-        yield [name, re.sub(r"0x[0-9a-f]+", "", said), *hooks]

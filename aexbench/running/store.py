@@ -93,7 +93,14 @@ class Record(BaseModel):
     )  # an explainer's own, such as its gap to completeness
     timing: Times | None = None
     scores: dict[str, float] = Field(default_factory=dict)
+    scored_by: dict[str, str] = Field(
+        default_factory=dict
+    )  # the metrics' versions, "1.1" unless said
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    def version_of(self, metric: str) -> str | None:
+        """Return the version of the metric that has scored it; None where none has."""
+        return self.scored_by.get(metric, "1.1") if metric in self.scores else None
 
 
 @dataclass(frozen=True)

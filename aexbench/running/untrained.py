@@ -10,8 +10,8 @@ says so. A twin in which something stays trained is no twin: it is skipped by na
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.utils import parametrize
@@ -94,11 +94,12 @@ def _visit(module: torch.nn.Module, before: Before) -> None:
             _visit(child, before)
 
 
-def _initialiser(module: torch.nn.Module) -> object:
+def _initialiser(module: torch.nn.Module) -> Callable[[], object] | None:
     """Return the method by which a module draws its initial weights, or None."""
     for name in ("reset_parameters", "_reset_parameters"):
         if callable(method := getattr(module, name, None)):
-            return method
+            found: Callable[[], object] = method
+            return found
     return None
 
 
@@ -116,7 +117,8 @@ def _reset_parametrized(module: torch.nn.Module) -> None:
         try:
             setattr(module, name, value.detach().clone())
         except (NotImplementedError, RuntimeError, ValueError):  # it has no way back from a weight
-            for part in module.parametrizations[name].parameters(recurse=False):  # type: ignore[index]
+            parametrizations: Any = module.parametrizations
+            for part in parametrizations[name].parameters(recurse=False):
                 _redraw(part)
 
 

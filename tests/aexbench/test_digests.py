@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from aexbench import families
 from aexbench.digests import code_digest, source_digest
@@ -32,6 +35,42 @@ def test_a_function_counts_by_its_text_constants_and_arguments():
     assert code_digest(partials[0]) != code_digest(partials[1])
     first, second = lambda x: x + 1, lambda x: x + 2
     assert code_digest(first) != code_digest(second)
+
+
+class Call:
+    """A callable object: what it holds decides what it does."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, detector, x):
+        return x * self.factor
+
+    def method(self, detector, x):
+        return x * self.factor
+
+
+def test_objects_methods_and_arrays_count_by_what_they_hold():
+    many, other = np.arange(3000.0), np.arange(3000.0)
+    other[500] = -1
+    one_line = [lambda d, x: d, lambda d, x: -d]
+    pairs = [
+        (Call(1.0), Call(-1.0)),
+        (Call(1.0).method, Call(-1.0).method),
+        (Call(many), Call(other)),
+        (adding(many), adding(other)),
+        (Call(torch.zeros(3)), Call(torch.ones(3))),
+        (Call(Call(1)), Call(Call(2))),
+        (Call(torch.relu), Call(torch.tanh)),
+        one_line,
+    ]
+    for one, two in pairs:
+        assert code_digest(one) != code_digest(two)
+    assert code_digest(Call(many)) == code_digest(Call(many.copy()))
+
+
+def test_a_partial_counts_by_the_file_of_its_function():
+    assert source_digest(functools.partial(one, 1)) == source_digest(one)
 
 
 @pytest.fixture
@@ -112,3 +151,30 @@ def test_a_new_version_renames_what_it_shaped(monkeypatch):
     after = {cell.key: cell for cell in planning.plan(suite)}
     kept = {after[key].explainer.name for key in before & after.keys()}
     assert kept == {"oracle", "feature-prior"}
+
+
+def test_a_later_version_of_an_autoencoder_renames_what_data_sets_train(monkeypatch):
+    suite = planning.load("quickstart")
+    before = {cell.key for cell in planning.plan(suite)}
+    plugin = families.autoencoders.describe("mlp")
+    later = dataclasses.replace(
+        plugin, declaration=dataclasses.replace(plugin.declaration, version=2)
+    )
+    monkeypatch.setitem(families.autoencoders._plugins, "mlp", later)
+    assert not before & {cell.key for cell in planning.plan(suite)}
+
+
+def test_absolute_imports_within_a_package_count(tmp_path, monkeypatch):
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "helpers.py").write_text("POWER = 1\n")
+    (package / "mine.py").write_text(
+        "from mypackage.helpers import POWER\n\n\ndef mine(detector, x):\n    return x**POWER\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import mypackage.mine
+
+    before = source_digest(mypackage.mine.mine)
+    (package / "helpers.py").write_text("POWER = 2\n")
+    assert source_digest(mypackage.mine.mine) != before

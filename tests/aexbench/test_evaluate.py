@@ -69,8 +69,10 @@ def test_labels_of_your_own_are_explained_too(detector, linear_rows):
     truth = np.zeros(x.shape, dtype=bool)
     truth[:, 2] = True
     results = evaluated(detector, linear_rows, "residual", labelled=(x, truth))
-    frame = results.frame[lambda f: (f.corruption == "labels") & (f.explainer == "residual")]
-    assert frame.samples.tolist() == [40, 40]
+    frame = results.frame[
+        lambda f: (f.corruption == "labels[count=20]") & (f.explainer == "residual")
+    ]
+    assert frame.samples.tolist() == [20, 20]  # of 40, as many as were asked for
     assert set(frame.control) == {"none", "loss-ablated"}
     with pytest.raises(RequestError, match="samples and their truth"):
         evaluated(detector, linear_rows, "residual", labelled=(x, truth[:3]))

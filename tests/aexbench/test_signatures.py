@@ -88,6 +88,8 @@ class ForgetsInInit(OtherExplain):
         ("metrics", NoScore, {}, "metric x has no method score"),
         ("metrics", lambda a, t: a, {"title": "recall@{top}"}, "title names 'top'"),
         ("metrics", lambda a, t: a, {"title": "recall@{"}, "title does not format"),
+        ("metrics", lambda a, t, *, top: a * top, {"title": "m@{top:q}"}, "does not format"),
+        ("corruptions", lambda d, x, m, r, *, count=3: x * count, {}, "count is a parameter that"),
         ("corruptions", OtherGenerate, {}, "generate must take"),
     ],
 )
@@ -109,3 +111,20 @@ def test_a_truth_value_is_no_number(registry):
     assert registry.create("mine[yes=true]") == (1, True)
     with pytest.raises(RequestError, match="it takes no truth value"):
         registry.create("mine[count=true]")
+
+
+def test_what_the_engine_offers_need_not_be_read():
+    class Mine:
+        def __init__(self, detector, *, background=None):
+            self.detector = detector
+
+        def explain(self, x):
+            return x
+
+    assert families.explainers.adapt(Mine).offered == {"background"}
+
+
+def test_settings_reach_the_explainer_behind_its_door(detector, linear_rows):
+    explainer = families.explainers.create("residual", detector)
+    explainer.sigma = 3.0
+    assert explainer.explainer.sigma == 3.0

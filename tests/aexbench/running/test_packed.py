@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -102,7 +103,12 @@ def test_it_takes_no_more_results(folder):
         ("records.jsonl", b'{"schema_version": 2}\n{"key": "a"}\n', "line 2: no record"),
         ("records.jsonl", b'{"schema_version": 2}\n[]\n', "line 2: no record"),
         ("scores.npz", b"no archive", "holds no scores"),
+        ("scores.npz", b"", "holds no scores"),
+        ("scores.npz", b"PK\x03\x04cut", "holds no scores"),
+        ("records.jsonl", b'{"schema_version": 2}\n5\n', "line 2: no record"),
+        ("records.jsonl", b'{"schema_version": 2}\n{"shared": "x"}\n', "line 2: no record"),
         ("plan.json", b"{}", "is damaged"),
+        ("plan.json", b'{"plans": [{"suite": {"metrics": 3}, "cells": []}]}', "is damaged"),
     ],
 )
 def test_a_damaged_one_is_one_clear_line(folder, aexbench_cli, tmp_path, name, content, message):
@@ -132,3 +138,19 @@ def test_a_store_of_old_keys_is_named_in_one_line(folder, aexbench_cli, tmp_path
         outcome = aexbench_cli(command, tmp_path)
         assert outcome.code == (1 if command == "status" else 2)
         assert outcome.err.count("24 records bear the keys of an earlier aexbench") == 1
+
+
+def test_packing_is_all_or_nothing_and_never_into_a_store(folder, tmp_path):
+    with pytest.raises(RequestError, match="is a store itself"):
+        pack(open_store(folder / "store"), folder / "store")
+    shutil.copytree(folder / "store", tmp_path / "store")
+    record = sorted((tmp_path / "store" / "cells").iterdir())[0]
+    content = record.read_text()
+    record.write_text("{")
+    with pytest.raises(RequestError, match="cannot pack"):
+        pack(open_store(tmp_path / "store"), tmp_path / "packed")
+    record.write_text(content)
+    (tmp_path / "store" / "scores" / f"{record.stem}.safetensors").unlink()
+    with pytest.raises(RequestError, match="missing"):
+        pack(open_store(tmp_path / "store"), tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()

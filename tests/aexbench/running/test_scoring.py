@@ -77,3 +77,19 @@ def test_a_metric_of_the_wrong_kind_is_an_error():
     families.metrics.register("odd")(lambda attributions, truth: 1.0)
     with pytest.raises(ValueError, match="one value per sample"):
         scoring.score(TRUTH.astype(float), anomalies(TRUTH), [metric("odd")])
+
+
+def test_what_another_version_of_a_metric_has_scored_is_scored_again(tmp_path):
+    import aexbench
+
+    def value(figure):
+        families.metrics._plugins.pop("flat", None)
+        families.metrics.register("flat", version=int(figure * 100))(
+            lambda attributions, truth: np.full(len(truth), figure)
+        )
+        options = {"datasets": ["wine"], "corruptions": ["random[count=5]"], "seeds": 1}
+        suite = {"name": "x", "explainers": ["residual"], "metrics": ["flat"], **options}
+        results = aexbench.run(suite | {"controls": False}, tmp_path / "s")
+        return results.frame.score.tolist(), results.ran
+
+    assert [value(f) for f in (0.25, 0.75, 0.75)] == [([0.25], 1), ([0.75], 0), ([0.75], 0)]
