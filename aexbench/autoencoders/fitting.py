@@ -9,6 +9,7 @@ loudly where that does not help.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aexbench.autoencoders.starting import growing, soften
 from aexbench.contracts import Dataset, Progress, Untrained
 from aexbench.declarations import Training
 from aexbench.detector import Detector, Loss, evaluation_mode
@@ -30,6 +32,7 @@ LEAST_VARIATION = (
     1e-4  # of the output's variance in the samples': below it, the output is a constant
 )
 STARTS = 3
+EARLY = 20  # steps within which a network that dies is noticed at once
 PROBE = 256  # samples by which a constant output is noticed
 
 
@@ -53,7 +56,8 @@ def fit(
     _check_splits(dataset)
     complaint = ""
     for start in range(STARTS):
-        detector = _start(dataset, build, _start_seed(seed, start), progress, device)
+        again = _start_seed(seed, start)
+        detector = _start(dataset, build, again, progress, device, softly=start > 0)
         complaint = collapse(detector.report)
         if not complaint:
             detector.report = {
@@ -110,8 +114,11 @@ def detection(detector: Detector, dataset: Dataset) -> dict[str, float]:
     }
 
 
-def _start(dataset: Dataset, build: Build, seed: int, progress: Progress, device: str) -> Detector:
+def _start(
+    dataset: Dataset, build: Build, seed: int, progress: Progress, device: str, softly: bool
+) -> Detector:
     untrained = build(seed)
+    softened = softly and soften(untrained.model, moments(dataset.train)[0])
     training, model = untrained.training, untrained.model.to(device)
     detector = Detector(model, training.loss, dataset.features)
     one = torch.as_tensor(np.array(dataset.train[:1]), device=device)
@@ -119,8 +126,9 @@ def _start(dataset: Dataset, build: Build, seed: int, progress: Progress, device
         work = training.batch_size * detector.activation_bytes(one)
     with few_threads(work), torch.random.fork_rng(devices=[] if device == "cpu" else None):
         torch.manual_seed(seed)
-        report = _train(detector, training, dataset.train, dataset.validation, seed, progress)
+        report = _train(detector, training, dataset, seed, progress, softly)
     detector.report = report | {
+        **({"softened": True} if softened else {}),
         "constant_error": constant_error(detector, dataset),
         "output_variation": output_variation(detector, dataset.validation),
     }
@@ -152,11 +160,12 @@ def few_threads(batch_bytes: int) -> Iterator[None]:
 def _train(
     detector: Detector,
     training: Training,
-    train: Rows,
-    validation: Rows,
+    dataset: Dataset,
     seed: int,
     progress: Progress,
+    softly: bool,
 ) -> dict[str, Any]:
+    train, validation = dataset.train, dataset.validation
     optimizer = torch.optim.Adam(detector.model.parameters(), lr=training.learning_rate)
     generator = torch.Generator().manual_seed(seed)
     best, best_epoch, weights, epoch = (
@@ -166,8 +175,16 @@ def _train(
         0,
     )
     report: dict[str, Any] = {}
+    schedule, steps = growing(optimizer) if softly else None, itertools.count(1)
+
+    def after() -> bool:
+        """Let the rate grow, and say whether the network has died in its first steps."""
+        if schedule is not None:
+            schedule.step()
+        return next(steps) <= EARLY and _dead(detector, validation)
+
     for epoch in range(1, training.epochs + 1):
-        error = _epoch(detector, optimizer, train, generator, training.batch_size)
+        error = _epoch(detector, optimizer, train, generator, training.batch_size, after)
         if not np.isfinite(error):
             report["diverged"] = epoch
             break
@@ -194,8 +211,11 @@ def _epoch(
     train: Rows,
     generator: torch.Generator,
     batch_size: int,
+    after: Callable[[], bool] = lambda: False,
 ) -> float:
-    """Take one step per batch and return the last batch's error."""
+    """Take one step per batch and return the last batch's error; it ends where `after` a step says
+    so.
+    """
 
     def order(count: int) -> NDArray[np.int64]:
         return torch.randperm(count, generator=generator).numpy()
@@ -209,6 +229,8 @@ def _epoch(
             optimizer.zero_grad()
             (loss if penalty is None else loss + penalty()).backward()
             optimizer.step()
+            if after():
+                return float(loss.detach())
     return float(loss.detach())
 
 
