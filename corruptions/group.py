@@ -34,10 +34,13 @@ def group(
     """Set several features at once to uniform values between their low and high; the truth holds
     them all.
 
+    Those that are categories become other ones, as `random` does it.
+
     Parameters
     ----------
     clean
-        The samples that correlations come from; given by the engine.
+        The samples that correlations, and hashed and embedded categories, come from; given by the
+        engine.
     size
         How many features.
     choice
@@ -62,9 +65,9 @@ def group(
     order[np.arange(len(x)), first] = -np.inf  # the feature that was given comes first
     chosen = np.argsort(order, axis=1, kind="stable")[:, :size]
     masks = [detector.features.masks(column, shape) for column in chosen.T]
-    wanted = torch.as_tensor(np.logical_or.reduce(masks), device=x.device)
-    low, high = detector.features.bounds(shape)
-    values = torch.as_tensor(low + (high - low) * uniform, dtype=x.dtype, device=x.device)
+    held = np.logical_or.reduce(masks)
+    drawn = detector.features.redrawn(x.cpu().double(), held, uniform, clean)
+    wanted, values = torch.as_tensor(held, device=x.device), torch.as_tensor(drawn).to(x)
     return Proposal(torch.where(wanted, values, x), {}, wanted)
 
 

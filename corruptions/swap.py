@@ -22,7 +22,8 @@ def swap(
     """Set one feature to its value in another clean sample, drawn at random.
 
     Every feature's own distribution stays what it was: the value is anomalous for its company
-    alone, and a distance from the mean does not show it.
+    alone, and a distance from the mean does not show it. All columns of a feature come from one
+    sample: a category becomes one as often as it occurs.
 
     Parameters
     ----------

@@ -12,7 +12,9 @@ from annotated_types import Ge, Gt, Le
 from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.explainers.tools.gradients import require_gradient
 from aexbench.explainers.tools.precision import precise
+from aexbench.explainers.tools.units import Units
 
 # A step keeps activations and their gradients: at most this many forward passes' memory.
 GRAPH = 4
@@ -29,7 +31,7 @@ def arcana(
     start: Literal["reconstruction", "zero"] = "reconstruction",
 ) -> torch.Tensor:
     """Return |b|, where b minimises `(1 − α) ½ mean((x + b − AE(x + b))²) + α mean|b|`, sample by
-    sample.
+    sample, in units of the columns' ranges (`high` − `low` of the Features).
 
     The squared error is part of the method, whatever the detector's own loss: there is no `loss` to
     choose. Each sample takes `steps` + 1 forward and `steps` backward passes, by a float64 copy of
@@ -42,14 +44,21 @@ def arcana(
     alpha
         Weight of sparsity: larger leaves fewer and smaller corrections.
     steps, rate
-        Updates of Adam and its learning rate: no b_i moves by much more than `steps` × `rate`. One
+        Updates of Adam and its learning rate, a share of the range: no b_i moves by much more than
+        `steps` × `rate`. One
         that reaches zero swings across it by about `rate`: less than that says nothing.
     start
         Where b starts: at AE(x) − x (the authors' implementation, `recon`), or at zero. The first
-        term is square in the data's scale and the second is not. On values in [0, 1] the second
+        term is square in the data's scale and the second is not, so that both are taken in units of
+        the ranges (the authors' data are standardised). There the second
         outweighs at α = 0.8: b only shrinks, so that from `reconstruction` it ends as |x̂ − x| less
         up to `steps` × `rate`, and from `zero` hardly moves. A smaller α, such as 0.2, leaves the
         first term its say.
+
+    Raises
+    ------
+    SkipError
+        Where x̂ does not hang on x for autograd, or the model refuses gradients.
 
     References
     ----------
@@ -58,9 +67,12 @@ def arcana(
     steps are the defaults of the authors' package energy-fault-detector (`Arcana`). Adam: Kingma
     and Ba 2015, with its default β₁, β₂ and ε.
     """
-    squared = precise(detector.with_loss("l2"), tuple(x.shape[1:]))
-    samples = x.double()
-    residual = squared.reconstruct(samples) - samples
+    require_gradient(detector.with_loss("l2"), x)  # the copy is a new one at every call
+    with torch.inference_mode(False):  # what it has made cannot meet autograd: a copy can
+        squared = precise(detector.with_loss("l2"), tuple(x.shape[1:]))
+        samples = x.double().clone()
+        _, span = Units.of(detector.features, tuple(x.shape[1:])).tensors(samples)
+    residual = (squared.reconstruct(samples) - samples) / span
     correction = residual if start == "reconstruction" else torch.zeros_like(residual)
 
     def optimised(pair: torch.Tensor) -> torch.Tensor:
@@ -68,9 +80,9 @@ def arcana(
         adam = torch.optim.Adam([b], lr=rate)
         for _ in range(steps):
             # A sum over samples, so that each one's gradient is its own.
-            objective = (1 - alpha) / 2 * squared.error(given + b) + alpha * b.abs().flatten(
-                1
-            ).mean(1)
+            point = given + b * span
+            error = squared.error_share(point / span, squared.reconstruct(point) / span)
+            objective = (1 - alpha) / 2 * _sum(error) + alpha * b.abs().flatten(1).mean(1)
             (b.grad,) = torch.autograd.grad(objective.sum(), b)
             adam.step()
         return b.detach().abs()
@@ -79,3 +91,7 @@ def arcana(
     with torch.inference_mode(False), torch.enable_grad():
         found = in_chunks(optimised, torch.stack([samples, correction], dim=1), rows)
     return found.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _sum(values: torch.Tensor) -> torch.Tensor:
+    return values.flatten(1).sum(1)

@@ -12,6 +12,7 @@ from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import normal_rows
 from aexbench.explainers.tools.segments import require_images
 from aexbench.explainers.tools.smoothing import blur
+from aexbench.explainers.tools.units import Units
 from aexbench.rows import moments
 
 # Of the range of grey values, added to a pixel's spread: edges that hardly move do not count alone.
@@ -25,9 +26,9 @@ class BlurredDeviation:
     asked.
 
     The blur is a Gaussian with a standard deviation of a thirty-second of the image's height; 0.02
-    is meant for values in [0, 1]. On 63 real images of damaged bottles it reaches a pixel AP of
-    .58, .58 and .80 (broken large, broken small, contamination); the paper reports .37, .34 and .37
-    for LRP.
+    is a share of the range of grey values. On 63 real images of damaged bottles it reaches a pixel
+    AP of .58, .58 and .80 (broken large, broken small, contamination); the paper reports .37, .34
+    and .37 for LRP.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ class BlurredDeviation:
         rows = normal_rows(detector, background)
         require_images(rows, "blurred-deviation")
         self.mean, spread = (torch.as_tensor(moment) for moment in moments(rows))
-        low, high = detector.features.bounds(tuple(rows.shape[1:]))
-        self.spread = spread + LEAST_SPREAD * torch.as_tensor(high - low)
+        span = torch.as_tensor(Units.of(detector.features, tuple(rows.shape[1:])).span)
+        self.spread = spread + LEAST_SPREAD * span
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the blurred deviation (N, C, H, W)."""

@@ -14,7 +14,9 @@ from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import normal_rows
+from aexbench.explainers.tools.gradients import require_gradient
 from aexbench.explainers.tools.precision import precise
+from aexbench.explainers.tools.units import Units, error_unit
 from aexbench.rows import most, sample
 
 BACKGROUND_SAMPLES = 10_000  # whose errors give the threshold, drawn with a fixed seed
@@ -80,6 +82,11 @@ class Counterfactual:
         At most; λ falls geometrically to 1/1000 in that many. Each takes one forward and one
         backward pass of the samples that are not repaired yet; as a rule it ends long before.
 
+    Raises
+    ------
+    SkipError
+        Where x̂ does not hang on x for autograd, or the model refuses gradients.
+
     References
     ----------
     Wachter, Mittelstadt, Russell 2017, "Counterfactual Explanations without Opening the Black Box"
@@ -100,22 +107,30 @@ class Counterfactual:
         steps: Annotated[int, Ge(1)] = 200,
     ) -> None:
         rows = normal_rows(detector, background)
-        features, shape = detector.features, tuple(rows.shape[1:])
-        self.detector, self.steps = precise(detector.with_loss(loss), shape), steps
+        shape, self.steps = tuple(rows.shape[1:]), steps
+        with torch.inference_mode(False):  # what it makes cannot meet autograd
+            self.detector = precise(detector.with_loss(loss), shape)
+            self._describe(shape)
         normal = sample(rows, most(rows, BACKGROUND_SAMPLES))
         self.normal_error = float(self.detector.error(normal).double().quantile(quantile))
-        low, high = (
-            torch.as_tensor(bound.flatten()).to(detector.device) for bound in features.bounds(shape)
+
+    def _describe(self, shape: tuple[int, ...]) -> None:
+        """Keep the columns' bounds, ranges and groups, and the error that the ranges make."""
+        features, device = self.detector.features, self.detector.device
+        self.low, self.high = (
+            torch.as_tensor(bound.flatten()).to(device) for bound in features.bounds(shape)
         )
-        self.low, self.high, self.range = low, high, high - low
-        groups = range(len(low)) if features.groups is None else features.groups
-        self.groups = torch.as_tensor(groups, device=detector.device)
+        self.range = torch.as_tensor(Units.of(features, shape).span.flatten()).to(device)
+        self.unit = error_unit(self.detector, shape)
+        groups = range(len(self.low)) if features.groups is None else features.groups
+        self.groups = torch.as_tensor(groups, device=device)
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the changes (N, …), none below 0."""
+        require_gradient(self.detector, x.to(self.detector.dtype))
         rows = max(1, self.detector.chunk_rows(x) // GRAPH)
         with torch.inference_mode(False), torch.enable_grad():
-            found = in_chunks(self._changes, x.double(), rows)
+            found = in_chunks(self._changes, x.double().clone(), rows)
         return found.to(torch.promote_types(x.dtype, torch.float32))
 
     def _changes(self, x: torch.Tensor) -> torch.Tensor:
@@ -141,7 +156,7 @@ class Counterfactual:
         flat = x.flatten(1)
         error, gradient = self._error(flat, torch.zeros_like(flat), x.shape)
         weight = self._norms(gradient).amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
-        step = torch.full_like(error, flat.shape[1] / 2)  # that of a mean of squares
+        step = torch.full_like(error, flat.shape[1] / 2 / self.unit)  # that of a mean of squares
         target = (LEAST_FALL * error).clamp_max(self.normal_error)
         return _Repair(flat, torch.zeros_like(flat), error, gradient, step, weight, target)
 

@@ -13,14 +13,18 @@ from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools import baselines
 from aexbench.explainers.tools.baselines import BaselineName
+from aexbench.explainers.tools.gradients import require_gradient
 from aexbench.explainers.tools.precision import doubled
+from aexbench.explainers.tools.units import Units, error_unit
 from aexbench.extras import optional
 
 # DeepLIFT's attributions count as complete if they miss no more than this of the greater of e(x)
 # and e(baseline).
 TOLERANCE = 1e-6
-LEAST_ERROR = 1e-9  # of a lesser error, rounding alone is more than that
-STEP = 1e-9  # where two differences x − x̂ are nearer, the loss's slope is taken from around them
+LEAST_ERROR = 1e-9  # of that of the whole ranges: of a lesser one, rounding alone is more
+# Of a column's range: where two differences x − x̂ are nearer, the loss's slope is taken from around
+# them.
+STEP = 1e-9
 # captum's rules for these take from other samples of the batch (captum issue 1276), which
 # completeness does not show.
 MIXING = (torch.nn.Softmax, torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d)
@@ -52,15 +56,16 @@ class DeepLift:
     background : (B, …)
         Normal samples, the training split.
     baseline
-        `mean` of the background, `zeros`, the `nearest` normal sample, or the `reconstruction` x̂,
-        held constant.
+        `mean` of the background, `zeros` (the features' `low`), the `nearest` normal sample, or the
+        `reconstruction` x̂, held constant.
     loss
         The detector's own where it is left out.
 
     Raises
     ------
     SkipError
-        Where captum's rules do not cover the model, or it does not run in float64.
+        Where captum's rules do not cover the model, it does not run in float64, or x̂ does not hang
+        on x for autograd.
 
     References
     ----------
@@ -92,10 +97,12 @@ class DeepLift:
         except SkipError as error:
             raise SkipError(f"deeplift: {error}; use integrated-gradients") from error
         self.baseline = baselines.baseline(baseline, self.detector, background)
+        self.least = LEAST_ERROR * error_unit(self.detector, tuple(rows.shape[1:]))
         self.method = method(_Rescaled(self.detector))
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return contributions (N, …) to the difference from the baseline's error."""
+        require_gradient(self.detector, x.double())
         rows = max(1, self.detector.chunk_rows(x) // 2)
         return in_chunks(self._complete, x.double(), rows).to(x.dtype)
 
@@ -106,7 +113,7 @@ class DeepLift:
         errors = torch.stack([self.detector.error(part), self.detector.error(normal)])
         missed = (found.flatten(1).sum(1) - (errors[0] - errors[1])).abs() / errors.amax(
             dim=0
-        ).clamp_min(LEAST_ERROR)
+        ).clamp_min(self.least)
         if bool(
             (missed > TOLERANCE).any()
         ):  # a sample that is not finite misses nothing that can be told
@@ -137,7 +144,11 @@ class _Rescaled(torch.nn.Module):
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
-        self.model, self.share = detector.model, detector.error_share
+        self.model, self.share, self.features = (
+            detector.model,
+            detector.error_share,
+            detector.features,
+        )
 
     def forward(self, both: torch.Tensor) -> torch.Tensor:
         """Return e(x) − e(baseline), then as many zeros; captum differentiates it by x."""
@@ -150,7 +161,8 @@ class _Rescaled(torch.nn.Module):
 
     def _slope(self, d: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
         """Return the slope of each column's share of the error between two differences x − x̂."""
-        near = (d - normal).abs() < STEP
-        d, normal = torch.where(near, d + STEP, d), torch.where(near, d - STEP, normal)
+        step = STEP * Units.of(self.features, tuple(d.shape[1:])).tensors(d)[1]
+        near = (d - normal).abs() < step
+        d, normal = torch.where(near, d + step, d), torch.where(near, d - step, normal)
         rise = self.share(d, torch.zeros_like(d)) - self.share(normal, torch.zeros_like(d))
         return rise / (d - normal)

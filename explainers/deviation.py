@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike
 from aexbench import Detector
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import normal_rows
+from aexbench.explainers.tools.units import Units
 from aexbench.rows import moments
 
-LEAST_SPREAD = 1e-6  # of a constant column: any change of it stands out
+LEAST_SPREAD = 1e-6  # of its range, of a constant column: any change of it stands out
 
 
 @register("deviation", version=1, floor=True)
@@ -20,16 +21,16 @@ class Deviation:
     Parameters
     ----------
     detector
-        Asked only whether it takes the background's columns.
+        Asked only whether it takes the background's columns, and for their ranges.
     background
         Normal samples (N, …), the training split.
     """
 
     def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
-        self.mean, spread = (
-            torch.as_tensor(moment) for moment in moments(normal_rows(detector, background))
-        )
-        self.spread = spread.clamp_min(LEAST_SPREAD)
+        rows = normal_rows(detector, background)
+        self.mean, spread = (torch.as_tensor(moment) for moment in moments(rows))
+        span = torch.as_tensor(Units.of(detector.features, tuple(rows.shape[1:])).span)
+        self.spread = torch.maximum(spread, LEAST_SPREAD * span)
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return |x − mean| / spread (N, …)."""

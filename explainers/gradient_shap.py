@@ -41,6 +41,11 @@ class GradientShap:
     loss
         The detector's own where it is left out.
 
+    Raises
+    ------
+    SkipError
+        Where x̂ does not hang on x for autograd, or the model refuses gradients.
+
     References
     ----------
     Erion et al. 2021, "Improving performance of deep learning models with axiomatic attribution

@@ -18,6 +18,7 @@ from aexbench import Detector
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import representatives
 from aexbench.explainers.tools.segments import Players, Segments, spread
+from aexbench.explainers.tools.units import Units, error_unit
 from aexbench.extras import optional
 from aexbench.rows import most
 
@@ -33,7 +34,9 @@ class KernelShap:
     other.
 
     `shap` keeps ten features by default (`l1_reg`); that would tie all others at zero, so it is off
-    here. Absolute values below 1e-10 are set to zero by `shap`.
+    here. `shap` sets absolute values below 1e-10 to zero, and leaves out columns that differ from
+    the background by less than 1e-8 and 1e-5 of its values: it is handed data scaled to [0, 1] by
+    the Features, and the error in units of that of a sample off by its whole range.
 
     Parameters
     ----------
@@ -87,7 +90,9 @@ class KernelShap:
             detector, background, most(background, CLUSTERED) if kmeans else rows, seed
         )
         self.shape = tuple(chosen.shape[1:])
-        self.background = chosen.flatten(1).double().cpu().numpy()
+        self.units = Units.of(detector.features, self.shape)
+        self.unit = error_unit(self.detector, self.shape)
+        self.background = self.units.scaled(chosen.double().cpu()).flatten(1).numpy()
         self.weights = np.ones(len(self.background))
         if kmeans:
             self.background, self.weights = _centres(self.background, rows or CENTRES, seed)
@@ -95,7 +100,7 @@ class KernelShap:
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
         numbers = self.segments.numbers(x, self.detector.features).cpu()
-        rows = x.flatten(1).double().cpu().numpy()
+        rows = self.units.scaled(x.double().cpu()).flatten(1).numpy()
         found = np.zeros((len(x), int(numbers.max()) + 1))
         for place, row, number in zip(found, rows, numbers.numpy(), strict=True):
             values = self._of_one(row[None], number.ravel())
@@ -114,12 +119,13 @@ class KernelShap:
             values = explainer.shap_values(
                 sample, nsamples=self.nsamples, l1_reg=False, silent=True
             )
-        return np.asarray(values[0], dtype=np.float64)
+        return np.asarray(values[0], dtype=np.float64) * self.unit
 
     def _error(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the errors of flat rows (R, M)."""
-        errors = self.detector.error(rows.reshape(-1, *self.shape))
-        return np.asarray(errors.double().cpu().numpy())
+        """Return the errors of flat rows (R, M) in units of the ranges."""
+        samples = self.units.low + self.units.span * rows.reshape(-1, *self.shape)
+        errors = self.detector.error(samples)
+        return np.asarray(errors.double().cpu().numpy()) / self.unit
 
 
 def _centres(

@@ -16,6 +16,7 @@ from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import baseline, normal_rows
 from aexbench.explainers.tools.seeding import content_seeds
 from aexbench.explainers.tools.segments import Segments, is_image, spread
+from aexbench.explainers.tools.units import Units
 from aexbench.extras import optional
 from aexbench.rows import sample
 
@@ -34,7 +35,8 @@ class Lime:
 
     Of tables, `lime` draws samples column by column (those of a feature group too), weights them by
     their distance from x, and fits a ridge regression of the error with all columns; what is ours
-    is how its weights are read, see `neighbours`.
+    is how its weights are read, see `neighbours`. It is handed data scaled to [0, 1] by the
+    Features.
 
     Of images, segments are switched off at random, each with probability ½, by filling them with
     the background's mean image. The regression is `lime`'s, and so is its kernel over cosine
@@ -101,11 +103,11 @@ class Lime:
             self.fill = baseline("mean", detector, background)
             self.base = optional("lime.lime_base").LimeBase(_image_kernel, random_state=self.random)
         else:
-            normal = sample(rows, max(1, BACKGROUND_VALUES // math.prod(shape))).reshape(
-                -1, math.prod(shape)
-            )
+            self.units = Units.of(detector.features, shape)
+            normal = sample(rows, max(1, BACKGROUND_VALUES // math.prod(shape)))
+            scaled = (normal.astype(np.float64) - self.units.low) / self.units.span
             self.table = optional("lime.lime_tabular").LimeTabularExplainer(
-                normal.astype(np.float64),
+                scaled.reshape(len(scaled), -1),
                 mode="regression",
                 discretize_continuous=neighbours == "quartiles",
                 sample_around_instance=neighbours == "sample",
@@ -122,10 +124,10 @@ class Lime:
     def _row(self, x: torch.Tensor) -> torch.Tensor:
         """Return the attributions (1, …) of one row."""
         self._reseed(x)
-        row = x.flatten().double().cpu().numpy()
+        row = self.units.scaled(x.double().cpu()).flatten().numpy()
         told = self.table.explain_instance(
             row,
-            lambda rows: self._errors(torch.as_tensor(rows).view(-1, *x.shape[1:])),
+            lambda rows: self._errors(rows.reshape(-1, *x.shape[1:])),
             num_features=len(row),
             num_samples=self.nsamples or TABLE_SAMPLES,
         )
@@ -165,12 +167,14 @@ class Lime:
             weights[0, segment] = weight
         return spread(weights, numbers.cpu())
 
-    def _errors(self, rows: torch.Tensor) -> Floats:
-        return self.detector.error(rows).double().cpu().numpy()
+    def _errors(self, rows: Floats) -> Floats:
+        """Return the errors of rows in units of the ranges."""
+        samples = torch.as_tensor(self.units.low + self.units.span * rows)
+        return self.detector.error(samples).double().cpu().numpy()
 
     def _reseed(self, x: torch.Tensor) -> None:
         """Seed by the sample's content, so that the batch that it comes in does not matter."""
-        (entropy,) = content_seeds(x, self.seed)
+        (entropy,) = content_seeds(x, self.seed, self.detector.features)
         self.random.seed(np.random.SeedSequence(entropy).generate_state(4))
 
 

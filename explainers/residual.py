@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from annotated_types import Ge
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from aexbench import Detector, RequestError, SkipError
 from aexbench.explainers import register
@@ -19,6 +20,7 @@ from aexbench.explainers.tools.baselines import normal_rows
 from aexbench.explainers.tools.precision import at_least_float32
 from aexbench.explainers.tools.segments import is_image
 from aexbench.explainers.tools.smoothing import blur
+from aexbench.explainers.tools.units import Units
 from aexbench.rows import most, sample
 
 LEAST_SPREAD = (
@@ -116,14 +118,18 @@ class Residual:
         normal = at_least_float32(
             self._residuals(torch.tensor(rows, device=self.detector.device))
         ).flatten(1)
-        low, high = (
-            torch.as_tensor(bound.copy())[None] for bound in self.detector.features.bounds(shape)
-        )
-        self.whole_range = self.detector.error_share(high, low).flatten().to(normal)
+        units = Units.of(self.detector.features, shape)
+        self.whole_range = self._error_of(units.span).to(normal)
+        self.reach = self._error_of(units.reach).to(normal)
         spread, self.mean = torch.std_mean(normal, dim=0, correction=0)
         self.spread = torch.maximum(spread, LEAST_SPREAD * self.whole_range)
         if self.form == "p-value":
             self.normal = normal.T.contiguous().sort(dim=1).values
+
+    def _error_of(self, distance: NDArray[np.float64]) -> torch.Tensor:
+        """Return what columns that are off by so much add to the error (M,)."""
+        given = torch.as_tensor(distance)[None]
+        return self.detector.error_share(given, torch.zeros_like(given)).flatten()
 
     def _standardised(self, found: torch.Tensor) -> torch.Tensor:
         return (found - self.mean.to(found)) / self.spread.to(found)
@@ -140,9 +146,10 @@ class Residual:
         """Return residuals (N, M) less what rounding may add: a normal sample must be as odd as
         itself in any batch.
 
-        It is x − x̂ that loses digits, so that of |x − x̂| a share of the column's range is taken.
+        It is x − x̂ that loses digits, so that of |x − x̂| a share of the column's greatest regular
+        value is taken.
         """
         share = ROUNDING * torch.finfo(self.detector.dtype).eps
-        whole_range = self.whole_range.to(found)
-        lost = whole_range if self.detector.loss == "l1" else 2 * (found * whole_range).sqrt()
+        reach = self.reach.to(found)
+        lost = reach if self.detector.loss == "l1" else 2 * (found * reach).sqrt()
         return found - share * (lost + found)

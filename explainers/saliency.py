@@ -8,6 +8,7 @@ import torch
 
 from aexbench import Detector
 from aexbench.explainers import register
+from aexbench.explainers.tools.gradients import require_gradient
 
 
 @register("saliency", version=1)
@@ -21,9 +22,16 @@ def saliency(
     loss
         The detector's own where it is left out.
 
+    Raises
+    ------
+    SkipError
+        Where x̂ does not hang on x for autograd, or the model refuses gradients.
+
     References
     ----------
     Simonyan, Vedaldi and Zisserman 2014, "Deep Inside Convolutional Networks", Sec. 3: the absolute
     value of the derivative. They take the greatest of an image's channels; here each has its own.
     """
-    return detector.with_loss(loss).error_gradient(x).abs()
+    detector = detector.with_loss(loss)
+    require_gradient(detector, x)
+    return detector.error_gradient(x).abs()

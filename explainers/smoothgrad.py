@@ -13,6 +13,7 @@ from annotated_types import Ge
 from aexbench import Detector
 from aexbench.explainers import register
 from aexbench.explainers.tools.averaging import Points, averaged
+from aexbench.explainers.tools.units import Units
 
 
 @register("smoothgrad", version=1)
@@ -39,16 +40,21 @@ def smoothgrad(
     loss
         The detector's own where it is left out.
 
+    Raises
+    ------
+    SkipError
+        Where x̂ does not hang on x for autograd, or the model refuses gradients.
+
     References
     ----------
     Smilkov et al. 2017, "SmoothGrad: removing noise by adding noise", Sec. 2. The absolute value is
     taken of the mean, so that noise in the gradient cancels.
     """
     detector = detector.with_loss(loss)
-    low, high = detector.features.bounds(tuple(x.shape[1:]))
+    span = Units.of(detector.features, tuple(x.shape[1:])).span
 
     def noisy(part: torch.Tensor, generators: list[np.random.Generator]) -> Points:
-        spread = torch.as_tensor(noise * (high - low)).to(part)
+        spread = torch.as_tensor(noise * span).to(part)
 
         def points(draws: torch.Tensor) -> tuple[torch.Tensor, float]:
             shape = (len(draws), *part.shape[1:])

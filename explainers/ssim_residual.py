@@ -12,6 +12,7 @@ from aexbench.explainers import register
 from aexbench.explainers.tools.precision import at_least_float32
 from aexbench.explainers.tools.segments import is_image
 from aexbench.explainers.tools.smoothing import blur
+from aexbench.explainers.tools.units import Units
 
 K1, K2 = 0.01, 0.03
 SIGMA, RADIUS = 1.5, 5  # a window of 11 × 11 pixels
@@ -22,7 +23,8 @@ def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
     """Return (1 − SSIM(x, x̂))/2 in [0, 1], pixel by pixel and each channel by itself; images only.
 
     The window is Gaussian, 11 × 11 pixels with a spread of 1.5; K₁ = 0.01, K₂ = 0.03, and the data
-    range is that from the least to the greatest regular value of the detector's features. Images
+    range is that from the least to the greatest regular value of the detector's features, which
+    grey values are counted from (Wang et al. count them from 0, as in [0, 1]). Images
     are mirrored at their edges, where Wang et al. leave out windows that do not fit: every pixel
     has its value. The detector's loss plays no part.
 
@@ -43,11 +45,10 @@ def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
         )
     exact = at_least_float32(x)
     both = torch.stack([exact, detector.reconstruct(x).to(exact)], dim=1)
-    low, high = detector.features.bounds(tuple(x.shape[1:]))
-    span = torch.as_tensor(high - low).to(both)
+    low, span = Units.of(detector.features, tuple(x.shape[1:])).tensors(both)
 
     def dissimilarity(pair: torch.Tensor) -> torch.Tensor:
-        return (1 - similarity(pair[:, 0], pair[:, 1], span)) / 2
+        return (1 - similarity(pair[:, 0] - low, pair[:, 1] - low, span)) / 2
 
     return in_chunks(dissimilarity, both, detector.chunk_rows(x))
 

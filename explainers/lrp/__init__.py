@@ -15,11 +15,16 @@ import torch
 from annotated_types import Ge, Le
 
 from aexbench import Detector, Features, RequestError, SkipError
-from aexbench.detector import evaluation_mode, in_chunks
+from aexbench.detector import evaluation_mode, in_chunks, is_out_of_memory
 from aexbench.errors import unknown
 from aexbench.explainers import register
 from aexbench.explainers.lrp.capture import NotFollowedError, capture
-from aexbench.explainers.lrp.checks import compare, same_weights
+from aexbench.explainers.lrp.checks import (
+    compare,
+    compare_adjoints,
+    compare_sums,
+    same_weights,
+)
 from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample, rank_correlation
 from aexbench.explainers.lrp.maps import floored_relu
 from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, flat
@@ -97,12 +102,16 @@ class LRP:
     low, high
         The box of z-box; the Features' bounds where left out. A sample outside widens its own box.
     epsilon, gamma, alpha
-        Of the ε rule, the γ rule, and the αβ rule (β = α − 1).
+        Of the ε rule, the γ rule, and the αβ rule (β = α − 1). ε counts in units of a layer's
+        outputs, as it was published: where weights put data into other units, the last layer's are
+        others too.
 
     Raises
     ------
     SkipError
-        If the model has an operation without a rule.
+        If the model has an operation without a rule; at the first samples of a shape also if what
+        was captured is not the model, an adjoint is not autograd's, or relevance does not stay with
+        its sample and sum to its error.
     RequestError
         If parameters contradict each other, or the input has no bounds for z-box.
 
@@ -306,6 +315,27 @@ class LRP:
             values = self._captured(samples)
         alone = torch.cat([self.detector.reconstruct(sample) for sample in samples.split(1)])
         compare(self.operations, values, own, alone)
+        compare_adjoints(self.operations, values)
+        self._check_sums(samples)
+
+    def _check_sums(self, samples: torch.Tensor) -> None:
+        """Compare the relevance of samples together with that of two of them alone, and with their
+        errors.
+        """
+        try:
+            relevance = self._explain(samples)
+            alone = torch.cat([self._explain(one) for one in samples[:2].split(1)])
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            reason = str(error).split("\n")[0]
+            raise SkipError(f"lrp cannot hand relevance back ({reason}); {WAYS_OUT}") from error
+        compare_sums(
+            relevance,
+            alone,
+            self.detector.error_map(samples),
+            conserves="epsilon" not in self.names.values(),
+        )
 
     def _captured(self, samples: torch.Tensor) -> Values:
         try:

@@ -1,13 +1,20 @@
-"""Is what was captured the model? Asked once for each shape of samples, on a few of them."""
+"""Is what was captured the model, and does its relevance go where it should? Asked once for each
+shape of samples, on a few of them.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 
 from aexbench import SkipError
-from aexbench.explainers.lrp.maps import Dense
+from aexbench.explainers.lrp.maps import Dense, vjp
 from aexbench.explainers.lrp.operations import Operation, replaced
-from aexbench.explainers.lrp.propagation import Values
+from aexbench.explainers.lrp.propagation import Values, as_function
+
+CONSERVED = 1e-3  # of a sample's error, or a hundred times the type's precision
+WAY_OUT = "rewrite the layer, or use an explainer that asks the detector alone, such as repair"
 
 
 def same_weights(operations: list[Operation], values: Values) -> bool:
@@ -45,6 +52,79 @@ def compare(
             )
         if operation.hooked is not None and not _unchanged(operation, values):
             raise SkipError(f"lrp: a hook changes what {operation.name} returns")
+
+
+def compare_adjoints(operations: list[Operation], values: Values) -> None:
+    """Raise SkipError unless the adjoint of each linear operation, where it is ours, is what
+    autograd makes of the operation.
+    """
+    for operation in operations:
+        adjoint = _own_adjoint(operation)
+        if adjoint is None:
+            continue
+        x = values[operation.inputs[0]]
+        y = _wave(values[operation])
+        if not _near(adjoint(x, y), vjp(as_function(operation, values), x, y)):
+            raise SkipError(
+                f"lrp: the adjoint of {operation.name} is not what autograd makes of it: {WAY_OUT}"
+            )
+
+
+def compare_sums(
+    relevance: torch.Tensor, alone: torch.Tensor, error: torch.Tensor, conserves: bool
+) -> None:
+    """Raise SkipError unless each sample's relevance (N, …) is its own, and sums to its error.
+
+    Parameters
+    ----------
+    alone : (K, …)
+        The relevance of the first samples, each by itself.
+    error : (N, …)
+        The error maps.
+    conserves
+        Whether all rules hand on all that they receive; ε does not.
+    """
+    whole = _per_sample(error)
+    tolerance = max(CONSERVED, 100 * torch.finfo(relevance.dtype).eps)
+    if relevance.device.type == "cuda" and relevance.dtype == torch.float32:
+        tolerance = max(tolerance, 2e-2)  # TF32
+    least = tolerance * whole.clamp_min(whole.max() * tolerance)
+    own = relevance[: len(alone)]
+    moved = _per_sample((own - alone).abs()) / own[0].numel() ** 0.5
+    if bool((moved > least[: len(alone)]).any()):
+        raise SkipError(
+            f"lrp: a sample's relevance depends on the others of its batch (constants put in along "
+            f"another axis than the first of a layout like time, batch, channel?): {WAY_OUT}"
+        )
+    if conserves and bool(((_per_sample(relevance) - whole).abs() > least).any()):
+        raise SkipError(f"lrp: relevance does not sum to the sample's error: {WAY_OUT}")
+
+
+def _own_adjoint(
+    operation: Operation,
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None:
+    """Return the adjoint (x, y) that rules use, unless it is autograd's."""
+    layer = operation.own
+    if layer is not None:
+        return lambda x, y: layer.adjoint(y, layer.weight, x)
+    return operation.adjoint
+
+
+def _wave(like: torch.Tensor) -> torch.Tensor:
+    """Return numbers that never repeat, in the shape of others."""
+    numbers = torch.arange(1, like.numel() + 1, device=like.device, dtype=torch.float64)
+    return torch.sin(1.7 * numbers).to(like.dtype).view(like.shape)
+
+
+def _near(one: torch.Tensor, other: torch.Tensor) -> bool:
+    tolerance = min(1000 * torch.finfo(one.dtype).eps, 0.1)
+    if one.device.type == "cuda" and one.dtype == torch.float32:
+        tolerance = 5e-3  # TF32 rounds to ten bits
+    return torch.allclose(one, other, rtol=tolerance, atol=tolerance * float(other.abs().max()))
+
+
+def _per_sample(values: torch.Tensor) -> torch.Tensor:
+    return values.flatten(1).sum(1, dtype=torch.float64)
 
 
 def _is_its_layer(operation: Operation, values: Values) -> bool:

@@ -620,16 +620,17 @@ def _known_adjoint(call: Call) -> Callable[[torch.Tensor, torch.Tensor], torch.T
         and not module.recompute_scale_factor
     ):
         factor = module.scale_factor
-        return lambda x, y: _nearest_adjoint(x, y, factor)
+        name = "_upsample_nearest_exact" if module.mode == "nearest-exact" else "upsample_nearest"
+        return lambda x, y: _nearest_adjoint(x, y, factor, name)
     return None
 
 
-def _nearest_adjoint(x: torch.Tensor, y: torch.Tensor, factor: Any) -> torch.Tensor:
-    """Return the sums of y over the copies that nearest upsampling has made of each
-    element of x.
+def _nearest_adjoint(x: torch.Tensor, y: torch.Tensor, factor: Any, name: str) -> torch.Tensor:
+    """Return the sums of y over the copies that nearest upsampling, of torch's name for its kind,
+    has made of each element of x.
     """
     dims = x.dim() - 2
     scales = factor if isinstance(factor, tuple) else (factor,) * dims
-    backward = getattr(torch.ops.aten, f"upsample_nearest{dims}d_backward")
+    backward = getattr(torch.ops.aten, f"{name}{dims}d_backward")
     result: torch.Tensor = backward(y, y.shape[2:], x.shape, *map(float, scales))
     return result

@@ -122,7 +122,7 @@ class Propagation:
         if operation.kind == "average":
             source = operation.inputs[0]
             exists = self._exists(source, values) if source in self._inserted else None
-            average = Average(Fixed(_of_inputs(operation, values), torch.ones(())))
+            average = Average(Fixed(as_function(operation, values), torch.ones(())))
             return [average.propagate(values[source], relevance, exists)]
         return _route(operation, values, relevance)
 
@@ -274,7 +274,8 @@ def _paired(result: Any, relevance: Any) -> tuple[list[torch.Tensor], list[torch
     return [output for output, _ in pairs], [share for _, share in pairs]
 
 
-def _of_inputs(operation: Operation, values: Values) -> Callable[[torch.Tensor], torch.Tensor]:
+def as_function(operation: Operation, values: Values) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return an operation as a function of its first input, all others as they are."""
     run = _runner(operation)
     return lambda x: run({**values, operation.inputs[0]: x})
 

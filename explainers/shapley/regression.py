@@ -13,6 +13,7 @@ import torch
 from aexbench.detector import in_chunks
 from aexbench.explainers.shapley.coalitions import Design
 from aexbench.explainers.shapley.values import Worth
+from aexbench.explainers.tools.units import Units
 
 VALUE_BYTES = 2**26  # of the values of one round of samples
 DIFFERENCES = 2**22  # between samples and the background that are looked at at once
@@ -74,15 +75,15 @@ class Regression:
 
     def varying(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> torch.Tensor:
         """Return which segments (N, P) differ from any row of the background: shap's tolerance,
-        1e-8 + 1e-5 |b|.
+        1e-8 + 1e-5 |b|, in units of the features' ranges.
         """
-        background = self.worth.background
+        units = Units.of(self.worth.detector.features, tuple(x.shape[1:]))
+        background = units.scaled(self.worth.background)
         tolerance = 1e-8 + 1e-5 * background.abs()
 
         def differs(part: torch.Tensor) -> torch.Tensor:
-            return ~((part[:, None] - background).abs() <= tolerance).all(
-                dim=1
-            )  # what is no number differs
+            near = (units.scaled(part)[:, None] - background).abs() <= tolerance
+            return ~near.all(dim=1)  # what is no number differs
 
         columns = in_chunks(differs, x, max(1, DIFFERENCES // background.numel())).flatten(1)
         counts = torch.zeros(len(x), players, device=x.device)

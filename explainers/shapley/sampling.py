@@ -94,7 +94,10 @@ class ShapleySampling:
         counts = (numbers.flatten(1).amax(dim=1) + 1).tolist()
         places = np.zeros((len(part), self.nsamples, max(counts)), dtype=np.int64)
         for row, generator, own in zip(
-            places, seeding.generators(part, self.seed), counts, strict=True
+            places,
+            seeding.generators(part, self.seed, self.detector.features),
+            counts,
+            strict=True,
         ):
             row[:, :own] = generator.random((self.nsamples, own)).argsort(axis=1)
         return torch.as_tensor(places, device=part.device)

@@ -12,6 +12,7 @@ import torch
 from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers.tools import seeding
+from aexbench.explainers.tools.gradients import require_gradient
 
 Points = Callable[
     [torch.Tensor], tuple[torch.Tensor, torch.Tensor | float]
@@ -26,12 +27,13 @@ def averaged(
     that `draw` leads to.
 
     What fits in a chunk is taken at once: samples with all of their draws, or some draws of one
-    sample.
+    sample. SkipError where x̂ does not hang on x for autograd.
     """
+    require_gradient(detector, x)
     rows = detector.chunk_rows(x)
 
     def average(part: torch.Tensor) -> torch.Tensor:
-        generators = seeding.generators(part, seed)
+        generators = seeding.generators(part, seed, detector.features)
         points = draw(part, generators)
         total = torch.zeros_like(part, dtype=torch.promote_types(part.dtype, torch.float32))
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
+from aexbench.explainers.tools.units import Units
 from aexbench.rows import Rows, as_rows, moments, sample
 
 BaselineName = Literal["mean", "zeros", "nearest", "reconstruction"]
@@ -30,10 +31,11 @@ def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> B
     Parameters
     ----------
     name
-        `mean`: of the background. `zeros`. `nearest`: the sample of the background with the least
-        Euclidean distance. `reconstruction`: what the detector makes of the sample, x̂.
+        `mean`: of the background. `zeros`: the features' `low`, 0 unless they say otherwise.
+        `nearest`: the sample of the background with the least Euclidean distance. `reconstruction`:
+        what the detector makes of the sample, x̂.
     detector
-        For `reconstruction`.
+        For `reconstruction`, and for its features.
     background : (B, …)
         Normal samples, the training split.
 
@@ -48,7 +50,8 @@ def baseline(name: BaselineName, detector: Detector, background: ArrayLike) -> B
         mean = torch.as_tensor(moments(normal)[0])
         return lambda x: mean.to(x).expand_as(x)
     if name == "zeros":
-        return torch.zeros_like
+        low = torch.as_tensor(Units.of(detector.features, tuple(normal.shape[1:])).low)
+        return lambda x: low.to(x).expand_as(x)
     if name == "reconstruction":
         return lambda x: detector.reconstruct(x.detach())
     return lambda x: nearest(x, normal)

@@ -11,25 +11,34 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from aexbench.explainers.tools.units import Units
+from aexbench.features import Features
 
-def content_seeds(x: torch.Tensor, seed: int) -> list[list[int]]:
+
+def content_seeds(x: torch.Tensor, seed: int, features: Features | None = None) -> list[list[int]]:
     """Return for each sample (N, …) a seed for numpy's generators, made of its values and of
     `seed`.
 
-    Equal values give equal seeds, whatever their type and device; −0 equals 0.
+    Values count as float32, in units of the features' ranges where these are given: equal values
+    give equal seeds, whatever their type, device and unit; −0 equals 0.
 
     >>> one, other = content_seeds(torch.tensor([[1.0], [2.0]]), seed=0)
     >>> one == content_seeds(torch.tensor([[1.0]]), seed=0)[0], one == other
     (True, False)
     """
-    contents = [row.tobytes() for row in (x.cpu().contiguous().to(torch.float64) + 0.0).numpy()]
+    exact = x.detach().cpu().to(torch.float64)
+    scaled = exact if features is None else Units.of(features, tuple(x.shape[1:])).scaled(exact)
+    rounded = scaled.to(torch.float32).to(torch.float64).contiguous() + 0.0
+    contents = [row.tobytes() for row in rounded.numpy()]
     digests = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
     return [[seed, int.from_bytes(digest, "little")] for digest in digests]
 
 
-def generators(x: torch.Tensor, seed: int) -> list[np.random.Generator]:
+def generators(
+    x: torch.Tensor, seed: int, features: Features | None = None
+) -> list[np.random.Generator]:
     """Return a random generator for each sample (N, …)."""
-    return [np.random.default_rng(entropy) for entropy in content_seeds(x, seed)]
+    return [np.random.default_rng(entropy) for entropy in content_seeds(x, seed, features)]
 
 
 @contextmanager

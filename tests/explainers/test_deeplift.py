@@ -9,7 +9,7 @@ from captum import attr
 from torch import nn
 from torch.nn import functional as F
 
-from aexbench import Detector, SkipError, datasets, explainers
+from aexbench import Detector, Features, SkipError, datasets, explainers
 from aexbench.explainers.deeplift import _Rescaled
 from tests.conftest import mlp
 from tests.explainers.cases import (
@@ -280,6 +280,19 @@ def test_deeplift_takes_slopes_between_two_states_unless_rounding_is_all_there_i
     for apart in (0.0, 1e-12, 1e-11):
         assert slope("l2", 0.7 + apart, 0.7) == pytest.approx(1.4, rel=1e-6)
         assert slope("l1", -0.7, -0.7 - apart) == pytest.approx(-1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1000.0])
+def test_what_deeplift_takes_for_rounding_is_a_share_of_the_range(unit):
+    detector = Detector(nn.Identity(), "l2", Features(low=5 * unit, high=6 * unit))
+
+    def in_ranges(d, normal):
+        pair = (torch.tensor([[unit * value]], dtype=torch.float64) for value in (d, normal))
+        return float(_Rescaled(detector)._slope(*pair)) / unit
+
+    assert in_ranges(3e-9, -1e-9) == pytest.approx(2e-9)
+    assert in_ranges(2e-10, 0.0) == pytest.approx(4e-10)
+    assert in_ranges(0.7 + 1e-14, 0.7) == pytest.approx(1.4, rel=1e-6)
 
 
 class Near(nn.Module):

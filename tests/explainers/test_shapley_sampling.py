@@ -142,4 +142,4 @@ def test_shapley_sampling_walks_captums_number_of_orders(monkeypatch):
     monkeypatch.setattr(Detector, "error", lambda self, x: asked.append(len(x)) or error(self, x))
     explain("shapley-sampling", Detector(KINKED), X[:1])
     default = inspect.signature(attr.ShapleyValueSampling.attribute).parameters["n_samples"].default
-    assert sum(asked) == default * 6  # features + 1 rows each
+    assert max(asked) == default * 6  # features + 1 rows each

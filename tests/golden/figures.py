@@ -66,16 +66,18 @@ def _subjects() -> Iterator[tuple[str, Any, Any, Any]]:
 
 
 def of_corruption(name: str) -> Figures:
-    """Return what a corruption makes of rows, with and without groups: proposed, and accepted."""
+    """Return what a corruption makes of rows, without groups, with them, and with categories:
+    proposed, and accepted.
+    """
     plugin = corruptions.describe(name)
     found: Figures = {}
     for parameters in cases(plugin):
-        for kind, groups in (("rows", None), ("groups", made.GROUPS)):
+        for kind, (detector, rows) in _clean().items():
             given = {"threshold": 0.05, "count": 8, "max_draws": 4000, **parameters}
             corruption = corruptions.create(name, **given)
-            proposed = _proposed(corruption, made.of_rows(groups))
+            proposed = _proposed(corruption, detector, rows)
             found[f"{plugin.write(parameters)} proposed on {kind}"] = proposed
-            anomalies = corruption.generate(made.of_rows(groups), made.rows(50, 2.9), seed=3)
+            anomalies = corruption.generate(detector, rows(50, 2.9), seed=3)
             text = f"{plugin.write(parameters)} on {kind}"
             report = [anomalies.report[part] for part in ("asked", "found", "distinct", "draws")]
             found[text] = [*map(float, report), float(anomalies.report["threshold"] == "strict")]
@@ -86,12 +88,21 @@ def of_corruption(name: str) -> Figures:
     return found
 
 
-def _proposed(corruption: Any, detector: Any) -> list[float]:
+def _clean() -> dict[str, tuple[Any, Callable[[int, float], Any]]]:
+    """Return detectors of rows by their kind, and how their rows are made."""
+    return {
+        "rows": (made.of_rows(), made.rows),
+        "groups": (made.of_rows(made.GROUPS), made.rows),
+        "categories": (made.of_categories(), made.categories),
+    }
+
+
+def _proposed(corruption: Any, detector: Any, rows: Callable[[int, float], Any]) -> list[float]:
     """Return what a corruption would change rows to, whether or not the detector is alarmed."""
-    x = torch.as_tensor(made.rows(14, 2.9)).double()
+    x = torch.as_tensor(rows(14, 2.9)).double()
     features = np.arange(14) % detector.features.count((made.COLUMNS,))
     mask = torch.as_tensor(detector.features.masks(features, (made.COLUMNS,)))
-    known = {"clean": made.rows(50, 2.9)} if corruption.asks_clean else {}
+    known = {"clean": rows(50, 2.9)} if corruption.asks_clean else {}
     rng = np.random.default_rng(5)
     proposal = corruption.propose(detector, x, mask, rng, **corruption.parameters, **known)
     return made.whole(getattr(proposal, "x", proposal))
@@ -150,7 +161,7 @@ def of_stage(name: str) -> Figures:
 
 
 def _scale() -> Figures:
-    scales = {"rows": made.of_rows(), "groups": made.of_rows(made.GROUPS)}
+    scales = {kind: detector for kind, (detector, _) in _clean().items()}
     found = {name: list(vars(one.calibrated).values()) for name, one in scales.items()}
     return found | {"images": list(vars(made.of_images().calibrated).values())}
 

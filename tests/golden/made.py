@@ -17,6 +17,10 @@ from aexbench.contracts import AnomalySet
 
 COLUMNS = 7
 GROUPS = (0, 1, 2, 2, 3, 4, 4)
+CATEGORIES = Features(
+    groups=(0, 0, 0, 1, 2, 2, 3), kinds=("onehot", "columns", "embedding", "columns")
+)
+CODES = ((0.1, 0.9), (0.6, 0.4), (0.8, 0.7))  # of the embedded category
 
 
 def wave(shape: tuple[int, ...], step: float = 1.7) -> NDArray[np.float64]:
@@ -41,6 +45,17 @@ def rows(count: int, step: float = 1.7) -> NDArray[np.float32]:
     return (mixed / 3).clip(0, 1).astype(np.float32)
 
 
+def categories(count: int, step: float = 1.7) -> NDArray[np.float32]:
+    """Return rows (count, 7) whose first columns are one-hot, and whose fifth and sixth are a code:
+    CATEGORIES describes them.
+    """
+    made = rows(count, step)
+    place = (made[:, 3] * 30).astype(np.int64)
+    made[:, :3] = np.eye(3, dtype=np.float32)[place % 3]
+    made[:, 4:6] = np.array(CODES, dtype=np.float32)[place // 3 % 3]
+    return made
+
+
 def images(count: int) -> NDArray[np.float32]:
     """Return grey images (count, 1, 16, 16) in [0, 1] with smooth parts: SLIC needs something."""
     down, across = np.meshgrid(np.arange(16), np.arange(16), indexing="ij")
@@ -57,6 +72,12 @@ def of_rows(groups: tuple[int, ...] | None = None) -> Detector:
         layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
     model = weighted(torch.nn.Sequential(*layers[:-1], torch.nn.Sigmoid()))
     return Detector(model, "l2", Features(groups=groups)).calibrate(rows(60, 2.1))
+
+
+@functools.cache
+def of_categories() -> Detector:
+    """Return a calibrated detector of rows that hold categories."""
+    return Detector(of_rows().model, "l2", CATEGORIES).calibrate(categories(60, 2.1))
 
 
 @functools.cache

@@ -226,7 +226,7 @@ def test_a_network_no_better_than_a_constant_is_an_error():
     )
     with pytest.raises(
         RequestError,
-        match="came to nothing in 3 starts: .*(no better than one constant|does not vary)",
+        match=r"came to nothing in 3 starts: .*(no better than one constant|does not vary)",
     ):
         fitting.fit(
             dataset,
