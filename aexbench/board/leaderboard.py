@@ -472,6 +472,19 @@ def _times(records: Iterable[Record]) -> dict[str, Any]:
     return {**medians, "hardware": machines.pop()}
 
 
+def _without_scores(records: Sequence[Record]) -> list[str]:
+    """Return a line for each explainer that has no score at all, and why."""
+    own: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.cell.control == "none":
+            own[record.cell.explainer.text].append(record)
+    return [
+        f"{name} has no score: {found[0].state}: {found[0].reason}"
+        for name, found in own.items()
+        if all(record.state != "ok" for record in found)
+    ]
+
+
 def _notes(records: Sequence[Record], table: _Table, store: AnyStore) -> list[str]:
     """Return what a reader must know of the whole board."""
     notes = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
@@ -493,6 +506,7 @@ def _notes(records: Sequence[Record], table: _Table, store: AnyStore) -> list[st
             notes.append(
                 f"{what}: only {distinct} distinct pairs of row and feature among {made} anomalies"
             )
+    notes += _without_scores(records)
     bad = [record for record in records if record.state != "ok"]
     if bad:
         notes.append(

@@ -73,10 +73,17 @@ class Bars:
         self.progress.advance(self.task)
 
 
+def _in_notebook() -> bool:
+    """Whether this runs in a notebook, which shows bars too."""
+    shell = sys.modules.get("IPython")
+    found = None if shell is None else shell.get_ipython()
+    return type(found).__name__ == "ZMQInteractiveShell"
+
+
 @contextmanager
 def progress(total: int) -> Iterator[Show]:
     """Show the progress of `total` cells while the block runs."""
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() or _in_notebook()):
         yield Lines(total)
         return
     bars = Bars(total)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import aexbench
-from aexbench import Detector, RequestError, datasets
+from aexbench import Detector, RequestError, SkipError, datasets
 from aexbench.running.sources import identity
 
 FLOORS = {"deviation", "random", "feature-prior", "oracle"}
@@ -178,3 +178,12 @@ def test_wrong_names_are_refused(detector, linear_rows):
     ):
         with pytest.raises(RequestError, match="unknown"):
             evaluated(detector, linear_rows, *explainers, **options)
+
+
+def test_who_has_no_score_at_all_is_named_on_the_board(detector, linear_rows):
+    def picky(detector, x):
+        raise SkipError("not for such samples")
+
+    board = evaluated(detector, linear_rows, "residual", picky).board()
+    assert "picky has no score: skipped: not for such samples" in board.notes
+    assert "picky" in str(board)
