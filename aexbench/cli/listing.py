@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexbench.cli.shared import Plugins, console, load_plugins
-from aexbench.errors import unknown
+from aexbench.cli.shared import Plugins, load_plugins
+from aexbench.errors import plain, unknown
 
 if TYPE_CHECKING:
     from aexbench.registry import Plugin
@@ -80,17 +82,15 @@ def _json(value: Any) -> Any:
 
 
 def _print_listing(family: str, rows: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-    from rich.padding import Padding
-
-    out = console()
-    out.print(f"[bold]{family}[/bold]")
+    """Print names, summaries and settings, as wide as the terminal; rich takes longer to import."""
+    width = shutil.get_terminal_size().columns
+    typer.secho(family, bold=True)
     for row in rows:
-        out.print(f"  {escape(row['name'])}")
-        out.print(Padding(escape(row["summary"]), (0, 0, 0, 6)), style="dim")
         settings = ", ".join(
             f"{name}={json.dumps(p['default'])}" if "default" in p else f"{name} (needed)"
             for name, p in row["parameters"].items()
         )
-        if settings:
-            out.print(Padding(escape(settings), (0, 0, 0, 6)), highlight=False)
+        typer.echo(f"  {row['name']}")
+        for text, dim in ((row["summary"], True), (settings, False)):
+            for line in textwrap.wrap(plain(text), width - 6, break_on_hyphens=False):
+                typer.secho(f"      {line}", dim=dim)
