@@ -51,7 +51,8 @@ class Features:
     kinds: tuple[Kind, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Reject descriptions that contradict themselves."""
+        """Take lists and arrays too; reject descriptions that contradict themselves."""
+        self._make_plain()
         lengths = {
             len(part)
             for part in (self.names, self.low, self.high, self.groups)
@@ -68,6 +69,15 @@ class Features:
         if np.any(np.greater_equal(self.low, self.high)):
             raise RequestError("low of Features must lie below high")
         self._check_kinds()
+
+    def _make_plain(self) -> None:
+        """Turn lists and arrays into tuples of Python's own values, as files hold them."""
+        kinds = {"names": str, "low": float, "high": float, "groups": int, "kinds": str}
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                plain = kind(value) if np.ndim(value) == 0 else tuple(map(kind, np.ravel(value)))
+                object.__setattr__(self, name, plain)
 
     def _check_kinds(self) -> None:
         if self.kinds is None:

@@ -219,3 +219,12 @@ def test_arrays_of_any_layout_are_taken(detector, linear_rows, change):
     expected = detector.error(np.array(np.asarray(change(x)), dtype=np.float32))
     torch.testing.assert_close(detector.error(change(x)), expected)
     assert Detector(detector.model).calibrate(change(linear_rows)).scale is not None
+
+
+def test_features_take_lists_and_arrays_as_they_come():
+    low, high = np.zeros(3, np.float32), np.array([1, 2, 3], np.float32)
+    features = Features(list("abc"), low, high, np.array([0, 1, 1]))
+    assert features == Features(("a", "b", "c"), (0.0, 0.0, 0.0), (1.0, 2.0, 3.0), (0, 1, 1))
+    assert [type(part) for part in (features.low[0], features.groups[0])] == [float, int]
+    with pytest.raises(RequestError, match="differ in length"):
+        Features(names=["a", "b"], low=low)
