@@ -139,11 +139,18 @@ def pack(store: AnyStore, to: Path) -> list[Path]:
     if not records:
         raise RequestError(f"{store.root} has no records to pack")
     plan = [{"suite": suite, "cells": list(cells)} for suite, cells in plans]
-    lines, scores = write_records(records), ScoreTable.of(store, records).to_bytes()
+    return write(to, records, ScoreTable.of(store, records), plan)
+
+
+def write(
+    to: Path, records: Sequence[Record], table: ScoreTable, plans: Sequence[Mapping[str, Any]]
+) -> list[Path]:
+    """Write the files of a packed store, and return their paths."""
+    lines, scores = write_records(records), table.to_bytes()
     files.make_folder(to)  # all or nothing: what is wrong has shown by now
     files.write_bytes(to / PACKED, lines)
     files.write_bytes(to / SCORES, scores)
-    files.write_json(to / PLAN, {"schema_version": SCHEMA, "plans": plan})
+    files.write_json(to / PLAN, {"schema_version": SCHEMA, "plans": plans})
     return [to / name for name in (PACKED, SCORES, PLAN)]
 
 

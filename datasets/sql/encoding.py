@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aexbench import Features, RequestError
 from aexbench.datasets.sql.schema import SCHEMA, Activity, Feature
 from aexbench.errors import unknown
+from aexbench.features import Kind
 
 Encoding = Literal["scalar", "groups"]
 Vocabulary = Mapping[str, Sequence[str]]
@@ -181,6 +182,9 @@ def _counts(codes: NDArray[Any]) -> NDArray[np.float64]:
     return np.bincount(np.maximum(codes, -1).astype(np.int64) + 1, minlength=2).astype(np.float64)
 
 
+KINDS: dict[type, Kind] = {OneHot: "onehot", Circle: "embedding"}  # of groups; else `columns`
+
+
 @dataclass(frozen=True)
 class Encoder:
     """What `fit` has learned; encodes any number of rows, each by itself.
@@ -192,7 +196,8 @@ class Encoder:
     parts
         How each of them is encoded.
     features
-        Names of the columns, and for `groups` the number of the feature that each belongs to.
+        Names of the columns, and for `groups` the number of the feature that each belongs to and
+        what a feature's columns are together.
     """
 
     names: tuple[str, ...]
@@ -269,9 +274,9 @@ def fit(
         if encoding == "groups"
         else None
     )
-    return Encoder(
-        tuple(f.name for f in chosen), tuple(parts), Features(names=tuple(names), groups=groups)
-    )
+    kinds = tuple(KINDS.get(type(part), "columns") for part in parts) if groups else None
+    features = Features(names=tuple(names), groups=groups, kinds=kinds)
+    return Encoder(tuple(f.name for f in chosen), tuple(parts), features)
 
 
 def _check(activity: Activity, encoding: str) -> None:

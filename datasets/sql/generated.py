@@ -23,7 +23,7 @@ from aexbench.rows import Named
 AUTOENCODER = "mlp[widths=[64, 32, 8],batch_size=128,epochs=50,patience=10]"
 
 
-@register("sql-workload", version=1, images=False, licence="MIT")
+@register("sql-workload", version=2, images=False, licence="MIT")
 def sql_workload(
     *,
     rows: Annotated[int, Ge(1)] = 20_000,

@@ -243,6 +243,7 @@ def test_missing_values_have_their_place():
     groups = fit(missing, "groups", {"user": ["ann"]})
     assert groups.features.names == ("user=ann", "user=bucket-0", "hour=sin", "hour=cos", "rows")
     assert groups.features.groups == (0, 0, 1, 1, 2)
+    assert groups.features.kinds == ("onehot", "embedding", "columns")
     assert groups.encode(missing)[2].tolist() == [0, 0, 0.5, 0.5, 0]
 
 
@@ -257,6 +258,21 @@ def test_an_amount_is_its_logarithm_between_two_quantiles():
     assert np.allclose(x[slow > 1], 1 + np.tanh(slow[slow > 1] - 1), atol=1e-5)
     assert (x[slow < 0] == 0).all()
     assert (np.diff(x) >= 0).all()
+
+
+def test_a_corrupted_category_is_another_category_and_an_hour_another_hour(train_rows):
+    encoder = fit(train_rows, "groups", vocabulary())
+    features, x = encoder.features, encoder.encode(train_rows)[:300].astype(np.float64)
+    for number, kind in enumerate(features.kinds):
+        mask = features.masks(np.full(len(x), number), x.shape[1:])
+        drawn = features.redrawn(x, mask, np.random.default_rng(0).random(x.shape), x)
+        block = drawn[:, np.equal(features.groups, number)]
+        if kind == "onehot":
+            assert set(block.sum(axis=1).tolist()) <= {0.0, 1.0}
+        if kind == "embedding":  # a point of the circle, or its centre
+            radius = np.hypot(*(2 * block - 1).T)
+            assert np.all((np.abs(radius - 1) < 1e-6) | (radius < 1e-6))
+    assert np.array_equal(encoder.features.kinds, fitted(WORKLOAD, 500, "groups").features.kinds)
 
 
 def test_groups_are_one_hot_whatever_the_category(train_rows):

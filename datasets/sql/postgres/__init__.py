@@ -34,7 +34,7 @@ class LogWarning(UserWarning):
     """What was read of a log and what was not: one line."""
 
 
-@register("postgres-log", version=2, images=False, licence="your own data")
+@register("postgres-log", version=3, images=False, licence="your own data")
 def postgres_log(
     *,
     path: Path,
