@@ -7,7 +7,6 @@ columns that encode one feature together.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,12 +24,12 @@ from aexbench.datasets.tools.splits import (
     SHARES,
     SHARES_BEFORE_TEST,
     Parts,
-    TableWarning,
-    constant_in_training,
+    notes,
     row_numbers,
     rows_in_time,
     rows_of_units,
     scaled,
+    warn_of,
 )
 
 Name = str | int | float  # of a column; a data frame without names has numbers
@@ -123,9 +122,8 @@ def file(
     parts = _parts(table, split, units, seed)
     features, kept = features_of(table.names, table.values, roles.groups)
     made = scaled(table.values, table.names, parts.train, ~table.anomalous, kept=kept)
-    notes = [*table.notes, *([constant_in_training(made.constant)] if made.constant else [])]
-    if notes:
-        warnings.warn(TableWarning(f"{_taken(path, table)}; {'; '.join(notes)}"), stacklevel=2)
+    said = [*table.notes, *notes(made.constant, made.far)]
+    warn_of([_taken(path, table), *said] if said else [], stacklevel=3)
     return Dataset(
         made.table[parts.train],
         made.table[parts.validation],

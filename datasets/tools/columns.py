@@ -5,7 +5,6 @@ alone. What is wrong with columns is told of all of them at once.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,14 +13,15 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
 from aexbench.datasets.tools.splits import (
-    TableWarning,
-    constant_in_training,
     listed,
+    notes,
     row_numbers,
     scaled,
+    warn_of,
 )
 from aexbench.features import Kind
 
+DATE = re.compile(r"\d{4}-\d\d-\d\d(?!\d)|\d\d?[./]\d\d?[./]\d{4}(?!\d)|\d\d?:\d\d(?!\d)")
 MOST_CATEGORIES = 200  # of a column; more are names or texts, of which one-hot columns say nothing
 
 
@@ -127,7 +127,11 @@ def _check(columns: Sequence[Column], train: NDArray[np.int64]) -> None:
 
 def _wrong(column: Column, train: NDArray[np.int64]) -> Iterator[str]:
     if _is_text(column):
-        count = len(np.unique(column.values[train]))
+        distinct = np.unique(column.values[train])
+        count = len(distinct)
+        if all(map(DATE.match, distinct.tolist())):
+            yield f"column {column.name!r} holds dates or times: drop=[{column.name}]"
+            return
         if count > MOST_CATEGORIES:
             yield f"column {column.name!r} holds {count} different texts: drop=[{column.name}]"
         return
@@ -144,6 +148,7 @@ def _encoded(
     """
     blocks: list[tuple[NDArray[np.float32], list[str]]] = []
     constant: list[str] = []
+    far: list[str] = []
     wrong: list[str] = []
     for column in columns:
         if _is_text(column):
@@ -156,10 +161,10 @@ def _encoded(
             continue
         blocks.append((made.table, [column.name]))
         constant += made.constant
+        far += made.far
     if wrong:
         raise RequestError(listed(wrong, "; "))
-    if constant:
-        warnings.warn(TableWarning(constant_in_training(constant)), stacklevel=4)
+    warn_of(notes(constant, far), stacklevel=5)
     return blocks
 
 

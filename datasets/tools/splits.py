@@ -25,6 +25,7 @@ TRAIN, VALIDATION = 0.6, 0.2  # of the normal rows; the rest, and all anomalies,
 SHARES = (TRAIN, VALIDATION)
 SHARES_BEFORE_TEST = (0.75, 0.25)  # where the test rows come from elsewhere
 LEAST_NORMAL = 10
+FAR = 10.0  # ranges of the training rows: normal values further off are said
 LARGEST = 1e15  # of a scaled value: float32 holds the sum of such squares, and what networks do
 ROUNDING = 2.0**-40  # of its size: 4096 steps of float64, more than long sums lose
 ROUNDING_SINGLE = 2.0**-20  # 8 steps of float32: it has no digits to spare
@@ -48,10 +49,13 @@ class Parts(NamedTuple):
 
 
 class Scaled(NamedTuple):
-    """A table as detectors take it, and the names of the columns that are constant in training."""
+    """A table as detectors take it, and the names of the columns that are constant in training, and
+    of those that reach far beyond it in normal rows.
+    """
 
     table: NDArray[np.float32]
     constant: list[str]
+    far: list[str]
 
 
 def split(
@@ -105,8 +109,7 @@ def split(
     train, validation, test = row_numbers(labels, seed)
     texts = tuple(str(name) for name in names)
     made = scaled(table, texts, train, ~labels, one_scale=one_scale)
-    if made.constant:
-        warnings.warn(TableWarning(constant_in_training(made.constant)), stacklevel=2)
+    warn_of(notes(made.constant, made.far), stacklevel=3)
     return Dataset(
         made.table[train],
         made.table[validation],
@@ -242,8 +245,11 @@ def scaled(
     for column in np.flatnonzero(unknown):
         made[:, column] = _distances(table[:, column], train, normal)
     _check_size(made, table, names, np.broadcast_to(spread, table.shape[1:]))
+    far = np.abs(made[normal] - 0.5).max(axis=0, initial=0.0) > FAR + 0.5
     return Scaled(
-        made.astype(np.float32), [names[column] for column in np.flatnonzero(unknown).tolist()]
+        made.astype(np.float32),
+        [names[column] for column in np.flatnonzero(unknown).tolist()],
+        [names[column] for column in np.flatnonzero(far).tolist()],
     )
 
 
@@ -323,10 +329,24 @@ def _check_size(
         )
 
 
-def constant_in_training(names: Sequence[str]) -> str:
-    """Return the line about columns that have no scale of their own."""
-    plural = "columns" if len(names) > 1 else "column"
-    return f"constant in training: {plural} {listed(map(repr, names))}"
+def notes(constant: Sequence[str], far: Sequence[str]) -> list[str]:
+    """Return the lines about columns that have no scale of their own, and about those whose normal
+    rows lie far beyond it, so that few of them decide when training stops.
+    """
+    lines = []
+    if constant:
+        plural = "columns" if len(constant) > 1 else "column"
+        lines.append(f"constant in training: {plural} {listed(map(repr, constant))}")
+    if far:
+        reach = f"normal rows lie more than {FAR:.0f} ranges of the training rows away"
+        lines.append(f"{reach} in {listed(map(repr, far))}: clip, take logarithms, or drop it")
+    return lines
+
+
+def warn_of(lines: Sequence[str], stacklevel: int) -> None:
+    """Give one `TableWarning` of all lines, if there are any."""
+    if lines:
+        warnings.warn(TableWarning("; ".join(lines)), stacklevel=stacklevel + 1)
 
 
 def listed(texts: Iterable[str], between: str = ", ") -> str:

@@ -279,6 +279,32 @@ def test_numbers_of_rows_in_another_order_are_warned_of(table):
     assert "every row has its own number in 'id' (drop=[id])" in read(written(table))[1][0]
 
 
+DAYS = pd.to_datetime("2024-01-01") + pd.to_timedelta(np.arange(ROWS) * 5 % 97, unit="D")
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+@pytest.mark.parametrize(
+    "dates",
+    [
+        DAYS.strftime("%Y%m%d").astype(int),
+        DAYS.strftime("%Y%m%d2359").astype(int),
+        DAYS.strftime("%Y%m%d235959").astype(int),
+        *(DAYS.astype("datetime64[ns]").astype(np.int64) // 10**places for places in (0, 6, 9)),
+    ],
+)
+def test_dates_written_as_numbers_are_warned_of(table, kind, dates):
+    made, notes = read(written(table.assign(b=dates), kind))
+    name = made.features.names[1]
+    assert f"dates or times written as numbers: {name!r} (drop=[{name}])" in notes[0]
+
+
+@pytest.mark.parametrize("values", [[20241301], [20240132], [18991231], [21000101], [9.7e8]])
+def test_numbers_that_are_no_dates_are_none(table, values):
+    table["b"] = DAYS.strftime("%Y%m%d").astype(int)
+    table.loc[:0, "b"] = values
+    assert "dates" not in "".join(read(written(table))[1])
+
+
 @pytest.mark.parametrize("drop", [[], ["a"]])
 def test_two_columns_of_one_name_are_an_error(table, drop):
     text = table.to_csv(index=False).replace("a,b,c", "a,b,a", 1)

@@ -55,6 +55,19 @@ def test_normal_rows_give_the_unit_before_anomalies_do():
     assert one(column)[0][[0, 35, 45]].tolist() == [0, 0, 1]
 
 
+@pytest.mark.parametrize(("reach", "said"), [(11.1, ["x"]), (-10.1, ["x"]), (10.9, []), (-9.9, [])])
+def test_normal_rows_far_beyond_the_training_ones_are_said(reach, said):
+    column = RANDOM.copy()
+    low, high = RANDOM[TRAIN].min(), RANDOM[TRAIN].max()
+    column[45] = 1e6  # an anomaly may lie anywhere
+    made = splits.scaled(column[:, None], ["x"], TRAIN, NORMAL)
+    assert made.far == []
+    column[35] = low + reach * (high - low)
+    made = splits.scaled(column[:, None], ["x"], TRAIN, NORMAL)
+    assert made.far == said
+    assert bool(splits.notes([], made.far)) == bool(said)
+
+
 def test_a_column_that_never_changes_is_zero():
     for value in (0.0, 7.0, -1e300, 5e-324):
         made, named = one(np.full(N, value))
@@ -158,6 +171,10 @@ def test_what_is_wrong_with_mixed_columns_is_said_at_once():
     names = np.array([f"n{n}" for n in range(N)])
     with pytest.raises(RequestError, match=r"'a' has 1 gaps.*'c' has 1 gaps"):
         mixed(a=gap, c=gap, text=names)
+    days = np.array([f"2024-01-{1 + n % 28:02}" for n in range(N)])
+    clock = np.array([f"{n % 24}:30:00" for n in range(N)])
+    with pytest.raises(RequestError, match=r"'day' holds dates.*'at' holds dates"):
+        mixed(day=days, at=clock, a=RANDOM)
     far = RANDOM.copy()
     far[45] = 1e200
     with pytest.raises(RequestError, match=r"'a' reaches.*'c' reaches"):
