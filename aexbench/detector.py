@@ -26,6 +26,7 @@ from aexbench.models import (
     found_output,
     refusal,
     takes_more,
+    with_plain_weights,
 )
 from aexbench.rows import Array, as_rows, blocks, most, sample
 
@@ -69,7 +70,8 @@ class Detector:
     ----------
     model
         Maps x (N, …) to x̂ of the same shape. It is taken as it is, never modified, and run in
-        evaluation mode.
+        evaluation mode; one that was made under `torch.inference_mode()` is copied, as autograd
+        refuses its weights.
     loss
         `"l2"` (paper, Eq. 6) or `"l1"` (Eq. 7); or a function of x and x̂ (N, …) that returns each
         column's share (N, …) of the error: they sum to it, and gradients flow through it.
@@ -122,6 +124,7 @@ class Detector:
     def __post_init__(self) -> None:
         """Check what can be checked before the first sample."""
         check_model(self.model)
+        self.model = with_plain_weights(self.model)
         if self.output is not None and not isinstance(self.model, Picking):
             self.model = Picking(self.model, self.output)
         if not callable(self.loss) and self.loss not in LOSSES:

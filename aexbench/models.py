@@ -7,6 +7,7 @@ model, LRP too, sees x alone go in and x̂ alone come out.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -65,6 +66,16 @@ def check_model(model: object) -> None:
         wrapper = WRAPPER.format(body="self.model(x)")
         raise RequestError(f"a detector needs a torch.nn.Module, not a function: {wrapper}")
     raise RequestError(f"a detector needs a torch.nn.Module, not a {type(model).__name__}")
+
+
+def with_plain_weights(model: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy of a model whose weights were made in inference mode, in which autograd can use
+    them; any other model itself.
+    """
+    if not any(t.is_inference() for t in (*model.parameters(), *model.buffers())):
+        return model
+    with torch.inference_mode(False):
+        return copy.deepcopy(model)
 
 
 def found_output(result: object, shape: torch.Size) -> Output | None:

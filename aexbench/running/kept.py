@@ -2,7 +2,8 @@
 
 The door checks one call; this sees what a call through `.data`, a constructor or a repetition for
 the timing has left behind. The cell that did it fails and says what it changed; the others score as
-without it.
+without it. What a library does to the process when it is imported first (shap sets variables of the
+environment, lime draws random numbers) is put back too, and is no fault of the cell that needs it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import copy
 import os
 import random
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,22 +39,32 @@ def kept(detector: Detector) -> Iterator[None]:
 
     An exception of the block passes, once everything is put back.
     """
-    things = [Thing(name, read(), read, write) for name, read, write in _shared(detector)]
+    known = len(sys.modules)
+    own = [Thing(name, read(), read, write) for name, read, write in _of_detector(detector)]
+    process = [Thing(name, read(), read, write) for name, read, write in _of_process()]
     try:
         yield
     finally:
-        changed = [thing for thing in things if not _same(thing.value, thing.read())]
-        for thing in changed:
-            thing.write(thing.value)
+        changed, by_imports = _put_back(own), _put_back(process)
+    if len(sys.modules) == known:
+        changed += by_imports
     if changed:
-        names = ", ".join(thing.name for thing in changed)
-        raise ValueError(f"the explainer changed {names}; it was put back")
+        raise ValueError(f"the explainer changed {', '.join(changed)}; it was put back")
 
 
-def _shared(
-    detector: Detector,
-) -> Iterator[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
-    """Yield the name, the reader and the writer of each thing that cells share."""
+def _put_back(things: Sequence[Thing]) -> list[str]:
+    """Put back what is not as it was, and return its names."""
+    changed = [thing for thing in things if not _same(thing.value, thing.read())]
+    for thing in changed:
+        thing.write(thing.value)
+    return [thing.name for thing in changed]
+
+
+Access = tuple[str, Callable[[], Any], Callable[[Any], object]]  # a name, a reader and a writer
+
+
+def _of_detector(detector: Detector) -> Iterator[Access]:
+    """Yield what cells share of a detector."""
     model = detector.model
     yield "the detector's model", lambda: detector.model, lambda m: setattr(detector, "model", m)
     yield "the model's weights or buffers", lambda: _tensors(model), lambda t: _write(model, t)
@@ -61,6 +73,10 @@ def _shared(
     for name in ("loss", "scale", "features"):
         read, write = _attribute(detector, name)
         yield f"the detector's {name}", read, write
+
+
+def _of_process() -> Iterator[Access]:
+    """Yield what cells share of the process."""
     yield "torch's random state", torch.random.get_rng_state, torch.random.set_rng_state
     yield "numpy's random state", _numpy_state, np.random.set_state
     yield "Python's random state", random.getstate, random.setstate

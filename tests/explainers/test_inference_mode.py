@@ -38,6 +38,32 @@ def test_an_explainer_made_inside(name, dtype):
         torch.testing.assert_close(explained(), expected)
 
 
+class WithBuffer(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(6, 6)
+        self.register_buffer("shift", torch.linspace(0, 0.1, 6))
+
+    def forward(self, x):
+        return torch.sigmoid(super().forward(x)) + self.shift
+
+
+@pytest.mark.parametrize("name", ["lrp", "integrated-gradients", "counterfactual", "kernelshap"])
+def test_a_network_made_inside(name):
+    def explained():
+        torch.manual_seed(0)
+        detector = Detector(WithBuffer())
+        made = explainers.create(name, detector, background=ROWS, **COSTLY.get(name, {}))
+        return made.explain(torch.as_tensor(X))
+
+    expected = explained()
+    with torch.inference_mode():
+        torch.testing.assert_close(explained(), expected)
+        made_inside = WithBuffer()
+    detector = Detector(made_inside)
+    assert not detector.model.shift.is_inference()
+    assert detector.error_gradient(X).abs().sum() > 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", [*corruptions.names(), "adversarial[bounded=true,epsilon=0.2]"])
 def test_a_corruption_made_inside(name, dtype):

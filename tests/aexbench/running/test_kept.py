@@ -91,6 +91,22 @@ def test_what_is_changed_is_put_back_and_named(detector, linear_rows, spoil):
     within(detector, lambda detector, x: None)  # everything is as it was
 
 
+def test_what_an_import_does_is_put_back_and_no_fault(detector, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "import os, random; random.seed(3); os.environ['SET_BY_IMPORT'] = '1'"
+    (tmp_path / "library_of_this_test.py").write_text(text)
+    state = random.getstate()
+    with kept(detector):
+        __import__("library_of_this_test")
+    assert random.getstate() == state
+    assert "SET_BY_IMPORT" not in os.environ
+    (tmp_path / "another_of_this_test.py").write_text(text)
+    with pytest.raises(ValueError, match="weights"), kept(detector):
+        weights(detector, __import__("another_of_this_test"))
+    with pytest.raises(ValueError, match="Python's random state"), kept(detector):
+        random.seed(3)
+
+
 def test_an_exception_passes_once_all_is_put_back(detector):
     own = detector.model[0].weight.detach().clone()
     with pytest.raises(ZeroDivisionError):
