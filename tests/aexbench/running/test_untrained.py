@@ -56,7 +56,21 @@ class Token(nn.Module):
         return self.inner(x) + self.token
 
 
+class Symmetric(nn.Module):
+    """A parametrization without a way back from a weight to what it is made of."""
+
+    def forward(self, x):
+        return x.triu() + x.triu(1).T
+
+
+def symmetric():
+    model = nn.Linear(4, 4)
+    nn.utils.parametrize.register_parametrization(model, "weight", Symmetric())
+    return model
+
+
 MODELS = {
+    "symmetric": symmetric,
     "plain": lambda: nn.Linear(4, 4),
     "weight norm": lambda: parametrizations.weight_norm(nn.Linear(4, 4)),
     "old weight norm": lambda: old_weight_norm(nn.Linear(4, 4)),
@@ -113,6 +127,10 @@ def test_what_has_no_initialiser_is_redrawn_with_its_spread_and_that_is_said():
     detector, _ = trained("token")
     twin = controlled(detector, "initial", 0)
     assert twin.report["redrawn"] == ["token"]
+    twin = controlled(trained("symmetric")[0], "initial", 0)
+    assert twin.report["redrawn"] == ["parametrizations.weight.original"]
+    assert torch.equal(twin.model.weight, twin.model.weight.T)
+    assert "redrawn" not in controlled(trained("orthogonal")[0], "initial", 0).report
     many = nn.Module()
     many.token = nn.Parameter(torch.randn(5000) * 3 + 2)
     drawn = controlled(Detector(many), "initial", 0).model.token
