@@ -774,6 +774,30 @@ def test_the_lines_of_docker_s_own_files_are_unwrapped(tmp_path):
     assert set(statements.activity()["predicates"]) == {1, 2, 3}
 
 
+def in_docker(text, stream):
+    return json.dumps({"log": text, "stream": stream, "time": "2024-05-01T10:00:00Z"}) + "\n"
+
+
+def on_node(text, stream):
+    flag = "F" if text.endswith("\n") else "P"
+    line = text.rstrip("\n")
+    return f"2024-05-01T10:00:00.123456789Z {stream} {flag} {line}\n"
+
+
+@pytest.mark.parametrize("wrap", [in_docker, on_node])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_long_lines_that_a_container_s_log_splits_are_whole_again(tmp_path, wrap, ends):
+    parts = []
+    for line in multiline("").splitlines(keepends=True):
+        for start in range(0, len(line), 16):
+            parts.append(wrap(line[start : start + 16], "stderr"))
+            parts += [wrap("some ", "stdout")] if start == 16 else []
+    log = "".join(parts).replace("\n", ends)
+    statements, report = read(written(tmp_path / "a.log", log), prefix="%m [%p] ")
+    assert (report.rejected, len(statements)) == (1, 60)  # what stands on stdout is no message
+    assert set(statements.activity()["predicates"]) == {1, 2, 3}
+
+
 def test_several_lines_that_syslog_writes_as_one_are_several(tmp_path):
     log = "".join(
         line.rstrip("\n") + ("#012#011" if number % 3 < 2 else "\n")

@@ -10,11 +10,13 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
+from aexbench.datasets.sql.postgres.collectors import STAMP
 from aexbench.datasets.sql.postgres.lines import LONGEST, Report
 from aexbench.errors import plain
 
@@ -41,6 +43,18 @@ ENCODINGS = {
 }
 ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
 DOCKER = '{"log":'  # its json-file driver: each line of a container's output in an object
+NODE = re.compile(rf"({STAMP} (std(?:out|err))) ([FP]) ")  # a kubernetes node's own files
+
+
+class Part(NamedTuple):
+    """A line, or one of the parts that long lines (16 kB) are written in: where it comes from,
+    what stands before its text, the text, and whether more follows.
+    """
+
+    stream: str
+    before: str
+    text: str
+    more: bool
 
 
 def unread(path: Path) -> str | None:
@@ -58,18 +72,46 @@ def unread(path: Path) -> str | None:
 
 def lines(path: Path, report: Report) -> Iterator[str]:
     """Yield the lines with their ends; of a file that is cut off or damaged those
-    that can be had.
+    that can be had. Lines that a container's log has split are whole again.
     """
+    return _whole(_lines(path, report))
+
+
+def _lines(path: Path, report: Report) -> Iterator[str]:
     try:
         with _text(path) as stream:
             while line := stream.readline(LONGEST):
                 report.line += 1
                 report.lines += 1
                 text = line if isinstance(line, str) else line.decode("utf-8", "replace")
-                text = text.lstrip("\0\ufeff")  # a crash may leave a block of NUL bytes
-                yield _unwrapped(text) if text.startswith(DOCKER) else text
+                yield text.lstrip("\0\ufeff")  # a crash may leave a block of NUL bytes
     except ERRORS as error:
         report.notes.append(plain(f"{path.name} ends early after line {report.line} ({error})"))
+
+
+def _whole(lines: Iterator[str]) -> Iterator[str]:
+    held: dict[str, str] = {}
+    for line in lines:
+        part = _part(line)
+        if part is None:
+            yield line
+            continue
+        text = held.pop(part.stream, part.before) + part.text
+        if part.more and len(text) < LONGEST:
+            held[part.stream] = text
+        else:
+            yield text
+    yield from held.values()
+
+
+def _part(line: str) -> Part | None:
+    """Return the part of a line that a container's log holds; None where it is not from one."""
+    if line.startswith(DOCKER):
+        return _unwrapped(line)
+    if (found := NODE.match(line)) is None:
+        return None
+    more, text = found[3] == "P", line[found.end() :]
+    return Part(found[2], f"{found[1]} F ", text.rstrip("\r\n") if more else text, more)
 
 
 def _text(path: Path) -> IO[bytes] | IO[str]:
@@ -107,9 +149,10 @@ def _encoding(head: bytes) -> str | None:
     return None
 
 
-def _unwrapped(line: str) -> str:
+def _unwrapped(line: str) -> Part | None:
     try:
-        text = json.loads(line)["log"]
+        values = json.loads(line)
+        text, stream = values["log"], str(values.get("stream", ""))
     except (ValueError, KeyError, RecursionError):
-        return line
-    return text if isinstance(text, str) else line
+        return None
+    return Part(stream, "", text, not text.endswith("\n")) if isinstance(text, str) else None
