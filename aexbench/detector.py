@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from aexbench import soundness
 from aexbench.errors import RequestError
@@ -248,10 +248,8 @@ class Detector:
         seeded random single-feature corruptions of it. No labels are needed.
         """
         reference = _samples(reference)
-        normal = self.error(reference).double().cpu().numpy()
-        corrupted = np.concatenate(
-            [self.error(x).double().cpu().numpy() for x in self._corrupted(reference, seed)]
-        )
+        normal = self._errors(reference)
+        corrupted = np.concatenate([self._errors(x) for x in self._corrupted(reference, seed)])
         low, high = float(normal.min()), float(np.quantile(corrupted, 0.999))
         if not np.isfinite([low, high]).all():
             raise RequestError("the reconstruction error is not finite on the reference samples")
@@ -264,6 +262,9 @@ class Detector:
             low, high, float(np.quantile(normal, 0.95)), float(np.quantile(normal, 0.999))
         )
         return self
+
+    def _errors(self, x: torch.Tensor | ArrayLike) -> NDArray[np.float64]:
+        return np.asarray(self.error(x).detach().double().cpu().numpy())
 
     def _corrupted(self, reference: Any, seed: int) -> Iterator[torch.Tensor]:
         """Yield chunks of single-feature corruptions: a uniform value, or another category, in a

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from aexbench import families, soundness
+from aexbench import families, files, soundness
 from aexbench.components import Component, component, of_plugin, read_entry
 from aexbench.contracts import Dataset, not_finite
 from aexbench.detector import Detector
@@ -115,7 +114,7 @@ def evaluate(
         for one in changed
     ]
     cells = {cell.key: cell for draw in draws for cell in draw.cells(explained, twins)}
-    keep = tempfile.TemporaryDirectory(prefix="aexbench-") if store is None else None
+    keep = files.Temporary("aexbench-") if store is None else None
     kept = Store(Path(keep.name if keep else str(store)), create=True)
     plan = {"name": "evaluate", "metrics": [one.text for one in scored], "notes": notes}
     workspace = Workspace(kept, str(detector.device), source=source)

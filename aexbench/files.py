@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -104,6 +107,14 @@ def make_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise StoreError(f"no permission to write in the folder {path}")
     return path
+
+
+class Temporary:
+    """A new folder that goes, without a warning, when nobody holds this any more."""
+
+    def __init__(self, prefix: str) -> None:
+        self.name = tempfile.mkdtemp(prefix=prefix)
+        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
 
 
 def cache_folder(part: str) -> Path:

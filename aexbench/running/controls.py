@@ -11,6 +11,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Literal
 
+from aexbench.errors import SkipError
+
 if TYPE_CHECKING:
     import torch
 
@@ -32,6 +34,11 @@ def controlled(detector: Detector, control: Control, seed: int) -> Detector:
 def loss_ablated(detector: Detector) -> Detector:
     """Return the detector with the error map 1/m: what is left of a method that ignores the error.
 
+    Raises
+    ------
+    SkipError
+        If the detector's class measures the error in a way of its own, past `error_share`.
+
     Examples
     --------
     >>> import torch, aexbench
@@ -39,6 +46,12 @@ def loss_ablated(detector: Detector) -> Detector:
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
     kind: type[Detector] = type(detector)
+    own = [name for name in ("error", "error_map") if getattr(kind, name) is not _plain(name)]
+    if own:
+        raise SkipError(
+            f"{kind.__name__} has its own {own[0]}, which cannot be ablated: write its loss as "
+            "error_share(x, x_hat), the share of each column"
+        )
 
     class LossAblated(kind):  # type: ignore[misc,valid-type]  # of the detector's own class
         def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
@@ -47,6 +60,12 @@ def loss_ablated(detector: Detector) -> Detector:
     ablated = copy.copy(detector)
     ablated.__class__ = LossAblated
     return ablated
+
+
+def _plain(name: str) -> object:
+    from aexbench.detector import Detector
+
+    return getattr(Detector, name)
 
 
 def _twin(detector: Detector, control: Control, seed: int) -> Detector:

@@ -115,6 +115,12 @@ class Scores:
     label: NDArray[np.str_]
 
 
+def refuse_packed(root: Path) -> None:
+    """Raise RequestError where a folder holds a packed store."""
+    if (root / PACKED).exists():
+        raise RequestError(f"{root} is a packed store, which takes no more results")
+
+
 class Store:
     """A store in a folder; `create=True` makes the folder if it is not there."""
 
@@ -122,8 +128,7 @@ class Store:
         self.root = root
         self._home = root.absolute()  # whoever changes the folder later still finds it
         if create:
-            if (root / PACKED).exists():
-                raise RequestError(f"{root} is a packed store, which takes no more results")
+            refuse_packed(root)
             for name in FOLDERS:
                 files.sweep(files.make_folder(root / name))
         elif not (root / "cells").is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 
 import numpy as np
 import pytest
@@ -187,3 +188,13 @@ def test_who_has_no_score_at_all_is_named_on_the_board(detector, linear_rows):
     board = evaluated(detector, linear_rows, "residual", picky).board()
     assert "picky has no score: skipped: not for such samples" in board.notes
     assert "picky" in str(board)
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_without_a_store_the_results_live_as_long_as_somebody_holds_them(detector, linear_rows):
+    results = evaluated(detector, linear_rows, "residual")
+    folder = results.store.root
+    assert (folder / "cells").is_dir()
+    del results
+    gc.collect()
+    assert not folder.exists()

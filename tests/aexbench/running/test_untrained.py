@@ -173,6 +173,18 @@ def test_a_subclass_keeps_its_class_loss_features_and_report(control):
         torch.testing.assert_close(twin.error_map(X), expected.detach())
 
 
+class Weighted(Detector):
+    """Measures the error past its columns' shares."""
+
+    def error(self, x):
+        return (self.model(x) - x).square().mean(1)
+
+
+def test_an_error_past_the_shares_of_columns_has_no_ablated_form():
+    with pytest.raises(SkipError, match=r"Weighted has its own error, .*error_share"):
+        controlled(Weighted(nn.Linear(4, 4)), "loss-ablated", 0)
+
+
 def test_a_loss_of_ones_own_is_kept_by_twins():
     def share(x, x_hat):
         return (x - x_hat).abs().sqrt() / 4
