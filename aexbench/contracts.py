@@ -148,6 +148,8 @@ class Dataset:
                 f"train, validation and test have samples of different shapes: {sorted(shapes)}"
             )
         self.features.check(self.train.shape[1:])
+        if not self.features.bounded:  # a data set's values are scaled, or it says how
+            self.features = self.features.within(0.0, 1.0)
 
     @property
     def normal(self) -> Array:

@@ -29,6 +29,7 @@ from aexbench.models import (
     with_plain_weights,
 )
 from aexbench.rows import Array, as_rows, blocks, most, sample
+from aexbench.state import Key
 
 Share = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Loss = Literal["l1", "l2"] | Share
@@ -76,8 +77,8 @@ class Detector:
         `"l2"` (paper, Eq. 6) or `"l1"` (Eq. 7); or a function of x and x̂ (N, …) that returns each
         column's share (N, …) of the error: they sum to it, and gradients flow through it.
     features
-        Describes the columns; regular values lie in [0, 1] unless it says otherwise. Where it is
-        left out, `evaluate` takes the bounds from a background that leaves [0, 1].
+        Describes the columns; regular values lie in [0, 1] unless it says otherwise. Where it says
+        no bounds, `evaluate` takes them from a background that leaves [0, 1].
     scale
         The scale of scores, if it is known; else see `calibrate`.
     report
@@ -129,11 +130,10 @@ class Detector:
             self.model = Picking(self.model, self.output)
         if not callable(self.loss) and self.loss not in LOSSES:
             raise RequestError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
-        self.bounded = self.features is not None  # whether anybody has said where values lie
         if self.features is None:
             self.features = Features()
         self._seen: set[tuple[int, ...]] = set()  # shapes of samples that it was checked with
-        self.noisy = False  # whether it was seen to draw noise
+        self.own: set[Key] = set()  # what a call of the model itself was seen to change
         self._look()
 
     def _look(self) -> None:
@@ -314,7 +314,6 @@ class Detector:
         if len(samples) > 1 and shape not in self._seen:
             self._seen.add(shape)
             for finding in soundness.findings(self, samples.detach()):
-                self.noisy |= finding.name == soundness.DRAWS
                 warnings.warn(soundness.DetectorWarning(finding.text), stacklevel=4)
 
     def _taken(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
@@ -358,12 +357,12 @@ class Detector:
         try:
             return self.model(x.clone() if self._overwrites else x)
         except TypeError as error:
-            if "required positional argument" in str(error):
+            if "positional argument" in str(error):
                 raise takes_more(error) from error
             raise
         except (RuntimeError, ValueError) as error:
             if "more than 1 value per channel" in str(error):
-                raise RequestError(f"{soundness.BATCH}: {error}") from error
+                raise RequestError(f"{soundness.STATISTICS}: {error}") from error
             if isinstance(error, RuntimeError) and ("shape" in str(error) or "size" in str(error)):
                 shape = tuple(x.shape)
                 raise RequestError(

@@ -8,7 +8,6 @@ given, in float32 or better.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from aexbench import state
 from aexbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ class Door:
         samples = given.detach().to(self._detector.device, self._detector.dtype)
         if len(samples) == 0:
             return _floats(torch.zeros_like(samples)).to(given.device)
-        own, before = samples.clone(), _state(self._detector)
+        own, before = samples.clone(), state.marks(self._detector)
         attributions = checked(self.explainer.explain(own), samples)
         if not torch.equal(own.nan_to_num(), samples.nan_to_num()):
             raise ValueError("the explainer changed the samples that it was given: copy them first")
-        _complain(before, _state(self._detector), self._detector.noisy)
+        _complain(state.changed(before, state.marks(self._detector)) - self._detector.own)
         return attributions.to(given.device)
 
 
@@ -113,48 +113,8 @@ def _floats(attributions: torch.Tensor) -> torch.Tensor:
     return attributions.to(torch.promote_types(attributions.dtype, torch.float32))
 
 
-def _state(detector: Detector) -> dict[str, Any]:
-    """Return what a call may not change, by name; cheap enough for every call.
-
-    A tensor is known by its place and its version, which every change counts but one through
-    `.data`; that one is seen by `aexbench.conformance`.
-    """
-    modules = list(detector.model.modules())
-    tensors = [t for m in modules for part in (m._parameters, m._buffers) for t in part.values()]
-    hooks = [len(h) for m in modules for h in (m._forward_hooks, m._forward_pre_hooks)]
-    _, words, *place = np.random.get_state()
-    cuda = detector.device.type == "cuda"
-    return {
-        "the model's weights or buffers": [_version(t) for t in tensors if t is not None],
-        "the model's training mode": [module.training for module in modules],
-        "the hooks of the model": hooks,
-        "the random state of torch": torch.random.get_rng_state(),
-        "the random state of CUDA": torch.cuda.get_rng_state(detector.device) if cuda else None,
-        "the random state of numpy": np.append(words, place),
-        "the random state of random": random.getstate(),
-        "torch's default type": torch.get_default_dtype(),
-        "torch's number of threads": torch.get_num_threads(),
-        "torch's gradient mode": torch.is_grad_enabled(),
-    }
-
-
-def _version(tensor: torch.Tensor) -> tuple[int, int]:
-    version = 0 if tensor.is_inference() else tensor._version  # what inference mode made has none
-    return tensor.data_ptr(), version
-
-
-def _complain(before: Mapping[str, Any], after: Mapping[str, Any], noisy: bool) -> None:
-    """Raise ValueError where something is not as it was; noise may be the model's own."""
-    for name, value in before.items():
-        if noisy and "random state" in name:
-            continue
-        same = (
-            torch.equal(value, after[name])
-            if isinstance(value, torch.Tensor)
-            else np.array_equal(value, after[name])
-            if isinstance(value, np.ndarray)
-            else value == after[name]
-        )
-        if not same:
-            way_out = ": use a generator of its own" if "random state" in name else ""
-            raise ValueError(f"the explainer changes {name}{way_out}")
+def _complain(changed: set[state.Key]) -> None:
+    """Raise ValueError where something is not as it was."""
+    for name, _ in sorted(changed):
+        way_out = ": use a generator of its own" if "random state" in name else ""
+        raise ValueError(f"the explainer changes {name}{way_out}")

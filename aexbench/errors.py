@@ -5,7 +5,9 @@ that cannot be.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 
 class RequestError(ValueError):
@@ -29,6 +31,13 @@ def plain(text: str) -> str:
     would obey.
     """
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def tell(text: str) -> None:
+    """Print a line on the error stream; where nobody can read it, that stops nothing."""
+    with suppress(OSError, ValueError):  # a full disk, a stream that is closed
+        if sys.stderr is not None:
+            print(plain(text), file=sys.stderr, flush=True)
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:

@@ -8,23 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from aexbench import families, files, soundness
+from aexbench import families, files, given, soundness
 from aexbench.components import Component, component, of_plugin, read_entry
-from aexbench.contracts import Dataset, not_finite
+from aexbench.contracts import Dataset
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
-from aexbench.features import Features
 from aexbench.results import Results
-from aexbench.rows import Array, Rows, as_rows, blocks
+from aexbench.rows import Array
 from aexbench.running import planning
 from aexbench.running.matrix import carry_out
 from aexbench.running.references import LABELS
 from aexbench.running.sources import Given
 from aexbench.running.store import Store
 from aexbench.running.workspace import Workspace
+from aexbench.state import as_usual
 
 Entry = str | Callable[..., Any]
 
@@ -50,9 +47,10 @@ def evaluate(
     detector
         Your detector; one that has no score scale yet is calibrated on `clean`. One that draws
         noise, or whose samples influence each other in a batch, is refused with the way out. Where
-        it has no Features and the background leaves [0, 1], the bounds come from there.
+        nobody has said its bounds and the background leaves [0, 1], they come from there.
     clean : (N, …)
-        Normal samples that it was not trained on.
+        Normal samples that it was not trained on. Data frames must all have the same columns in the
+        same order.
     background : (N, …)
         Normal samples for explainers that need some, from the training data.
     explainers
@@ -96,10 +94,12 @@ def evaluate(
     ['deviation', 'feature-prior', 'oracle', 'random', 'residual']
     """
     _check(detector, metrics, seeds, twins)
-    with torch.inference_mode(False):  # gradients are asked for, whatever the mode around
-        data = _dataset(as_rows(clean), as_rows(background), labelled, detector)
+    with as_usual():  # gradients are asked for, whatever the mode around
+        data = given.dataset(detector, clean, background, labelled)
         soundness.check(detector, data.validation)
-        detector, notes = _bounded(detector, data)
+        detector, notes = given.bounded(detector, data)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
         data.features = detector.features
         source = Given(data, _calibrated(detector, data))
     changed = [_corruption(name, count) for name in _many(corruptions)]
@@ -116,9 +116,9 @@ def evaluate(
     cells = {cell.key: cell for draw in draws for cell in draw.cells(explained, twins)}
     keep = files.Temporary("aexbench-") if store is None else None
     kept = Store(Path(keep.name if keep else str(store)), create=True)
-    plan = {"name": "evaluate", "metrics": [one.text for one in scored], "notes": notes}
+    plan = {"name": "evaluate", "metrics": [one.text for one in scored], "notes": "; ".join(notes)}
     workspace = Workspace(kept, str(detector.device), source=source)
-    with torch.inference_mode(False):
+    with as_usual():
         results = carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
     _warn(results)
     return results
@@ -131,6 +131,8 @@ def _check(detector: object, metrics: Sequence[str], seeds: int, twins: int) -> 
         raise RequestError(f"evaluate takes a detector, not a {kind}: aexbench.Detector(model)")
     if not metrics:
         raise RequestError("evaluate needs a metric, such as recall[top=1]")
+    if not all(isinstance(number, int) for number in (seeds, twins)):
+        raise RequestError(f"seeds={seeds!r} and twins={twins!r} must be whole numbers")
     if seeds < 1 or twins < 0:
         raise RequestError(f"seeds={seeds} must be at least 1, twins={twins} at least 0")
 
@@ -147,71 +149,6 @@ def _warn(results: Results) -> None:
     cells = {(r.cell.explainer.text, r.cell.corruption.text, r.state, r.reason) for r in failed}
     for explainer, corruption, state, reason in sorted(cells):
         warnings.warn(f"{explainer} on {corruption} {state}: {reason}", stacklevel=3)
-
-
-def _dataset(
-    clean: Array, background: Array, labelled: tuple[Array, Array] | None, detector: Detector
-) -> Dataset:
-    """Return what is given as a data set: the clean samples, and labelled ones, are its test."""
-    for name, rows in (("clean", clean), ("background", background)):
-        if not len(rows):
-            raise RequestError(f"{name} holds no samples")
-        if complaint := not_finite(rows, name, detector.features.names):
-            raise RequestError(complaint)
-    if labelled is None:
-        return Dataset(background, clean, clean, detector.features)
-    x, truth = (np.asarray(as_rows(part)) for part in labelled)
-    if x.shape != truth.shape or x.shape[1:] != clean.shape[1:]:
-        shapes = f"{x.shape} and {truth.shape}, clean samples are {clean.shape}"
-        raise RequestError(f"labelled is samples and their truth: {shapes}")
-    return Dataset(
-        background,
-        clean,
-        np.concatenate([np.asarray(clean), x]),
-        detector.features,
-        np.repeat([False, True], [len(clean), len(x)]),
-        np.concatenate([np.zeros(clean.shape, dtype=bool), truth.astype(bool)]),
-    )
-
-
-def _bounded(detector: Detector, data: Dataset) -> tuple[Detector, str]:
-    """Return a detector whose Features hold the background, and what a board says of it.
-
-    Where none were given, and the background leaves [0, 1], its least and greatest values are the
-    bounds. Given ones stay, and what leaves them by more than their range is warned of.
-    """
-    low, high = detector.features.bounds(tuple(data.train.shape[1:]))
-    found = soundness.outside(data.train, low, high)
-    if found is None:
-        return detector, ""
-    if detector.bounded:
-        if max(-found[0], found[1]) > float(np.max(high - low)):
-            _say(
-                f"normal samples lie up to {max(-found[0], found[1]):.3g} outside of the "
-                "detector's Features: corruptions and scores are in their units"
-            )
-        return detector, ""
-    note = (
-        "no Features were given and the background leaves [0, 1]: low and high of each column are "
-        "its least and greatest value there"
-    )
-    _say(note)
-    bounded = copy.copy(detector)
-    bounded.features = features_of(data.train)
-    bounded.scale = None  # it was of other bounds
-    return bounded, note
-
-
-def features_of(rows: Rows) -> Features:
-    """Return Features whose low and high are the least and greatest value of each column."""
-    low = np.min([block.min(axis=0) for block in blocks(rows)], axis=0).astype(np.float64).ravel()
-    high = np.max([block.max(axis=0) for block in blocks(rows)], axis=0).astype(np.float64).ravel()
-    high = np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))  # a constant column
-    return Features(low=tuple(low.tolist()), high=tuple(high.tolist()))
-
-
-def _say(text: str) -> None:
-    warnings.warn(text, stacklevel=4)
 
 
 def _calibrated(detector: Detector, data: Dataset) -> Detector:

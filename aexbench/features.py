@@ -15,6 +15,10 @@ Kind = Literal["columns", "onehot", "hashed", "embedding"]
 ON = 0.5  # of the way from low to high: a one-hot column beyond it holds the category
 
 
+class Unsaid(float):
+    """A bound that nobody has said: 0 or 1, as for data that are scaled."""
+
+
 @dataclass(frozen=True)
 class Features:
     """Describes the input columns; travels with Dataset, Detector and AnomalySet.
@@ -45,8 +49,8 @@ class Features:
     """
 
     names: tuple[str, ...] = ()
-    low: float | tuple[float, ...] = 0.0
-    high: float | tuple[float, ...] = 1.0
+    low: float | tuple[float, ...] = Unsaid(0.0)
+    high: float | tuple[float, ...] = Unsaid(1.0)
     groups: tuple[int, ...] | None = None
     kinds: tuple[Kind, ...] | None = None
 
@@ -75,7 +79,7 @@ class Features:
         kinds = {"names": str, "low": float, "high": float, "groups": int, "kinds": str}
         for name, kind in kinds.items():
             value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
+            if value is not None and not isinstance(value, str | Unsaid):
                 plain = kind(value) if np.ndim(value) == 0 else tuple(map(kind, np.ravel(value)))
                 object.__setattr__(self, name, plain)
 
@@ -90,6 +94,15 @@ class Features:
             raise RequestError(
                 f"kinds of Features are one a group: {len(self.kinds)} kinds for {count} groups"
             )
+
+    @property
+    def bounded(self) -> bool:
+        """Whether anybody has said where regular values lie."""
+        return not (isinstance(self.low, Unsaid) and isinstance(self.high, Unsaid))
+
+    def within(self, low: float | tuple[float, ...], high: float | tuple[float, ...]) -> Features:
+        """Return these Features with other bounds."""
+        return replace(self, low=low, high=high)
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise RequestError unless samples of this shape have the columns described here."""

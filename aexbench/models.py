@@ -68,6 +68,18 @@ def check_model(model: object) -> None:
     raise RequestError(f"a detector needs a torch.nn.Module, not a {type(model).__name__}")
 
 
+def copied(model: torch.nn.Module) -> torch.nn.Module:
+    """Return a deep copy of a model; what its modules hold with a graph (a loss kept for later, a
+    weight that is computed before each call) is copied without it.
+    """
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(model, memo)
+
+
 def with_plain_weights(model: torch.nn.Module) -> torch.nn.Module:
     """Return a copy of a model whose weights were made in inference mode, in which autograd can use
     them; any other model itself.
@@ -75,7 +87,7 @@ def with_plain_weights(model: torch.nn.Module) -> torch.nn.Module:
     if not any(t.is_inference() for t in (*model.parameters(), *model.buffers())):
         return model
     with torch.inference_mode(False):
-        return copy.deepcopy(model)
+        return copied(model)
 
 
 def found_output(result: object, shape: torch.Size) -> Output | None:
@@ -102,7 +114,7 @@ def refusal(result: object, shape: torch.Size) -> RequestError:
 def takes_more(error: TypeError) -> RequestError:
     """Return the error for a model whose forward takes more than x."""
     wrapper = WRAPPER.format(body="self.model(x, ...)")
-    return RequestError(f"the model takes more than x ({error}); wrap it: {wrapper}")
+    return RequestError(f"the model takes more than x, or not alone ({error}); wrap it: {wrapper}")
 
 
 def _parts(result: object) -> Iterator[tuple[Output, object]]:

@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from aexbench import signatures, specs
+from aexbench.beside import source_digest
+from aexbench.contents import content_digest
 from aexbench.declarations import Declaration
-from aexbench.digests import code_digest, source_digest, value_digest
+from aexbench.digests import value_digest
 from aexbench.errors import RequestError, unknown
 from aexbench.signatures import REQUIRED, Parameter
 
@@ -75,8 +77,8 @@ class Plugin(Generic[Declared]):
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the source: of the plugin itself, its file, and what that takes from beside."""
-        return value_digest([code_digest(self.target), source_digest(self.target)])
+        """A hash of the source: of what the plugin does, its file, and what it has beside it."""
+        return value_digest([content_digest(self.target), source_digest(self.target)])
 
     @property
     def version(self) -> str:

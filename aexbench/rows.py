@@ -116,13 +116,17 @@ def as_rows(values: ArrayLike) -> Any:
     """Return what can be read like rows as it is, and everything else as an array.
 
     Data frames become numbers, whatever the types of their columns; gaps in them, and the masked
-    values of an array, become NaN.
+    values of an array, become NaN. Tensors leave their graph, sparse matrices become dense.
 
     Raises
     ------
     RequestError
         If columns of a data frame hold no numbers, such as texts or dates: it names them.
     """
+    if hasattr(values, "detach"):  # a tensor, perhaps on a graph or a GPU
+        values = values.detach().cpu()
+    elif hasattr(values, "toarray") and not hasattr(values, "iloc"):  # a sparse matrix
+        values = values.toarray()
     if isinstance(values, np.ma.MaskedArray):
         whole = values.data
         return np.where(values.mask, np.nan, whole) if np.any(values.mask) else whole

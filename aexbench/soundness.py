@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from aexbench import state
 from aexbench.errors import RequestError
 from aexbench.rows import Rows, blocks
 
@@ -26,18 +27,26 @@ NOISE = (
     "Explain the mean path (decode the mean, put dropout in evaluation mode), or Detector(model, "
     "draws=50) for the mean of 50 seeded draws"
 )
-BATCH = (
-    "a sample's error depends on the batch that it comes in (statistics of the batch, or batch and "
-    "time exchanged: batch_first=True?). Mend the model, or Detector(model, batch=1)"
+STATISTICS = (
+    "the model normalises by the statistics of the batch that it is given: give it its own "
+    "(track_running_stats=True, or training=self.training)"
 )
-BATCH_GAP = BATCH + "; alone and in a batch it differs by {gap:.1g} of itself"
+NEGATIVE = (
+    "the reconstruction error of a sample is negative: a loss returns each column's share, at "
+    "least 0"
+)
+BATCH_GAP = (
+    "a sample's error depends on the batch that it comes in (statistics of the batch, or batch and "
+    "time exchanged: batch_first=True?). Mend the model, or Detector(model, batch=1); "
+    "alone and in a batch it differs by {gap:.1g} of itself"
+)
 
 
 class DetectorWarning(UserWarning):
     """A detector gives every explainer another question at every call."""
 
 
-DRAWS, DECIDES = "draws noise", "batch decides"
+DRAWS, DECIDES, NO_ERROR = "draws noise", "batch decides", "negative error"
 
 
 class Finding(NamedTuple):
@@ -55,13 +64,23 @@ def findings(detector: Detector, x: torch.Tensor) -> list[Finding]:
     x = x[:SAMPLES]
     devices = [detector.device] if detector.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.no_grad():
-        first, again = detector.error(x), detector.error(x)
+        first, again = _watched(detector, x), detector.error(x)
+        if bool((first < 0).any()):
+            return [Finding(NO_ERROR, NEGATIVE)]
         if (gap := _gap(detector, x, first, again)) > TOLERANCE:
             return [Finding(DRAWS, NOISE.format(gap=gap))]
         alone = torch.cat([detector.error(one) for one in x[:ALONE].split(1)])
         if (gap := _gap(detector, x[:ALONE], first[:ALONE], alone)) > TOLERANCE:
             return [Finding(DECIDES, BATCH_GAP.format(gap=gap))]
     return []
+
+
+def _watched(detector: Detector, x: torch.Tensor) -> torch.Tensor:
+    """Return the errors of samples, and note what the model itself changes when it is called."""
+    before = state.marks(detector)
+    error = detector.error(x)
+    detector.own |= state.changed(before, state.marks(detector))
+    return error
 
 
 def check(detector: Detector, rows: Rows) -> None:

@@ -50,7 +50,8 @@ def image_folder(
     anomalous ones. The mask of `anomalous/NAME.jpg` is `masks/NAME_mask.png` (or another of these
     formats): of the image's size, and anything but black where it is damaged, in any colour and
     depth; what is transparent is black. Masks that look wrong (soft edges, more than half of the
-    image) are warned of, and masks that lie beside images are no images.
+    image, turned otherwise) are warned of, greys of several depths too, and masks that lie beside
+    images are no images.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ HEAVY_TAILS = r"duration|\w+_bytes|hot|num_\w+|count|srv_count"  # of the column
 
 @register(
     "kddcup99",
-    version=2,
+    version=3,
     images=False,
     licence="CC BY 4.0",
     download=Download(  # of the tenth, about; the whole has 18 MB

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @register(
     "openml",
-    version=2,
+    version=3,
     images=False,
     licence="each its own",
     download=Download(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
 from aexbench.datasets import register
+from aexbench.errors import plain
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
 
 TRAIN = 0.8  # of a machine's training file; the end of it is for validation
+ROUNDED = 1e-3  # beyond [0, 1]: figures of a text
 PARTS = ("train", "test", "test_label", "interpretation_label")
 LINE = re.compile(r"(\d+)-(\d+):(\d+(?:,\d+)*)")
 
@@ -49,6 +52,7 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
 
     The labelled anomalies are segments of rows with the features that they are due to. Rows of a
     segment are not independent: the segment is their unit, and segments that share rows are one.
+    Labels and causes that contradict one another, and values beyond [0, 1], are warned of.
 
     Parameters
     ----------
@@ -83,6 +87,9 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
         )
     labels = _labels(label[:, 0], place / "test_label" / name)
     truth, unit = _causes(place / "interpretation_label" / name, test.shape)
+    doubts = _contradictions(labels, np.asarray(truth.any(axis=1))) + _beyond(train, test)
+    if doubts:
+        warnings.warn(plain(f"{place}, {name}: {'; '.join(doubts)}"), stacklevel=2)
     first = int(TRAIN * len(train))
     names = tuple(f"feature-{number}" for number in range(1, test.shape[1] + 1))
     return Dataset(
@@ -131,6 +138,27 @@ def _labels(values: NDArray[np.float32], path: Path) -> NDArray[np.bool_]:
             f"({len(wrong)} such rows)"
         )
     return np.asarray(values == 1)
+
+
+def _contradictions(labels: NDArray[np.bool_], caused: NDArray[np.bool_]) -> list[str]:
+    """Return in words where rows are labelled (N,) and have causes (N,), but not both."""
+    doubts = [] if labels.any() else ["test_label labels no row"]
+    for rows, what in (
+        (labels & ~caused, "are labelled 1, and interpretation_label has no cause for them"),
+        (caused & ~labels, "have a cause in interpretation_label, and are labelled 0"),
+    ):
+        if rows.any():
+            doubts.append(f"{rows.sum()} rows {what} (first: line {rows.argmax() + 1})")
+    return doubts
+
+
+def _beyond(train: NDArray[np.float32], test: NDArray[np.float32]) -> list[str]:
+    """Return in words that values are not scaled, if they are not."""
+    low, high = min(train.min(), test.min()), max(train.max(), test.max())
+    if low >= -ROUNDED and high <= 1 + ROUNDED:
+        return []
+    scale = "scale each feature to [0, 1], as its publishers do"
+    return [f"values lie between {low:g} and {high:g}: {scale}"]
 
 
 def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

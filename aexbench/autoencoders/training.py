@@ -12,10 +12,11 @@ import torch
 
 from aexbench import families, files, specs
 from aexbench.autoencoders.fitting import fit
+from aexbench.beside import source_digest
 from aexbench.components import Component, component
 from aexbench.contracts import Dataset, Progress, Untrained
 from aexbench.detector import Detector, ScoreScale
-from aexbench.digests import array_digest, source_digest, value_digest
+from aexbench.digests import array_digest, value_digest
 from aexbench.rows import Array
 
 

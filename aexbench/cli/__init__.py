@@ -5,6 +5,8 @@ Exit codes: 0 all cells ok, 1 some cells not ok, 2 the request was wrong.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import warnings
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import typer
 
 from aexbench.cli import boards, data, listing, runs
-from aexbench.errors import RequestError, SkipError, plain
+from aexbench.errors import RequestError, SkipError, tell
 
 app = typer.Typer(
     name="aexbench",
@@ -31,20 +33,28 @@ app.add_typer(data.app)
 def main() -> None:
     """Run the command line; a wrong request is one line on the error stream, and exit code 2."""
     warnings.showwarning = _show_warning
+    nowhere = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
+    sys.stdout = sys.stdout or nowhere  # somebody has closed it
+    sys.stderr = sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):  # a terminal or pipe may know fewer characters than we
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
         app()
     except (RequestError, SkipError) as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
+        tell(f"error: {error}")
         sys.exit(2)
     except PermissionError as error:
-        print(f"error: no permission: {error.filename}", file=sys.stderr)
+        tell(f"error: no permission: {error.filename}")
         sys.exit(2)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        tell("error: what was to be printed cannot be written: no space left")
+        os._exit(1)  # Python would try to write the rest, and complain
 
 
 @app.callback()
@@ -60,4 +70,4 @@ def _show_warning(
     file: Any = None,
     line: Any = None,
 ) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    tell(f"warning: {message}")

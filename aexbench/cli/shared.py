@@ -14,6 +14,7 @@ from aexbench.errors import plain
 if TYPE_CHECKING:
     from aexbench.running.store import Record
 
+LEAST_WIDTH, USUAL_WIDTH = 20, 80  # of a terminal, where it says less of itself, or nothing
 Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file that registers components."),
@@ -35,7 +36,9 @@ def console() -> Any:
     """Return the console for tables."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    made = Console(highlight=False)
+    made.width = max(made.width, LEAST_WIDTH) if made.width > 0 else USUAL_WIDTH
+    return made
 
 
 def print_reasons(records: list[Record]) -> None:

@@ -17,18 +17,40 @@ if TYPE_CHECKING:
     import torch
 
     from aexbench.detector import Detector
+    from aexbench.rows import Array
 
 Control = Literal["none", "initial", "permuted", "loss-ablated"]
+LOOKED_AT = 8  # samples by which a twin is told from the trained network
 TWINS: tuple[Control, ...] = ("initial", "permuted")
 
 
-def controlled(detector: Detector, control: Control, seed: int) -> Detector:
+def controlled(detector: Detector, control: Control, seed: int, x: Array | None = None) -> Detector:
     """Return the control of a detector that an explainer is to be refitted on, or the detector
     itself for `none`.
+
+    Raises
+    ------
+    SkipError
+        If there is no such control; given samples x (N, …), also if a twin reconstructs them as the
+        trained network does.
     """
     if control == "none":
         return detector
-    return loss_ablated(detector) if control == "loss-ablated" else _twin(detector, control, seed)
+    if control == "loss-ablated":
+        return loss_ablated(detector)
+    twin = _twin(detector, control, seed)
+    if x is not None and _alike(detector, twin, x[:LOOKED_AT]):
+        raise SkipError(
+            "an untrained twin reconstructs as the trained network does: what was trained are no "
+            "parameters of torch, or do not matter; give Detector(..., fresh=function) that makes "
+            "the model untrained"
+        )
+    return twin
+
+
+def _alike(detector: Detector, twin: Detector, x: Array) -> bool:
+    one, other = detector.reconstruct(x), twin.reconstruct(x)
+    return bool((one == other).all())
 
 
 def loss_ablated(detector: Detector) -> Detector:
@@ -72,13 +94,14 @@ def _twin(detector: Detector, control: Control, seed: int) -> Detector:
     """Return the detector around an untrained model."""
     import torch
 
+    from aexbench.models import copied
     from aexbench.running import untrained
 
     with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if control == "initial":
             return untrained.initial(detector)
-        model = copy.deepcopy(detector.model)
+        model = copied(detector.model)
         _permute(model)
     return detector.with_model(model)
 

@@ -26,10 +26,11 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError
+from aexbench.rows import Rows
 from aexbench.running import planning, references, scoring, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
-from aexbench.running.kept import kept
+from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
 from aexbench.running.store import SCHEMA, FileInfo, Record, State, Store, Times
@@ -99,7 +100,9 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
         raise
     except SkipError as error:
         return blank(state="skipped", reason=str(error))
-    except (Exception, SystemExit) as error:  # a plugin may not end the run
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a plugin raises does not end the run
         if is_out_of_memory(error):
             return blank(state="out-of-memory", reason=_line(error))
         return blank(state="failed", reason=_line(error), traceback=_traceback())
@@ -137,7 +140,8 @@ def _write_scores(
     info: FileInfo,
 ) -> dict[str, float]:
     """Derive a cell's scores, write one value per sample, and return the means."""
-    scores = scoring.score(attributions, anomalies, metrics)
+    with kept_process("a metric"):
+        scores = scoring.score(attributions, anomalies, metrics)
     described = {metric.text: scoring.info(metric) for metric in metrics}
     store.write_scores(cell.key, scores, described, anomalies, info)
     return scoring.summarize(scores, anomalies.label)
@@ -160,14 +164,17 @@ def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explain
     plugin = cell.explainer.plugin
     if plugin.registry is references.references:
         return Explained(cell.explainer.make()(anomalies))
-    with kept(workspace.detector(cell)):
-        return _explained(cell, anomalies, workspace)
+    lent = workspace.background(cell.dataset)
+    with kept(workspace.detector(cell), lent=lent):
+        return _explained(cell, anomalies, workspace, lent.rows)
 
 
-def _explained(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explained:
+def _explained(
+    cell: Cell, anomalies: AnomalySet, workspace: Workspace, background: Rows
+) -> Explained:
     """Return what the cell's explainer answers on the detector or on its control."""
-    detector = controlled(workspace.detector(cell), cell.control, cell.control_seed)
-    offered: dict[str, Any] = {"background": workspace.dataset(cell.dataset).train}
+    detector = controlled(workspace.detector(cell), cell.control, cell.control_seed, anomalies.x)
+    offered: dict[str, Any] = {"background": background}
     if "seed" in cell.explainer.plugin.parameters:
         offered["seed"] = cell.explainer_seed
     make = functools.partial(cell.explainer.make, detector, **offered)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from aexbench.errors import plain, tell
+
 EVERY_S = 2.0  # between plain lines
 
 
@@ -39,7 +41,7 @@ class Lines:
             if self.done >= self.total / 20:
                 seconds = (self.last - self.start) / self.done * (self.total - self.done)
                 left = f", {seconds:.0f} s left"
-            print(f"[{self.done}/{self.total}{left}] {text}", file=sys.stderr, flush=True)
+            tell(f"[{self.done}/{self.total}{left}] {text}")
 
     def advance(self) -> None:
         """Count one cell."""
@@ -64,9 +66,8 @@ class Bars:
 
     def say(self, text: str, share: float | None) -> None:
         """Show what runs now."""
-        self.progress.update(
-            self.task, description=text if share is None else f"{text} ({share:.0%} of the epochs)"
-        )
+        epochs = "" if share is None else f" ({share:.0%} of the epochs)"
+        self.progress.update(self.task, description=f"{plain(text)}{epochs}")
 
     def advance(self) -> None:
         """Count one cell."""
@@ -83,7 +84,8 @@ def _in_notebook() -> bool:
 @contextmanager
 def progress(total: int) -> Iterator[Show]:
     """Show the progress of `total` cells while the block runs."""
-    if not (sys.stderr.isatty() or _in_notebook()):
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    if not (terminal or _in_notebook()):
         yield Lines(total)
         return
     bars = Bars(total)

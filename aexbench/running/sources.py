@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
-from aexbench import digests, files
+from aexbench import digests, files, state
 from aexbench.autoencoders import training
 from aexbench.components import Component
+from aexbench.contents import content_digest
 from aexbench.contracts import Dataset
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
@@ -143,38 +143,28 @@ def named(text: str, parameters: dict[str, Any]) -> Component:
 def identity(detector: Detector) -> dict[str, Any]:
     """Return what makes a given detector the one that it is, as digests.
 
-    Two networks with one state dict may compute different things: the source of the modules'
-    classes counts, and what modules and a detector of somebody's own class hold beside weights.
+    Two networks with one state dict may compute different things: the code of the modules' classes
+    counts, and what modules and a detector hold beside weights. `draws` and `batch` do: samples of
+    some networks influence each other. `fresh` does, as twins are made by it.
     """
     model = detector.model
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    arrays = [_as_array(tensors[name].detach().cpu()) for name in sorted(tensors)]
-    own = {k: v for k, v in vars(detector).items() if k not in KNOWN and k[0] != "_"}
+    own = {name: value for name, value in vars(detector).items() if name not in KNOWN}
     return {
-        "weights": digests.array_digest(arrays),
-        "names": digests.value_digest([(n, str(tensors[n].dtype)) for n in sorted(tensors)]),
-        "structure": digests.value_digest([_held(n, m) for n, m in model.named_modules()]),
-        "class": digests.code_digest(type(detector)),
-        "own": digests.content_digest(own),
-        "loss": digests.content_digest(detector.loss),
+        "weights": content_digest(tensors),
+        "structure": content_digest([_held(name, one) for name, one in model.named_modules()]),
+        "class": content_digest(type(detector)),
+        "own": content_digest(own),
         "features": asdict(detector.features),
         "scale": None if detector.scale is None else asdict(detector.scale),
     }
 
 
-KNOWN = {"model", "loss", "features", "scale", "report", "fresh", "bounded", "noisy"}
+KNOWN = {"model", "features", "scale", "report"} | state.INTERNAL
 TENSORS = {"_parameters", "_buffers", "_modules", "training"}
 
 
-def _held(name: str, module: torch.nn.Module) -> list[str]:
+def _held(name: str, module: torch.nn.Module) -> list[Any]:
     """Return what a module is and holds beside its tensors and parts: settings, hooks."""
     held = {key: value for key, value in vars(module).items() if key not in TENSORS}
-    kinds = [digests.code_digest(type(module)), digests.content_digest(held)]
-    return [name, module.extra_repr(), *kinds]
-
-
-def _as_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """Return a tensor's bits as numbers that numpy knows."""
-    plain = tensor.contiguous().flatten()
-    known = plain if plain.dtype != torch.bfloat16 else plain.view(torch.int16)
-    return known.numpy().reshape(1, -1)
+    return [name, type(module), held]

@@ -136,11 +136,8 @@ class Store:
 
     def path(self, folder: str, key: str) -> Path:
         """Return where a file stands."""
-        return (
-            self.root
-            / folder
-            / f"{key}{'.json' if folder in ('cells', 'timings', 'plans') else '.safetensors'}"
-        )
+        ending = "json" if folder in ("cells", "timings", "plans") else "safetensors"
+        return self._home / folder / f"{key}.{ending}"
 
     def write_record(self, record: Record) -> None:
         """Write a record: from here on its cell is finished."""

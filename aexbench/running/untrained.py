@@ -9,19 +9,23 @@ says so. A twin in which something stays trained is no twin: it is skipped by na
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.utils import parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from aexbench.errors import SkipError
+from aexbench.models import Picking, copied
 
 if TYPE_CHECKING:
     from aexbench.detector import Detector
+
+
+STEPS = 30  # of the power iteration after which spectral norm's vectors belong to the weights
 
 
 def initial(detector: Detector) -> Detector:
@@ -33,9 +37,8 @@ def initial(detector: Detector) -> Detector:
         If a trainable parameter would stay as it was trained.
     """
     if detector.fresh is not None:
-        model = detector.fresh().to(detector.device, detector.dtype).eval()
-        return detector.with_model(model)
-    model = copy.deepcopy(detector.model)
+        return detector.with_model(_fresh(detector))
+    model = copied(detector.model)
     before = Before(model)
     _visit(model, before)
     redrawn = [name for name, owner in before.unwritten() if _initialiser(owner) is None]
@@ -51,6 +54,17 @@ def initial(detector: Detector) -> Detector:
     twin = detector.with_model(model)
     twin.report = {**twin.report, "redrawn": redrawn} if redrawn else twin.report
     return twin
+
+
+def _fresh(detector: Detector) -> torch.nn.Module:
+    """Return what a detector's `fresh` makes."""
+    assert detector.fresh is not None
+    model = detector.fresh()
+    if not isinstance(model, torch.nn.Module):
+        raise SkipError(f"fresh returns a {type(model).__name__}: it must make a torch.nn.Module")
+    if isinstance(detector.model, Picking) and not isinstance(model, Picking):
+        model = Picking(model, detector.model.output)
+    return model.to(detector.device, detector.dtype).eval()
 
 
 class Before:
@@ -87,8 +101,9 @@ def _visit(module: torch.nn.Module, before: Before) -> None:
     """Let a module draw its initial weights, then those of its parts that it has left out."""
     if parametrize.is_parametrized(module):
         _reset_parametrized(module)
+        _settle(module)
     elif (reset := _initialiser(module)) is not None:
-        reset()
+        _draw(reset)
         _set_computed(module)
     for child in module.children():
         if not before.all_written(child):
@@ -104,13 +119,23 @@ def _initialiser(module: torch.nn.Module) -> Callable[[], object] | None:
     return None
 
 
+def _draw(reset: Callable[[], object]) -> None:
+    try:
+        reset()
+    except TypeError as error:  # it wants arguments
+        raise SkipError(
+            f"no initial weights: {error}; give Detector(..., fresh=function) that makes the model "
+            "anew"
+        ) from None
+
+
 def _reset_parametrized(module: torch.nn.Module) -> None:
     """Draw the weights of a module without its parametrizations, and give them to these."""
     names = list(module.parametrizations)  # type: ignore[arg-type]
     plain = _without_parametrizations(module, names)
     if (reset := _initialiser(plain)) is None:
         return
-    reset()
+    _draw(reset)
     for name, value in plain.named_parameters(recurse=False):
         if name not in names:
             getattr(module, name).copy_(value)
@@ -121,13 +146,25 @@ def _reset_parametrized(module: torch.nn.Module) -> None:
 
 def _without_parametrizations(module: torch.nn.Module, names: list[str]) -> torch.nn.Module:
     """Return a copy of a module whose weights are parameters of their own, of its plain class."""
-    plain = copy.deepcopy(module)
+    plain = copied(module)
     plain.__class__ = type(module).__bases__[0]
     del plain._modules["parametrizations"]
     for name in names:
         weight = torch.nn.Parameter(getattr(module, name).detach().clone())
         plain.register_parameter(name, weight)
     return plain
+
+
+def _settle(module: torch.nn.Module) -> None:
+    """Let parametrizations with a state (spectral norm's vectors) follow the weights: they do in
+    training, one step at each use.
+    """
+    mode = module.training
+    module.train()
+    for _ in range(STEPS):
+        for name in module.parametrizations:  # type: ignore[union-attr]
+            getattr(module, name)
+    module.train(mode)
 
 
 def _set_computed(module: torch.nn.Module) -> None:
@@ -140,6 +177,9 @@ def _set_computed(module: torch.nn.Module) -> None:
             weight = getattr(module, hook.name)
             getattr(module, f"{hook.name}_v").copy_(weight)
             getattr(module, f"{hook.name}_g").copy_(torch.norm_except_dim(weight, 2, hook.dim))
+        if isinstance(hook, SpectralNorm):
+            for _ in range(STEPS):
+                setattr(module, hook.name, hook.compute_weight(module, do_power_iteration=True))
 
 
 def _redraw(parameter: torch.Tensor) -> None:

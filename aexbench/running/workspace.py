@@ -15,13 +15,15 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet, Dataset
 from aexbench.detector import Detector
 from aexbench.errors import SkipError, StoreError
-from aexbench.rows import moments
+from aexbench.rows import Array, Rows, moments
 from aexbench.running import references, strata
 from aexbench.running.cells import Cell
+from aexbench.running.kept import kept
 from aexbench.running.sources import Say, Source, Trained
 from aexbench.running.store import FileInfo, Store, file_info
 
-KEPT = 12  # data sets, detectors and anomaly sets
+KEPT = 16  # data sets, their backgrounds, detectors and anomaly sets
+MOST_LENT = 2**28  # bytes of a background that is copied
 
 
 def silent(text: str, share: float | None) -> None:
@@ -50,6 +52,12 @@ class Workspace:
     def dataset(self, component: Component) -> Dataset:
         """Return a data set, whose splits nobody may write into."""
         made: Dataset = self._keep(component.key, lambda: read_only(self.origin.dataset(component)))
+        return made
+
+    def background(self, component: Component) -> Lent:
+        """Return a data set's training split as explainers are given it."""
+        key = f"{component.key} background"
+        made: Lent = self._keep(key, lambda: Lent(self.dataset(component).train))
         return made
 
     def is_image(self, component: Component) -> bool:
@@ -115,7 +123,8 @@ class Workspace:
         what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
         self.say(f"corrupting {what}", None)
         try:
-            made = self._generate(cell)
+            with kept(self.detector(cell), "the corruption"):
+                made = self._generate(cell)
         except SkipError as error:
             return error
         if len(made) == 0:
@@ -150,15 +159,38 @@ class Workspace:
         return self._kept[key]
 
 
+class Lent:
+    """Rows as they are lent to explainers: a copy, so that what writes into it past NumPy (torch
+    does) changes nobody's own. Rows that are too many for that, or on disk, are lent as they are.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._own = rows
+        copied = isinstance(rows, np.ndarray) and rows.nbytes <= MOST_LENT
+        self._copy = np.array(rows) if copied else None
+        self.rows: Rows = rows if self._copy is None else _fixed(self._copy)
+
+    def put_back(self) -> bool:
+        """Make the copy as it was, and return whether it was not."""
+        if self._copy is None or np.array_equal(self._copy, self._own, equal_nan=True):
+            return False
+        self._copy[...] = self._own
+        return True
+
+
+def _fixed(rows: Array) -> Array:
+    view = rows.view()
+    view.flags.writeable = False
+    return view
+
+
 def read_only(dataset: Dataset) -> Dataset:
     """Return a data set of views that cannot be written: what is shared stays as it is."""
     fixed = copy.copy(dataset)
     for name in ("train", "validation", "test"):
         split = getattr(fixed, name)
         if isinstance(split, np.ndarray):
-            view = split.view()
-            view.flags.writeable = False
-            setattr(fixed, name, view)
+            setattr(fixed, name, _fixed(split))
     return fixed
 
 

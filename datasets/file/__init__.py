@@ -35,7 +35,7 @@ from aexbench.datasets.tools.splits import (
 Name = str | int | float  # of a column; a data frame without names has numbers
 
 
-@register("file", version=1, images=False, licence="your own data")
+@register("file", version=2, images=False, licence="your own data")
 def file(
     *,
     path: Path,
@@ -61,13 +61,16 @@ def file(
     Truth values and nullable numbers, decimals and texts that spell numbers are numbers; dates,
     times and durations never are. A column without a name that numbers the rows, as data frames
     write it, is left out. One `TableWarning` tells what was left out, which columns are constant in
-    training, and which rise evenly like a clock; there is none where nothing is to be said.
+    training, which look like clocks, dates or labels, and where few values or those that stand for
+    gaps (-999) lie far from all others; there is none where nothing is to be said.
 
     Parameters
     ----------
     path
         The file. `.tsv`, and CSV with semicolons, tabs or bars between values or with decimal
-        commas, are read too; so are `.csv.gz`, `.csv.bz2` and `.csv.xz`.
+        commas, are read too; so are `.csv.gz`, `.csv.bz2` and `.csv.xz`. The first line holds the
+        names, below a line `sep=;` if there is one. Numbers are names where they count columns from
+        0 or 1, or where a parameter names one.
     label
         The column (in an NPZ: the array) that is 1, true or yes for anomalous rows, and 0, false or
         no for the others. Without it all rows count as normal.
@@ -99,8 +102,8 @@ def file(
         The column (array) of the kind of each anomaly: scores are split by it.
     groups
         Patterns of columns that encode one feature together: `groups=[ip_*, port_*]`. Columns of 0
-        and 1 of which one at most is 1 are a category's, others numbers; `ip_*:hashed` and
-        `ip_*:embedding` name a category's code.
+        and 1 of which one at most is 1 are a category's, others numbers; `ip_*:onehot`,
+        `ip_*:hashed` and `ip_*:embedding` name a category's code.
 
     Raises
     ------
@@ -122,7 +125,7 @@ def file(
     parts = _parts(table, split, units, seed)
     features, kept = features_of(table.names, table.values, roles.groups)
     made = scaled(table.values, table.names, parts.train, ~table.anomalous, kept=kept)
-    said = [*table.notes, *notes(made.constant, made.far)]
+    said = [*table.notes, *notes([made])]
     warn_of([_taken(path, table), *said] if said else [], stacklevel=3)
     return Dataset(
         made.table[parts.train],

@@ -41,6 +41,30 @@ def complaints(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
     return wrong + [f"groups: column {name!r} matches two patterns" for name in twice]
 
 
+def not_one_hot(
+    patterns: Sequence[str], names: Sequence[str], values: NDArray[np.float64]
+) -> list[str]:
+    """Return what is wrong with the columns of patterns `ip_*:onehot`, in a table (N, M)."""
+    wrong = []
+    for pattern in patterns:
+        known = set(members(pattern, names)) if _split(pattern)[1] == "onehot" else set()
+        own = [name for name in names if name in known]
+        block = values[:, [name in known for name in names]]
+        odd = np.argwhere((block != 0) & (block != 1))
+        double = np.flatnonzero((block == 1).sum(axis=1) > 1)
+        what = f"groups: {pattern} must hold 0 and 1, and one 1 at most in a row"
+        if len(odd):
+            row, column = odd[0].tolist()
+            value, count = block[row, column], len(np.unique(odd[:, 0]))
+            held = f"column {own[column]!r} holds {value:g} in row {row + 1}"
+            wrong.append(f"{what}: {held} ({count} such rows in all)")
+        elif len(double):
+            first, second = np.flatnonzero(block[double[0]])[:2].tolist()
+            held = f"{own[first]!r} and {own[second]!r} are 1 in row {double[0] + 1}"
+            wrong.append(f"{what}: {held} ({len(double)} such rows in all)")
+    return wrong
+
+
 def features_of(
     names: Sequence[str], values: NDArray[np.float64], patterns: Sequence[str]
 ) -> tuple[Features, NDArray[np.bool_] | None]:

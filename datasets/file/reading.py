@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from aexbench.errors import plain, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 MOST_SHOWN = 30  # names where one is unknown
 BY_ROLE = ("label", "unit", "kind")
 
@@ -54,6 +56,8 @@ class Content:
         What was asked for and is not there: what to say, by role and name.
     wrong, notes
         What else is wrong, and what to say of it.
+    array
+        The array that holds the truth, in an NPZ.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class Content:
     missing: dict[tuple[str, str], str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    array: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +91,8 @@ def read(path: Path, roles: Roles) -> Content:
             return _of_arrays(path, roles)
         if form == ".parquet":
             return _of_parquet(path, roles)
-        frame, names, notes = read_text(path, form)
+        asked = (roles.label, roles.unit, roles.kind, *roles.drop, *roles.groups)
+        frame, names, notes = read_text(path, form, asked)
     except RequestError:
         raise
     except ImportError:
@@ -94,12 +100,26 @@ def read(path: Path, roles: Roles) -> Content:
             'Parquet needs pyarrow: python -m pip install "aexbench[parquet]"'
         ) from None
     except (*DAMAGED, NotImplementedError, zipfile.BadZipFile) as error:
-        reason = plain((str(error) or type(error).__name__).splitlines()[0])
-        raise RequestError(f"cannot read {path}: {reason}") from None
+        raise RequestError(f"cannot read {path}: {_reason(error)}") from None
     frame.columns = [n or str(old) for n, old in zip(names, frame.columns, strict=True)]
     content = _of_frame(frame, path, roles)
     content.notes += notes
     return content
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file cannot be read, and what helps where that is known."""
+    if isinstance(error, UnicodeDecodeError):
+        what = error.encoding.upper()
+        return f"it is no {what} text (but Latin-1, Windows-1252?): save it as UTF-8"
+    text = plain((str(error) or type(error).__name__).splitlines()[0])
+    if ragged := RAGGED.search(text):
+        names, line, values = ragged.groups()
+        return (
+            f"line {line} has {values} values where {names} columns are expected: remove what "
+            "stands above the names, and put quotes around values that hold a separator"
+        )
+    return text
 
 
 def _form(path: Path) -> str:
@@ -183,9 +203,10 @@ def _of_arrays(path: Path, roles: Roles) -> Content:
     with _archive(path) as archive:
         for role, name in asked.items():
             if name is not None and name in archive:
-                arrays[role] = archive[name]
+                arrays[role] = _array(archive, name, path)
             elif name is not None:
                 missing[role, name] = _unknown(f"array of {path.name}", name, archive)
+        others = [name for name in archive if name not in asked.values()]
     if "data" not in arrays:
         raise RequestError("; ".join(missing.values()))
     table = arrays.pop("data")
@@ -198,6 +219,9 @@ def _of_arrays(path: Path, roles: Roles) -> Content:
     names = [f"feature {number + 1}" for number in range(table.shape[1])]
     frame = pd.DataFrame(table.astype(np.float64), columns=names)
     content = Content(path, frame.drop(columns=[n for n in roles.drop if n in names]))
+    content.array = roles.truth
+    if roles.label is None:
+        content.notes += remarks.unasked(others)
     content.missing = missing | {
         ("drop", name): _unknown(f"column of {path.name}", name, names)
         for name in roles.drop
@@ -216,6 +240,17 @@ def _of_arrays(path: Path, roles: Roles) -> Content:
         else:
             content.columns[role] = pd.Series(found)
     return content
+
+
+def _array(archive: Any, name: str, path: Path) -> NDArray[Any]:
+    """Return an array of an NPZ that is open."""
+    try:
+        return np.asarray(archive[name])
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        what = f"array {name!r} of {path.name} holds Python objects"
+        raise RequestError(f"{what}: save it with a type, array.astype(float) or (str)") from None
 
 
 def _archive(path: Path) -> Any:

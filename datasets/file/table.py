@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aexbench import RequestError
 from aexbench.datasets.file import grouping, remarks
 from aexbench.datasets.file.reading import Content, Roles, read, shared
-from aexbench.datasets.tools.splits import listed
+from aexbench.datasets.tools.splits import dropping, listed
 from aexbench.errors import unknown
 from aexbench.frames import NumberError, number, numbers, shortened
 
@@ -77,6 +77,7 @@ def tables(path: Path, test: Path | None, roles: Roles, *, whole_units: bool = F
         missing += [text for (role, _), text in contents[0].missing.items() if role == "unit"]
     made = [_table(content, roles) for content in contents]
     _complain(contents, [*missing], made)
+    made[0].notes += _mostly_anomalous(made[0], roles)
     return made[0] if test is None else _joined(made, contents[0].path)
 
 
@@ -129,7 +130,10 @@ def _table(content: Content, roles: Roles) -> Table:
     made.wrong += wrong
     if not made.wrong:
         made.wrong += _unlabelled(made)
+        made.wrong += grouping.not_one_hot(roles.groups, names, made.values)
         made.notes += remarks.clocks(made.values, names)
+        made.notes += remarks.nameless(made.values, names)
+        made.notes += remarks.labels(made.values, names) if roles.label is None else []
     if "kind" in content.columns and made.labels is None and made.truth is None:
         made.wrong.append("kind says of which kind an anomaly is: give label or truth too")
     for role in ("unit", "kind"):
@@ -142,14 +146,14 @@ def _fill(target: NDArray[np.float64], column: pd.Series[Any], name: str) -> Ite
     """Write a column's numbers to their place; yield what is wrong with it."""
     found, trouble = numbers(column, first=1)
     if trouble:
-        yield f"column {name!r} {trouble}: encode it as numbers, or drop=[{name}]"
+        yield f"column {name!r} {trouble}: encode it as numbers, or {dropping([name])}"
         return
     target[:] = found
     rows = np.flatnonzero(~np.isfinite(target))
     if len(rows):
         yield (
             f"column {name!r} is empty or not finite in row {rows[0] + 1} ({len(rows)} such rows "
-            f"in all): fill the gaps, or drop=[{name}]"
+            f"in all): fill the gaps, or {dropping([name])}"
         )
 
 
@@ -200,14 +204,16 @@ def _truth(content: Content, roles: Roles) -> tuple[NDArray[np.bool_] | None, li
     truth = np.zeros((len(content.features), len(names)), dtype=bool)
     titles = {grouping.title(p): grouping.members(p, list(names)) for p in roles.groups}
     for position, name in enumerate(map(str, content.causes.columns)):
-        shown = f"{roles.truth}{name}"
+        shown = repr(f"{roles.truth}{name}")
+        if content.array is not None:
+            shown = f"{name!r} of array {content.array!r}"
         marked = [name] if name in names else titles.get(name, [])
         if name in roles.drop:
             content.notes.append(f"left out: the causes of {name!r}")
         elif not marked:
-            wrong.append(str(unknown(f"feature in column {shown!r}: feature", name, names)))
+            wrong.append(str(unknown(f"feature in column {shown}: feature", name, names)))
         else:
-            flags, trouble = booleans(content.causes.iloc[:, position], f"column {shown!r}")
+            flags, trouble = booleans(content.causes.iloc[:, position], f"column {shown}")
             wrong += trouble
             truth[:, [names[one] for one in marked]] |= flags[:, None]
     return truth, wrong
@@ -224,6 +230,17 @@ def _unlabelled(made: Table) -> list[str]:
     return [
         f"row {rows[0] + 1} has a cause, {cause!r}, and is labelled as normal ({len(rows)} such "
         "rows in all)"
+    ]
+
+
+def _mostly_anomalous(made: Table, roles: Roles) -> list[str]:
+    """Return the line about a label that may have its meaning turned round."""
+    count = 0 if made.labels is None else int(made.labels.sum())
+    if 2 * count <= len(made.values):
+        return []
+    return [
+        f"{count} of {len(made.values)} rows are anomalous by {roles.label!r}: 1 is the anomaly "
+        "there, not the normal row"
     ]
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
 from aexbench.datasets.tools.splits import (
+    Scaled,
+    dropping,
     listed,
     notes,
     row_numbers,
@@ -126,18 +128,19 @@ def _check(columns: Sequence[Column], train: NDArray[np.int64]) -> None:
 
 
 def _wrong(column: Column, train: NDArray[np.int64]) -> Iterator[str]:
+    way_out = dropping([column.name])
     if _is_text(column):
         distinct = np.unique(column.values[train])
         count = len(distinct)
         if all(map(DATE.match, distinct.tolist())):
-            yield f"column {column.name!r} holds dates or times: drop=[{column.name}]"
+            yield f"column {column.name!r} holds dates or times: {way_out}"
             return
         if count > MOST_CATEGORIES:
-            yield f"column {column.name!r} holds {count} different texts: drop=[{column.name}]"
+            yield f"column {column.name!r} holds {count} different texts: {way_out}"
         return
     count = int((~np.isfinite(column.values)).sum())
     if count:
-        yield f"column {column.name!r} has {count} gaps: write gaps=mean, or drop=[{column.name}]"
+        yield f"column {column.name!r} has {count} gaps: write gaps=mean, or {way_out}"
 
 
 def _encoded(
@@ -147,8 +150,7 @@ def _encoded(
     table of millions of rows should not stand in memory twice.
     """
     blocks: list[tuple[NDArray[np.float32], list[str]]] = []
-    constant: list[str] = []
-    far: list[str] = []
+    found: list[Scaled] = []
     wrong: list[str] = []
     for column in columns:
         if _is_text(column):
@@ -160,11 +162,10 @@ def _encoded(
             wrong.append(str(error))
             continue
         blocks.append((made.table, [column.name]))
-        constant += made.constant
-        far += made.far
+        found.append(made)
     if wrong:
         raise RequestError(listed(wrong, "; "))
-    warn_of(notes(constant, far), stacklevel=5)
+    warn_of(notes(found), stacklevel=5)
     return blocks
 
 

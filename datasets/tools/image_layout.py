@@ -17,6 +17,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -31,6 +32,7 @@ from aexbench.datasets.tools.images import (
     MASK_NAME,
     SUFFIXES,
     Mask,
+    Picture,
     entries,
     is_image,
     masks_among,
@@ -47,7 +49,26 @@ VALIDATION = 0.1  # of the normal images that are not for the test
 GOOD = "good"
 SHOWN = 5  # of the names that a warning lists
 Shape = tuple[int, ...]
+RANGE = 65535  # of 16 bits
+FEWER = 2**14  # cameras have 10, 12 or 14 bits, and files 8 or 16
 MOST = 0.5  # of an image: a mask that marks more is likely to be inverted
+
+
+class Origin(NamedTuple):
+    """What an image was before it was prepared: its height and width, its orientation as EXIF
+    counts, whether its file has 16 bits a channel, and the brightest grey.
+    """
+
+    shape: Shape
+    orientation: int
+    deep: bool
+    brightest: float
+
+    @classmethod
+    def of(cls, picture: Picture) -> Origin:
+        """Return the origin of an image that has been read."""
+        brightest = float(picture.grey.max())
+        return cls(picture.grey.shape, picture.orientation, picture.deep, brightest)
 
 
 class Labelled(NamedTuple):
@@ -230,46 +251,57 @@ def from_images(
         )
     order = np.random.default_rng(how.seed).permutation(len(normal))
     held = max(1, round(VALIDATION * len(normal)))
-    parts = enumerate([(order[held:], how.train_samples), (order[:held], how.validation_samples)])
+    learnt, origins = _load([normal[i] for i in order], how.size)
+    parts = [(learnt[held:], how.train_samples), (learnt[:held], how.validation_samples)]
+    turned = partial(augment, rotation=how.rotation, corners=corners, flips=how.flips)
     train, validation = (
-        augment(
-            _load([normal[i] for i in rows], how.size)[0],
-            count,
-            rotation=how.rotation,
-            corners=corners,
-            flips=how.flips,
-            seed=[how.seed, number],
-        )
-        for number, (rows, count) in parts
+        turned(part, count, seed=[how.seed, number]) for number, (part, count) in enumerate(parts)
     )
     anomalous = np.array([one.kind != GOOD for one in test])
-    shown, shapes = _load([one.path for one in test], how.size)
+    shown, shown_origins = _load([one.path for one in test], how.size)
+    _say_depths(origins + shown_origins)
     return Dataset(
         train,
         validation,
         shown,
         Features(),
         anomalous if anomalous.any() else None,
-        _truth(test, shapes, how.size) if anomalous.any() else None,
+        _truth(test, shown_origins, how.size) if anomalous.any() else None,
         how.autoencoder,
         test_units=np.arange(len(test)),
         test_kinds=np.array([one.kind for one in test]),
     )
 
 
-def _load(paths: Sequence[Path], size: int) -> tuple[NDArray[np.float32], list[Shape]]:
-    """Return images (N, 1, size, size), and the shape (height, width) that each had before."""
+def _load(paths: Sequence[Path], size: int) -> tuple[NDArray[np.float32], list[Origin]]:
+    """Return images (N, 1, size, size), and what each was before."""
     result = np.empty((len(paths), 1, size, size), dtype=np.float32)
-    shapes: list[Shape] = []
+    origins: list[Origin] = []
     for place, path in zip(result[:, 0], paths, strict=True):
-        image = read(path)
-        shapes.append(image.shape)
-        place[:] = prepare(image, size)
-    return result, shapes
+        picture = read(path)
+        origins.append(Origin.of(picture))
+        place[:] = prepare(picture.grey, size)
+    return result, origins
+
+
+def _say_depths(origins: Sequence[Origin]) -> None:
+    """Warn in one line where the greys of images may not be on one scale."""
+    deep = [one for one in origins if one.deep]
+    brightest = round(RANGE * max((one.brightest for one in deep), default=1.0))
+    doubts = []
+    if 0 < len(deep) < len(origins):
+        doubts.append(f"{len(deep)} of {len(origins)} images have 16 bits a channel, the others 8")
+    if brightest < FEWER:
+        doubts.append(
+            f"the brightest grey of {len(deep)} images with 16 bits a channel is {brightest} of "
+            f"{RANGE}, as where a camera has fewer bits: 12 of them, multiplied by 16, would be 16"
+        )
+    if doubts:
+        _warn(f"{'; '.join(doubts)}; black to white must be a file's full range in all images")
 
 
 def _truth(
-    test: Sequence[Labelled], shapes: Sequence[Shape], size: int
+    test: Sequence[Labelled], origins: Sequence[Origin], size: int
 ) -> NDArray[np.bool_] | None:
     """Return the damaged pixels (N, 1, size, size), or None where an anomalous image
     has no mask.
@@ -278,10 +310,10 @@ def _truth(
         return None
     truth = np.zeros((len(test), 1, size, size), dtype=bool)
     doubts = Doubts()
-    for place, one, shape in zip(truth[:, 0], test, shapes, strict=True):
+    for place, one, origin in zip(truth[:, 0], test, origins, strict=True):
         if one.mask is not None:
-            mask = _fitting(one.mask, shape)
-            doubts.note(one.mask, mask)
+            mask = _fitting(one.mask, origin.shape)
+            doubts.note(one.mask, mask, origin.orientation)
             place[:] = shrink_mask(mask.marked, size)
     doubts.say()
     return truth
@@ -307,15 +339,18 @@ class Doubts:
     black: list[Path] = field(default_factory=list)
     soft: list[Path] = field(default_factory=list)
     first_soft: Mask | None = None
-    large: list[tuple[Path, float]] = field(default_factory=list)
+    large: list[tuple[Path, float, float]] = field(default_factory=list)
+    turned: list[Path] = field(default_factory=list)
 
-    def note(self, path: Path, mask: Mask) -> None:
-        """Look at a mask."""
+    def note(self, path: Path, mask: Mask, orientation: int) -> None:
+        """Look at a mask of an image that EXIF says to be of this orientation."""
         share = float(mask.marked.mean())
         if not share:
             self.black.append(path)
         if share > MOST:
-            self.large.append((path, share))
+            self.large.append((path, share, mask.nearly_black()))
+        if mask.drawn_elsewhere(orientation):
+            self.turned.append(path)
         if mask.soft() >= FEW:
             self.soft.append(path)
             self.first_soft = self.first_soft or mask
@@ -333,10 +368,18 @@ class Doubts:
                 f"{np.sum(levels < levels.max() / 2)} of them below half of its brightest"
             )
         if self.large:
-            path, share = self.large[0]
+            path, share, faint = self.large[0]
+            ground = "most of that is nearly black, as JPEG leaves it: save masks as PNG."
+            why = ground if faint > MOST else "inverted?"
             _warn(
                 f"{len(self.large)} masks mark more than half of their image, the first is {path} "
-                f"({share:.0%}): inverted? Damage is what is not black"
+                f"({share:.0%}): {why} Damage is what is not black"
+            )
+        if self.turned:
+            _warn(
+                f"{len(self.turned)} masks have another EXIF orientation than their images, the "
+                f"first is {self.turned[0]}: damage is misplaced where a mask was drawn before its "
+                "image was turned upright; save both upright, without that tag"
             )
 
 

@@ -29,6 +29,9 @@ FORMATS = (
 )  # Pillow knows more, some of which run other programs
 MOST_PIXELS = 2**26  # of one image, 8192 × 8192: a small file may unpack to any size
 COLOURS = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}  # by RGB
+TURNED = range(2, 9)  # what EXIF notes of an image whose pixels are not upright
+QUARTER = range(5, 9)  # of these: height and width change places
+FAINT = 1 / 16  # of a mask's brightest: what is not black, but nearly so
 FEW = 2  # levels on the slopes of a mask from which on its edges are soft
 # What a mask that lies beside its image is called: 000_mask.png, 000-gt.tif, mask_000.png
 MASK_WORD = r"(?:masks?|gt|ground[_-]?truth|labels?|seg(?:mentation)?|annotations?)"
@@ -45,6 +48,24 @@ OTHER_BYTE = {
 Read = TypeVar("Read")
 
 
+class Picture(NamedTuple):
+    """An image as grey values, and how it is in its file.
+
+    Attributes
+    ----------
+    grey : (H, W)
+        In [0, 1], upright.
+    orientation
+        As EXIF counts: 1 where the pixels are upright in the file too.
+    deep
+        Whether its file has 16 bits a channel.
+    """
+
+    grey: NDArray[np.float32]
+    orientation: int
+    deep: bool
+
+
 class Mask(NamedTuple):
     """A mask as it is in its file.
 
@@ -54,10 +75,27 @@ class Mask(NamedTuple):
         Where it is not black.
     levels : (H, W)
         How far from black a pixel is, in the file's own units: its greatest channel.
+    orientation
+        As EXIF counts: 1 where the pixels are upright in the file too.
     """
 
     marked: NDArray[np.bool_]
     levels: NDArray[np.float32]
+    orientation: int
+
+    def nearly_black(self) -> float:
+        """Return the share of the marked pixels that are nearly black, as JPEG leaves the ground:
+        it need not be black anywhere.
+        """
+        return float(np.mean(self.levels[self.marked] <= FAINT * self.levels.max()))
+
+    def drawn_elsewhere(self, orientation: int) -> bool:
+        """Whether it may not lie on an image of this orientation and of its shape: only one of the
+        two was turned, and their shapes would agree without that too.
+        """
+        height, width = self.marked.shape
+        quarters = {orientation in QUARTER, self.orientation in QUARTER}
+        return orientation != self.orientation and (height == width or len(quarters) == 1)
 
     def soft(self) -> int:
         """Return how many different levels lie on slopes between two others and nowhere else, as
@@ -119,7 +157,7 @@ def _image_of(name: re.Match[str]) -> str:
     return str(name["of"] or name["from"]).lower()
 
 
-def read(path: Path) -> NDArray[np.float32]:
+def read(path: Path) -> Picture:
     """Return an image (H, W) as grey values in [0, 1], turned upright where its camera has noted
     that.
 
@@ -132,7 +170,7 @@ def read(path: Path) -> NDArray[np.float32]:
         If it cannot be decoded, has more than `MOST_PIXELS` pixels, or values without a fixed range
         (32 bits).
     """
-    return _opened(path, _grey)
+    return _opened(path, _picture)
 
 
 def read_mask(path: Path) -> Mask:
@@ -148,12 +186,14 @@ def read_mask(path: Path) -> Mask:
         If it cannot be decoded, has more than `MOST_PIXELS` pixels, values that are no numbers or
         a mode in which nothing says what black is.
     """
-    colours, light = _opened(path, _channels)
+    orientation, (colours, light) = _opened(
+        path, lambda image: (_orientation(image), _channels(image))
+    )
     if (low := _opened(path, _low_bytes)) is not None:
         colours = colours + low[0] / np.float32(256)
         light = light + low[1] / np.float32(256)
     levels = np.asarray(np.abs(colours).max(axis=-1) * light / np.float32(255), dtype=np.float32)
-    return Mask(levels > 0, levels)
+    return Mask(levels > 0, levels, orientation)
 
 
 def _opened(path: Path, take: Callable[[Any], Read]) -> Read:
@@ -185,6 +225,22 @@ def _upright(image: Any) -> Any:
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
+
+
+def _orientation(image: Any) -> int:
+    """Return what EXIF notes: asked first, as Pillow turns some formats while it loads them."""
+    from PIL.ExifTags import Base
+
+    noted = image.getexif().get(Base.Orientation)
+    return noted if noted in TURNED else 1
+
+
+def _picture(image: Any) -> Picture:
+    deep = image.mode.startswith("I;16") or any(
+        _depth(tile[3]) in OTHER_BYTE for tile in image.tile
+    )
+    orientation = _orientation(image)
+    return Picture(_grey(image), orientation, deep)
 
 
 def _grey(image: Any) -> NDArray[np.float32]:
@@ -235,6 +291,15 @@ def _deep(values: NDArray[Any], transparent: object) -> Channels:
     return Channels(values.astype(np.float32)[..., None], light)
 
 
+def _stored(options: Any) -> str:
+    """Return the mode in which a tile of an image is stored, such as RGB;16B."""
+    return str(options if isinstance(options, str) else next(iter(options or ()), None))
+
+
+def _depth(options: Any) -> str:
+    return _stored(options).rpartition(";")[2]
+
+
 def _low_bytes(image: Any) -> Channels | None:
     """Return the other bytes of a colour image with 16 bits a channel, or None where it has not so
     many.
@@ -245,11 +310,10 @@ def _low_bytes(image: Any) -> Channels | None:
         return None
     tiles = []
     for codec, extents, offset, options in image.tile:
-        first = options if isinstance(options, str) else next(iter(options or ()), None)
-        depth = str(first).rpartition(";")[2]
+        depth = _depth(options)
         if depth not in OTHER_BYTE:
             return None
-        other = str(first).removesuffix(depth) + OTHER_BYTE[depth]
+        other = _stored(options).removesuffix(depth) + OTHER_BYTE[depth]
         tiles.append((codec, extents, offset, other, options))
     if not tiles:
         return None

@@ -18,18 +18,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.contracts import Dataset
+from aexbench.datasets.tools.scales import (
+    LARGEST,
+    ROUNDING,
+    ROUNDING_SINGLE,
+    fillers,
+    rounding,
+    stretch,
+)
 from aexbench.errors import RequestError
 from aexbench.features import Features
+from aexbench.specs import write
 
 TRAIN, VALIDATION = 0.6, 0.2  # of the normal rows; the rest, and all anomalies, are the test split
 SHARES = (TRAIN, VALIDATION)
 SHARES_BEFORE_TEST = (0.75, 0.25)  # where the test rows come from elsewhere
 LEAST_NORMAL = 10
 FAR = 10.0  # ranges of the training rows: normal values further off are said
-LARGEST = 1e15  # of a scaled value: float32 holds the sum of such squares, and what networks do
-ROUNDING = 2.0**-40  # of its size: 4096 steps of float64, more than long sums lose
-ROUNDING_SINGLE = 2.0**-20  # 8 steps of float32: it has no digits to spare
-RESIDUE = 2.0**-60  # differences of equal numbers of order 1 to 1000 are multiples of it
+WAYS_OUT = "clip, take logarithms, or drop it"
 SHOWN = 10  # names in one line
 
 Rows = NDArray[np.int64]
@@ -49,13 +55,16 @@ class Parts(NamedTuple):
 
 
 class Scaled(NamedTuple):
-    """A table as detectors take it, and the names of the columns that are constant in training, and
-    of those that reach far beyond it in normal rows.
+    """A table as detectors take it, and the names of the columns that are constant in training, of
+    those that few normal rows stretch, and of those that reach far beyond the training rows in
+    others; and what may stand for gaps, by column.
     """
 
     table: NDArray[np.float32]
     constant: list[str]
+    stretched: list[str]
     far: list[str]
+    gaps: dict[str, str]
 
 
 def split(
@@ -109,7 +118,7 @@ def split(
     train, validation, test = row_numbers(labels, seed)
     texts = tuple(str(name) for name in names)
     made = scaled(table, texts, train, ~labels, one_scale=one_scale)
-    warn_of(notes(made.constant, made.far), stacklevel=3)
+    warn_of(notes([made]), stacklevel=3)
     return Dataset(
         made.table[train],
         made.table[validation],
@@ -244,13 +253,33 @@ def scaled(
         made = (table - low) / np.where(~unknown & (spread > 0), spread, 1.0)
     for column in np.flatnonzero(unknown):
         made[:, column] = _distances(table[:, column], train, normal)
-    _check_size(made, table, names, np.broadcast_to(spread, table.shape[1:]))
+    own = np.full(len(names), not one_scale) if kept is None else ~kept
+    stretched, lost = _stretches(table, normal, own)
+    _check_size(made, table, names, np.broadcast_to(spread, table.shape[1:]), lost)
     far = np.abs(made[normal] - 0.5).max(axis=0, initial=0.0) > FAR + 0.5
     return Scaled(
         made.astype(np.float32),
-        [names[column] for column in np.flatnonzero(unknown).tolist()],
-        [names[column] for column in np.flatnonzero(far).tolist()],
+        _named(names, unknown),
+        _named(names, stretched),
+        _named(names, far & ~stretched),
+        {name: found for name, one in zip(names, table.T, strict=True) if (found := fillers(one))},
     )
+
+
+def _named(names: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
+    return [names[column] for column in np.flatnonzero(which).tolist()]
+
+
+def _stretches(
+    table: NDArray[np.float64], normal: NDArray[np.bool_], own: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which columns (M,), of those with their `own` scale, few normal rows stretch, be these
+    for training or not; and where float32 loses all others.
+    """
+    found = np.zeros((2, table.shape[1]), dtype=bool)
+    for column in np.flatnonzero(own):
+        found[:, column] = stretch(table[normal, column])
+    return found[0], found[1]
 
 
 def _constant(
@@ -265,36 +294,6 @@ def _constant(
     for column in np.flatnonzero(near & (spread > 0)):
         near[column] = spread[column] <= rounding(table[train, column])
     return np.asarray(near)
-
-
-def rounding(values: NDArray[np.float64]) -> float:
-    """Return how far values may lie apart that are one number but for rounding.
-
-    Whole numbers are exact. Numbers that float32 holds, or prints with its few digits, have been
-    rounded there. Tiny ones that are few multiples of a step of larger numbers are what is left of
-    a difference of equal ones.
-
-    >>> shares = np.array([0.1 + 0.2 + 0.7, 0.7 + 0.2 + 0.1])
-    >>> np.ptp(shares) > 0, np.ptp(shares) <= rounding(shares)
-    (np.True_, np.True_)
-    """
-    size = float(np.abs(values).max())
-    if size <= ROUNDING and not np.mod(values, RESIDUE).any():
-        return 2 * size
-    if size <= 2.0**53 and not np.mod(values, 1.0).any():
-        return 0.0
-    return size * (ROUNDING_SINGLE if _single(values) else ROUNDING)
-
-
-def _single(values: NDArray[np.float64]) -> bool:
-    """Whether values come from float32: it holds them, or they are the digits that it prints."""
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
-    if np.array_equal(single.astype(np.float64), values):
-        return True
-    distinct, first = np.unique(values, return_index=True)
-    printed = [float(str(number)) for number in single[first[:SHOWN]]]
-    return bool(printed == distinct[:SHOWN].tolist())
 
 
 def _distances(
@@ -313,14 +312,17 @@ def _check_size(
     table: NDArray[np.float64],
     names: Sequence[str],
     spread: NDArray[np.float64],
+    lost: NDArray[np.bool_],
 ) -> None:
-    """Raise RequestError for columns whose scaled values float32 cannot reckon with."""
+    """Raise RequestError for columns whose scaled values float32 cannot reckon with, or that few
+    rows stretch so far that it loses all others.
+    """
     with np.errstate(invalid="ignore"):
         fits = (np.abs(made) <= LARGEST).all(axis=0) & np.isfinite(spread)
     wrong = [
         f"column {names[column]!r} reaches {table[np.abs(table[:, column]).argmax(), column]:.3g} "
-        f"and spans {spread[column]:.3g} in training"
-        for column in np.flatnonzero(~fits).tolist()
+        + ("in few rows" if lost[column] else f"and spans {spread[column]:.3g} in training")
+        for column in np.flatnonzero(~fits | lost).tolist()
     ]
     if wrong:
         raise RequestError(
@@ -329,17 +331,27 @@ def _check_size(
         )
 
 
-def notes(constant: Sequence[str], far: Sequence[str]) -> list[str]:
-    """Return the lines about columns that have no scale of their own, and about those whose normal
-    rows lie far beyond it, so that few of them decide when training stops.
+def notes(found: Sequence[Scaled]) -> list[str]:
+    """Return the lines about columns that have no scale of their own, or one that few rows decide;
+    and about those whose normal rows lie far beyond it, so that few decide when training stops.
     """
+    constant = [name for made in found for name in made.constant]
+    gaps = {name: held for made in found for name, held in made.gaps.items()}
+    stretched = [name for made in found for name in made.stretched if name not in gaps]
+    far = [name for made in found for name in made.far if name not in gaps]
     lines = []
     if constant:
         plural = "columns" if len(constant) > 1 else "column"
         lines.append(f"constant in training: {plural} {listed(map(repr, constant))}")
+    if gaps:
+        held = listed(f"{name!r} ({texts})" for name, texts in gaps.items())
+        lines.append(f"may stand for gaps: {held}: fill them, or {dropping(gaps)}")
+    if stretched:
+        reach = "few normal rows reach over a thousand ranges of the others"
+        lines.append(f"{reach} in {listed(map(repr, stretched))}: {WAYS_OUT}")
     if far:
         reach = f"normal rows lie more than {FAR:.0f} ranges of the training rows away"
-        lines.append(f"{reach} in {listed(map(repr, far))}: clip, take logarithms, or drop it")
+        lines.append(f"{reach} in {listed(map(repr, far))}: {WAYS_OUT}")
     return lines
 
 
@@ -358,3 +370,18 @@ def listed(texts: Iterable[str], between: str = ", ") -> str:
     found = list(texts)
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return between.join(found[:SHOWN]) + more
+
+
+def dropping(names: Iterable[str]) -> str:
+    """Return the parameter that leaves columns out, the first ten, as the command line reads it.
+
+    >>> dropping(["a", "b, c"])
+    'drop=[a, "b, c"]'
+    """
+    return f"drop=[{', '.join(map(written, list(names)[:SHOWN]))}]"
+
+
+def written(name: str) -> str:
+    """Return a name as a value of a parameter, with quotes where it needs some."""
+    text = write("", {"": name})[2:-1]  # between brackets, after the equals sign
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)

@@ -4,12 +4,11 @@ path leads far from where it turns), float32 at least for what is counted or com
 
 from __future__ import annotations
 
-import copy
-
 import torch
 
 from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError
+from aexbench.models import copied
 
 
 def doubled(detector: Detector, shape: tuple[int, ...]) -> Detector:
@@ -29,7 +28,7 @@ def doubled(detector: Detector, shape: tuple[int, ...]) -> Detector:
     """
     try:
         with torch.inference_mode(False):
-            model = copy.deepcopy(detector.model).double().eval().requires_grad_(False)
+            model = copied(detector.model).double().eval().requires_grad_(False)
         made = detector.with_model(model)
         made.reconstruct(torch.zeros(1, *shape, dtype=torch.float64, device=detector.device))
     except RequestError:  # samples of another shape than the model takes

@@ -210,6 +210,30 @@ def test_what_is_no_model_is_one_line(model, message):
         Detector(model)
 
 
+class ByName(nn.Linear):
+    def forward(self, *, x):
+        return super().forward(x)
+
+
+def test_a_model_that_takes_x_by_name_shows_the_wrapper():
+    with pytest.raises(RequestError, match=r"not alone .*class Wrapped"):
+        Detector(ByName(6, 6)).error(X)
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+def test_statistics_of_the_batch_are_no_way_out_of_themselves(batch):
+    norm = nn.BatchNorm1d(6, track_running_stats=False)
+    with pytest.raises(RequestError, match="track_running_stats=True") as caught:
+        check(Detector(norm, batch=batch), X)
+    assert "batch=1" not in str(caught.value)
+
+
+def test_a_negative_error_is_none():
+    detector = Detector(nn.Linear(6, 6), lambda x, x_hat: -(x - x_hat).square() / 6)
+    with pytest.raises(RequestError, match="negative: a loss returns each column's share"):
+        check(detector, X)
+
+
 def test_a_model_of_two_arguments_shows_the_wrapper():
     with pytest.raises(RequestError, match=r"takes more than x .*class Wrapped"):
         Detector(TakesTwo(6, 6)).error(X)

@@ -6,6 +6,7 @@ import bz2
 import datetime
 import gzip
 import lzma
+import re
 import warnings
 from decimal import Decimal
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from aexbench import RequestError, datasets
 from aexbench.datasets.file.texts import COMMA
 from aexbench.datasets.tools.splits import TableWarning
+from aexbench.specs import parse
 
 ROWS = 60
 LABEL = (np.arange(ROWS) >= 50).astype(int)
@@ -62,6 +64,13 @@ def refused(path: str, **parameters: object) -> str:
         datasets.create("file", path=path, **parameters)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def hinted(message: str) -> object:
+    """Return the columns that a message says to drop, as the command line reads it."""
+    hint = re.search(r"drop=\[.*\]", message)
+    assert hint is not None
+    return parse(f"file[{hint[0]}]")[1]["drop"]
 
 
 DAYS = pd.Series(pd.date_range("2024", periods=ROWS))
@@ -146,6 +155,27 @@ def test_everything_that_is_wrong_is_said_at_once(table):
         "no column is called q*",
     ):
         assert part in message
+
+
+NAMES = """
+a,b | a] | x[0] | a "q" | a'q | a=b | a;b | größe | [bold]x[/bold] | true | null | 1e3 | 12 | 1.10
+| {x} | a#b | * | \n
+"""
+
+
+@pytest.mark.parametrize("name", [*map(str.strip, NAMES.split("|")), "x\ny", "\x1b[31m", "a\xa0b"])
+def test_what_is_said_to_drop_can_be_pasted(table, name):
+    path = written(table.assign(**{name: "text"}), "parquet")
+    message = refused(path)
+    assert message.isprintable()
+    found = hinted(message)
+    assert read(path, drop=found)[0].features.names == ("a", "b", "c")
+
+
+def test_a_long_list_to_drop_can_be_pasted_too(table):
+    dates = DAYS.strftime("%Y%m%d").astype(int)
+    message = read(written(table.assign(**{f"d {n}": dates for n in range(12)})))[1][0]
+    assert hinted(message) == [f"d {n}" for n in range(10)]
 
 
 def test_long_lists_are_cut_with_a_count():
@@ -236,6 +266,55 @@ def test_a_row_number_that_has_no_name_is_left_out_and_said(table, order):
     assert "Unnamed: 0" in notes[0]
 
 
+def test_row_numbers_of_tables_below_each_other_are_left_out(table):
+    pieces = [table[:25], table[25:40], table[table.a > 0.3]]
+    made, notes = read(written(pd.concat(pieces), index=True))
+    assert made.features.names == ("a", "b", "c")
+    assert "left out: 'Unnamed: 0' (numbers of rows)" in notes[0]
+
+
+def test_whole_numbers_without_a_name_are_said_where_they_may_be_row_numbers(table):
+    frame = pd.concat([table[:30], table[:30]]).sample(frac=1, random_state=0)
+    made, notes = read(written(frame, index=True))
+    assert made.features.names[0] == "Unnamed: 0"
+    assert "whole numbers without a name: 'Unnamed: 0'" in notes[0]
+    assert hinted(notes[0]) == ["Unnamed: 0"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["is_anomaly", "Label", "y", "class", "isFraud", "attack_flag", "ground truth", "target"],
+)
+@pytest.mark.parametrize("values", [LABEL, 2 * LABEL - 1, LABEL.astype(bool)])
+def test_a_label_that_is_no_label_is_warned_of(table, name, values):
+    path = written(table.assign(**{name: values}))
+    message = read(path)[1][0]
+    assert f"labels that are taken for features? {name!r}" in message
+    label = re.search(r"\((label=.*), or", message)
+    assert read(path, **parse(f"file[{label[1]}]")[1] if values.min() == 0 else {"drop": [name]})
+    assert hinted(message) == [name]
+
+
+def test_what_is_called_like_a_label_or_has_two_values_is_not_enough(table):
+    table["target"] = table.a[::-1].to_numpy()
+    table["classic"] = table["class_1"] = table["class_size"] = table["my"] = LABEL
+    assert read(written(table))[1] == []
+
+
+def test_an_array_of_labels_that_nobody_asks_for_is_said(table):
+    np.savez("rows.npz", X=table, y=LABEL, clock=LABEL)
+    assert "labels that are not used? 'y' (label=y)" in read("rows.npz")[1][0]
+    assert read("rows.npz", label="y")[1] == []
+
+
+@pytest.mark.parametrize(("odd", "said"), [(31, True), (30, False)])
+def test_a_label_that_most_rows_have_is_questioned(table, odd, said):
+    path = written(table.assign(y=np.arange(ROWS) < odd))
+    notes = read(path, label="y")[1]
+    assert bool(notes) == said
+    assert not said or "31 of 60 rows are anomalous by 'y': 1 is the anomaly" in notes[0]
+
+
 def test_a_column_without_name_or_values_is_left_out(table):
     table.to_csv("rows.csv", index=False, lineterminator=",\n")
     made, notes = read("rows.csv")
@@ -264,7 +343,8 @@ def test_a_clock_is_warned_of(table, kind, clock):
     made, notes = read(written(table.assign(b=clock), kind))
     name = made.features.names[1]
     assert len(made.features.names) == 3
-    assert f"even steps, as of a clock or a counter: {name!r} (drop=[{name}]" in notes[0]
+    assert f"even steps, as of a clock or a counter: {name!r} (drop=[" in notes[0]
+    assert hinted(notes[0]) == [name]
 
 
 def test_what_is_sorted_or_turns_back_is_no_clock(table):
@@ -290,16 +370,23 @@ DAYS = pd.to_datetime("2024-01-01") + pd.to_timedelta(np.arange(ROWS) * 5 % 97, 
         DAYS.strftime("%Y%m%d2359").astype(int),
         DAYS.strftime("%Y%m%d235959").astype(int),
         *(DAYS.astype("datetime64[ns]").astype(np.int64) // 10**places for places in (0, 6, 9)),
+        1.7e9 + np.cumsum(np.random.default_rng(0).exponential(30, ROWS)).round(3),
+        1.7e9 + np.random.default_rng(0).integers(0, 10**6, ROWS),
+        np.where(LABEL, 20240131, 20240201),
+        86_400 * (19_700 + LABEL),
     ],
 )
 def test_dates_written_as_numbers_are_warned_of(table, kind, dates):
     made, notes = read(written(table.assign(b=dates), kind))
     name = made.features.names[1]
-    assert f"dates or times written as numbers: {name!r} (drop=[{name}])" in notes[0]
+    assert f"dates or times written as numbers: {name!r} (drop=[" in notes[0]
+    assert hinted(notes[0]) == [name]
 
 
 @pytest.mark.parametrize("values", [[20241301], [20240132], [18991231], [21000101], [970_000_000]])
 def test_numbers_that_are_no_dates_are_none(table, values):
+    table["a"] = 2.0**30 * (1 + LABEL)
+    table["c"] += 1e9
     table["b"] = DAYS.strftime("%Y%m%d").astype(int)
     table.loc[:0, "b"] = values
     assert "dates" not in "".join(read(written(table))[1])
@@ -337,7 +424,7 @@ def test_drop_leaves_columns_of_an_npz_out(table):
     assert made.features.names == ("feature 1", "feature 3")
     assert made.test_truth[made.test_labels].tolist() == [[False, True]] * 10
     assert "did you mean 'feature 2'" in refused("rows.npz", drop=["feature2"])
-    assert "drop=[feature 2]" in refused("rows.npz")
+    assert hinted(refused("rows.npz")) == ["feature 2"]
 
 
 # Other ways of writing
@@ -373,7 +460,7 @@ def test_compressed_tables(table, name, opener):
     assert "cannot read half.csv" in refused(f"half.csv.{name}")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le-bom"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le-bom", "utf-32"])
 def test_byte_order_marks(table, encoding):
     text = table.rename(columns={"a": "größe"}).to_csv(index=False)
     data = b"\xff\xfe" + text.encode("utf-16-le") if "bom" in encoding else text.encode(encoding)
@@ -394,6 +481,45 @@ def test_commas_that_may_be_of_thousands_are_not_taken_for_points(table):
     assert "column 'n' holds text ('0,5' in row 1)" in refused(written(table)), "a has points"
 
 
+@pytest.mark.parametrize("separator", [";", ","])
+def test_points_that_may_be_of_thousands_are_said(separator):
+    numbers = np.random.default_rng(0).integers(100, 5000, ROWS)
+    texts = [f"{n:,}".replace(",", ".") for n in numbers]
+    frame = pd.DataFrame({"n": texts, "k": LABEL})
+    message = read(written(frame, sep=separator))[1][0]
+    assert "points before three digits are read as decimal, are they of thousands? 'n'" in message
+    for other in ("0.25", "12.5"):
+        frame["k"] = [other, *["3"] * 59]
+        assert "thousands" not in "".join(read(written(frame, sep=separator))[1])
+
+
+def test_points_everywhere_are_questioned_where_commas_would_be_decimal(table):
+    frame = pd.DataFrame({"n": [f"{n * 29 % 90 + 1}.{n * 37 % 1000:03}" for n in range(ROWS)]})
+    frame["k"] = LABEL
+    assert "are they of thousands? 'n'" in read(written(frame, sep=";"))[1][0]
+    assert read(written(frame, sep=","))[1] == []
+
+
+@pytest.mark.parametrize(
+    "texts", [["0.125", "2"], ["1234", "1.234"], ["1.25", "1.234"], ["1.2345", "1"]]
+)
+def test_points_that_are_decimal_are_not_questioned(texts):
+    frame = pd.DataFrame({"n": texts * 30, "k": LABEL})
+    assert read(written(frame, sep=";"))[1] == []
+
+
+def test_a_line_that_tells_the_separator_is_taken(table):
+    plain, _ = read(written(table))
+    text = table.to_csv(index=False, sep=";")
+    for first in ("sep=;", '"sep=;"', "SEP=;;;"):
+        for encoding, end in (("utf-8-sig", "\n"), ("utf-16", "\r\n")):
+            with open("excel.csv", "w", encoding=encoding, newline="") as file:
+                file.write(first + end + text.replace("\n", end))
+            made, notes = read("excel.csv")
+            assert (made.features.names, notes) == (("a", "b", "c"), [])
+            np.testing.assert_array_equal(made.train, plain.train)
+
+
 def test_values_that_could_be_separated_in_two_ways():
     with open("rows.csv", "w") as file:
         file.write("a;b,c\n" + "1;2,3\n" * 20)
@@ -406,6 +532,35 @@ def test_values_that_could_be_separated_in_two_ways():
 def test_a_first_line_of_numbers_is_no_header(table):
     table.to_csv("rows.csv", index=False, header=False)
     assert "its first line holds numbers where names" in refused("rows.csv")
+
+
+ROWS_AT_THE_TOP = """
+5,1,2 3,4,7 0,1,1 2,1,0 0,2,1 1.5,NA,2 1,,3 NA,2,n/a nan,inf,4 2024-01-31,7,8 True,4,5 0,tcp,4
+"""
+
+
+@pytest.mark.parametrize("first", ROWS_AT_THE_TOP.split())
+def test_a_first_line_of_whole_numbers_and_gaps_is_no_header_either(first):
+    with open("rows.csv", "w") as file:
+        file.write(f"{first}\n" + "3,tcp,7\n2,4,5\n" * 30)
+    assert "its first line holds numbers where names" in refused("rows.csv", drop=["b"])
+
+
+@pytest.mark.parametrize("first", ["0;1;2", "1;2;3", ";0;1", "0;1;", "2020;a;4", "a;NA;b"])
+def test_numbers_that_count_columns_are_names(first):
+    with open("rows.csv", "w") as file:
+        file.write(f"{first}\n" + "".join(f"{n % 7};{n % 5};{n % 3}\n" for n in range(60)))
+    made, notes = read("rows.csv")
+    assert len(made.train) + len(made.validation) + len(made.test) == 60
+    assert "first line" not in "".join(notes)
+
+
+def test_a_number_that_is_asked_for_is_a_name_and_said():
+    with open("rows.csv", "w") as file:
+        file.write("5;1.5;2\n" + "".join(f"{n % 7};{n % 5};{n % 2}\n" for n in range(60)))
+    made, notes = read("rows.csv", label=2)
+    assert made.features.names == ("5", "1.5")
+    assert "its first line is taken for names: '5', '1.5', '2'" in notes[0]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -437,6 +592,37 @@ def test_what_cannot_be_read_is_one_clear_line(table):
         assert "must be a table of numbers" in refused("other.npz")
 
 
+def test_texts_of_other_encodings_are_told_what_to_do(table):
+    text = table.rename(columns={"a": "größe"}).to_csv(index=False)
+    for encoding in ("latin-1", "cp1252"):
+        with open("rows.csv", "w", encoding=encoding) as file:
+            file.write(text)
+        assert "it is no UTF-8 text (but Latin-1, Windows-1252?): save it" in refused("rows.csv")
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-be"):
+        with open("rows.csv", "w", encoding=encoding) as file:
+            file.write(text)
+        assert "holds NUL bytes: it is no text, or UTF-16" in refused("rows.csv")
+
+
+def test_lines_above_the_names_are_said(table):
+    text = table.to_csv(index=False)
+    for above in ("# made by us\n", "Device: A\nDate: today\n\n", "# one, two\n"):
+        with open("rows.csv", "w") as file:
+            file.write(above + text)
+        assert "remove what stands above the names" in refused("rows.csv")
+    with open("rows.csv", "w") as file:
+        file.write(f"{text}1,2,3,4\n")
+    assert "line 62 has 4 values where 3 columns are expected" in refused("rows.csv")
+
+
+def test_arrays_of_objects_and_of_causes_are_named(table):
+    np.savez("rows.npz", X=table.to_numpy(), y=LABEL.astype(object), why=table * 3)
+    assert "array 'y' of rows.npz holds Python objects" in refused("rows.npz", label="y")
+    assert "array 'X' of rows.npz" not in refused("rows.npz", label="y")
+    message = refused("rows.npz", truth="why")
+    assert "column 'feature 1' of array 'why' must be 0 or 1" in message
+
+
 def test_an_index_of_a_parquet_is_left_out_or_asked_for(table):
     frame = table.assign(y=LABEL).set_index(pd.date_range("2024", periods=ROWS))
     made, notes = read(written(frame, "parquet"), label="y")
@@ -463,6 +649,42 @@ def test_one_row_that_differs_is_of_order_one_whatever_the_seed(table, seed):
     constant = [n for n, column in zip("abc", made.train.T, strict=True) if np.ptp(column) == 0]
     assert constant == [name for name in "bc" if any(f"'{name}'" in note for note in notes)]
     assert (made.train[:, [list("abc").index(name) for name in constant]] == 0).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("huge", [1e20, -1e17])
+def test_one_huge_value_is_refused_whatever_the_seed(table, seed, huge):
+    table.loc[5, "b"] = huge
+    message = refused(written(table), seed=seed)
+    assert f"column 'b' reaches {huge:.3g} in few rows" in message
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("huge", "count"), [(1e14, 1), (-1e6, 2), (2e3, 3)])
+def test_few_huge_values_are_said_whatever_the_seed(table, seed, huge, count):
+    table.loc[3 : 2 + count, "b"] = huge
+    _, notes = read(written(table), seed=seed)
+    assert "few normal rows reach over a thousand ranges of the others in 'b'" in notes[0]
+    assert "ranges of the training" not in notes[0]
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize(("held", "count"), [(-999, 1), (-9999.0, 7), (99999, 40), (-999.25, 2)])
+def test_numbers_that_stand_for_gaps_are_said(table, kind, held, count):
+    table["b"] = np.where(np.arange(ROWS) < count, held, table.b)
+    made, notes = read(written(table, kind))
+    rows = "row" if count == 1 else "rows"
+    name = made.features.names[1]
+    assert f"may stand for gaps: {name!r} ({held:g} in {count} {rows})" in notes[0]
+    assert "ranges of" not in notes[0]
+    assert hinted(notes[0]) == [name]
+
+
+def test_numbers_among_others_stand_for_themselves(table):
+    table["b"] = np.arange(ROWS) ** 2 % 1001 - 0.5
+    table.loc[7, "b"] = 999
+    table["c"] = np.where(np.arange(ROWS) == 3, 998.0, table.c * 300)
+    assert read(written(table))[1] == []
 
 
 def shares(columns: int, dtype: type) -> np.ndarray:
@@ -498,6 +720,9 @@ def test_shares_that_sum_to_one_are_constant(table, kind, columns, dtype, factor
         1.0 + 1e-9 * np.random.default_rng(0).random(ROWS),
         5334521.25 + np.random.default_rng(0).integers(0, 400, ROWS) / 100,
         1e-13 * np.random.default_rng(0).random(ROWS),
+        100_000 + np.random.default_rng(0).integers(0, 9, ROWS) / 100,
+        (52.12345 + np.random.default_rng(0).integers(0, 5, ROWS) * 1e-5).round(5),
+        (230 + np.random.default_rng(0).integers(0, 4, ROWS) * 1e-4).round(4),
     ],
 )
 def test_small_spreads_that_mean_something_are_kept(table, column):
@@ -583,6 +808,30 @@ def test_units_and_kinds_of_an_npz(table):
 def test_a_code_is_named_in_its_pattern(full):
     made, _ = read(written(full), **{**EVERYTHING, "groups": ["ip_*:embedding"]})
     assert made.features.kinds[-1] == "embedding"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "held"),
+    [
+        ({"ip_1": 5}, "column 'ip_1' holds 5 in row 8 (1 such rows in all)"),
+        ({"ip_2": 0.5}, "column 'ip_2' holds 0.5 in row 8 (1 such rows in all)"),
+        ({"ip_1": 1, "ip_2": 1}, "'ip_1' and 'ip_2' are 1 in row 8 (1 such rows in all)"),
+    ],
+)
+def test_what_is_declared_a_category_must_be_one(full, wrong, held):
+    for name, value in wrong.items():
+        full[name] = full[name].astype(float)
+        full.loc[7, name] = value
+    message = refused(written(full), **{**EVERYTHING, "groups": ["ip_*:onehot"]})
+    assert f"groups: ip_*:onehot must hold 0 and 1, and one 1 at most in a row: {held}" in message
+    made, _ = read(written(full), **EVERYTHING)
+    assert made.features.kinds[-1] == "columns"
+
+
+def test_a_declared_category_may_have_one_column_and_rows_without_a_one(full):
+    path = written(full[["a", "ip_1", "ip_2"]])
+    made, _ = read(path, groups=["ip_1:onehot", "ip_2:onehot"])
+    assert made.features.kinds == ("columns", "onehot", "onehot")
 
 
 def test_patterns_that_fit_nothing_or_a_column_twice_are_refused(full):

@@ -334,6 +334,88 @@ def test_a_mask_of_most_of_an_image_is_warned_of(root):
         make(root)
 
 
+@pytest.mark.parametrize("quality", [50, 70, 75, 90])
+@pytest.mark.parametrize("edge", [8, 10])  # on the grid of JPEG's blocks, and across it
+def test_jpeg_is_named_where_it_makes_the_ground_of_a_mask_nearly_black(root, quality, edge):
+    masks = cube(root) / "ground_truth" / "bent"
+    (masks / "001_mask.png").unlink()
+    mask = Image.fromarray(square(edge, edge, 10 if edge % 8 else 8).astype(np.uint8))
+    mask.save(masks / "001_mask.jpg", quality=quality)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        share = make(root).test_truth[1].mean()
+    said = " ".join(str(one.message) for one in caught)
+    assert "inverted" not in said
+    assert share < 0.3 or "nearly black, as JPEG leaves it: save masks as PNG" in said
+
+
+def test_a_mask_with_values_of_its_own_is_not_taken_for_jpeg_s(root):
+    path = cube(root) / "ground_truth" / "bent" / "001_mask.png"
+    draw(path, 1 + (square(8, 4) > 0))  # 1 is the ground, 2 the damage
+    with pytest.warns(UserWarning, match=r"001_mask\.png \(100%\): inverted"):
+        make(root)
+
+
+def turned(path: Path, orientation: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.full(size, 70, dtype=np.uint8)).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("side", [32, 48])
+def test_a_mask_that_was_not_turned_as_its_image_is_warned_of(root, orientation, side):
+    image = cube(root) / "test" / "bent" / "001.png"
+    mask = cube(root) / "ground_truth" / "bent" / "001_mask.png"
+    stored = (32, side)
+    upright = stored[::-1] if orientation > 4 else stored
+    turned(image, orientation, stored)
+    draw(mask, np.resize(square(8, 4) > 0, upright), upright)
+    if side == 48 and orientation > 4:  # with another shape it would be refused
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            make(root)
+    else:
+        with pytest.warns(
+            UserWarning, match=r"1 masks have another EXIF orientation .*001_mask\.png: .*upright"
+        ):
+            make(root)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    half = np.zeros(stored, dtype=np.uint8)
+    half[:8] = 255
+    Image.fromarray(half).save(mask, exif=exif)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(root)
+
+
+def deepen(paths: list[Path], factor: int) -> None:
+    for path in paths:
+        grey = np.asarray(Image.open(path)).astype(np.uint16)
+        Image.fromarray(grey * factor).save(path)
+
+
+def test_images_of_16_bits_of_which_few_are_used_are_warned_of(root):
+    images = sorted(cube(root).glob("t*/*/*.png"))
+    expected = make(root)
+    deepen(images, 16)  # 12 bits
+    with pytest.warns(UserWarning, match="brightest grey of 27 images .* is 4000 of 65535, as"):
+        made = make(root)
+    assert np.allclose(made.train * 65535 / 16, expected.train * 255, atol=0.1)
+    deepen(images, 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(root)
+
+
+def test_images_of_several_depths_are_warned_of_once(root):
+    deepen(sorted((cube(root) / "train" / "good").glob("00*.png")), 257)
+    with pytest.warns(UserWarning, match=r"10 of 27 images have 16 bits a channel") as caught:
+        make(root)
+    assert len(caught) == 1
+
+
 def test_masks_beside_images_are_no_images(root):
     expected = make(root)
     for number in range(2):

@@ -5,6 +5,7 @@ statements, hostile input.
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import html
 import io
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 
 from aexbench import RequestError, datasets
 from aexbench.datasets.sql import postgres
+from aexbench.datasets.sql.postgres.collectors import source
 from aexbench.datasets.sql.postgres.files import find
 from aexbench.datasets.sql.postgres.lines import Report
 from aexbench.datasets.sql.postgres.prefix import COMMON, guess, line_pattern
@@ -708,6 +710,7 @@ def multiline(before: str, after: str = "\t", pids: int = 1) -> str:
 COLLECTED = {
     "compose": "db-1  | ",
     "compose in colour": "\x1b[36mdb-1  | \x1b[0m",
+    "compose 1 in colour": "\x1b[36mdb_1  |\x1b[0m ",
     "kubectl": "[pod/db-0/postgres] ",
     "kubectl and times": "[pod/db-0/postgres] 2024-05-01T10:{minute}:00.{stamp}Z ",
     "kubernetes": "2024-05-01T10:{minute}:00.{stamp}Z ",
@@ -717,6 +720,11 @@ COLLECTED = {
     "another": "shop db/0 (main) > ",
     "journal": "2024-05-01T10:{minute}:00+0200 host postgres[{pid}]: ",
     "syslog 5424": "<134>1 2024-05-01T10:{minute}:00.1Z host postgres {pid} - - [{minute}-{line}] ",
+    "syslog and years": "May  1 2024 10:{minute}:00 host postgres[{pid}]: [5-{line}] ",
+    "journal in full": "Wed 2024-05-01 10:{minute}:00 CEST host postgres[{pid}]: ",
+    "journal in seconds": "1714557600.{minute}0000 host postgresql@15-main[{pid}]: ",
+    "swarm": "2024-05-01T10:{minute}:00.{stamp}Z db.1.x7@node-1    | ",
+    "CloudWatch": "2024-05-01T10:{minute}:00.123000+00:00 db-1.0 ",
 }
 
 
@@ -731,6 +739,167 @@ def test_what_a_collector_puts_before_each_line_is_no_part_of_it(tmp_path, name,
         for feature, expected in plain_lines.activity().items():
             assert np.array_equal(statements.activity()[feature], expected, equal_nan=True)
     assert set(plain_lines.activity()["predicates"]) == {1, 2, 3}
+
+
+KNOWN = [name for name in COLLECTED if name != "another"]  # that is known from its tabs alone
+
+
+def collected(name: str, log: str) -> str:
+    """Return a log with what a collector puts before each line."""
+    return "".join(
+        COLLECTED[name].format(pid=7, minute=f"{i % 60:02d}", line=1, stamp=f"{i:09d}") + line
+        for i, line in enumerate(log.splitlines(keepends=True))
+    )
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_times_and_counters_make_no_other_source(name):
+    form = COLLECTED[name]
+    one = form.format(pid=7, minute="01", line=1, stamp="5")
+    assert source(form.format(pid=7, minute="02", line=2, stamp="123456789")) == source(one)
+    if "pid" in form:
+        assert source(form.format(pid=8, minute="01", line=1, stamp="5")) != source(one)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize(
+    ("prefix", "form"),
+    [
+        ("%m [%p] %q%u@%d ", "{time} [7] {user}@shop "),
+        ("%m:%r:%u@%d:[%p]:", "{time}:10.0.0.7(51988):{user}@shop:[7]:"),
+        ("< %m > %u@%d ", "< {time} > {user}@shop "),
+        ("%u@%d %m [%p] ", "{user}@shop {time} [7] "),
+    ],
+)
+def test_a_collector_s_time_takes_nothing_of_the_server_s(tmp_path, name, prefix, form):
+    log = written(tmp_path / "a.log", collected(name, by_users(form)))
+    for known in (prefix, None) if prefix in COMMON else (prefix,):
+        statements, report = read(log, known)
+        assert (report.rejected, len(statements)) == (0, 60)
+        assert texts(statements, "user") == [*USERS] * 20
+        assert set(texts(statements, "database")) == {"shop"}
+        assert np.allclose(statements.activity()["hour"] * 60, 600 + np.arange(60))
+
+
+@pytest.mark.parametrize(
+    "before", [COLLECTED["another"], '2024-05-01T10:00:00Z {app="db", of="x"} ']
+)
+def test_before_a_known_prefix_that_begins_with_a_time_anything_may_stand(tmp_path, before):
+    bare = by_users("{time} [7] {user}@shop ")
+    log = "".join(before + line for line in bare.splitlines(keepends=True))
+    statements, report = read(written(tmp_path / "a.log", log), "%m [%p] %u@%d ")
+    assert (report.rejected, len(statements)) == (0, 60)
+    assert texts(statements, "user") == [*USERS] * 20
+    with pytest.raises(RequestError, match="cannot guess the log_line_prefix"):
+        quiet(tmp_path / "a.log")
+    quoted = "".join(f'17145576000,"{line}"\n' for line in bare.splitlines())
+    with pytest.raises(RequestError, match="none of the 60 lines"):
+        quiet(written(tmp_path / "a.log", quoted), prefix="%m [%p] %u@%d ")
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("form", ["csvlog", "jsonlog"])
+def test_other_formats_behind_a_collector_are_read_too(tmp_path, name, form):
+    expected, _ = read(written(tmp_path / "a.log", EXCERPTS[form]))
+    statements, report = read(written(tmp_path / "b.log", collected(name, EXCERPTS[form])))
+    assert (report.rejected, report.entries) == (0, 16)
+    for feature, column in expected.activity().items():
+        assert np.array_equal(statements.activity()[feature], column, equal_nan=True), feature
+
+
+def test_a_few_objects_among_a_collector_s_lines_make_no_jsonlog(tmp_path):
+    log = collected("compose", lines(60)) + 'web-1  | {"level": "info"}\n'
+    statements, report = read(written(tmp_path / "a.log", log))
+    assert (report.rejected, len(statements)) == (1, 60)
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC, csv.QUOTE_ALL])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_csvlog_that_another_program_has_written_again(tmp_path, quoting, end):
+    expected, _ = read(written(tmp_path / "a.csv", CSVLOG))
+    again = io.StringIO()
+    rows = csv.reader(io.StringIO(CSVLOG, newline=""))
+    csv.writer(again, quoting=quoting, lineterminator=end).writerows(rows)
+    statements, report = read(written(tmp_path / "b.csv", again.getvalue()))
+    assert (report.rejected, report.entries) == (0, 16)
+    for feature, column in expected.activity().items():
+        assert np.array_equal(statements.activity()[feature], column, equal_nan=True), feature
+
+
+CNPG = {
+    "log_time": "timestamp",
+    "user_name": "user",
+    "database_name": "dbname",
+    "session_id": "session_id",
+    "session_start_time": "session_start",
+    "error_severity": "error_severity",
+    "sql_state_code": "state_code",
+    "message": "message",
+    "query": "statement",
+    "application_name": "application_name",
+}
+
+
+def cloud_native(line: str) -> str:
+    """Return a line of jsonlog as CloudNativePG writes it."""
+    entry = json.loads(line)
+    record = {name: entry.get(key, "") for name, key in CNPG.items()}
+    record["connection_from"] = f"{entry['remote_host']}:{entry['remote_port']}"
+    record["sql_state_code"] = record["sql_state_code"] or "00000"
+    return json.dumps({"level": "info", "logger": "postgres", "msg": "record", "record": record})
+
+
+@pytest.mark.parametrize("left_out", ["nothing", "connection "])  # which tells the start too
+def test_entries_in_the_log_of_cloud_native_pg_are_those_of_the_server(tmp_path, left_out):
+    kept = [line for line in JSONLOG.splitlines() if f'"{left_out}' not in line]
+    expected, _ = read(written(tmp_path / "a.json", "\n".join(kept)))
+    log = "".join(f"{cloud_native(line)}\n" for line in kept)
+    log = '{"level":"info","msg":"Starting","record":"none"}\n' + log
+    statements, report = read(written(tmp_path / "b.json", log))
+    assert (report.rejected, report.entries) == (1, len(kept))
+    for name, names in TEXTS.items():
+        assert texts(statements, name) == names, name
+    for feature, column in expected.activity().items():
+        assert np.array_equal(statements.activity()[feature], column, equal_nan=True), feature
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"[{JSONLOG.replace(chr(10), ',')[:-1]}]", r"a\.log is a JSON array: .*one object a line"),
+        (json.dumps([json.loads(JSONLOG.splitlines()[0])], indent=1), "is a JSON array"),
+        (json.dumps({"a": 1}, indent=1) * 60, "objects of several lines: write one a line"),
+        ('{"level": "info", "msg": "x"}\n' * 60, r"none of the 60 lines .*jsonlog is one object a"),
+        (CSVLOG.replace(",", ";"), r"a\.log looks like csvlog, .*cells with commas"),
+        ("".join(f"{i},{CSVLOG.splitlines()[0]}\n" for i in range(60)), "looks like csvlog"),
+        (
+            "".join(f'17145576000{i},"{line}"\n' for i, line in enumerate(lines(60).splitlines())),
+            r"the lines of a\.log are inside another table or JSON: take what the server wrote",
+        ),
+    ],
+)
+def test_other_forms_are_named_with_what_to_do(tmp_path, content, message):
+    with pytest.raises(RequestError, match=message) as caught:
+        quiet(written(tmp_path / "a.log", content))
+    assert "log_line_prefix" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_log_that_is_newest_first_is_refused(tmp_path):
+    newest_first = "".join(reversed(lines(60).splitlines(keepends=True)))
+    with pytest.raises(RequestError, match=r"backwards in time: 59 of 60 entries .* oldest first"):
+        quiet(written(tmp_path / "a.log", newest_first))
+    whole_seconds = newest_first.replace("5.250", "4.250").replace(".250", ".000")
+    with pytest.raises(RequestError, match="backwards in time"):
+        quiet(written(tmp_path / "a.log", whole_seconds))
+
+
+def test_a_clock_that_is_set_back_is_said_and_a_little_disorder_is_not(tmp_path):
+    log = written(tmp_path / "a.log", lines(60) + lines(60, pid=8))
+    assert "; 1 entries are more than a second earlier than the one before (a clock" in said(log)
+    one = lines(60).splitlines(keepends=True)
+    swapped = "".join(one[i + 1] + one[i] for i in range(0, 60, 2))
+    assert "earlier than" not in said(written(log, swapped))
 
 
 def test_a_prefix_with_what_the_collector_puts_before_it_is_taken_too(tmp_path):
@@ -764,10 +933,18 @@ def test_a_line_with_a_tab_somewhere_is_no_further_line(tmp_path):
     assert report.rejected == 1
 
 
-def test_the_lines_of_docker_s_own_files_are_unwrapped(tmp_path):
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda line: {"log": line, "stream": "stderr", "time": "2024-05-01T10:00:00Z"},
+        lambda line: {"time": "2024-05-01T10:00:00Z", "stream": "stderr", "log": line},
+        lambda line: {"_PID": "7", "MESSAGE": line.rstrip("\n"), "PRIORITY": "6"},
+        lambda line: {"insertId": "x", "textPayload": line.rstrip("\n")},
+    ],
+)
+def test_lines_inside_objects_of_docker_and_the_journal_are_unwrapped(tmp_path, wrap):
     wrapped = "".join(
-        json.dumps({"log": line, "stream": "stderr", "time": "2024-05-01T10:00:00Z"}) + "\n"
-        for line in multiline("").splitlines(keepends=True)
+        json.dumps(wrap(line)) + "\n" for line in multiline("").splitlines(keepends=True)
     )
     statements, report = read(written(tmp_path / "a.log", wrapped))
     assert (report.rejected, len(statements)) == (0, 60)

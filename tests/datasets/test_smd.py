@@ -4,6 +4,8 @@ it is.
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,7 @@ def test_rows_of_a_segment_are_one_unit_of_the_anomalies(root):
     assert set(anomalies.label) == {"labels"}
 
 
+@pytest.mark.filterwarnings("ignore:.*interpretation_label")
 @pytest.mark.parametrize(
     ("segments", "units"),
     [
@@ -67,6 +70,51 @@ def test_rows_of_a_segment_are_one_unit_of_the_anomalies(root):
 def test_segments_that_share_rows_are_one_unit(root, segments, units):
     change(root, "interpretation_label", segments)
     assert datasets.create("smd", root=root).test_units.tolist() == units
+
+
+def warned(root: Path) -> str:
+    """Return the one warning that the data set gives."""
+    with pytest.warns(UserWarning, match=r"machine-1-1\.txt: ") as caught:
+        datasets.create("smd", root=root)
+    assert len(caught) == 1
+    assert str(caught[0].message).isprintable()
+    return str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    ("labels", "segments", "said"),
+    [
+        ("00011011", "3-5:1\n5-8:2", ["1 rows have a cause .* labelled 0 .first: line 6"]),
+        ("00011011", "3-5:1", ["2 rows are labelled 1, .* no cause .* .first: line 7"]),
+        ("00011011", "4-6:1\n6-8:2", ["1 rows are labelled 1.*line 4", "1 rows have .* line 6"]),
+        ("00011011", "", ["4 rows are labelled 1"]),
+        ("00000000", "3-5:1\n", ["test_label labels no row", "2 rows have a cause .* labelled 0"]),
+        ("00000000", "", ["test_label labels no row"]),
+    ],
+)
+def test_labels_and_causes_that_contradict_one_another_are_said(root, labels, segments, said):
+    change(root, "test_label", "\n".join(labels))
+    change(root, "interpretation_label", segments)
+    parts = warned(root).partition("machine-1-1.txt: ")[2].split("; ")
+    assert len(parts) == len(said)
+    for part, expected in zip(parts, said, strict=True):
+        assert re.match(expected, part), part
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("value", ["100", "-0.5", "1.25"])
+def test_values_that_are_not_scaled_are_said(root, part, value):
+    change(root, part, f"0.5,{value},0.5\n" * (10 if part == "train" else 8))
+    between = re.search(r"values lie between (\S+) and (\S+): scale each feature", warned(root))
+    assert between is not None
+    assert value in between.groups()
+
+
+def test_consistent_files_are_read_without_a_word(root):
+    change(root, "train", "0,1,1.00001\n" * 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        datasets.create("smd", root=root)
 
 
 def test_the_environment_says_where_it_is(root, monkeypatch):
@@ -118,6 +166,7 @@ def test_another_machine_is_told_which_there_are(root):
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real data set is not here")
 @pytest.mark.parametrize("machine", ["1-7", "2-2"])
+@pytest.mark.filterwarnings("error")
 def test_the_real_segments_are_the_labelled_rows(machine):
     made = datasets.create("smd", root=REAL, machine=machine)
     assert made.train.shape[1] == 38

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aexbench import Dataset, RequestError, SkipError
 from aexbench.datasets import register
 from aexbench.datasets.sql.encoding import fit
-from aexbench.datasets.sql.postgres.files import find
+from aexbench.datasets.sql.postgres.files import WAYS, find
 from aexbench.datasets.sql.postgres.language import WAY_OUT
 from aexbench.datasets.sql.postgres.lines import Report
 from aexbench.datasets.sql.postgres.sessions import Statements
@@ -58,7 +58,8 @@ def postgres_log(
         A log with messages in English, or a folder of them (`server.log`, `server.csv.1`,
         `server.json-2024.gz`), plain, gzip, bzip2 or xz, in UTF-8 or UTF-16; read in the order of
         time. Where a folder holds several formats, one is read: csvlog, else jsonlog, else stderr.
-        What docker compose, kubernetes or syslog have put before each line is left out.
+        What docker, kubernetes, syslog, journald or CloudWatch have put before each line is left
+        out; lines in objects of docker, journald or CloudNativePG (JSON) are taken out of them.
     format
         Of the log; `auto` looks at its first lines.
     prefix
@@ -74,7 +75,7 @@ def postgres_log(
     ------
     RequestError
         If there is no log, its prefix cannot be guessed, most of its lines belong to no entry, its
-        messages are not in English, or it holds fewer than 50 statements.
+        messages are not in English, it is newest first, or it holds fewer than 50 statements.
 
     References
     ----------
@@ -82,10 +83,11 @@ def postgres_log(
     jsonlog).
     """
     report, statements = Report(), Statements(_measure())
-    for log in find(path, format, prefix, report):
+    logs = find(path, format, prefix, report)
+    for log in logs:
         for entry in log.entries(report):
             statements.add(entry)
-    _check(path, report, statements)
+    _check(path, report, statements, WAYS[logs[0].format])
     first, second = (int(share * len(statements)) for share in (TRAIN, TRAIN + VALIDATION))
     activity = carried(statements.activity(), first)
     report.notes += _notes(report, statements)
@@ -115,13 +117,12 @@ def _measure() -> Callable[[str], Any]:
     return measure
 
 
-def _check(path: Path, report: Report, statements: Statements) -> None:
+def _check(path: Path, report: Report, statements: Statements, way_out: str) -> None:
     """Refuse a log that cannot be read, or not enough of it: with the reason."""
     few = len(statements) < LEAST
     if few and (report.foreign or statements.foreign > len(statements)):
         example = plain(report.foreign or statements.example)
         raise RequestError(f"the messages of {path} {WAY_OUT}; one: {example!r}")
-    way_out = "give the server's log_line_prefix as prefix=…, or format=…"
     if not report.entries:
         raise RequestError(f"none of the {report.lines} lines of {path} can be read: {way_out}")
     if 2 * report.rejected > report.lines:
@@ -132,6 +133,11 @@ def _check(path: Path, report: Report, statements: Statements) -> None:
         read = f"{len(statements)} statements ({lines})"
         parts = [f"{path} holds {read}; at least {LEAST} are needed: {SWITCH_ON}"]
         raise RequestError("; ".join(parts + _left_out(statements)))
+    if statements.earlier > 2 * statements.later:
+        raise RequestError(
+            f"{path} goes backwards in time: {statements.earlier} of {report.entries} entries are "
+            "earlier than the one before: export it oldest first, as what comes first is trained on"
+        )
 
 
 def _left_out(statements: Statements) -> list[str]:
@@ -148,6 +154,12 @@ def _notes(report: Report, statements: Statements) -> list[str]:
     notes = _left_out(statements)
     if statements.foreign:
         notes.append(f"{statements.foreign} messages left out: they {WAY_OUT}")
+    if statements.jumps:
+        notes.append(
+            f"{statements.jumps} entries are more than a second earlier than the one before (a "
+            "clock that was set back, or logs that overlap): their gap counts as 0, and the splits "
+            "follow the order of the lines"
+        )
     if report.unclear:
         notes.append(
             f"user and database of {report.unclear} entries left out, as the sign between them in "

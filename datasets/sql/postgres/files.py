@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,17 +12,18 @@ from typing import Literal, NoReturn
 
 from aexbench import RequestError
 from aexbench.datasets.sql.postgres import streams
-from aexbench.datasets.sql.postgres.collectors import TAB, collector
+from aexbench.datasets.sql.postgres.collectors import ANY, TAB, collectors
 from aexbench.datasets.sql.postgres.language import WAY_OUT, foreign_line
 from aexbench.datasets.sql.postgres.lines import (
     CSV_ENTRY,
+    JSON_ENTRY,
     Entry,
     Report,
     csvlog,
     jsonlog,
     stderr,
 )
-from aexbench.datasets.sql.postgres.prefix import guess, line_pattern, nearest
+from aexbench.datasets.sql.postgres.prefix import TIME, guess, line_pattern, nearest
 from aexbench.errors import plain
 
 Format = Literal["stderr", "csvlog", "jsonlog"]
@@ -32,16 +33,29 @@ RICHEST: tuple[Format, ...] = (
     "stderr",
 )  # where a server has written one log in several formats
 HEAD = 1000  # lines by which a format is known
+TIMED = re.compile(r"[^%\w]{0,8}%-?\d*[tmn]")  # a prefix that begins with a time
+REWRITTEN = re.compile(r'[,;\t|]"?(?:LOG|ERROR|FATAL)"?[,;\t|]"?[0-9A-Z]{5}"?[,;\t|]')
+WRAPPED = re.compile(rf"[\"']{TIME}")
+WAYS: dict[Format, str] = {
+    "stderr": "give the server's log_line_prefix as prefix=…, or format=…",
+    "csvlog": "export it as the server writes csvlog: cells with commas between them, the first "
+    "ones log_time, user_name, database_name, process_id, times as they were",
+    "jsonlog": "the server's jsonlog is one object a line, with timestamp, error_severity and "
+    "session_id; of other JSON take what the server wrote, such as with jq -r .message FILE",
+}
 LOG_NAME = re.compile(r".+\.(?:log|csv|json)(?:[.-][\w.-]*)?")
 
 
 @dataclass(frozen=True)
 class LogFile:
-    """A file of known format; `pattern` takes the lines of stderr apart."""
+    """A file of known format; `pattern` takes the lines of stderr apart, `before` is what a
+    collector has put before the lines of the other formats.
+    """
 
     path: Path
     format: Format
     pattern: re.Pattern[str] | None = None
+    before: str = ""
 
     def entries(self, report: Report) -> Iterator[Entry]:
         """Yield the entries; what is met goes into `report`."""
@@ -53,6 +67,8 @@ class LogFile:
     def _read(self, lines: Iterator[str], report: Report) -> Iterator[Entry]:
         if self.pattern is not None:
             return stderr(lines, report, self.pattern)
+        if self.before:
+            lines = _without(lines, re.compile(self.before))
         return csvlog(lines, report) if self.format == "csvlog" else jsonlog(lines, report)
 
     def begin(self) -> tuple[float, str]:
@@ -80,7 +96,8 @@ def find(
     heads = {
         file: [line[:2000] for line in islice(streams.lines(file, probe), HEAD)] for file in paths
     }
-    formats = {file: _format(head) for file, head in heads.items() if any(map(str.strip, head))}
+    found = {file: _format(head) for file, head in heads.items() if any(map(str.strip, head))}
+    formats = {file: own for file, (own, _) in found.items()}
     if not formats:
         raise RequestError(
             f"there is nothing to read in {path}: {'; '.join(probe.notes) or 'it is empty'}"
@@ -103,10 +120,10 @@ def find(
         report.notes.append(
             f"{len(paths) - len(files)} files left out, empty or in another format than {wanted}"
         )
-    patterns = (
-        _pattern(file, heads[file], prefix) if wanted == "stderr" else None for file in files
-    )
-    logs = [LogFile(file, wanted, pattern) for file, pattern in zip(files, patterns, strict=True)]
+    if wanted == "stderr":
+        logs = [LogFile(file, wanted, _pattern(file, heads[file], prefix)) for file in files]
+    else:
+        logs = [LogFile(file, wanted, before=found[file][1]) for file in files]
     return sorted(logs, key=LogFile.begin)
 
 
@@ -136,26 +153,51 @@ def _paths(path: Path) -> list[Path]:
     return paths
 
 
-def _format(head: list[str]) -> Format:
-    if any(map(CSV_ENTRY.match, head)):
-        return "csvlog"
-    return "jsonlog" if any(line.startswith('{"') for line in head) else "stderr"
+def _format(head: list[str]) -> tuple[Format, str]:
+    """Return the format of a file, and what a collector has put before its lines of csvlog or
+    jsonlog.
+    """
+    for before in ("", *collectors(head)):
+        lines = _stripped(head, before)
+        if any(map(CSV_ENTRY.match, lines)):
+            return "csvlog", before
+        objects = sum(map(bool, map(JSON_ENTRY.match, lines)))
+        if objects > (len(lines) / 2 if before else 0):  # others' lines may be among a collector's
+            return "jsonlog", before
+    return "stderr", ""
+
+
+def _without(lines: Iterable[str], before: re.Pattern[str]) -> Iterator[str]:
+    """Yield lines without what a collector has put before them."""
+    for line in lines:
+        found = before.match(line)
+        yield line if found is None else line[found.end() :]
 
 
 def _pattern(file: Path, head: list[str], prefix: str | None) -> re.Pattern[str]:
     """Return what takes a file's lines apart: with or without a collector's prefix before each."""
-    if prefix is not None and any(map((known := line_pattern(prefix)).match, head)):
-        return known
-    guessed = guess(head) if prefix is None else None
-    if guessed is not None:
-        return line_pattern(guessed)
-    if before := collector(head):
-        inner = prefix if prefix is not None else guess(_stripped(head, before))
-        if inner is not None:
-            return line_pattern(inner, before=before)
-    if prefix is None:
-        _unknown(file, head)
-    return line_pattern(prefix)
+    if prefix is not None:
+        return _known(head, prefix)
+    for before in ("", *collectors(head)):
+        guessed = guess(_stripped(head, before))
+        if guessed is not None:
+            return line_pattern(guessed, before=before)
+    _unknown(file, head)
+
+
+def _known(head: list[str], prefix: str) -> re.Pattern[str]:
+    """Return the pattern that takes most lines apart; of equals the one that leaves most to the
+    collector, as a name at the beginning of a prefix would take that too.
+    """
+    patterns = [line_pattern(prefix, before=before) for before in (*collectors(head), "")]
+
+    def fit(pattern: re.Pattern[str]) -> tuple[int, int]:
+        befores = [len(found[1]) for found in map(pattern.match, head) if found]
+        return len(befores), sum(befores)
+
+    best = max(patterns, key=fit)
+    unknown = TIMED.match(prefix) and not any(map(best.match, head))
+    return line_pattern(prefix, before=ANY) if unknown else best
 
 
 def _stripped(head: list[str], before: str) -> list[str]:
@@ -171,12 +213,28 @@ def _unknown(file: Path, head: list[str]) -> NoReturn:
     """Say why a prefix cannot be guessed."""
     if foreign := next(filter(None, map(foreign_line, head)), ""):
         raise RequestError(f"the messages of {plain(file.name)} {WAY_OUT}; one: {foreign!r}")
-    lines = [line for line in head if line.strip()]
-    common, matching, of = nearest(_stripped(head, collector(head)))
-    some = f"{matching} of {of} lines begin with {common!r}, the others with nothing known; "
+    name, lines = plain(file.name), [line for line in head if line.strip()]
     example = plain(lines[len(lines) // 2][:120].strip())
+    if any(map(REWRITTEN.search, head)):
+        raise RequestError(
+            f"{name} looks like csvlog, written again by another program: {WAYS['csvlog']}; "
+            f"a line: {example!r}"
+        )
+    if sum(map(bool, map(WRAPPED.search, lines))) > len(lines) / 2:
+        raise RequestError(
+            f"the lines of {name} are inside another table or JSON: take what the server wrote "
+            f"out of it first; a line: {example!r}"
+        )
+    _no_guess(name, head, example)
+
+
+def _no_guess(name: str, head: list[str], example: str) -> NoReturn:
+    """Ask for the prefix; name what some of the lines begin with."""
+    bare = [_stripped(head, before) for before in ("", *collectors(head))]
+    common, matching, of = max(map(nearest, bare), key=lambda found: found[1])
+    some = f"{matching} of {of} lines begin with {common!r}, the others with nothing known; "
     way_out = "give prefix=…, as SHOW log_line_prefix prints it"
     raise RequestError(
-        f"cannot guess the log_line_prefix of {plain(file.name)}: {some if matching else ''}"
+        f"cannot guess the log_line_prefix of {name}: {some if matching else ''}"
         f"{way_out}; a line: {example!r}"
     )

@@ -30,10 +30,15 @@ STATE = re.compile(
 
 CSV_NAME = r'(?:"[^"]*(?:""[^"]*)*")'
 CSV_REST = rf",\d+,(?:{CSV_NAME})?,{SESSION},\d+,"
-CSV_ENTRY = re.compile(rf"{TIME}\.\d{{3}}[^,\"]*,{CSV_NAME}?,{CSV_NAME}?{CSV_REST}")
+# The server quotes names and no numbers; who writes its cells again may do otherwise.
+CSV_CELL = rf'(?:{CSV_NAME}|[^",\r\n]{{0,255}})'
+CSV_ENTRY = re.compile(
+    rf'"?{TIME}\.\d{{3}}[^,"]*"?,{CSV_CELL},{CSV_CELL},"?\d+"?,{CSV_CELL},"?{SESSION}"?,"?\d+"?,'
+)
 # Within a quoted field quotes are doubled: a line like this one is a session's new entry, whatever
 # went before.
 CSV_SURE = re.compile(rf"{TIME}\.\d{{3}}[^,\"]*,{CSV_NAME},{CSV_NAME}{CSV_REST}")
+JSON_ENTRY = re.compile(r'\{\s*"')
 CSV_FIELDS = 22  # of PostgreSQL 8.4; later ones have more
 
 
@@ -265,13 +270,16 @@ def _csv_entry(record: str) -> Entry | None:
         if len(part) < CSV_FIELDS:
             return None
         program = part[22] if len(part) > CSV_FIELDS else ""
-        host = part[4].rpartition(":")[0] or part[4]  # [local] has no port
-        names = (part[1], part[2], host, _known(program), part[12])
+        names = (part[1], part[2], _host(part[4]), _known(program), part[12])
         return Entry(
             _clock(part[0]), part[11], part[13], part[5], _clock(part[8]), *names, part[19] or None
         )
     except (ValueError, csv.Error):
         return None
+
+
+def _host(remote: str) -> str:
+    return remote.rpartition(":")[0] or remote  # [local] has no port
 
 
 def _csv_fields(record: str) -> list[str]:
@@ -298,21 +306,24 @@ def jsonlog(lines: Iterator[str], report: Report) -> Iterator[Entry]:
 def _json_entry(line: str) -> Entry | None:
     try:
         part = json.loads(line, strict=False)
-        time, start = _clock(_text(part, "timestamp")), _clock(_text(part, "session_start"))
+        part = part.get("record", part)  # CloudNativePG puts what csvlog has into its own log
+        time = _clock(_text(part, "timestamp", "log_time"))
+        start = _clock(_text(part, "session_start", "session_start_time"))
     except (ValueError, RecursionError, TypeError, AttributeError):
         return None
     severity, session = _text(part, "error_severity"), _text(part, "session_id")
     if math.isnan(time) or not severity or not session:
         return None
-    user, database, host = _text(part, "user"), _text(part, "dbname"), _text(part, "remote_host")
+    user, database = _text(part, "user", "user_name"), _text(part, "dbname", "database_name")
+    host = _text(part, "remote_host") or _host(_text(part, "connection_from"))
     program = _known(_text(part, "application_name"))
-    state = _text(part, "state_code") or "00000"  # the server writes none for success
-    message, statement = _text(part, "message"), _text(part, "statement") or None
+    state = _text(part, "state_code", "sql_state_code") or "00000"  # none is written for success
+    message, statement = _text(part, "message"), _text(part, "statement", "query") or None
     return Entry(
         time, severity, message, session, start, user, database, host, program, state, statement
     )
 
 
-def _text(part: Any, name: str) -> str:
-    value = part.get(name)
-    return value if isinstance(value, str) else ""
+def _text(part: Any, *names: str) -> str:
+    values = (part.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str)), "")

@@ -156,6 +156,9 @@ class Statements:
         self.unparsed = 0  # statements of unknown structure
         self.foreign = 0  # messages of statements in another language
         self.example = ""  # the first of them
+        self.earlier = self.later = 0  # entries, than the one before
+        self.jumps = 0  # entries that are clearly earlier
+        self._last = math.nan
         self.taken: Counter[str] = Counter()  # statements that an extension alone tells
         self.left_out: Counter[str] = Counter()  # what of extensions tells no statement
 
@@ -164,6 +167,7 @@ class Statements:
 
     def add(self, entry: Entry) -> None:
         """Take the next entry of the log."""
+        self._compare(entry.time)
         if entry.severity in ERRORS:
             self._fail(entry)
         elif entry.message.startswith(AUDIT):
@@ -173,6 +177,13 @@ class Statements:
         elif foreign(entry.message):
             self.foreign += 1
             self.example = self.example or entry.message[:80]
+
+    def _compare(self, time: float) -> None:
+        """Count whether time goes on: entries of several processes may be out of order by a bit."""
+        self.later += time > self._last
+        self.earlier += time < self._last
+        self.jumps += time < self._last - CLOCK_TICK
+        self._last = self._last if math.isnan(time) else time
 
     def _log(self, entry: Entry) -> bool:
         """Take a message of the server's own; False if it is none that is known."""

@@ -35,6 +35,11 @@ UNREAD = {
     b"7z\xbc\xaf\x27\x1c": "is a 7z archive",
     b"Rar!": "is a rar archive",
 }
+START = rb"(?:\xef\xbb\xbf)?\s*"
+SPREAD = {  # JSON that is not one object a line
+    re.compile(START + rb"\[\s*\{"): "is a JSON array: write one object a line (jq -c '.[]')",
+    re.compile(START + rb"\{\s*\n"): "holds objects of several lines: write one a line (jq -c .)",
+}
 ENCODINGS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
@@ -42,7 +47,9 @@ ENCODINGS = {
     b"\xfe\xff": "utf-16",
 }
 ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
-DOCKER = '{"log":'  # its json-file driver: each line of a container's output in an object
+# Under which key an object of JSON holds a line of a program's output: docker's json-file driver,
+# the journal, Google's exports.
+KEYS = ("log", "MESSAGE", "textPayload")
 NODE = re.compile(rf"({STAMP} (std(?:out|err))) ([FP]) ")  # a kubernetes node's own files
 
 
@@ -58,16 +65,18 @@ class Part(NamedTuple):
 
 
 def unread(path: Path) -> str | None:
-    """Return what a file is that cannot be read as text, in words, or None."""
+    """Return what a file is that cannot be read line by line, and what to do, or None."""
     try:
         with path.open("rb") as stream:
             magic = stream.read(8)
         named = next((what for start, what in UNREAD.items() if magic.startswith(start)), None)
-        archive = named is None and _head(path)[257:262] == b"ustar"
+        head = b"" if named else _head(path)
     except ERRORS:
         return None  # its lines end early, and that is said
-    what = "is a tar archive" if archive else named
-    return None if what is None else plain(f"{path.name} {what}: unpack it first")
+    archive = "is a tar archive" if head[257:262] == b"ustar" else named
+    spread = next((what for form, what in SPREAD.items() if form.match(head)), None)
+    what = f"{archive}: unpack it first" if archive else spread
+    return None if what is None else plain(f"{path.name} {what}")
 
 
 def lines(path: Path, report: Report) -> Iterator[str]:
@@ -106,8 +115,8 @@ def _whole(lines: Iterator[str]) -> Iterator[str]:
 
 def _part(line: str) -> Part | None:
     """Return the part of a line that a container's log holds; None where it is not from one."""
-    if line.startswith(DOCKER):
-        return _unwrapped(line)
+    if line.startswith("{"):
+        return next((_unwrapped(line, key) for key in KEYS if f'"{key}":' in line), None)
     if (found := NODE.match(line)) is None:
         return None
     more, text = found[3] == "P", line[found.end() :]
@@ -149,10 +158,14 @@ def _encoding(head: bytes) -> str | None:
     return None
 
 
-def _unwrapped(line: str) -> Part | None:
+def _unwrapped(line: str, key: str) -> Part | None:
     try:
         values = json.loads(line)
-        text, stream = values["log"], str(values.get("stream", ""))
+        text, stream = values[key], str(values.get("stream", ""))
     except (ValueError, KeyError, RecursionError):
         return None
-    return Part(stream, "", text, not text.endswith("\n")) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    if key != "log":  # only docker keeps the end of a line, and parts a long one
+        text = f"{text}\n"
+    return Part(stream, "", text, not text.endswith("\n"))

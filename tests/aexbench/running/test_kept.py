@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import sys
+import threading
 
 import numpy as np
 import pytest
 import torch
 
 import aexbench
-from aexbench import Detector, Features
+from aexbench import Detector, Features, corruptions, metrics
 from aexbench.running.kept import kept
 
 
@@ -68,8 +70,69 @@ def python_noise(detector, x):
     random.seed(3)
 
 
-SPOILS = [weights, parameter, module, network, gradients, features, scale, folder, environment]
-SPOILS += [numpy_noise, python_noise]
+def submodule(detector, x):
+    detector.model[1] = torch.nn.ReLU()
+
+
+def added(detector, x):
+    detector.model.add_module("more", torch.nn.Identity())
+
+
+def buffer(detector, x):
+    detector.model.register_buffer("kept", torch.zeros(3))
+
+
+def method(detector, x):
+    detector.error = lambda x: torch.zeros(len(x))
+
+
+def everywhere(detector, x):
+    torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 0)
+
+
+def device(detector, x):
+    torch.set_default_device("meta")
+
+
+def elsewhere(detector, x):
+    detector.model.to("meta")
+
+
+def half(detector, x):
+    detector.model.half()
+
+
+def deterministic(detector, x):
+    torch.use_deterministic_algorithms(True)
+
+
+def errors(detector, x):
+    np.seterr(all="ignore")
+
+
+def path(detector, x):
+    sys.path.append("/nowhere")
+
+
+def plain_attribute(detector, x):
+    detector.model[0].scale = 2.0
+
+
+MORE = [submodule, added, buffer, method, everywhere, device, elsewhere, half, deterministic]
+MORE += [errors, path, plain_attribute]
+SPOILS = [
+    *MORE,
+    weights,
+    parameter,
+    module,
+    network,
+    gradients,
+    features,
+    scale,
+    folder,
+    environment,
+]
+SPOILS += [environment, numpy_noise, python_noise]
 
 
 def within(detector, spoil, x=None):
@@ -88,6 +151,9 @@ def test_what_is_changed_is_put_back_and_named(detector, linear_rows, spoil):
     assert (detector.features, detector.scale, os.getcwd()) == before[1:]
     assert [p.requires_grad for p in detector.model.parameters()] == flags
     assert dict(os.environ) == state
+    assert torch.zeros(1).device.type == "cpu"
+    assert detector.model[0].weight.dtype == torch.float64
+    assert not torch.are_deterministic_algorithms_enabled()
     within(detector, lambda detector, x: None)  # everything is as it was
 
 
@@ -103,7 +169,7 @@ def test_what_an_import_does_is_put_back_and_no_fault(detector, tmp_path, monkey
     (tmp_path / "another_of_this_test.py").write_text(text)
     with pytest.raises(ValueError, match="weights"), kept(detector):
         weights(detector, __import__("another_of_this_test"))
-    with pytest.raises(ValueError, match="Python's random state"), kept(detector):
+    with pytest.raises(ValueError, match="random state of Python"), kept(detector):
         random.seed(3)
 
 
@@ -147,3 +213,118 @@ def test_a_models_own_loss_of_mode_is_put_back():
     with pytest.raises(ValueError, match="modes or hooks"):
         within(detector, lambda detector, x: detector.model.train())
     assert not detector.model[1].training
+
+
+class Settings:
+    """Equals nothing but itself."""
+
+
+class Owning(torch.nn.Module):
+    """Does what people's networks do when they are called: counts, keeps, draws, locks."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(8, 8)
+        self.settings, self.lock, self.calls = Settings(), threading.Lock(), 0
+        self.generator = torch.Generator()
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        self.steps += 1
+        self.kept = x.mean()
+        torch.randn(2)
+        return self.net(x)
+
+
+def test_what_the_model_itself_changes_is_nobodys_fault(linear_rows):
+    detector = Detector(Owning())
+    results = aexbench.evaluate(
+        detector,
+        linear_rows[300:],
+        background=linear_rows[:300],
+        explainers=["saliency", "repair"],
+        corruptions=["random[threshold=0.01]"],
+        count=5,
+        twins=0,
+    )
+    own = results.frame[results.frame.control == "none"]
+    assert own.state.unique().tolist() == ["ok"]
+
+    def spoils(detector, x):
+        detector.model.net.bias.data.add_(1)
+
+    with pytest.raises(ValueError, match="weights or buffers"):
+        within(results.store and detector, spoils)
+
+
+def through_torch(detector, x, background):
+    torch.as_tensor(background).sub_(5)
+    return detector.error_map(x)
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+def test_a_background_that_is_written_into_is_put_back(detector, linear_rows):
+    background = linear_rows[:300].copy()
+    options = {"background": background, "corruptions": ["random[threshold=0.2]"], "count": 10}
+    with pytest.warns(UserWarning, match="changed the background; it was put back"):
+        frame = aexbench.evaluate(
+            detector,
+            linear_rows[300:],
+            explainers=[through_torch, "gradient-shap"],
+            twins=0,
+            **options,
+        ).frame
+    alone = aexbench.evaluate(
+        detector, linear_rows[300:], explainers=["gradient-shap"], twins=0, **options
+    ).frame
+    assert np.array_equal(background, linear_rows[:300])
+    scores = frame[frame.explainer == "gradient-shap"].score
+    assert scores.tolist() == alone[alone.explainer == "gradient-shap"].score.tolist()
+
+
+def test_a_corruption_or_a_metric_that_changes_something_fails_its_cells(detector, linear_rows):
+    @corruptions.register("heavier-of-this-test", threshold=0.2)
+    def heavier(detector, x, mask, rng):
+        weights(detector, x)
+        return torch.where(mask, 1 - x, x)
+
+    @metrics.register("double-of-this-test", higher_is_better=True)
+    def double(attributions, truth):
+        torch.set_default_dtype(torch.float16)
+        return np.ones(len(truth))
+
+    own = detector.model[0].weight.detach().clone()
+    options = {"background": linear_rows[:300], "explainers": ["residual"], "twins": 0, "count": 5}
+    with pytest.warns(UserWarning, match="the corruption changed the model's weights"):
+        aexbench.evaluate(
+            detector, linear_rows[300:], corruptions=["heavier-of-this-test"], **options
+        )
+    with pytest.warns(UserWarning, match="a metric changed torch's default type"):
+        aexbench.evaluate(
+            detector,
+            linear_rows[300:],
+            corruptions=["random[threshold=0.2]"],
+            metrics=["double-of-this-test"],
+            **options,
+        )
+    assert torch.equal(detector.model[0].weight, own)
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("raised", [GeneratorExit, SystemExit])
+def test_whatever_a_plugin_raises_ends_its_cell_alone(detector, linear_rows, raised):
+    def ends(detector, x):
+        raise raised
+
+    with pytest.warns(UserWarning, match=raised.__name__):
+        frame = aexbench.evaluate(
+            detector,
+            linear_rows[300:],
+            background=linear_rows[:300],
+            explainers=[ends, "residual"],
+            corruptions=["random[threshold=0.2]"],
+            twins=0,
+            count=5,
+        ).frame
+    assert set(frame[frame.explainer == "residual"].state) == {"ok"}

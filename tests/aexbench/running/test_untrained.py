@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import pytest
@@ -152,6 +153,69 @@ def test_what_would_stay_trained_is_skipped_by_name():
     fresh = Detector(model, fresh=lambda: nn.Sequential(nn.Linear(4, 4)))
     one, other = (controlled(fresh, "initial", seed).model[0].bias for seed in (0, 1))
     assert not torch.equal(one, other)
+
+
+class Closure(nn.Module):
+    """Its weights are no parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(4, 4)]
+
+    def forward(self, x):
+        return self.layers[0](x)
+
+
+@pytest.mark.parametrize("control", ["initial", "permuted"])
+def test_a_twin_that_reconstructs_as_the_trained_network_does_is_none(control):
+    model = nn.Linear(4, 4)
+    given = [Detector(Closure()), Detector(nn.Identity())]
+    if control == "initial":
+        given.append(Detector(model, fresh=lambda: copy.deepcopy(model)))
+    for detector in given:
+        with pytest.raises(SkipError, match="reconstructs as the trained network does"):
+            controlled(detector, control, 0, X)
+    assert controlled(Detector(model), control, 0, X).model is not model
+
+
+@pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])
+@pytest.mark.parametrize("make", [lambda: nn.Linear(6, 6), lambda: nn.Conv1d(3, 3, 3)])
+def test_a_twin_under_spectral_norm_has_that_norm(norm, make):
+    torch.manual_seed(0)
+    model = norm(make())
+    x = torch.randn(9, 6) if isinstance(model, nn.Linear) else torch.randn(9, 3, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(30):
+        optimizer.zero_grad()
+        (model(x) - 2).square().sum().backward()
+        optimizer.step()
+    twin = controlled(Detector(model.eval()), "initial", 0).model
+    twin(x)
+    assert not twin.training
+    assert float(torch.linalg.matrix_norm(twin.weight.flatten(1), 2)) == pytest.approx(1, abs=0.02)
+
+
+class WithGain(nn.Linear):
+    def reset_parameters(self, gain=None):
+        if gain is None and hasattr(self, "made"):
+            raise TypeError("reset_parameters() missing 1 required argument: 'gain'")
+        super().reset_parameters()
+        self.made = True
+
+
+def test_what_cannot_draw_initial_weights_is_skipped_with_the_way_out():
+    with pytest.raises(SkipError, match=r"'gain'; give Detector\(\.\.\., fresh=function\)"):
+        controlled(Detector(WithGain(4, 4)), "initial", 0)
+    for made in (None, Detector(nn.Linear(4, 4))):
+        with pytest.raises(SkipError, match=r"fresh returns a .*must make a torch\.nn\.Module"):
+            controlled(Detector(nn.Linear(4, 4), fresh=lambda made=made: made), "initial", 0)
+
+
+def test_a_model_that_keeps_what_has_a_graph_is_copied():
+    model = nn.Linear(4, 4)
+    model.kept = model(X).mean()
+    twin = controlled(Detector(model), "initial", 0)
+    assert not twin.model.kept.requires_grad
 
 
 class Huber(Detector):

@@ -56,7 +56,7 @@ def with_alpha(alpha):
 )
 def test_every_kind_of_png_becomes_grey_in_0_to_1(tmp_path, image, expected):
     image.save(tmp_path / "a.png")
-    grey = read(tmp_path / "a.png")
+    grey = read(tmp_path / "a.png").grey
     assert grey.dtype == np.float32
     assert np.allclose(grey, expected, atol=1.1 / 255 if image.mode in ("RGB", "RGBA") else 1e-6)
 
@@ -64,14 +64,14 @@ def test_every_kind_of_png_becomes_grey_in_0_to_1(tmp_path, image, expected):
 @pytest.mark.parametrize("suffix", ["bmp", "jpg", "tif", "webp"])
 def test_other_formats_are_read_too(tmp_path, suffix):
     Image.fromarray(np.full((8, 12, 3), 102, dtype=np.uint8)).save(tmp_path / f"a.{suffix}")
-    assert np.allclose(read(tmp_path / f"a.{suffix}"), np.full((8, 12), 0.4), atol=0.01)
+    assert np.allclose(read(tmp_path / f"a.{suffix}").grey, np.full((8, 12), 0.4), atol=0.01)
 
 
 def test_an_image_that_the_camera_took_sideways_is_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by a quarter
     Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif)
-    assert np.allclose(read(tmp_path / "a.png"), np.rot90(GREY, -1) / 255)
+    assert np.allclose(read(tmp_path / "a.png").grey, np.rot90(GREY, -1) / 255)
 
 
 def claiming(width, height):
@@ -280,6 +280,28 @@ def test_edges_that_jpeg_or_resizing_has_softened_are_seen(tmp_path, image):
 def test_sharp_masks_and_kinds_by_value_are_not_soft(tmp_path, image):
     image.save(tmp_path / "a.png")
     assert read_mask(tmp_path / "a.png").soft() < FEW
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+def test_the_orientation_in_a_file_is_known_and_1_where_it_is_none(tmp_path, suffix):
+    exif = Image.Exif()
+    for noted, known in ((1, 1), (3, 3), (8, 8), (0, 1), (9, 1)):
+        exif[0x0112] = noted
+        Image.fromarray(GREY).save(tmp_path / f"a.{suffix}", exif=exif)
+        assert read(tmp_path / f"a.{suffix}").orientation == known
+        assert read_mask(tmp_path / f"a.{suffix}").orientation == known
+    Image.fromarray(GREY).save(tmp_path / f"a.{suffix}")
+    assert read(tmp_path / f"a.{suffix}").orientation == 1
+
+
+def test_files_with_16_bits_a_channel_are_known(tmp_path):
+    (tmp_path / "colour.png").write_bytes(png(np.zeros((4, 4, 3), dtype=np.uint16), 2))
+    Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / "grey.png")
+    Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / "grey.tif")
+    assert all(read(path).deep for path in tmp_path.iterdir())
+    for name in ("a.png", "a.tif", "a.jpg", "a.bmp", "a.webp"):
+        Image.fromarray(COLOUR).save(tmp_path / name)
+        assert not read(tmp_path / name).deep
 
 
 def test_masks_are_known_by_the_images_that_they_lie_beside():

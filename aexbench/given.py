@@ -1,0 +1,184 @@
+"""What `evaluate` is given: samples and truths of every kind as a data set, and bounds for them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench import soundness
+from aexbench.contracts import Dataset, not_finite
+from aexbench.detector import Detector
+from aexbench.errors import RequestError
+from aexbench.features import Features
+from aexbench.rows import Array, Rows, as_rows, blocks
+
+MOST_OUTSIDE = 0.1  # of the bounds: further off, a background is said to lie elsewhere
+LEAST_FILLED = 0.02  # of the bounds, by the median column of a background
+
+OWN_BOUNDS = (
+    "no Features were given that say bounds, and the background leaves [0, 1]: low and high of "
+    "each column are its least and greatest value there"
+)
+OUTSIDE = (
+    "normal samples lie up to {far:.3g} outside of the detector's Features: corruptions and scores "
+    "are in their units; give Features(low=…, high=…) of the data"
+)
+FILLED = (
+    "the background fills {share:.1g} of the Features' bounds (median column): random values lie "
+    "far from the data; give Features(low=…, high=…) of the data"
+)
+
+
+def dataset(
+    detector: Detector, clean: object, background: object, labelled: object = None
+) -> Dataset:
+    """Return what is given as a data set: the clean samples, and labelled ones, are its test.
+
+    Raises
+    ------
+    RequestError
+        If something is no samples, or does not belong to the rest.
+    """
+    x, truth = _pair(labelled)
+    framed = {"background": background, "clean": clean, "labelled": x, "its truth": truth}
+    _same_columns(framed, detector.features.names)
+    train, normal = _samples(background, "background"), _samples(clean, "clean")
+    for name, rows in (("clean", normal), ("background", train)):
+        if complaint := not_finite(rows, name, detector.features.names):
+            raise RequestError(complaint)
+    if train.shape[1:] != normal.shape[1:]:
+        shapes = f"{train.shape} and {normal.shape}"
+        raise RequestError(f"background and clean are samples of one shape, not {shapes}")
+    if labelled is None:
+        return Dataset(train, normal, normal, detector.features)
+    odd, marked = _samples(x, "labelled"), truths(truth)
+    if odd.shape != marked.shape or odd.shape[1:] != normal.shape[1:]:
+        shapes = f"{odd.shape} and {marked.shape}, clean samples are {normal.shape}"
+        raise RequestError(f"labelled is samples and their truth: {shapes}")
+    return Dataset(
+        train,
+        normal,
+        np.concatenate([np.asarray(normal), odd]),
+        detector.features,
+        np.repeat([False, True], [len(normal), len(odd)]),
+        np.concatenate([np.zeros(normal.shape, dtype=bool), marked]),
+    )
+
+
+def _pair(labelled: object) -> tuple[object, object]:
+    if labelled is None:
+        return None, None
+    if not isinstance(labelled, tuple | list) or len(labelled) != 2:
+        raise RequestError("labelled is a pair: samples (N, …) and their truth (N, …)")
+    return labelled[0], labelled[1]
+
+
+def _samples(values: object, name: str) -> Any:
+    """Return samples as rows of numbers, at least one."""
+    try:
+        rows = as_rows(values)  # type: ignore[arg-type]
+    except RequestError as error:
+        raise RequestError(f"{name}: {error}") from None
+    except (TypeError, ValueError):
+        rows = None
+    shape = getattr(rows, "shape", ())
+    if len(shape) < 2 or getattr(rows, "dtype", np.dtype(object)).kind not in "biuf":
+        kind = " ".join(str(part) for part in (type(values).__name__, _dtype(rows), shape) if part)
+        raise RequestError(f"{name} must be an array of numbers (N, …): this is a {kind}")
+    if not len(rows):
+        raise RequestError(f"{name} holds no samples")
+    return rows
+
+
+def _dtype(rows: object) -> str:
+    return f"of {rows.dtype}" if hasattr(rows, "dtype") else ""
+
+
+def truths(values: object) -> NDArray[np.bool_]:
+    """Return which columns make samples anomalous (N, …): truth values, or 0 and 1.
+
+    Raises
+    ------
+    RequestError
+        If they are anything else: `"False"` and -1 are no truth value that everybody reads alike.
+    """
+    found = _samples(values, "the truth of labelled")
+    array = np.asarray(found)
+    wrong = ~np.isin(array, [0, 1])
+    if wrong.any():
+        value = array[wrong][0]
+        raise RequestError(f"the truth of labelled must be bool, or 0 and 1: it holds {value!s}")
+    return array.astype(bool)
+
+
+def _same_columns(framed: dict[str, object], names: Sequence[str]) -> None:
+    """Raise RequestError where the names of data frames' columns differ, or from the Features'."""
+    known = {what: _columns(values) for what, values in framed.items()}
+    known = {"the detector's Features": list(names) or None, **known}
+    given = {what: columns for what, columns in known.items() if columns is not None}
+    first = next(iter(given), "")
+    for what, columns in given.items():
+        if columns == given[first]:
+            continue
+        alike = sorted(columns) == sorted(given[first])
+        how = "in another order" if alike else "under other names"
+        raise RequestError(
+            f"columns of {what} stand {how} than those of {first}: {columns[:5]} and "
+            f"{given[first][:5]}; bring them into one order, or give arrays"
+        )
+
+
+def _columns(values: object) -> list[str] | None:
+    """Return the names of a data frame's columns; None where it has none but numbers."""
+    columns = getattr(values, "columns", None)
+    if columns is None or not hasattr(values, "iloc"):
+        return None
+    found = list(columns)
+    return [str(name) for name in found] if any(isinstance(n, str) for n in found) else None
+
+
+def bounded(detector: Detector, data: Dataset) -> tuple[Detector, list[str]]:
+    """Return a detector whose Features hold the background, and what is to be said of it.
+
+    Where nobody has said bounds, and the background leaves [0, 1], its least and greatest values
+    are the bounds. Given ones stay; what leaves them by more than a tenth of their range, or hardly
+    fills them, is said.
+    """
+    low, high = detector.features.bounds(tuple(data.train.shape[1:]))
+    found = soundness.outside(data.train, low, high)
+    if found is not None and not detector.features.bounded:
+        made = copy.copy(detector)
+        made.features = _within(detector.features, data.train)
+        made.scale = None  # it was of other bounds
+        return made, [OWN_BOUNDS]
+    far = 0.0 if found is None else max(-found[0], found[1])
+    if far > MOST_OUTSIDE * float(np.max(high - low)):
+        return detector, [OUTSIDE.format(far=far)]
+    share = _filled(data.train, low, high)
+    return detector, [FILLED.format(share=share)] if share < LEAST_FILLED else []
+
+
+def _filled(rows: Rows, low: Array, high: Array) -> float:
+    """Return the share of the bounds that the median column of rows spans, constant ones aside; 1
+    where all are constant.
+    """
+    least, most = _extremes(rows)
+    spans = (most - least) / (high - low)
+    return float(np.median(spans[spans > 0])) if (spans > 0).any() else 1.0
+
+
+def _extremes(rows: Rows) -> tuple[Array, Array]:
+    pairs = [(block.min(axis=0), block.max(axis=0)) for block in blocks(rows)]
+    least = np.min([low for low, _ in pairs], axis=0).astype(np.float64)
+    return least, np.max([high for _, high in pairs], axis=0).astype(np.float64)
+
+
+def _within(features: Features, rows: Rows) -> Features:
+    """Return Features whose low and high are the least and greatest value of each column."""
+    low, high = (part.ravel() for part in _extremes(rows))
+    high = np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))  # a constant column
+    return features.within(tuple(low.tolist()), tuple(high.tolist()))

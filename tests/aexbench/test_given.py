@@ -1,0 +1,141 @@
+"""What `evaluate` is given is taken for what it is, or refused in one line."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+
+from aexbench import Detector, Features, RequestError, given
+
+X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+FRAME = pd.DataFrame(X, columns=list("abcd"))
+NET = torch.nn.Linear(4, 4)
+
+
+def taken(clean=X, background=X[:20], labelled=None, features=None):
+    return given.dataset(Detector(NET, features=features), clean, background, labelled)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        X.tolist(),
+        torch.tensor(X).requires_grad_(),
+        torch.tensor(X, dtype=torch.bfloat16).float(),
+        sparse.csr_matrix(X),
+        sparse.csr_array(X),
+        FRAME,
+        np.asfortranarray(X.astype(np.float64)),
+        np.ma.masked_array(X),
+    ],
+)
+def test_samples_of_any_kind_are_rows(values):
+    np.testing.assert_allclose(taken(clean=values).validation, X, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [None, "rows.csv", (row for row in X), [[1, 2], [3]], [1.0, 2.0], X.astype(complex), {}, 3],
+)
+@pytest.mark.parametrize("name", ["clean", "background"])
+def test_what_is_no_samples_is_one_line(values, name):
+    with pytest.raises(RequestError, match=rf"^{name} must be an array of numbers \(N, …\)"):
+        taken(**{name: values})
+
+
+def test_samples_of_other_shapes_and_none_are_refused():
+    with pytest.raises(RequestError, match="samples of one shape"):
+        taken(background=X[:, :3])
+    with pytest.raises(RequestError, match="clean holds no samples"):
+        taken(clean=X[:0])
+
+
+TRUTH = np.eye(4)[:3]
+
+
+@pytest.mark.parametrize("truth", [TRUTH, TRUTH.astype(bool), TRUTH.astype(int).tolist()])
+def test_a_truth_is_truth_values_or_0_and_1(truth):
+    made = taken(labelled=(X[:3], truth))
+    assert made.test_truth[-3:].tolist() == TRUTH.astype(bool).tolist()
+    assert made.test_labels.tolist() == [False] * 60 + [True] * 3
+
+
+@pytest.mark.parametrize(
+    "truth", [2 * TRUTH - 1, np.where(TRUTH, np.nan, 0.0), TRUTH * 2, TRUTH / 2, -TRUTH]
+)
+def test_other_numbers_are_no_truth(truth):
+    with pytest.raises(RequestError, match=r"truth of labelled must be bool, or 0 and 1: it holds"):
+        taken(labelled=(X[:3], truth))
+
+
+@pytest.mark.parametrize("labelled", [X, (X,), "ab c", (X[:3], TRUTH, TRUTH)])
+def test_labelled_is_a_pair(labelled):
+    with pytest.raises(RequestError, match="labelled is a pair"):
+        taken(labelled=labelled)
+    with pytest.raises(RequestError, match="of numbers"):
+        taken(labelled=(X[:3], TRUTH.astype(bool).astype(str)))
+
+
+OTHERS = {"order": list("dcba"), "names": list("abcz")}
+
+
+@pytest.mark.parametrize("how", OTHERS)
+def test_columns_of_data_frames_stand_in_one_order(how):
+    columns = OTHERS[how]
+    other, features = FRAME.set_axis(columns, axis=1), Features(names=tuple("abcd"))
+    truth = pd.DataFrame(TRUTH, columns=list("abcd"))
+    for wrong in (
+        {"clean": FRAME, "background": other},
+        {"clean": FRAME, "labelled": (other[:3], truth)},
+        {"clean": FRAME, "labelled": (FRAME[:3], truth.set_axis(columns, axis=1))},
+        {"clean": other, "features": features},
+    ):
+        with pytest.raises(RequestError, match=rf"columns of .* stand .*{how}"):
+            taken(**wrong)
+    assert len(taken(clean=FRAME, features=features).test) == 60
+    assert len(taken(clean=pd.DataFrame(X), background=FRAME).test) == 60
+
+
+def bounded(background, features=None):
+    detector = Detector(NET, features=features)
+    return given.bounded(detector, taken(background, background, features=features))
+
+
+@pytest.mark.parametrize("features", [None, Features(names=tuple("abcd"))])
+def test_bounds_that_nobody_has_said_come_from_the_background(features):
+    detector, notes = bounded(2 * X - 1, features)
+    assert notes == [given.OWN_BOUNDS]
+    np.testing.assert_allclose(detector.features.low, (2 * X - 1).min(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(detector.features.high, (2 * X - 1).max(axis=0), rtol=1e-6)
+    assert detector.features.names == (() if features is None else tuple("abcd"))
+    same, notes = bounded(X, features)
+    assert notes == []
+    assert same.features.low == 0.0
+
+
+@pytest.mark.parametrize(
+    ("background", "features", "said"),
+    [
+        (2 * X - 1, Features(low=0, high=1), "outside of the detector's Features"),
+        (1.05 * X, Features(low=0, high=1), ""),
+        (1.2 * X + 0.1, Features(high=1), "outside of the detector's Features"),
+        (2 * X - 1, Features(low=-1), ""),
+        (0.001 * X, None, "fills 0.001 of the Features' bounds"),
+        (X, Features(high=1e4), "fills 0.0001 of the Features' bounds"),
+        (0.05 * X, None, ""),
+        (X * [1, 1, 0, 0], None, ""),
+    ],
+)
+def test_bounds_that_do_not_fit_the_data_are_said(background, features, said):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector, notes = bounded(background, features)
+    assert len(notes) == bool(said)
+    assert said in "".join(notes)
+    if features is not None:
+        assert detector.features == features

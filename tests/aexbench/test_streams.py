@@ -1,0 +1,85 @@
+"""Where nobody can read what is said, or a terminal says odd things of itself, the work goes on."""
+
+from __future__ import annotations
+
+import errno
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aexbench.cli import shared
+from aexbench.errors import tell
+from aexbench.running import progress
+
+RESULTS = Path(__file__).parents[2] / "results" / "quickstart"
+FULL = Path("/dev/full")
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def command(*arguments, **streams):
+    run = [sys.executable, "-m", "aexbench", *map(str, arguments)]
+    return subprocess.run(run, text=True, check=False, **streams)
+
+
+@pytest.mark.parametrize("columns", ["0", "-3", "7", "20", "60"])
+def test_a_table_is_shown_whatever_the_terminal_says(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    width = shared.console().width
+    assert width == {"0": 80, "-3": 80, "7": 20}.get(columns, int(columns))
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+def test_a_full_disk_under_the_streams():
+    with FULL.open("w") as full:
+        found = command("list", "metrics", stdout=full, stderr=subprocess.PIPE)
+        assert (found.returncode, found.stderr.count("\n")) == (1, 1)
+        assert "cannot be written: no space left" in found.stderr
+        found = command("list", "nonsense", stdout=subprocess.PIPE, stderr=full)
+        assert found.returncode == 2
+
+
+def test_progress_that_cannot_be_written_stops_nothing(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    for stream in (Full(), None, closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        tell("nobody reads this")
+    for stream in (Full(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress.progress(3) as show:
+            show.say("a cell", 0.5)
+            show.advance()
+
+
+def test_what_a_plugin_is_called_commands_no_terminal(capsys):
+    with progress.progress(1) as show:
+        show.say("\x1b[31mred\x07 on rows", None)
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_store_named_by_a_relative_path_is_found_from_elsewhere(
+    detector, linear_rows, tmp_path, monkeypatch
+):
+    import aexbench
+
+    monkeypatch.chdir(tmp_path)
+    results = aexbench.evaluate(
+        detector,
+        linear_rows[300:],
+        background=linear_rows[:300],
+        explainers=["residual"],
+        corruptions=["random[threshold=0.2]"],
+        twins=0,
+        count=5,
+        store="kept",
+    )
+    monkeypatch.chdir("/")
+    assert "residual" in str(results.board())
+    assert len(results.attributions(results.records[0].cell)) == 5
