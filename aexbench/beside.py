@@ -83,7 +83,7 @@ def _collect(path: Path, name: str, home: Path, found: dict[Path, str]) -> None:
     found[path] = name
     if path.suffix != ".py":
         return
-    said = _said(path.read_bytes())
+    said = said_in(path.read_bytes())
     folders = sorted({path.parent, home})
     for imported in said.imports:
         for module, module_name in _module(name, imported, folders):
@@ -126,7 +126,7 @@ class Said(NamedTuple):
 
 
 @lru_cache(256)
-def _said(source: bytes) -> Said:
+def said_in(source: bytes) -> Said:
     """Read a module; one that is for other readers, such as a template, says nothing."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
@@ -138,14 +138,24 @@ def _said(source: bytes) -> Said:
 
 
 def _imports(node: ast.AST) -> Iterator[str]:
-    """Yield the names that may be those of modules."""
+    """Yield the names that may be those of modules; relative ones begin with dots."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        yield node.module or ""
-        yield from (f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names)
+        yield from imported_names(node.level, node.module or "", [one.name for one in node.names])
     elif isinstance(node, ast.Call) and _called(node) in LOADERS:
         yield from (str(one.value) for one in node.args if isinstance(one, ast.Constant))
+
+
+def imported_names(level: int, module: str, names: Sequence[str]) -> Iterator[str]:
+    """Yield a module, and those that `from` may take out of it.
+
+    >>> list(imported_names(1, "mine", ["helper"]))
+    ['.mine', '.mine.helper']
+    """
+    start = "." * level + module
+    yield start
+    yield from (f"{start}.{name}" if module else f"{start}{name}" for name in names)
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
@@ -290,6 +300,7 @@ def _name(node: ast.AST) -> str:
 
 def _module(name: str, imported: str, folders: list[Path]) -> Iterator[tuple[Path, str]]:
     """Yield the file of an imported module that belongs to the importing one."""
+    imported = imported.lstrip(".")  # a relative one is looked for beside it, like any other
     if name.startswith(OWN):  # a plugin of ours: its family's folder, not the engine
         home = ".".join(name.split(".")[:2]) + "."
         if imported.startswith(home) and (spec := _spec(imported)) is not None:

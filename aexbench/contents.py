@@ -7,6 +7,7 @@ of the file that defines a function.
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import dis
 import functools
@@ -20,10 +21,12 @@ import secrets
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path, PurePath
 from typing import Any
 
+from aexbench.beside import LOADERS, imported_names, said_in
 from aexbench.digests import file_digest, text_digest, value_digest
 
 # Known by their names: what they do in other versions stands in the provenance of results.
@@ -38,7 +41,8 @@ def content_digest(value: object) -> str:
 
     - A function counts by its source, or else its compiled code; by its defaults, its attributes
       and what it closes over; and by the contents of the globals that it names, of helper
-      functions too. Of a module, those members count that it names.
+      functions too. Of a module, those members count that it names; of one's own that it imports
+      only when it runs the files, and those of one's own that these import.
     - A class counts by its functions and attributes, and by its bases.
     - Arrays and tensors count by their numbers; other objects by their class and by what `pickle`
       and `vars` find in them.
@@ -179,8 +183,9 @@ class _Walk:
         home, self.home = self.home, _folder(space.get("__file__"))
         found = [[n, self._named_of(space[n], names)] for n in sorted(loaded & space.keys())]
         self.home = home
+        package = str(space.get("__package__") or "")
         imported = sorted({name for code in codes for name in _imported(code)})
-        return [*found, [text_digest(_files(imported))]]
+        return [*found, [text_digest(_files(imported, package))]]
 
     def _named_of(self, value: Any, names: set[str]) -> Any:
         """A global's digest; of a module of one's own, those of the members that are named."""
@@ -320,25 +325,51 @@ def _loaded(code: types.CodeType) -> Iterator[str]:
 
 
 def _imported(code: types.CodeType) -> Iterator[str]:
-    """Yield the modules that code imports when it runs."""
-    for step in dis.get_instructions(code):
+    """Yield the names that may be those of modules that code imports when it runs."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    for level, names, step in zip(steps, steps[1:], steps[2:], strict=False):
         if step.opname == "IMPORT_NAME":
-            yield step.argval
+            yield from imported_names(level.argval, step.argval, names.argval or ())
+    if LOADERS.intersection(code.co_names):
+        yield from (text for text in code.co_consts if isinstance(text, str))
 
 
-def _files(modules: list[str]) -> Iterator[Path]:
-    """Yield the files of those modules that are somebody's own, without importing them."""
-    for module in modules:
-        first = module.partition(".")[0]
-        if _own_file(first) and (path := _own_file(module)):
-            yield path
+def _files(names: Iterable[str], package: str) -> list[Path]:
+    """Return the files of somebody's own modules by names, and of all that these import, without
+    importing them.
+    """
+    found: dict[str, Path | None] = {}
+    waiting = list(_absolute(names, package))
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        path = found[module] = _own_file(module)
+        waiting += _absolute([module.rpartition(".")[0]], "")
+        if path is not None and path.suffix == ".py":
+            home = module if path.stem == "__init__" else module.rpartition(".")[0]
+            waiting += _absolute(said_in(path.read_bytes()).imports, home)
+    return [path for _, path in sorted(found.items()) if path is not None]
+
+
+def _absolute(names: Iterable[str], package: str) -> Iterator[str]:
+    """Yield names as they are known outside of the package that imports them."""
+    for name in names:
+        with contextlib.suppress(ImportError):  # a relative one that leads out of every package
+            yield importlib.util.resolve_name(name, package)
 
 
 def _own_file(module: str) -> Path | None:
+    """Return the file of a module that is somebody's own."""
+    first, *others = module.split(".")
     try:
-        spec = None if _known(module) else importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):  # a relative name, or one that is nowhere
+        spec = None if _known(first) or not first else importlib.util.find_spec(first)
+    except (ImportError, ValueError):  # one that nothing was loaded from
         return None
+    for name in others:
+        folders = None if spec is None else spec.submodule_search_locations
+        # By its own name alone: its package's need not be imported then.
+        spec = None if folders is None else PathFinder.find_spec(name, list(folders))
     path = Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
     return None if path is None or INSTALLED & set(path.parts) else path
 

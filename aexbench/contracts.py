@@ -147,6 +147,7 @@ class Dataset:
             raise RequestError(
                 f"train, validation and test have samples of different shapes: {sorted(shapes)}"
             )
+        _check_channels(self.train.shape[1:])
         self.features.check(self.train.shape[1:])
         if not self.features.bounded:  # a data set's values are scaled, or it says how
             self.features = self.features.within(0.0, 1.0)
@@ -221,6 +222,16 @@ def not_finite(rows: Any, what: str, names: Sequence[str] = ()) -> str:
         start += len(block)
     more = f" ({count} such values)" if count > 1 else ""
     return f"{what} is not finite in {first}{more}" if first else ""
+
+
+def _check_channels(shape: tuple[int, ...]) -> None:
+    """Raise RequestError for images whose channels come last."""
+    if len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4:
+        raise RequestError(
+            f"samples {shape} look like images with their channels last; here they come first: "
+            f"permute them to {(shape[2], *shape[:2])}, and put a module in front of the model "
+            "that permutes them back"
+        )
 
 
 def _in_memory(rows: Any) -> bool:

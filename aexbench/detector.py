@@ -125,6 +125,11 @@ class Detector:
     def __post_init__(self) -> None:
         """Check what can be checked before the first sample."""
         check_model(self.model)
+        if type(self).reconstruct is not Detector.reconstruct:
+            raise RequestError(
+                f"{type(self).__name__} has its own reconstruct, which errors and explainers do "
+                "not pass: do the same in the model's forward, or by Detector(model, output=…)"
+            )
         self.model = with_plain_weights(self.model)
         if self.output is not None and not isinstance(self.model, Picking):
             self.model = Picking(self.model, self.output)
@@ -139,9 +144,6 @@ class Detector:
     def _look(self) -> None:
         """Take in what the model is; what was measured of another one is forgotten."""
         self._chunks: dict[tuple[int, ...], int] = {}
-        self._overwrites = (
-            False  # whether the model writes into its input, known with the first chunk
-        )
         tensors = (t for group in (self.model.parameters(), self.model.buffers()) for t in group)
         self._reference = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
 
@@ -204,7 +206,9 @@ class Detector:
             share = self.loss(x, x_hat)
             if share.shape != x.shape:
                 raise RequestError(
-                    f"a loss returns each column's share, {tuple(x.shape)}: {tuple(share.shape)}"
+                    f"a loss returns each column's share, {tuple(x.shape)}, this one "
+                    f"{tuple(share.shape)}: such as lambda x, x_hat: (x - x_hat) ** 2 / "
+                    "x[0].numel(), or a criterion with reduction='none'"
                 )
             return share
         return LOSSES[self.loss](x - x_hat).div_(x.shape[1:].numel())
@@ -335,7 +339,8 @@ class Detector:
         devices = [x.device] if x.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(0)
-            return self._picked(x.expand(self.draws, *x.shape[1:])).mean(dim=0, keepdim=True)
+            many = x.expand(self.draws, *x.shape[1:]).contiguous()
+            return self._picked(many).mean(dim=0, keepdim=True)
 
     def _picked(self, x: torch.Tensor) -> torch.Tensor:
         """Return x̂, the tensor of x's shape among what the model returns."""
@@ -355,11 +360,14 @@ class Detector:
 
     def _forward(self, x: torch.Tensor) -> Any:
         try:
-            return self.model(x.clone() if self._overwrites else x)
+            return self.model(x.clone())  # some write into what they are given
         except TypeError as error:
             if "positional argument" in str(error):
                 raise takes_more(error) from error
             raise
+        except AssertionError as error:
+            shape = tuple(x.shape)
+            raise RequestError(f"the model refuses samples of shape {shape}: {error}") from error
         except (RuntimeError, ValueError) as error:
             if "more than 1 value per channel" in str(error):
                 raise RequestError(f"{soundness.STATISTICS}: {error}") from error
@@ -379,9 +387,9 @@ class Detector:
             budget = CHUNK_BYTES.get(self.device.type, 2**28)
             modules = self.model.modules()
             with torch.inference_mode(False), torch.no_grad(), evaluation_mode(modules):
-                one = torch.zeros(1, *shape, dtype=self.dtype, device=self.device)
+                zeros = torch.zeros(1, *shape, dtype=self.dtype, device=self.device)
+                one = x[:1].detach().to(zeros) if len(x) else zeros
                 self._chunks[shape] = max(1, budget // max(1, self.activation_bytes(one)))
-                self._overwrites = one._version > 0
         return self._chunks[shape]
 
     def activation_bytes(self, x: torch.Tensor) -> int:

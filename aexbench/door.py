@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from aexbench import state
+from aexbench import soundness, state
 from aexbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -91,8 +91,16 @@ class Door:
         attributions = checked(self.explainer.explain(own), samples)
         if not torch.equal(own.nan_to_num(), samples.nan_to_num()):
             raise ValueError("the explainer changed the samples that it was given: copy them first")
-        _complain(state.changed(before, state.marks(self._detector)) - self._detector.own)
+        _complain(self._broken(before, samples))
         return attributions.to(given.device)
+
+    def _broken(self, before: dict[state.Key, Any], samples: torch.Tensor) -> set[state.Key]:
+        """Return what a call has changed, and the model itself, when it is called, does not."""
+        changed = state.changed(before, state.marks(self._detector)) - self._detector.own
+        if changed:  # it may have become another model since it was looked at
+            with torch.no_grad():
+                soundness.watched(self._detector, samples[:2])
+        return changed - self._detector.own
 
 
 def checked(attributions: object, samples: torch.Tensor) -> torch.Tensor:

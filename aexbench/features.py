@@ -80,8 +80,7 @@ class Features:
         for name, kind in kinds.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, str | Unsaid):
-                plain = kind(value) if np.ndim(value) == 0 else tuple(map(kind, np.ravel(value)))
-                object.__setattr__(self, name, plain)
+                object.__setattr__(self, name, _plain(name, value, kind))
 
     def _check_kinds(self) -> None:
         if self.kinds is None:
@@ -339,6 +338,15 @@ class Codes:
         number = above.argmax(axis=1)
         off = 1 if held.shape[1] == 1 else -1
         return np.asarray(np.where(above.max(axis=1) > 0, number, off))
+
+
+def _plain(name: str, value: Any, kind: type) -> Any:
+    try:
+        return kind(value) if np.ndim(value) == 0 else tuple(map(kind, np.ravel(value)))
+    except (TypeError, ValueError):
+        raise RequestError(
+            f"{name} of Features holds something else than {kind.__name__}s"
+        ) from None
 
 
 def _of_columns(samples: Array, columns: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -102,8 +102,9 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise StoreError(f"{path} is needed as a folder, and a file is in its way") from None
-    except OSError as error:
-        raise StoreError(f"cannot make the folder {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # the latter for characters that no path has
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{str(path)[:80]!r} can be no folder: {reason}") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise StoreError(f"no permission to write in the folder {path}")
     return path

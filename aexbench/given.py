@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench import soundness
 from aexbench.contracts import Dataset, not_finite
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
@@ -24,8 +23,8 @@ OWN_BOUNDS = (
     "each column are its least and greatest value there"
 )
 OUTSIDE = (
-    "normal samples lie up to {far:.3g} outside of the detector's Features: corruptions and scores "
-    "are in their units; give Features(low=…, high=…) of the data"
+    "normal samples lie up to {far:.3g} ranges outside of the detector's Features, in {names}: "
+    "corruptions and scores are in their units; give Features(low=…, high=…) of the data"
 )
 FILLED = (
     "the background fills {share:.1g} of the Features' bounds (median column): random values lie "
@@ -55,7 +54,9 @@ def dataset(
         raise RequestError(f"background and clean are samples of one shape, not {shapes}")
     if labelled is None:
         return Dataset(train, normal, normal, detector.features)
-    odd, marked = _samples(x, "labelled"), truths(truth)
+    odd, marked = np.asarray(_samples(x, "labelled")), truths(truth)
+    if complaint := not_finite(odd, "labelled", detector.features.names):
+        raise RequestError(complaint)
     if odd.shape != marked.shape or odd.shape[1:] != normal.shape[1:]:
         shapes = f"{odd.shape} and {marked.shape}, clean samples are {normal.shape}"
         raise RequestError(f"labelled is samples and their truth: {shapes}")
@@ -145,30 +146,37 @@ def bounded(detector: Detector, data: Dataset) -> tuple[Detector, list[str]]:
     """Return a detector whose Features hold the background, and what is to be said of it.
 
     Where nobody has said bounds, and the background leaves [0, 1], its least and greatest values
-    are the bounds. Given ones stay; what leaves them by more than a tenth of their range, or hardly
-    fills them, is said.
+    are the bounds. Given ones stay; columns that leave them by more than a tenth of their range, or
+    hardly fill them, are said.
     """
-    low, high = detector.features.bounds(tuple(data.train.shape[1:]))
-    found = soundness.outside(data.train, low, high)
-    if found is not None and not detector.features.bounded:
+    features, shape = detector.features, tuple(data.train.shape[1:])
+    low, high = features.bounds(shape)
+    least, most = _extremes(data.train)
+    beyond = np.maximum(low - least, most - high) / (high - low)
+    if not features.bounded and (beyond > 0).any():
         made = copy.copy(detector)
-        made.features = _within(detector.features, data.train)
+        made.features = _within(features, least.ravel(), most.ravel())
         made.scale = None  # it was of other bounds
         return made, [OWN_BOUNDS]
-    far = 0.0 if found is None else max(-found[0], found[1])
-    if far > MOST_OUTSIDE * float(np.max(high - low)):
-        return detector, [OUTSIDE.format(far=far)]
-    share = _filled(data.train, low, high)
+    if (beyond > MOST_OUTSIDE).any():
+        names = _named(features, np.flatnonzero(beyond.ravel() > MOST_OUTSIDE))
+        return detector, [OUTSIDE.format(far=float(beyond.max()), names=names)]
+    share = _filled((most - least) / (high - low))
     return detector, [FILLED.format(share=share)] if share < LEAST_FILLED else []
 
 
-def _filled(rows: Rows, low: Array, high: Array) -> float:
-    """Return the share of the bounds that the median column of rows spans, constant ones aside; 1
-    where all are constant.
+def _named(features: Features, columns: NDArray[np.int64]) -> str:
+    """Return columns in words."""
+    shown = [features.names[c] if features.names else f"column {c}" for c in columns[:5].tolist()]
+    more = f" and {len(columns) - len(shown)} more" if len(columns) > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def _filled(shares: Array) -> float:
+    """Return the share of the bounds that the median column spans, constant ones aside; 1 where all
+    are constant.
     """
-    least, most = _extremes(rows)
-    spans = (most - least) / (high - low)
-    return float(np.median(spans[spans > 0])) if (spans > 0).any() else 1.0
+    return float(np.median(shares[shares > 0])) if (shares > 0).any() else 1.0
 
 
 def _extremes(rows: Rows) -> tuple[Array, Array]:
@@ -177,8 +185,11 @@ def _extremes(rows: Rows) -> tuple[Array, Array]:
     return least, np.max([high for _, high in pairs], axis=0).astype(np.float64)
 
 
-def _within(features: Features, rows: Rows) -> Features:
-    """Return Features whose low and high are the least and greatest value of each column."""
-    low, high = (part.ravel() for part in _extremes(rows))
+def _within(features: Features, low: Array, high: Array) -> Features:
+    """Return Features with these bounds; columns of 0 and 1 that are a category's keep theirs."""
+    if features.groups is not None and features.kinds is not None:
+        codes = np.array(features.kinds)[np.array(features.groups)] == "onehot"
+        kept = codes & np.isin(low, (0, 1)) & np.isin(high, (0, 1))
+        low, high = np.where(kept, 0.0, low), np.where(kept, 1.0, high)
     high = np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))  # a constant column
     return features.within(tuple(low.tolist()), tuple(high.tolist()))

@@ -14,6 +14,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
+from torch.nn.parameter import UninitializedParameter
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -56,6 +58,11 @@ def check_model(model: object) -> None:
             "module that it was made of, with its weights by load_state_dict"
         )
     if isinstance(model, torch.nn.Module):
+        if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
+            raise RequestError(
+                "a lazy module has no weights yet: call the model once on some samples, then give "
+                "it"
+            )
         return
     if isinstance(model, Mapping):
         raise RequestError(
@@ -68,16 +75,22 @@ def check_model(model: object) -> None:
     raise RequestError(f"a detector needs a torch.nn.Module, not a {type(model).__name__}")
 
 
+class _Detaching(TorchFunctionMode):
+    """Lets tensors with a graph be copied, wherever they are held: without it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function of torch; a copy of what has a graph is a detached one."""
+        if func is torch.Tensor.__deepcopy__ and not args[0].is_leaf:
+            return args[0].detach().clone()
+        return func(*args, **(kwargs or {}))
+
+
 def copied(model: torch.nn.Module) -> torch.nn.Module:
-    """Return a deep copy of a model; what its modules hold with a graph (a loss kept for later, a
-    weight that is computed before each call) is copied without it.
+    """Return a deep copy of a model; what it holds with a graph (a loss kept for later, a weight
+    that is computed before each call, a list of these) is copied without it.
     """
-    memo: dict[int, Any] = {}
-    for module in model.modules():
-        for value in vars(module).values():
-            if isinstance(value, torch.Tensor) and not value.is_leaf:
-                memo[id(value)] = value.detach().clone()
-    return copy.deepcopy(model, memo)
+    with _Detaching():
+        return copy.deepcopy(model)
 
 
 def with_plain_weights(model: torch.nn.Module) -> torch.nn.Module:
@@ -114,7 +127,9 @@ def refusal(result: object, shape: torch.Size) -> RequestError:
 def takes_more(error: TypeError) -> RequestError:
     """Return the error for a model whose forward takes more than x."""
     wrapper = WRAPPER.format(body="self.model(x, ...)")
-    return RequestError(f"the model takes more than x, or not alone ({error}); wrap it: {wrapper}")
+    return RequestError(
+        f"the model takes more than x or not like that ({error}); wrap it: {wrapper}"
+    )
 
 
 def _parts(result: object) -> Iterator[tuple[Output, object]]:

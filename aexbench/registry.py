@@ -1,8 +1,8 @@
 """Plugins: found, described, checked and made. One Registry per family, four verbs each.
 
 A plugin is a function or a class, registered by decorator in a component folder, by an installed
-distribution's entry point, or by a file named with `--plugin`. A broken one is reported and the
-others load.
+distribution's entry point, or by a file named with `--plugin`. A broken distribution is reported
+and the others load; a broken file, which somebody has named, is an error.
 """
 
 from __future__ import annotations
@@ -291,8 +291,12 @@ class Registry(Generic[Made, Declared]):
 
 
 def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
-    """Run a plugin file: what it registers is there afterwards; a broken one is reported and raises
-    nothing.
+    """Run a plugin file: what it registers is there afterwards.
+
+    Raises
+    ------
+    RequestError
+        If there is none, or it breaks: its file and line, and why. Nothing of it is registered.
     """
     path = path.resolve()
     if not path.is_file():
@@ -314,15 +318,25 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
     before = [dict(family._plugins) for family in families]
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        report = traceback.format_exc()
-        for family, plugins in zip(
-            families, before, strict=True
-        ):  # what it has registered goes with it
+        for family, plugins in zip(families, before, strict=True):  # what it has registered goes
             family._plugins = plugins
-            family.broken[str(path.name)] = report
-        warnings.warn(PluginWarning(f"{path} did not load:\n{report}"), stacklevel=2)
+        raise RequestError(f"plugin {_place(error, path)}: {_reason(error)}") from error
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """Return the file and line of a plugin where an error comes from."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}, line {error.lineno}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+    return f"{path.name}, line {frames[-1].lineno}" if frames else path.name
+
+
+def _reason(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    first = str(text).partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _same(one: Any, other: Any) -> bool:

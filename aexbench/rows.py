@@ -123,10 +123,7 @@ def as_rows(values: ArrayLike) -> Any:
     RequestError
         If columns of a data frame hold no numbers, such as texts or dates: it names them.
     """
-    if hasattr(values, "detach"):  # a tensor, perhaps on a graph or a GPU
-        values = values.detach().cpu()
-    elif hasattr(values, "toarray") and not hasattr(values, "iloc"):  # a sparse matrix
-        values = values.toarray()
+    values = _numbers(values)
     if isinstance(values, np.ma.MaskedArray):
         whole = values.data
         return np.where(values.mask, np.nan, whole) if np.any(values.mask) else whole
@@ -139,6 +136,16 @@ def as_rows(values: ArrayLike) -> Any:
         return found
     unclear = found.dtype.kind == "O" or (framed and found.dtype.kind not in "biuf")
     return array_of(values) if unclear else found
+
+
+def _numbers(values: Any) -> Any:
+    """Return tensors and sparse matrices as what NumPy can read, and anything else as it is."""
+    if hasattr(values, "detach"):  # a tensor, perhaps on a graph or a GPU
+        plain = values.detach().cpu()
+        return plain.float() if str(plain.dtype) == "torch.bfloat16" else plain
+    if hasattr(values, "toarray") and not hasattr(values, "iloc"):
+        return values.toarray()
+    return values
 
 
 def row_bytes(rows: Rows) -> int:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from aexbench.contracts import AnomalySet
 from aexbench.declarations import Limits
 from aexbench.detector import Detector
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, SkipError
 from aexbench.rows import Array, most, sample
 
 CLEAN_ABOVE = "clean score above the threshold"
@@ -156,7 +156,7 @@ class SingleFeature:
             mask, truth = proposal.mask, proposal.mask.cpu().numpy()
         if not torch.equal(proposal.x[~mask], source[~mask]):
             raise ValueError("a corruption may change the columns of its mask alone")
-        before, error = (detector.error(x).double().cpu().numpy() for x in (source, proposal.x))
+        before, error = (self._errors(detector, x) for x in (source, proposal.x))
         change = (proposal.x - source).abs().double().cpu().numpy()
         details = {name: value.detach().cpu().numpy() for name, value in proposal.details.items()}
         return Round(
@@ -167,6 +167,23 @@ class SingleFeature:
             gate.reasons(before, error, change),
             details,
         )
+
+    def _errors(self, detector: Detector, x: torch.Tensor) -> NDArray[np.float64]:
+        """Return errors (B,); SkipError where the loss refuses values outside of the bounds."""
+        try:
+            return np.asarray(detector.error(x).double().cpu().numpy())
+        except RuntimeError as error:
+            low, high = (
+                torch.as_tensor(bound.copy()).to(x)
+                for bound in detector.features.bounds(tuple(x.shape[1:]))
+            )
+            if bool(((x >= low) & (x <= high)).all()):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise SkipError(
+                f"{self.label} leaves the Features' bounds, and the detector refuses such values "
+                f"({reason}): bounded=true where a corruption has it, or another one"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 
 from aexbench import state
 from aexbench.errors import RequestError
-from aexbench.rows import Rows, blocks
+from aexbench.rows import Rows
 
 if TYPE_CHECKING:
     from aexbench.detector import Detector
@@ -28,12 +28,17 @@ NOISE = (
     "draws=50) for the mean of 50 seeded draws"
 )
 STATISTICS = (
-    "the model normalises by the statistics of the batch that it is given: give it its own "
-    "(track_running_stats=True, or training=self.training)"
+    "a sample's error depends on the batch that it comes in: the model normalises by the batch's "
+    "statistics. Give it its own (track_running_stats=True, or training=self.training)"
 )
 NEGATIVE = (
     "the reconstruction error of a sample is negative: a loss returns each column's share, at "
     "least 0"
+)
+UNSEEDED = (
+    "two means of the model's draws differ, by {gap:.1g} of the error: draws=k seeds torch's "
+    "random state, and this model draws from another one (NumPy's, a generator of its own). "
+    "Explain the mean path (decode the mean)"
 )
 BATCH_GAP = (
     "a sample's error depends on the batch that it comes in (statistics of the batch, or batch and "
@@ -61,21 +66,26 @@ def findings(detector: Detector, x: torch.Tensor) -> list[Finding]:
 
     It takes two forward passes of a chunk of at most 32 samples, and of four samples by themselves.
     """
-    x = x[:SAMPLES]
+    x = x[_spread(len(x))]
     devices = [detector.device] if detector.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.no_grad():
-        first, again = _watched(detector, x), detector.error(x)
+        first, again = watched(detector, x), detector.error(x)
         if bool((first < 0).any()):
             return [Finding(NO_ERROR, NEGATIVE)]
         if (gap := _gap(detector, x, first, again)) > TOLERANCE:
-            return [Finding(DRAWS, NOISE.format(gap=gap))]
+            return [Finding(DRAWS, (UNSEEDED if detector.draws else NOISE).format(gap=gap))]
         alone = torch.cat([detector.error(one) for one in x[:ALONE].split(1)])
         if (gap := _gap(detector, x[:ALONE], first[:ALONE], alone)) > TOLERANCE:
             return [Finding(DECIDES, BATCH_GAP.format(gap=gap))]
     return []
 
 
-def _watched(detector: Detector, x: torch.Tensor) -> torch.Tensor:
+def _spread(count: int) -> list[int]:
+    """Return the numbers of at most 32 samples, first to last: neighbours may be alike."""
+    return sorted(set(np.linspace(0, max(count - 1, 0), min(count, SAMPLES)).astype(int).tolist()))
+
+
+def watched(detector: Detector, x: torch.Tensor) -> torch.Tensor:
     """Return the errors of samples, and note what the model itself changes when it is called."""
     before = state.marks(detector)
     error = detector.error(x)
@@ -84,17 +94,13 @@ def _watched(detector: Detector, x: torch.Tensor) -> torch.Tensor:
 
 
 def check(detector: Detector, rows: Rows) -> None:
-    """Raise RequestError where a detector is unsound, seen on the first of some normal rows."""
-    block = torch.as_tensor(np.array(rows[:SAMPLES])).to(detector.device, detector.dtype)
+    """Raise RequestError where a detector is unsound, seen on some of the normal rows."""
+    if detector.dtype == torch.bfloat16:
+        raise RequestError("samples are kept as NumPy's, which knows no bfloat16: model.float()")
+    known = np.array(rows[np.array(_spread(len(rows)))])
+    block = torch.as_tensor(known).to(detector.device, detector.dtype)
     for finding in findings(detector, block):
         raise RequestError(f"no honest board can follow: {finding.text}")
-
-
-def outside(rows: Rows, low: np.ndarray, high: np.ndarray) -> tuple[float, float] | None:
-    """Return the least and the greatest value of rows where they leave the bounds, else None."""
-    least = min(float(np.min(block - low)) for block in blocks(rows) if len(block))
-    most = max(float(np.max(block - high)) for block in blocks(rows) if len(block))
-    return (least, most) if least < 0 or most > 0 else None
 
 
 def _gap(detector: Detector, x: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> float:

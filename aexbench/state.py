@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]  # what, and where in the model
 TENSORS, ATTRIBUTES = "the model's weights or buffers", "the model's modules, modes or hooks"
-INTERNAL = {"own", "_seen", "_chunks", "_overwrites", "_reference"}  # a detector's notes
+INTERNAL = {"own", "_seen", "_chunks", "_reference"}  # a detector's notes
 PARTS = ("_parameters", "_buffers", "_modules")
 MOST_MEMBERS = 100  # of a collection that is looked into
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -80,6 +81,16 @@ def _set_streams(streams: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = streams
 
 
+def _set_filters(filters: list[Any]) -> None:
+    with warnings.catch_warnings():  # its end tells the registry that filters have changed
+        pass
+    warnings.filters[:] = filters  # type: ignore[index]
+
+
+def _set_anomaly(detect: bool) -> None:
+    torch.autograd.set_detect_anomaly(detect)
+
+
 def _set_path(path: list[str]) -> None:
     sys.path[:] = path
 
@@ -111,6 +122,13 @@ TORCH = (
     Setting("torch's hooks of all modules", _hooks, _set_hooks),
 )
 OTHERS = (
+    Setting("the filters of warnings", lambda: list(warnings.filters), _set_filters),
+    Setting("whether autograd detects anomalies", torch.is_anomaly_enabled, _set_anomaly),
+    Setting(
+        "how numpy prints",
+        lambda: {k: v for k, v in np.get_printoptions().items() if k != "override_repr"},
+        lambda known: np.set_printoptions(**known),
+    ),
     Setting("what numpy does about errors", np.geterr, lambda known: np.seterr(**known)),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("where print writes", lambda: (sys.stdout, sys.stderr), _set_streams),

@@ -21,6 +21,7 @@ TRAIN = 0.8  # of a machine's training file; the end of it is for validation
 ROUNDED = 1e-3  # beyond [0, 1]: figures of a text
 PARTS = ("train", "test", "test_label", "interpretation_label")
 LINE = re.compile(r"(\d+)-(\d+):(\d+(?:,\d+)*)")
+BLANKS = re.compile(r"[ \t]*([-:,])[ \t]*")  # around what divides a line
 
 
 # The data set's own repository at a fixed commit. Size and checksum are those that a public project
@@ -114,7 +115,11 @@ def _numbers(path: Path, place: Path) -> NDArray[np.float32]:
             f"there is no {path}; the machines here are: {', '.join(machines) or 'none'}"
         )
     try:
-        table: NDArray[Any] = np.loadtxt(path, delimiter=",", dtype=np.float32, ndmin=2)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*input contained no data")  # it is said below
+            table: NDArray[Any] = np.loadtxt(
+                path, delimiter=",", dtype=np.float32, ndmin=2, encoding="utf-8-sig"
+            )
     except ValueError as error:
         raise RequestError(f"{path}: {str(error).splitlines()[0]}") from None
     if table.size == 0:
@@ -169,9 +174,8 @@ def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDAr
         raise RequestError(f"there is no {path}")
     truth = np.zeros(shape, dtype=bool)
     segments = []
-    for number, line in enumerate(
-        path.read_text(encoding="utf-8", errors="replace").split(), start=1
-    ):
+    text = BLANKS.sub(r"\1", path.read_text(encoding="utf-8-sig", errors="replace"))
+    for number, line in enumerate(text.split(), start=1):
         found = LINE.fullmatch(line)
         if found is None:
             raise RequestError(
@@ -184,9 +188,10 @@ def _causes(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDAr
         except (ValueError, OverflowError):  # numbers with more digits than Python or NumPy read
             fits = False
         if not fits:
+            held = f"{shape[0]} rows and {shape[1]} features: {line[:60]!r}"
             raise RequestError(
-                f"{path}, line {number}: beyond {shape[0]} rows and {shape[1]} features: "
-                f"{line[:60]!r}"
+                f"{path}, line {number}: the last row, the first one after a segment, must be "
+                f"greater than its first, and all within {held}"
             )
         truth[first:last, features] = True
         segments.append((first, last))

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
+from aexbench.explainers.tools.confined import leaving_the_range
 from aexbench.explainers.tools.gradients import require_gradient
 from aexbench.explainers.tools.precision import precise
 from aexbench.explainers.tools.units import Units
@@ -58,7 +59,8 @@ def arcana(
     Raises
     ------
     SkipError
-        Where x̂ does not hang on x for autograd, or the model refuses gradients.
+        Where x̂ does not hang on x for autograd, or the model refuses gradients, or values outside
+        of the features' `low` and `high`.
 
     References
     ----------
@@ -88,7 +90,8 @@ def arcana(
         return b.detach().abs()
 
     rows = max(1, squared.chunk_rows(samples) // GRAPH)
-    with torch.inference_mode(False), torch.enable_grad():
+    confined = leaving_the_range("arcana", squared, samples)
+    with confined, torch.inference_mode(False), torch.enable_grad():
         found = in_chunks(optimised, torch.stack([samples, correction], dim=1), rows)
     return found.to(torch.promote_types(x.dtype, torch.float32))
 

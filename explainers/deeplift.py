@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from aexbench import Detector, SkipError
-from aexbench.detector import in_chunks
+from aexbench.detector import in_chunks, is_out_of_memory
 from aexbench.explainers import register
 from aexbench.explainers.tools import baselines
 from aexbench.explainers.tools.baselines import BaselineName
@@ -34,6 +34,7 @@ NO_RULE = (
     "own that alone takes "
     "its input and runs once; use integrated-gradients"
 )
+LOSS = "the loss is not one of the difference x − x̂ alone; use integrated-gradients"
 
 
 @register("deeplift", version=1)
@@ -65,7 +66,7 @@ class DeepLift:
     ------
     SkipError
         Where captum's rules do not cover the model, it does not run in float64, or x̂ does not hang
-        on x for autograd.
+        on x for autograd, or the loss is not one of x − x̂ alone.
 
     References
     ----------
@@ -119,7 +120,7 @@ class DeepLift:
         ):  # a sample that is not finite misses nothing that can be told
             raise SkipError(
                 f"deeplift: attributions miss {float(missed.nan_to_num().max()):.1g} of the "
-                f"error: {NO_RULE}"
+                f"error: {NO_RULE if self._of_difference(part) else LOSS}"
             )
         return found
 
@@ -130,11 +131,23 @@ class DeepLift:
                 found: torch.Tensor = self.method.attribute(
                     part.clone().requires_grad_(), normal.clone()
                 )
-        except RuntimeError as error:
-            if "used more than once" not in str(error):
+        except Exception as error:  # a loss may raise anything where it is asked of x − x̂ and 0
+            if isinstance(error, RuntimeError) and "used more than once" in str(error):
+                raise SkipError(f"deeplift: one of the modules runs twice: {NO_RULE}") from error
+            if is_out_of_memory(error) or self._of_difference(part):
                 raise
-            raise SkipError(f"deeplift: one of the modules runs twice: {NO_RULE}") from error
+            raise SkipError(f"deeplift: {LOSS}") from error
         return found.detach()
+
+    def _of_difference(self, x: torch.Tensor) -> bool:
+        """Whether the loss knows x and x̂ by their difference alone."""
+        x_hat = self.detector.reconstruct(x)
+        own, d = self.detector.error_share(x, x_hat), x - x_hat
+        try:
+            alone = self.detector.error_share(d, torch.zeros_like(d))
+        except Exception:  # such as a cross-entropy of what lies below 0
+            return False
+        return torch.allclose(alone, own, equal_nan=True)
 
 
 class _Rescaled(torch.nn.Module):

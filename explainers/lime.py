@@ -14,6 +14,7 @@ from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import baseline, normal_rows
+from aexbench.explainers.tools.confined import leaving_the_range
 from aexbench.explainers.tools.seeding import content_seeds
 from aexbench.explainers.tools.segments import Segments, is_image, spread
 from aexbench.explainers.tools.units import Units
@@ -75,7 +76,8 @@ class Lime:
     Raises
     ------
     SkipError
-        If the package `lime` is not installed.
+        If the package `lime` is not installed; where the model or the loss refuses values outside
+        of the features' `low` and `high`, which its draws for tables reach.
 
     References
     ----------
@@ -118,7 +120,8 @@ class Lime:
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the contributions (N, …); below 0 where a value makes the error smaller."""
         explain = self._image if is_image(x) else self._row
-        found = torch.cat([explain(sample) for sample in x.split(1)])
+        with leaving_the_range("lime", self.detector, x):
+            found = torch.cat([explain(sample) for sample in x.split(1)])
         return found.to(torch.promote_types(x.dtype, torch.float32))
 
     def _row(self, x: torch.Tensor) -> torch.Tensor:

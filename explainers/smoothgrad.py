@@ -13,6 +13,7 @@ from annotated_types import Ge
 from aexbench import Detector
 from aexbench.explainers import register
 from aexbench.explainers.tools.averaging import Points, averaged
+from aexbench.explainers.tools.confined import leaving_the_range
 from aexbench.explainers.tools.units import Units
 
 
@@ -43,7 +44,8 @@ def smoothgrad(
     Raises
     ------
     SkipError
-        Where x̂ does not hang on x for autograd, or the model refuses gradients.
+        Where x̂ does not hang on x for autograd, or the model refuses gradients; where the model or
+        the loss refuses values outside of the features' `low` and `high`.
 
     References
     ----------
@@ -65,4 +67,5 @@ def smoothgrad(
 
         return points
 
-    return averaged(detector, x, nsamples, seed, noisy).abs()
+    with leaving_the_range("smoothgrad", detector, x):
+        return averaged(detector, x, nsamples, seed, noisy).abs()

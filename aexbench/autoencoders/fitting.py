@@ -33,6 +33,13 @@ LEAST_VARIATION = (
 )
 STARTS = 3
 EARLY = 20  # steps within which a network that dies is noticed at once
+BEYOND = 0.1  # of the samples' range: an output that misses less is not why nothing was learned
+NARROW, WIDE = (
+    0.05,
+    10.0,
+)  # standard deviation on the scale of [0, 1] that autoencoders are made for
+RANGES = {torch.nn.Sigmoid: (0.0, 1.0), torch.nn.Tanh: (-1.0, 1.0), torch.nn.ReLU: (0.0, np.inf)}
+SCALE = "scale the features to [0, 1]"
 PROBE = 256  # samples by which a constant output is noticed
 
 
@@ -69,9 +76,34 @@ def fit(
         progress(f"start {start + 1} of {STARTS} came to nothing: {complaint}", 0.0)
     raise RequestError(
         f"training came to nothing in {STARTS} starts: {complaint}. An explanation of such a "
-        "detector means nothing: "
+        f"detector means nothing: {_way_out(detector.model, dataset.train)}"
+    )
+
+
+def _way_out(model: torch.nn.Module, train: Rows) -> str:
+    """Return what is likely to help a network that learns nothing: another scale of the data where
+    the output does not reach theirs, or where they hardly vary on its own.
+    """
+    low = min(float(block.min()) for block in blocks(train)) + 0.0  # no -0
+    high = max(float(block.max()) for block in blocks(train)) + 0.0
+    spread = float(moments(train)[1].max())
+    least, most = _reach(model)
+    if spread == 0:
+        return "its training samples are all the same: there is nothing to learn"
+    if max(least - low, high - most) > BEYOND * (high - low):
+        reach = f"its output between {least:g} and {most:g}"
+        return f"the training samples lie between {low:.3g} and {high:.3g}, {reach}: {SCALE}"
+    if not NARROW <= spread <= WIDE:
+        return f"the greatest standard deviation of a feature is {spread:.2g} in training: {SCALE}"
+    return (
         "train longer (epochs, patience), more slowly (learning_rate), or use another autoencoder"
     )
+
+
+def _reach(model: torch.nn.Module) -> tuple[float, float]:
+    """Return the least and the greatest output that a model's last layer allows."""
+    last = [module for module in model.modules() if not any(module.children())][-1]
+    return RANGES.get(type(last), (-np.inf, np.inf))
 
 
 def _check_splits(dataset: Dataset) -> None:

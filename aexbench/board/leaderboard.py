@@ -10,7 +10,7 @@ bound is above zero against every one of them.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from aexbench.running.strata import STRATA
 Part = tuple[
     dict[str, NDArray[np.float64]], NDArray[np.int64]
 ]  # values per sample by metric, and units
+MOST_UNALARMED = 0.5  # of labelled rows: of more the median one is as normal as normal samples
 LEAST_GAIN = 0.1  # of the score, by the median anomaly: less is hardly an anomaly
 CONTROL_NAMES = {
     "initial": "initial twin",
@@ -485,27 +486,68 @@ def _without_scores(records: Sequence[Record]) -> list[str]:
     ]
 
 
+def _of_anomalies(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a reader must know of an anomaly set; of older ones less is known."""
+    asked, made, draws, distinct = (
+        report.get(name) for name in ("asked", "found", "draws", "distinct")
+    )
+    if isinstance(asked, int) and isinstance(made, int) and made < asked:
+        yield f"{made} of {asked} anomalies found in {draws} draws"
+    gain = report.get("median_gain")
+    if isinstance(gain, int | float) and gain < LEAST_GAIN:
+        yield (
+            f"the median score rose by {gain:.2f} alone: clean samples were nearly as "
+            "anomalous, and their corruption is no cause to be found"
+        )
+    if isinstance(distinct, int) and isinstance(made, int) and distinct < made / 4:
+        yield f"only {distinct} distinct pairs of row and feature among {made} anomalies"
+    unalarmed = report.get("unalarmed")
+    if isinstance(unalarmed, int | float) and unalarmed > MOST_UNALARMED:
+        yield (
+            f"{unalarmed:.0%} of the labelled rows score below the 95th percentile of normal "
+            "ones: they raised no alarm, and there is no error to explain"
+        )
+
+
+def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how many labelled rows are no anomalies to be explained, where there are such."""
+    dropped = report.get("without_cause")
+    if isinstance(dropped, int) and dropped > 0:
+        every = dropped + int(report.get("labelled", report["found"]))
+        yield f"{dropped} of {every} labelled rows have no true feature and are left out"
+
+
+OF_TWINS = {
+    "kept": "twins at initial weights keep the buffers {names}: if these were trained, gains are "
+    "too small; Detector(…, fresh=function) makes such twins anew",
+    "redrawn": "twins at initial weights have {names}, which nothing initialises, drawn with the "
+    "spread of the trained values",
+}
+
+
+def _of_twins(records: Sequence[Record]) -> list[str]:
+    """Return what untrained twins have of the trained network, or of its spread."""
+    reports = [record.detector for record in records if record.cell.control == "initial"]
+    found = {
+        key: sorted({str(name) for report in reports for name in _listed(report.get(key))})
+        for key in OF_TWINS
+    }
+    return [OF_TWINS[key].format(names=", ".join(names)) for key, names in found.items() if names]
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
 def _notes(records: Sequence[Record], table: _Table, store: AnyStore) -> list[str]:
     """Return what a reader must know of the whole board."""
     notes = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
     found = {r.cell.anomaly_key: (r.cell, r.anomalies) for r in records if r.state == "ok"}
     for cell, report in found.values():
-        what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
-        asked, made, draws, distinct = (
-            report.get(name) for name in ("asked", "found", "draws", "distinct")
-        )
-        if isinstance(asked, int) and isinstance(made, int) and made < asked:
-            notes.append(f"{what}: {made} of {asked} anomalies found in {draws} draws")
-        gain = report.get("median_gain")
-        if isinstance(gain, int | float) and gain < LEAST_GAIN:
-            notes.append(
-                f"{what}: the median score rose by {gain:.2f} alone: clean samples were nearly as "
-                "anomalous, and their corruption is no cause to be found"
-            )
-        if isinstance(distinct, int) and isinstance(made, int) and distinct < made / 4:
-            notes.append(
-                f"{what}: only {distinct} distinct pairs of row and feature among {made} anomalies"
-            )
+        what = f"{cell.dataset.text} / {cell.corruption.text}"
+        left_out = [f"{what}: {said}" for said in _left_out(report)]
+        notes += [note for note in left_out if note not in notes]  # alike for every seed
+        notes += [f"{what} seed {cell.anomaly_seed}: {said}" for said in _of_anomalies(report)]
     notes += _without_scores(records)
     bad = [record for record in records if record.state != "ok"]
     if bad:
@@ -521,5 +563,6 @@ def _notes(records: Sequence[Record], table: _Table, store: AnyStore) -> list[st
         notes.append(
             "no untrained twins were run: whether a score comes from what was learned is not known"
         )
+    notes += _of_twins(records)
     machines = {row for name in table.records if (row := _times(table.records[name])["hardware"])}
     return [*notes, *(f"timed on {machine}" for machine in sorted(machines))]

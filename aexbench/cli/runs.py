@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -125,7 +126,7 @@ def score(
     execution.rescore(opened, records, metrics)
     ok = sum(record.state == "ok" for record in records)
     print(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
-    print(f"Next: aexbench leaderboard {store}")
+    print(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
 
 
 def _finish(results: Results) -> None:
@@ -140,7 +141,10 @@ def _finish(results: Results) -> None:
     from_before = f", {before} of them from before" if before else ""
     print(f"\n{ok} of {len(results)} cells ok{from_before}; records in {store}")
     print_reasons(results.records)
-    print(f"Next: aexbench {f'leaderboard {store} --format markdown' if ok else f'status {store}'}")
+    folder = shlex.quote(str(store))
+    print(
+        f"Next: aexbench {f'leaderboard {folder} --format markdown' if ok else f'status {folder}'}"
+    )
     own = "aexbench run -d 'file[path=rows.csv,label=is_anomaly]'"
     print(f"      {own}   # the same on a table of your own")
     raise typer.Exit(0 if results.complete else 1)

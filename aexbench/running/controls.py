@@ -77,7 +77,8 @@ def loss_ablated(detector: Detector) -> Detector:
 
     class LossAblated(kind):  # type: ignore[misc,valid-type]  # of the detector's own class
         def error_share(self, x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
-            return x_hat.new_full(x_hat.shape, 1.0 / x.shape[1:].numel())
+            # written over x − x̂, it stays on the graph: its gradient is zero, not missing
+            return (x - x_hat).fill_(1.0 / x.shape[1:].numel())
 
     ablated = copy.copy(detector)
     ablated.__class__ = LossAblated

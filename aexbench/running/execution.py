@@ -11,7 +11,7 @@ import functools
 import itertools
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +111,7 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
 def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> dict[str, Any]:
     """Return the parts of an `ok` record, with its files written."""
     anomalies, store = workspace.anomalies(cell), workspace.store
-    attributions, clock, measures = _explain(cell, anomalies, workspace)
+    attributions, clock, measures, report = _explain(cell, anomalies, workspace)
     written = {
         "attributions": store.write_attributions(cell.key, attributions),
         "anomalies": workspace.anomalies_info(cell),
@@ -121,7 +121,7 @@ def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> d
     return {
         "files": written,
         "anomalies": dict(anomalies.report),
-        "detector": dict(workspace.detector(cell).report),
+        "detector": dict(report or workspace.detector(cell).report),
         "measures": measures,
         "timing": None if clock is None else Times.model_validate(clock.summary()),
         "scored_by": {metric.text: metric.version for metric in metrics},
@@ -148,13 +148,14 @@ def _write_scores(
 
 
 class Explained(NamedTuple):
-    """Attributions, what they cost where that was measured, and what their explainer
-    says of them.
+    """Attributions, what they cost where that was measured, what their explainer says of them, and
+    what is known of the detector that it was given.
     """
 
     attributions: NDArray[Any]
     timing: timing.Timing | None = None
     measures: dict[str, float] = {}  # noqa: RUF012 (never changed)
+    report: Mapping[str, Any] = {}
 
 
 def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explained:
@@ -178,7 +179,8 @@ def _explained(
     if "seed" in cell.explainer.plugin.parameters:
         offered["seed"] = cell.explainer_seed
     make = functools.partial(cell.explainer.make, detector, **offered)
-    return explain(make, anomalies.x, detector, measure=cell.control == "none")
+    explained = explain(make, anomalies.x, detector, measure=cell.control == "none")
+    return explained._replace(report=detector.report)
 
 
 def explain(

@@ -45,10 +45,12 @@ def kept(
     """
     known, settings = len(sys.modules), _settings(detector)
     process, model = state.of_process(settings), Snapshot(detector)
+    code = Code(detector)
     try:
         yield
     finally:
         changed = model.put_back()
+        changed |= code.put_back() if len(sys.modules) == known else set()  # imports may patch
         if lent is not None and lent.put_back():
             changed.add(("the background", ""))
         by_imports = _put_back(settings, process)
@@ -96,6 +98,7 @@ class Snapshot:
             (at, tensor, tensor.detach().clone(), tensor.requires_grad)
             for at, tensor in _tensors(detector.model)
         ]
+        self.gradients = [(p, _copy_of(p.grad)) for p in detector.model.parameters()]
 
     def put_back(self) -> set[state.Key]:
         """Make everything as it was, and return what was not."""
@@ -105,6 +108,8 @@ class Snapshot:
             for owner, own in zip(self.owners, self.attributes, strict=True):
                 _fill(vars(owner), own)
             self._write_tensors()
+        for parameter, gradient in self.gradients:  # backward leaves some, and harms nobody here
+            parameter.grad = gradient
         return changed
 
     def _write_tensors(self) -> None:
@@ -114,6 +119,10 @@ class Snapshot:
                     _write(tensor, value)
                 if tensor.requires_grad != flag:
                     tensor.requires_grad_(flag)
+
+
+def _copy_of(gradient: torch.Tensor | None) -> torch.Tensor | None:
+    return None if gradient is None else gradient.detach().clone()
 
 
 def _marks(detector: Detector) -> dict[state.Key, Any]:
@@ -130,6 +139,38 @@ def _tensors(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
         for place, module in model.named_modules()
         for name, tensor in state.tensors(module)
     ]
+
+
+class Code:
+    """What the classes of a detector and its model, and torch's functions, are made of."""
+
+    def __init__(self, detector: Detector) -> None:
+        kinds = [type(detector), *map(type, detector.model.modules())]
+        owners = {owner for kind in kinds for owner in kind.__mro__ if owner is not object}
+        self.known: dict[Any, dict[str, Any]] = {
+            owner: _members(owner) for owner in (*owners, torch.nn.functional)
+        }
+
+    def put_back(self) -> set[state.Key]:
+        """Make everything as it was, and return what was not."""
+        changed = set()
+        for owner, known in self.known.items():
+            now = _members(owner)
+            for name in now.keys() | known.keys():
+                if now.get(name) is known.get(name):
+                    continue
+                changed.add((f"{owner.__name__}.{name}", ""))
+                if name in known:
+                    setattr(owner, name, known[name])
+                else:
+                    delattr(owner, name)
+        return changed
+
+
+def _members(owner: Any) -> dict[str, Any]:
+    """Return a class's or module's own functions and settings."""
+    special = ("__call__", "__init__", "__getattr__", "__setattr__", "__getattribute__")
+    return {n: v for n, v in vars(owner).items() if n[:2] != "__" or n in special}
 
 
 Attributes = dict[str, tuple[Any, Any]]  # by name: the value, and a copy of a collection

@@ -18,7 +18,7 @@ from aexbench.running import planning
 from aexbench.running.cells import Cell
 from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
-from aexbench.running.store import STATES, Record, State, Store, refuse_packed
+from aexbench.running.store import STATES, Record, State, Store, check_home
 
 if TYPE_CHECKING:
     from aexbench.running.workspace import Workspace
@@ -149,7 +149,7 @@ def left(suite: Suite, folder: Path, rerun: frozenset[State]) -> tuple[list[Cell
     from aexbench.running import execution  # imports torch
     from aexbench.running.workspace import Workspace
 
-    refuse_packed(folder)
+    check_home(folder)
     with tempfile.TemporaryDirectory() as nothing:
         workspace = Workspace(Store(Path(nothing), create=True))
         cells = planning.plan(suite, workspace.is_image)

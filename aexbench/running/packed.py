@@ -118,9 +118,11 @@ AnyStore = Store | Packed
 
 def open_store(root: Path) -> AnyStore:
     """Return the store in a folder, as a run writes it or packed."""
-    if (root / PACKED).exists() and not (root / "cells").is_dir():
-        return Packed(root)
-    return Store(root)
+    try:
+        packed = (root / PACKED).exists() and not (root / "cells").is_dir()
+    except (OSError, ValueError):  # too long, or with characters that no path has
+        raise RequestError(f"{str(root)[:80]!r} is no store: there is no such folder") from None
+    return Packed(root) if packed else Store(root)
 
 
 def pack(store: AnyStore, to: Path) -> list[Path]:

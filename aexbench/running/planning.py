@@ -78,7 +78,9 @@ def load(name: str) -> Suite:
         raise unknown("suite", name, bundled())
     try:
         return from_values(tomllib.loads(path.read_text(encoding="utf-8-sig")), str(name))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise RequestError(f"{name} is no TOML, which is UTF-8: save it as that") from None
+    except tomllib.TOMLDecodeError as error:
         raise RequestError(f"{name} is no TOML: {error}") from None
 
 

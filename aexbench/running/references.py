@@ -87,16 +87,20 @@ def labelled_anomalies(
     rows = _with_causes(dataset)
     if len(rows) == 0:
         raise SkipError("labels: no anomalous test sample has a true feature")
-    report = {"label": LABELS, "asked": len(rows), "found": len(rows)}
+    report: dict[str, Any] = {"label": LABELS, "asked": len(rows), "found": len(rows)}
+    if dataset.test_labels is not None:
+        report["without_cause"] = int(np.sum(dataset.test_labels)) - len(rows)
     if count is not None and count < len(rows):
         rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
         report |= {"labelled": report["found"], "asked": count, "found": count}
     x = np.asarray(dataset.test[rows])
+    error = detector.error(x).double().numpy()
+    report["unalarmed"] = float(np.mean(error <= detector.calibrated.normal_95))
     return AnomalySet(
         x,
         np.asarray(dataset.test_truth[rows]),
         detector.score(x).double().numpy(),
-        detector.error(x).double().numpy(),
+        error,
         np.full(len(rows), LABELS)
         if dataset.test_kinds is None
         else np.asarray(dataset.test_kinds[rows]),

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from aexbench import files
 from aexbench.contracts import AnomalySet
 from aexbench.digests import file_digest
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, StoreError
 from aexbench.features import Features
 from aexbench.files import DamagedFileError
 from aexbench.running.cells import Cell, Role
@@ -115,10 +115,16 @@ class Scores:
     label: NDArray[np.str_]
 
 
-def refuse_packed(root: Path) -> None:
-    """Raise RequestError where a folder holds a packed store."""
-    if (root / PACKED).exists():
+def check_home(root: Path) -> None:
+    """Raise RequestError where a path can be no store that takes results."""
+    try:
+        packed, there = (root / PACKED).exists(), root.exists()
+    except OSError as error:  # too long
+        raise StoreError(f"{str(root)[:80]!r} can be no folder: {error.strerror}") from None
+    if packed:
         raise RequestError(f"{root} is a packed store, which takes no more results")
+    if there and not root.is_dir():
+        raise StoreError(f"{root} is needed as a folder, and a file is in its way")
 
 
 class Store:
@@ -128,7 +134,7 @@ class Store:
         self.root = root
         self._home = root.absolute()  # whoever changes the folder later still finds it
         if create:
-            refuse_packed(root)
+            check_home(root)
             for name in FOLDERS:
                 files.sweep(files.make_folder(root / name))
         elif not (root / "cells").is_dir():

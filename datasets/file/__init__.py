@@ -1,8 +1,8 @@
 """A table of your own: CSV, Parquet or NPZ.
 
 `texts` reads CSV and its kin, `reading` any file by the role that its parts have, `table` makes
-numbers of them and says all that is wrong with them, `remarks` finds what is no feature, `grouping`
-columns that encode one feature together.
+numbers of them and says all that is wrong with them, `remarks` and `clocks` find what is no
+feature, `grouping` columns that encode one feature together.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def file(
     Truth values and nullable numbers, decimals and texts that spell numbers are numbers; dates,
     times and durations never are. A column without a name that numbers the rows, as data frames
     write it, is left out. One `TableWarning` tells what was left out, which columns are constant in
-    training, which look like clocks, dates or labels, and where few values or those that stand for
-    gaps (-999) lie far from all others; there is none where nothing is to be said.
+    training, which look like clocks, dates or labels, how many anomalous rows have no cause, and
+    where few values or those that stand for gaps (-999) lie far from all others; there is none
+    where nothing is to be said.
 
     Parameters
     ----------

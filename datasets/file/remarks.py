@@ -1,4 +1,4 @@
-"""What in a table is no feature: numbers of rows, empty columns, clocks, labels."""
+"""What in a table is no feature: numbers of rows, empty columns, labels (and see `clocks`)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)?|__index_level_\d+__|")  # by pandas, by Arrow
-LEAST = 10  # rows that show a clock, and different days that show a date
-FROM, UNTIL = 978_307_200, 2_208_988_800  # 2001 and 2040, in seconds since 1970
-DAY = 86_400  # seconds
-FIRST_DAY = 19_000_101  # the least number that is a date
-EVEN = 0.9  # of a clock's steps are within a half of the median one; of sorted numbers a third
+LEAST = 10  # rows of a table that numbers its own, on average
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")  # of a name such as is_anomaly or isAnomaly
 FLAG = ("is", "flag", "bool", "binary", "id")
 LABEL = re.compile(
@@ -78,7 +74,7 @@ def labels(values: NDArray[np.float64], names: Sequence[str]) -> list[str]:
     found = [
         name
         for name, column in zip(names, values.T, strict=True)
-        if _names_label(name) and len(np.unique(column)) == 2
+        if _names_label(name) and _two_labels(column, name)
     ]
     if not found:
         return []
@@ -95,78 +91,28 @@ def unasked(arrays: Iterable[str]) -> list[str]:
     return [f"labels that are not used? {shown} (label={written(found[0])})"]
 
 
+def words(name: str) -> list[str]:
+    """Return the words of a name.
+
+    >>> words("isAnomaly_2")
+    ['is', 'anomaly']
+    """
+    return [word.lower() for word in WORD.findall(name)]
+
+
 def _names_label(name: str) -> bool:
     """Whether a name says label: `isFraud`, `attack_flag`; but not `class_1`, one of several."""
-    words = [word for word in map(str.lower, WORD.findall(name)) if word not in FLAG]
+    own = [word for word in words(name) if word not in FLAG]
     one = not any(map(str.isdigit, name))
-    return name in ("y", "Y") or (one and bool(words) and bool(LABEL.fullmatch(words[-1])))
+    return name in ("y", "Y") or (one and bool(own) and bool(LABEL.fullmatch(own[-1])))
 
 
-def clocks(values: NDArray[np.float64], names: Sequence[str]) -> list[str]:
-    """Return the lines about columns of a table (N, M) that hold dates, that rise or fall evenly
-    from row to row, or that number the rows in another order.
+def _two_labels(column: NDArray[np.float64], name: str) -> bool:
+    """Whether the values of a column with a label's name are two; those of `ticket_class`, whose
+    first word is none of a label, must be yes and no.
     """
-    if len(values) < LEAST:
-        return []
-    columns = dict(zip(names, values.T, strict=True))
-    with np.errstate(over="ignore", invalid="ignore"):
-        even = [name for name, column in columns.items() if _is_clock(column)]
-        dates = [n for n, column in columns.items() if n not in even and _is_date(column)]
-        ids = [name for name, column in columns.items() if _is_shuffled(column)]
-    notes = []
-    if dates:
-        named = listed(map(repr, dates))
-        notes.append(f"dates or times written as numbers: {named} ({dropping(dates)})")
-    if even:
-        way_out = f"{dropping(even)} if it is no feature, and split=time"
-        notes.append(
-            f"even steps, as of a clock or a counter: {listed(map(repr, even))} ({way_out})"
-        )
-    if ids:
-        named = listed(map(repr, ids))
-        notes.append(f"every row has its own number in {named} ({dropping(ids)})")
-    return notes
-
-
-def _is_date(column: NDArray[np.float64]) -> bool:
-    """Whether a column holds different days or times as whole numbers: 20240131, 20240131235959; or
-    the seconds (milli-, micro-, nanoseconds) since 1970 of times in this century.
-    """
-    if column.min() < FIRST_DAY or column.max() == column.min():
-        return False
-    distinct = np.unique(column)
-    if any(_are_seconds(distinct / unit) for unit in (1.0, 1e3, 1e6, 1e9)):
-        return True
-    days = [distinct // unit for unit in (1.0, 1e4, 1e6)]  # with hours and minutes, with seconds
-    return not (distinct % 1).any() and any(_are_days(day) for day in days)
-
-
-def _are_seconds(since: NDArray[np.float64]) -> bool:
-    """Whether different numbers, sorted, are seconds since 1970: some may be frequencies or sizes
-    (2**30), but not many that lie apart, nor all of them midnights.
-    """
-    known = bool(((since > FROM) & (since < UNTIL)).all())
-    apart = since[-1] - since[0] >= 1
-    return known and ((len(since) >= LEAST and apart) or not (since % DAY).any())
-
-
-def _are_days(numbers: NDArray[np.float64]) -> bool:
-    """Whether all of some numbers are days, such as 20240131."""
-    year, month, day = numbers // 10_000, numbers // 100 % 100, numbers % 100
-    known = (year >= 1900) & (year < 2100) & (month >= 1) & (month <= 12)
-    return bool((known & (day >= 1) & (day <= 31)).all())
-
-
-def _is_shuffled(column: NDArray[np.float64]) -> bool:
-    """Whether a column holds consecutive whole numbers, each once, in any order but theirs."""
-    if column.max() - column.min() != len(column) - 1:
-        return False
-    return bool((np.diff(np.sort(column)) == 1).all()) and not _is_clock(column)
-
-
-def _is_clock(column: NDArray[np.float64]) -> bool:
-    steps = np.diff(column)
-    if not ((steps > 0).all() or (steps < 0).all()):
-        return False
-    usual = np.median(steps)
-    return bool((np.abs(steps - usual) <= abs(usual) / 2).mean() >= EVEN)
+    values = np.unique(column).tolist()
+    own = [word for word in words(name) if word not in FLAG]
+    return len(values) == 2 and (
+        values in ([0, 1], [-1, 1]) or len(own) == 1 or bool(LABEL.fullmatch(own[0]))
+    )

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import RequestError
-from aexbench.datasets.file import grouping, remarks
+from aexbench.datasets.file import clocks, grouping, remarks
 from aexbench.datasets.file.reading import Content, Roles, read, shared
+from aexbench.datasets.file.texts import commas_in
 from aexbench.datasets.tools.splits import dropping, listed
 from aexbench.errors import unknown
 from aexbench.frames import NumberError, number, numbers, shortened
@@ -78,6 +79,7 @@ def tables(path: Path, test: Path | None, roles: Roles, *, whole_units: bool = F
     made = [_table(content, roles) for content in contents]
     _complain(contents, [*missing], made)
     made[0].notes += _mostly_anomalous(made[0], roles)
+    made[-1].notes += _without_cause(made[-1], roles)  # anomalies beside a test are left out
     return made[0] if test is None else _joined(made, contents[0].path)
 
 
@@ -131,7 +133,7 @@ def _table(content: Content, roles: Roles) -> Table:
     if not made.wrong:
         made.wrong += _unlabelled(made)
         made.wrong += grouping.not_one_hot(roles.groups, names, made.values)
-        made.notes += remarks.clocks(made.values, names)
+        made.notes += clocks.notes(made.values, names)
         made.notes += remarks.nameless(made.values, names)
         made.notes += remarks.labels(made.values, names) if roles.label is None else []
     if "kind" in content.columns and made.labels is None and made.truth is None:
@@ -146,7 +148,7 @@ def _fill(target: NDArray[np.float64], column: pd.Series[Any], name: str) -> Ite
     """Write a column's numbers to their place; yield what is wrong with it."""
     found, trouble = numbers(column, first=1)
     if trouble:
-        yield f"column {name!r} {trouble}: encode it as numbers, or {dropping([name])}"
+        yield f"column {name!r} {trouble}: {_way_out(column)}, or {dropping([name])}"
         return
     target[:] = found
     rows = np.flatnonzero(~np.isfinite(target))
@@ -155,6 +157,16 @@ def _fill(target: NDArray[np.float64], column: pd.Series[Any], name: str) -> Ite
             f"column {name!r} is empty or not finite in row {rows[0] + 1} ({len(rows)} such rows "
             f"in all): fill the gaps, or {dropping([name])}"
         )
+
+
+def _way_out(column: pd.Series[Any]) -> str:
+    """Return what to do with a column that is not numbers alone."""
+    if example := commas_in(column):
+        return (
+            f"are the commas of {example.strip()[:40]!r} decimal or of thousands? Write a point "
+            "for a decimal one, and nothing for one of thousands"
+        )
+    return "encode it as numbers"
 
 
 def booleans(column: pd.Series[Any], what: str) -> tuple[NDArray[np.bool_], list[str]]:
@@ -230,6 +242,19 @@ def _unlabelled(made: Table) -> list[str]:
     return [
         f"row {rows[0] + 1} has a cause, {cause!r}, and is labelled as normal ({len(rows)} such "
         "rows in all)"
+    ]
+
+
+def _without_cause(made: Table, roles: Roles) -> list[str]:
+    """Return the line about anomalous rows whose explanations cannot be scored."""
+    if made.labels is None or made.truth is None:
+        return []
+    rows = np.flatnonzero(made.labels & ~made.truth.any(axis=1))
+    if not len(rows):
+        return []
+    return [
+        f"{len(rows)} rows are anomalous by {roles.label!r}, and {roles.truth!r} has no cause for "
+        f"them: their explanations are not scored (first: row {rows[0] + 1})"
     ]
 
 

@@ -26,7 +26,9 @@ OPENERS: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".bz2": bz2.open
 SEPARATORS = ",;\t|"
 MOST_COLUMNS = 20_000
 LINES = 20  # that tell how values are separated
+APART = re.compile(r"(?<=\S) +(?=\S)|[^\w\s.+\"'-]|[\t\x01-\x1f]")  # what may separate values
 COMMA = re.compile(r"\s*[+-]?(\d+|\d*,\d+)(e[+-]?\d+)?\s*", re.IGNORECASE | re.ASCII)
+GROUPED = re.compile(r"\s*[+-]?[\d.]*\d,\d[\d.,]*(e[+-]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*", re.ASCII)
 POINT = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)  # of thousands, as it may be
 SHORT = re.compile(r"[+-]?\d{1,3}", re.ASCII)  # a whole number that needs no such point
@@ -63,6 +65,8 @@ def read_text(
     names = next((row for row in csv.reader(lines, delimiter=separator) if row), [])
     names = [name.strip() for name in names]
     check_width(len(names), path)  # before the rest is read
+    if len(names) == 1:
+        _check_alone(lines, separator, path)
     notes = _first_line(names, path, asked)
     how = {"sep": separator, "encoding": encoding, "skiprows": int(bool(declared))}
     raw = _frame(path, **how)
@@ -70,7 +74,7 @@ def read_text(
         names = [str(name) for name in raw.columns]
     elif _is_row(names, raw):
         raise _no_names(path)
-    frame, said = _decimal_commas(raw)
+    frame, said = _decimal_commas(raw, separator)
     notes += said or _thousands(frame, names, path, how)
     return frame, names, notes
 
@@ -163,6 +167,24 @@ def _separator(lines: list[str], path: Path) -> str:
     return even[0]
 
 
+def _check_alone(lines: list[str], separator: str, path: Path) -> None:
+    """Raise RequestError where the lines of a single column are equally often divided by a sign
+    that is not known to separate values.
+    """
+    heads = [line.strip() for line in (lines[:-1] if len(lines) == LINES else lines)]
+    known = "" if separator == "\t" else SEPARATORS  # which stand in quotes here
+    for sign in dict.fromkeys(found[0][:1] for found in APART.finditer(heads[0])):
+        if sign in known:
+            continue
+        counts = {sum(found[0][:1] == sign for found in APART.finditer(line)) for line in heads}
+        if len(heads) > 1 and len(counts) == 1:
+            form = "tabs in a .tsv" if separator == "\t" else "commas, semicolons, tabs and bars"
+            raise RequestError(
+                f"{path.name}: its lines hold one value each, or are they separated by {sign!r}? "
+                f"Known are {form}: write it as .csv with commas"
+            )
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -189,22 +211,32 @@ def _frame(path: Path, **how: Any) -> pd.DataFrame:
     return frame
 
 
-def _decimal_commas(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _decimal_commas(frame: pd.DataFrame, separator: str) -> tuple[pd.DataFrame, list[str]]:
     """Return a table with points in the place of decimal commas, where these can be nothing else.
 
     A comma before three digits may be one of thousands, and where other numbers have a point it is.
+    Between semicolons it is decimal in a column where no number goes without it; that is noted.
     """
     found = {n: texts for n in range(frame.shape[1]) if (texts := _with_commas(frame.iloc[:, n]))}
-    points = any(_has_fractions(column) for _, column in frame.items())
-    clear = any(not THOUSANDS.fullmatch(t) for texts in found.values() for t in texts if "," in t)
-    if points or not clear:
+    if not found or any(_has_fractions(column) for _, column in frame.items()):
         return frame, []
+    note = "decimal commas are read as points"
+    if not any("," in t and not THOUSANDS.fullmatch(t) for texts in found.values() for t in texts):
+        if separator != ";" or not all("," in t for texts in found.values() for t in texts):
+            return frame, []
+        note = "commas before three digits are read as decimal, are they of thousands?"
     columns = [frame.iloc[:, number] for number in range(frame.shape[1])]
     for number in found:
         columns[number] = columns[number].map(lambda t: t.replace(",", "."), na_action="ignore")
     import pandas as pd
 
-    return pd.concat(columns, axis=1), ["decimal commas are read as points"]
+    return pd.concat(columns, axis=1), [note]
+
+
+def commas_in(column: pd.Series[Any]) -> str:
+    """Return the first number of a column that has commas as no number is read, or ""."""
+    texts = (value for value in column.dropna() if isinstance(value, str))
+    return next((text for text in texts if GROUPED.fullmatch(text)), "")
 
 
 def _with_commas(column: pd.Series[Any]) -> list[str]:

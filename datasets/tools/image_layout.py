@@ -56,19 +56,22 @@ MOST = 0.5  # of an image: a mask that marks more is likely to be inverted
 
 class Origin(NamedTuple):
     """What an image was before it was prepared: its height and width, its orientation as EXIF
-    counts, whether its file has 16 bits a channel, and the brightest grey.
+    counts, whether its file has 16 bits a channel, the brightest grey, and whether it is black and
+    white alone.
     """
 
     shape: Shape
     orientation: int
     deep: bool
     brightest: float
+    two_tone: bool
 
     @classmethod
     def of(cls, picture: Picture) -> Origin:
         """Return the origin of an image that has been read."""
         brightest = float(picture.grey.max())
-        return cls(picture.grey.shape, picture.orientation, picture.deep, brightest)
+        shape, two_tone = picture.grey.shape, picture.two_tone()
+        return cls(shape, picture.orientation, picture.deep, brightest, two_tone)
 
 
 class Labelled(NamedTuple):
@@ -251,7 +254,8 @@ def from_images(
         )
     order = np.random.default_rng(how.seed).permutation(len(normal))
     held = max(1, round(VALIDATION * len(normal)))
-    learnt, origins = _load([normal[i] for i in order], how.size)
+    normal = [normal[i] for i in order]
+    learnt, origins = _load(normal, how.size)
     parts = [(learnt[held:], how.train_samples), (learnt[:held], how.validation_samples)]
     turned = partial(augment, rotation=how.rotation, corners=corners, flips=how.flips)
     train, validation = (
@@ -260,6 +264,7 @@ def from_images(
     anomalous = np.array([one.kind != GOOD for one in test])
     shown, shown_origins = _load([one.path for one in test], how.size)
     _say_depths(origins + shown_origins)
+    _say_like_masks([*normal, *(one.path for one in test)], origins + shown_origins)
     return Dataset(
         train,
         validation,
@@ -298,6 +303,27 @@ def _say_depths(origins: Sequence[Origin]) -> None:
         )
     if doubts:
         _warn(f"{'; '.join(doubts)}; black to white must be a file's full range in all images")
+
+
+def _say_like_masks(paths: Sequence[Path], origins: Sequence[Origin]) -> None:
+    """Warn in one line of images in black and white alone whose names go on from those of others
+    beside them.
+    """
+    drawn = [path for path, origin in zip(paths, origins, strict=True) if origin.two_tone]
+    others = {(path.parent, path.stem.lower()) for path in set(paths) - set(drawn)}
+    found = [path for path in drawn if any((path.parent, one) in others for one in _within(path))]
+    if found:
+        _warn(
+            f"{len(found)} images are black and white alone, and are called like others beside "
+            f"them, the first is {found[0]}: if they are masks, put them where masks are read from"
+        )
+
+
+def _within(path: Path) -> list[str]:
+    """Return what a name begins or ends with, before or after more than a number."""
+    stem = path.stem.lower()
+    halves = [(stem[:at], stem[at:]) for at in range(1, len(stem))]
+    return [one for pair in halves for one, rest in (pair, pair[::-1]) if not rest.isdigit()]
 
 
 def _truth(

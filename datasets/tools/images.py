@@ -32,11 +32,16 @@ COLOURS = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbC
 TURNED = range(2, 9)  # what EXIF notes of an image whose pixels are not upright
 QUARTER = range(5, 9)  # of these: height and width change places
 FAINT = 1 / 16  # of a mask's brightest: what is not black, but nearly so
+TONES = 0.95  # of a mask's pixels: the others are slopes between black and white
 FEW = 2  # levels on the slopes of a mask from which on its edges are soft
-# What a mask that lies beside its image is called: 000_mask.png, 000-gt.tif, mask_000.png
-MASK_WORD = r"(?:masks?|gt|ground[_-]?truth|labels?|seg(?:mentation)?|annotations?)"
+# What a mask that lies beside its image is called: 000_mask.png, 000-gt0.tif, mask000.png,
+# 000 (mask).png; the word is one of its own, as in amask.png it is not.
+MASK_WORD = r"(?:masks?|gts?|ground[_-]?truth|labels?|seg(?:mentation)?|anno(?:tations?)?|defects?)"
+LETTER = r"[^\W\d_]"
+NUMBER = r"(?:[_. (-]*\d+\)?)?"  # of several masks of one image
 MASK_NAME = re.compile(
-    rf"(?P<of>.+?)(?P<end>[_. -]+{MASK_WORD})|(?P<start>{MASK_WORD}[_. -]+)(?P<from>.+)",
+    rf"(?P<of>\W*\w.*?)(?P<end>[_. ([-]*(?<!{LETTER}){MASK_WORD}[])]?{NUMBER})"
+    rf"|(?P<start>[([]?{MASK_WORD}(?!{LETTER})[_. )\]-]*)(?P<from>.+)",
     re.IGNORECASE,
 )
 # Of a channel of 16 bits Pillow keeps one byte, and these unpack the other.
@@ -64,6 +69,13 @@ class Picture(NamedTuple):
     grey: NDArray[np.float32]
     orientation: int
     deep: bool
+
+    def two_tone(self) -> bool:
+        """Whether nearly all of it is black or as bright as its brightest, as masks are."""
+        top = float(self.grey.max())
+        black, bright = self.grey <= FAINT * top, self.grey >= (1 - FAINT) * top
+        both = bool(black.any() and bright.any() and top > 0)
+        return both and float((black | bright).mean()) >= TONES
 
 
 class Mask(NamedTuple):
@@ -150,7 +162,8 @@ def masks_among(paths: Sequence[Path]) -> set[Path]:
 
 
 def _form(name: re.Match[str]) -> tuple[str, str]:
-    return (name["start"] or "").lower(), (name["end"] or "").lower()
+    """Return how a mask's name differs from its image's, whatever the mask's own number."""
+    return (name["start"] or "").lower(), re.sub(r"\d+", "0", (name["end"] or "").lower())
 
 
 def _image_of(name: re.Match[str]) -> str:

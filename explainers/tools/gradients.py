@@ -23,6 +23,7 @@ LEAST_STEP = 1e-6  # of the range; else the root of the type's precision
 GRAPH = 4  # activations and their gradients: at most this many forward passes' memory
 TOLERANCE, FINE_TOLERANCE = 0.03, 0.003  # of the derivative; the latter in float64
 FINE = 1e-12
+MARGIN = 3  # steps from the ends of the range
 ROUNDINGS = 100  # times the type's precision: two calls of one model may differ by so much
 TENSOR_FLOAT = 1e-3  # the precision of TF32
 WAY_OUT = "use an explainer that asks the detector alone, such as repair or residual"
@@ -104,11 +105,12 @@ def _complaint(detector: Detector, x: torch.Tensor) -> str:
 def _loss_complaint(detector: Detector, x: torch.Tensor, rng: np.random.Generator) -> str:
     """Return what is wrong about a loss that autograd does not follow, though the error varies."""
     with torch.enable_grad(), _refusals():
-        followed = detector.error(x.clone().requires_grad_()).requires_grad
-    span = Units.of(detector.features, tuple(x.shape[1:])).span
-    far = x + torch.as_tensor(rng.uniform(-1, 1, tuple(x.shape)) * span).to(x)
-    same = torch.equal(detector.error(x), detector.error(far))
-    return "" if followed or same else LOSS
+        if detector.error(x.clone().requires_grad_()).requires_grad:
+            return ""
+    low, span = Units.of(detector.features, tuple(x.shape[1:])).tensors(x)
+    drawn = torch.as_tensor(rng.uniform(size=tuple(x.shape))).to(x)
+    others = low + span * drawn  # within the range: a cross-entropy knows no other samples
+    return "" if torch.equal(detector.error(x), detector.error(others)) else LOSS
 
 
 class _RefusedError(Exception):
@@ -128,7 +130,8 @@ def _probed(detector: Detector, x: torch.Tensor, rng: np.random.Generator) -> _P
         rng.normal(size=shape),
     )
     way, far, weight = (torch.as_tensor(draw).to(x) for draw in draws)
-    here, away = detector.reconstruct(x), detector.reconstruct(x + far)
+    x, x_far = _within(detector, x, far, MARGIN * step)
+    here, away = detector.reconstruct(x), detector.reconstruct(x_far)
     again = torch.cat([detector.reconstruct(part) for part in (x[:1], x[1:]) if len(part)])
     told = _told(detector, x, weight)
 
@@ -146,6 +149,19 @@ def _probed(detector: Detector, x: torch.Tensor, rng: np.random.Generator) -> _P
         quotient(2 * step),
         TOLERANCE if precision > FINE else FINE_TOLERANCE,
     )
+
+
+def _within(
+    detector: Detector, x: torch.Tensor, far: torch.Tensor, margin: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return samples from which no step leads out of the range, and others far from them.
+
+    A model may refuse values outside; those of x that lie there already stay as they are.
+    """
+    low, span = Units.of(detector.features, tuple(x.shape[1:])).tensors(x)
+    regular = (x >= low) & (x <= low + span)
+    inner = torch.clamp(x, low + margin * span, low + (1 - margin) * span)
+    return torch.where(regular, inner, x), torch.where(regular, low + far.abs(), x + far)
 
 
 def _summed(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

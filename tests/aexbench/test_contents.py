@@ -6,6 +6,7 @@ import copy
 import decimal
 import fractions
 import functools
+import importlib
 import os
 import subprocess
 import sys
@@ -238,3 +239,64 @@ def test_a_digest_is_the_same_in_every_process_and_every_folder(tmp_path):
         environment = os.environ | {"PYTHONHASHSEED": seed}
         found.add(subprocess.check_output([sys.executable, path], env=environment))
     assert len(found) == 1
+
+
+PACKAGE = {
+    "lazy_package/__init__.py": "",
+    "lazy_package/core.py": "SCALE = 1\n",
+    "lazy_package/util.py": "from . import core\nimport lazy_other\nfrom .deep.low import DEEP\n",
+    "lazy_package/deep/low.py": "DEEP = 1\n",
+    "lazy_package/unused.py": "",
+    "lazy_other.py": "import json\n\n\ndef f():\n    from lazy_package.deep import lower\n",
+    "lazy_package/deep/lower.py": "",
+    "lazy_namespace/inner.py": "from .. import beyond\n",
+}
+BEHIND_UTIL = {
+    "lazy_package/__init__.py",
+    "lazy_package/core.py",
+    "lazy_package/util.py",
+    "lazy_package/deep/low.py",
+    "lazy_package/deep/lower.py",
+    "lazy_other.py",
+}
+CORE = {"lazy_package/__init__.py", "lazy_package/core.py"}
+INNER = {"lazy_namespace/inner.py"}
+LAZY = {
+    "from lazy_package import core": CORE,
+    "from lazy_package.core import SCALE": CORE,
+    "import lazy_package.core as c": CORE,
+    "from lazy_package import util": BEHIND_UTIL,
+    "import lazy_package.util": BEHIND_UTIL,
+    "import lazy_other, json, numpy.linalg": {
+        "lazy_other.py",
+        "lazy_package/__init__.py",
+        "lazy_package/deep/lower.py",
+    },
+    "from lazy_namespace import inner": INNER,
+    "import lazy_namespace.inner": INNER,
+    "return (lambda: __import__('lazy_namespace.inner'))()": INNER,
+    "return importlib.import_module('lazy_package.core')": CORE,
+    "from .core import SCALE": CORE,
+    "return importlib.import_module('.core', __package__)": CORE,
+    "import nowhere_at_all": set(),
+}
+
+
+@pytest.mark.parametrize("line", LAZY)
+def test_files_count_that_a_function_imports_when_it_runs(tmp_path, monkeypatch, line):
+    for name, text in PACKAGE.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    space = {"importlib": importlib, "__name__": "mine", "__package__": "lazy_package"}
+    exec(f"def f():\n    {line}", space)
+    before, counted = content_digest(space["f"]), set()
+    for name, text in PACKAGE.items():
+        (tmp_path / name).write_text(text + "# edited\n")
+        if content_digest(space["f"]) != before:
+            counted.add(name)
+        (tmp_path / name).write_text(text)
+    assert counted == LAZY[line]
+    assert content_digest(space["f"]) == before
+    assert not [module for module in sys.modules if module.startswith("lazy_")]

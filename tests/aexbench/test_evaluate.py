@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import re
 
 import numpy as np
 import pytest
@@ -77,6 +78,34 @@ def test_labels_of_your_own_are_explained_too(detector, linear_rows):
     assert set(frame.control) == {"none", "loss-ablated"}
     with pytest.raises(RequestError, match="samples and their truth"):
         evaluated(detector, linear_rows, "residual", labelled=(x, truth[:3]))
+
+
+def said_of_labels(detector, rows, moved, caused):
+    """Return what a board says of 40 labelled rows, so many of them moved and so many with a
+    cause.
+    """
+    x, truth = rows[300:340].copy(), np.zeros((40, rows.shape[1]), dtype=bool)
+    x[:moved, 2], truth[:caused, 2] = 3.0, True
+    given = {"labelled": (x, truth), "corruptions": (), "count": 40, "seeds": 2}
+    notes = evaluated(detector, rows, "residual", **given).board().notes
+    return [note for note in notes if "labelled rows" in note]
+
+
+@pytest.mark.parametrize(("moved", "share"), [(0, "9[0-9]%"), (15, "[56][0-9]%")])
+def test_labelled_rows_that_raise_no_alarm_are_said(detector, linear_rows, moved, share):
+    said = said_of_labels(detector, linear_rows, moved, caused=40)
+    wanted = rf"labels\[count=40\] seed [01]: {share} of the labelled rows score below the 95th"
+    assert len(said) == 2  # of each seed
+    assert all(re.search(wanted, note) for note in said)
+
+
+def test_labelled_rows_that_raise_an_alarm_need_no_word(detector, linear_rows):
+    assert said_of_labels(detector, linear_rows, moved=25, caused=40) == []
+
+
+def test_labelled_rows_without_a_cause_are_counted_once(detector, linear_rows):
+    (said,) = said_of_labels(detector, linear_rows, moved=40, caused=10)
+    assert said.endswith("30 of 40 labelled rows have no true feature and are left out")
 
 
 def test_a_store_keeps_the_results_and_the_same_call_goes_on(detector, linear_rows, tmp_path):
@@ -198,3 +227,27 @@ def test_without_a_store_the_results_live_as_long_as_somebody_holds_them(detecto
     del results
     gc.collect()
     assert not folder.exists()
+
+
+class Keeping(torch.nn.Module):
+    """Has a buffer that training may have filled, and a parameter that nothing initialises."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Linear(8, 8)
+        self.register_buffer("codes", torch.linspace(0, 1, 8))
+        self.token = torch.nn.Parameter(torch.linspace(-0.1, 0.1, 8))
+
+    def forward(self, x):
+        return self.inner(x) + 0.1 * self.codes + self.token
+
+
+def test_what_twins_have_of_the_trained_network_stands_on_the_board(linear_rows):
+    def notes(model):
+        results = evaluated(Detector(model), linear_rows, "residual", twins=1)
+        return [note for note in results.board().notes if "twins at initial weights" in note]
+
+    kept, redrawn = notes(Keeping())
+    assert "keep the buffers codes: if these were trained" in kept
+    assert "have token, which nothing initialises" in redrawn
+    assert notes(torch.nn.Linear(8, 8)) == []

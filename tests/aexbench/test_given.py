@@ -26,7 +26,7 @@ def taken(clean=X, background=X[:20], labelled=None, features=None):
     [
         X.tolist(),
         torch.tensor(X).requires_grad_(),
-        torch.tensor(X, dtype=torch.bfloat16).float(),
+        torch.tensor(X, dtype=torch.bfloat16),
         sparse.csr_matrix(X),
         sparse.csr_array(X),
         FRAME,
@@ -81,6 +81,26 @@ def test_labelled_is_a_pair(labelled):
         taken(labelled=(X[:3], TRUTH.astype(bool).astype(str)))
 
 
+def test_labelled_values_that_are_not_finite_are_found_where_they_are():
+    odd = X[:3].copy()
+    odd[1, 2] = np.nan
+    with pytest.raises(RequestError, match="labelled is not finite in row 1, column 2"):
+        taken(labelled=(odd, TRUTH))
+
+
+@pytest.mark.parametrize(
+    ("shape", "refused"),
+    [((9, 8, 3), True), ((8, 9, 1), True), ((3, 8, 8), False), ((1, 8, 3), False)],
+)
+def test_images_with_their_channels_last_are_refused(shape, refused):
+    images = np.zeros((12, *shape), dtype=np.float32)
+    if refused:
+        with pytest.raises(RequestError, match=r"channels last.*permute them to \([13], "):
+            taken(images, images)
+    else:
+        assert taken(images, images).train.shape[1:] == shape
+
+
 OTHERS = {"order": list("dcba"), "names": list("abcz")}
 
 
@@ -116,6 +136,26 @@ def test_bounds_that_nobody_has_said_come_from_the_background(features):
     same, notes = bounded(X, features)
     assert notes == []
     assert same.features.low == 0.0
+
+
+def test_one_column_far_outside_is_named_whatever_the_others_bounds():
+    wide = Features(low=0, high=(1e6, 1, 1, 1), names=tuple("abcd"))
+    _, notes = bounded(X * [1e6, 1, 1000, 1], wide)
+    assert "outside of the detector's Features, in c: " in notes[0]
+    _, notes = bounded(X * 50, Features(high=1))
+    assert "in column 0, column 1, column 2, column 3: " in notes[0]
+
+
+def test_columns_of_a_category_keep_0_and_1():
+    features = Features(groups=(0, 0, 0, 1), kinds=("onehot", "columns"))
+    data = np.column_stack([np.ones(60), np.zeros(60), np.zeros(60), 5 * X[:, 3]])
+    detector, _ = bounded(data, features)
+    assert detector.features.low[:3] == (0, 0, 0)
+    assert detector.features.high[:3] == (1, 1, 1)
+    assert detector.features.high[3] == pytest.approx(float(5 * X[:, 3].max()))
+    spread = (data - 0.3) / 0.2
+    spread[::2, :3] += 1  # standardised: no 0 and 1 to keep
+    assert bounded(spread, features)[0].features.high[0] == pytest.approx(spread[:, 0].max())
 
 
 @pytest.mark.parametrize(

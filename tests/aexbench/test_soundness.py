@@ -216,7 +216,7 @@ class ByName(nn.Linear):
 
 
 def test_a_model_that_takes_x_by_name_shows_the_wrapper():
-    with pytest.raises(RequestError, match=r"not alone .*class Wrapped"):
+    with pytest.raises(RequestError, match=r"or not like that .*class Wrapped"):
         Detector(ByName(6, 6)).error(X)
 
 
@@ -226,6 +226,90 @@ def test_statistics_of_the_batch_are_no_way_out_of_themselves(batch):
     with pytest.raises(RequestError, match="track_running_stats=True") as caught:
         check(Detector(norm, batch=batch), X)
     assert "batch=1" not in str(caught.value)
+
+
+class Scaling(nn.Linear):
+    """Writes into what it is given, where values tell it to."""
+
+    def forward(self, x):
+        if x.max() > 1:
+            x /= 255
+        return super().forward(x) * 255
+
+
+def test_a_model_that_sometimes_writes_into_its_input_writes_into_a_copy():
+    model, x = Scaling(6, 6), (255 * X).numpy()
+    given = x.copy()
+    error = Detector(model).error(x)
+    assert np.array_equal(x, given)
+    expected = (torch.as_tensor(given) - model(torch.as_tensor(given.copy()))).square().mean(1)
+    torch.testing.assert_close(error, expected.detach())
+
+
+class InSequence(nn.Module):
+    def forward(self, x):
+        return x.view(-1, 6).mul(0.5).view(x.shape) + torch.randn_like(x) * 1e-3
+
+
+def test_a_mean_of_draws_is_given_memory_in_order():
+    x = X[:20].reshape(4, 5, 6)
+    torch.testing.assert_close(
+        Detector(InSequence(), draws=50).reconstruct(x), x / 2, atol=1e-2, rtol=0
+    )
+
+
+class OwnGenerator(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) + np.random.default_rng().normal()
+
+
+def test_draws_do_not_seed_generators_of_others():
+    with pytest.raises(RequestError, match="draws from another one"):
+        check(Detector(OwnGenerator(6, 6), draws=5), X)
+
+
+def test_samples_are_looked_at_from_first_to_last():
+    norm = nn.Sequential(nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 6))
+
+    class OfBatch(nn.Module):
+        def forward(self, x):
+            return norm(x) if len(x) > 1 else x
+
+    rows = torch.cat([torch.zeros(100, 6), X])
+    with pytest.raises(RequestError, match="depends on the batch"):
+        check(Detector(OfBatch()), rows)
+
+
+class Own(Detector):
+    def reconstruct(self, x):
+        return 2 * super().reconstruct(x)
+
+
+class Asserting(nn.Linear):
+    def forward(self, x):
+        assert x.min() > 0, "values must be positive"
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Own(nn.Linear(6, 6)), "Own has its own reconstruct"),
+        (lambda: Detector(nn.LazyLinear(6)), "a lazy module has no weights yet"),
+        (lambda: Detector(nn.Linear(6, 6), nn.MSELoss()).error(X), "reduction='none'"),
+        (lambda: Detector(Asserting(6, 6)).error(-X - 1), "refuses samples .*must be positive"),
+        (lambda: check(Detector(nn.Linear(6, 6).bfloat16()), X), r"bfloat16: model\.float"),
+        (lambda: Features(groups=(0, None)), "groups of Features holds something else than ints"),
+        (lambda: Features(low=("a", "b")), "low of Features holds something else than floats"),
+    ],
+)
+def test_what_cannot_be_is_one_line(made, message):
+    with pytest.raises(RequestError, match=message):
+        made()
+
+
+def test_the_first_look_is_at_samples_and_not_at_zeros():
+    assert len(Detector(Asserting(6, 6)).error(X + 0.1)) == len(X)
 
 
 def test_a_negative_error_is_none():
@@ -268,6 +352,7 @@ def test_bounds_come_from_a_background_that_leaves_0_to_1(linear_rows):
     rows = linear_rows * np.array([1, 10, 100, 1000, 1, 1, 1, 1], np.float32) + 50
     model = nn.Sequential(nn.Linear(8, 3), nn.Linear(3, 8))
     options = {"background": rows[:300], "explainers": ["residual"], "count": 5, "twins": 0}
+    options["corruptions"] = ["random"]
     with pytest.warns(UserWarning, match="no Features were given"):
         results = aexbench.evaluate(Detector(model), rows[300:], **options)
     anomalies = results.anomalies(results.cells[0])

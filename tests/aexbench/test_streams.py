@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import aexbench
+from aexbench import RequestError
 from aexbench.cli import shared
 from aexbench.errors import tell
 from aexbench.running import progress
@@ -67,8 +69,6 @@ def test_what_a_plugin_is_called_commands_no_terminal(capsys):
 def test_a_store_named_by_a_relative_path_is_found_from_elsewhere(
     detector, linear_rows, tmp_path, monkeypatch
 ):
-    import aexbench
-
     monkeypatch.chdir(tmp_path)
     results = aexbench.evaluate(
         detector,
@@ -83,3 +83,34 @@ def test_a_store_named_by_a_relative_path_is_found_from_elsewhere(
     monkeypatch.chdir("/")
     assert "residual" in str(results.board())
     assert len(results.attributions(results.records[0].cell)) == 5
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
+def test_a_path_that_can_be_no_folder_is_one_line(name, aexbench_cli, detector, linear_rows):
+    rows = linear_rows[:300]
+    with pytest.raises(RequestError, match="can be no folder"):
+        aexbench.evaluate(detector, rows, background=rows, explainers=["residual"], store=name)
+    if "\0" not in name:
+        for command in (["run", "quickstart", "--store", name], ["leaderboard", name]):
+            assert aexbench_cli(*command).code == 2
+
+
+def test_a_dry_run_refuses_what_a_run_refuses(aexbench_cli, tmp_path):
+    (tmp_path / "file").write_text("")
+    outcome = aexbench_cli("run", "quickstart", "--store", tmp_path / "file", "--dry-run")
+    assert outcome.code == 2
+    assert "a file is in its way" in outcome.err
+
+
+def test_a_broken_plugin_file_ends_the_command(aexbench_cli, tmp_path):
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    outcome = aexbench_cli("run", "quickstart", "--plugin", tmp_path / "broken.py", "--dry-run")
+    assert outcome.code == 2
+    assert "error: plugin broken.py, line 1: ZeroDivisionError: division by zero" in outcome.err
+
+
+def test_a_suite_in_another_encoding_is_one_line(aexbench_cli, tmp_path):
+    (tmp_path / "suite.toml").write_text("name = 'x'", encoding="utf-16")
+    outcome = aexbench_cli("run", tmp_path / "suite.toml")
+    assert outcome.code == 2
+    assert "save it as that" in outcome.err

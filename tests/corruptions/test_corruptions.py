@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from aexbench import Detector, Features, RequestError, corruptions
+from aexbench import Detector, Features, RequestError, SkipError, corruptions
 from aexbench.corruptions.adversarial import adversarial
 from tests.conftest import mlp
 from tests.corruptions import adversarial_twin
@@ -178,3 +178,28 @@ def test_a_corruption_that_changes_other_features_is_an_error(detector, linear_r
     plugin = family.adapt(lambda detector, x, mask, rng: x + 1, "greedy")
     with pytest.raises(ValueError, match="its mask alone"):
         family.make(plugin, (), {}).generate(detector, linear_rows)
+
+
+class InRange(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = torch.nn.Linear(6, 6)
+
+    def forward(self, x):
+        return torch.sigmoid(self.inner(x))
+
+
+def cross_entropy(x, x_hat):
+    found = torch.nn.functional.binary_cross_entropy(x_hat, x, reduction="none")
+    return found / x[0].numel()
+
+
+def test_a_loss_that_is_defined_in_a_range_alone():
+    rows = np.random.default_rng(0).random((200, 6)).astype(np.float32)
+    detector = Detector(InRange(), cross_entropy).calibrate(rows)
+    for name in ("null", "random", "swap", "adversarial[bounded=true]"):
+        made = corruptions.create(name).generate(detector, rows, count=3, threshold=0.01)
+        assert len(made) == 3
+    with pytest.raises(SkipError, match=r"adversarial leaves the Features' bounds.*bounded=true"):
+        corruptions.create("adversarial[steps=1,alpha=3.0]").generate(detector, rows, count=3)

@@ -297,6 +297,7 @@ def test_a_label_that_is_no_label_is_warned_of(table, name, values):
 
 def test_what_is_called_like_a_label_or_has_two_values_is_not_enough(table):
     table["target"] = table.a[::-1].to_numpy()
+    table["ticket_class"] = LABEL + 1
     table["classic"] = table["class_1"] = table["class_size"] = table["my"] = LABEL
     assert read(written(table))[1] == []
 
@@ -347,10 +348,28 @@ def test_a_clock_is_warned_of(table, kind, clock):
     assert hinted(notes[0]) == [name]
 
 
-def test_what_is_sorted_or_turns_back_is_no_clock(table):
-    table["a"] = np.sort(np.random.default_rng(0).random(ROWS))
+@pytest.mark.parametrize(
+    "times",
+    [
+        np.sort(np.random.default_rng(0).integers(0, 90, ROWS)),
+        -np.sort(np.random.default_rng(0).lognormal(size=ROWS)),
+        np.cumsum(np.random.default_rng(0).exponential(size=ROWS)),
+    ],
+)
+def test_what_only_rises_or_falls_is_asked_about(table, times):
+    message = read(written(table.assign(b=times)))[1][0]
+    assert "a clock, or what the rows are sorted by? 'b' (drop=[b] if it is no feature" in message
+
+
+def test_a_count_that_starts_again_after_other_numbers_of_rows_is_asked_about(table):
+    table["b"] = np.concatenate([np.arange(1, length + 1) for length in (18, 25, 17)])
+    assert "a counter that starts again? 'b' (drop=[b] if" in read(written(table))[1][0]
+
+
+def test_few_sorted_values_and_hours_are_no_clock(table):
+    table["a"] = np.arange(ROWS) // 10
     table["b"] = np.arange(ROWS) % 24
-    table["c"] = np.sort(np.random.default_rng(0).lognormal(size=ROWS))
+    table["c"] = np.abs(np.arange(ROWS) % 34 - 17)
     assert read(written(table))[1] == []
 
 
@@ -374,12 +393,19 @@ DAYS = pd.to_datetime("2024-01-01") + pd.to_timedelta(np.arange(ROWS) * 5 % 97, 
         1.7e9 + np.random.default_rng(0).integers(0, 10**6, ROWS),
         np.where(LABEL, 20240131, 20240201),
         86_400 * (19_700 + LABEL),
+        DAYS.strftime("%d%m%Y").astype(int),
+        DAYS.strftime("%m%d%Y").astype(int),
+        DAYS.strftime("%y%m%d").astype(int),
+        DAYS.strftime("%y%m%d1530").astype(int),
+        np.arange(ROWS) * 7 % 12 + 1 + 100 * (2015 + np.arange(ROWS) % 7),
+        10**7 * (11_644_473_600 + 1_700_000_000 + np.arange(ROWS) * 7 % 61 * 1000),
+        10**7 * (62_135_596_800 + 800_000_000 + np.arange(ROWS) * 7 % 61 * 1000),
     ],
 )
 def test_dates_written_as_numbers_are_warned_of(table, kind, dates):
     made, notes = read(written(table.assign(b=dates), kind))
     name = made.features.names[1]
-    assert f"dates or times written as numbers: {name!r} (drop=[" in notes[0]
+    assert f"dates or times written as numbers? {name!r} (drop=[" in notes[0]
     assert hinted(notes[0]) == [name]
 
 
@@ -390,6 +416,34 @@ def test_numbers_that_are_no_dates_are_none(table, values):
     table["b"] = DAYS.strftime("%Y%m%d").astype(int)
     table.loc[:0, "b"] = values
     assert "dates" not in "".join(read(written(table))[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        ("createdAt", 1.3e9 + 3e8 * np.random.default_rng(0).random(ROWS)),
+        ("t", 9e8 + np.random.default_rng(0).integers(0, 9e8, ROWS)),
+        ("order_date", 43_000 + np.random.default_rng(0).integers(0, 2000, ROWS)),
+    ],
+)
+def test_numbers_that_may_be_dates_are_where_their_name_says_so(table, name, times):
+    note = "dates or times written as numbers"
+    assert f"{note}? {name!r}" in read(written(table.assign(**{name: times})))[1][0]
+    assert note not in "".join(read(written(table.assign(size=times)))[1])
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        np.random.default_rng(0).integers(1e9, 2e9, ROWS),
+        np.random.default_rng(0).integers(1e12, 2e12, ROWS),
+        np.random.default_rng(0).integers(1.2e11, 1.9e11, ROWS) / 100,
+        np.random.default_rng(0).integers(1600, 1700, ROWS) * 1_000_000,
+        1.6e9 + np.random.default_rng(0).integers(0, 10**9, ROWS) / 100,
+    ],
+)
+def test_amounts_as_large_as_times_are_no_dates(table, amounts):
+    assert read(written(table.assign(b=amounts)))[1] == []
 
 
 @pytest.mark.parametrize("drop", [[], ["a"]])
@@ -479,6 +533,63 @@ def test_commas_that_may_be_of_thousands_are_not_taken_for_points(table):
     assert "column 'n' holds text ('1,101' in row 1)" in refused(written(table))
     table["n"] = [f"{n},5" for n in range(ROWS)]
     assert "column 'n' holds text ('0,5' in row 1)" in refused(written(table)), "a has points"
+
+
+def test_commas_before_three_digits_are_decimal_between_semicolons(table):
+    table = (table * 90 + 1).round(3)
+    texts = table.map(lambda value: f"{value:.3f}".replace(".", ","))
+    made, notes = read(written(texts, sep=";"))
+    np.testing.assert_allclose(made.train, read(written(table, name="plain"))[0].train, atol=1e-6)
+    assert "commas before three digits are read as decimal, are they of thousands?" in notes[0]
+
+
+def test_commas_that_only_large_numbers_have_are_of_thousands():
+    numbers = np.random.default_rng(0).integers(100, 5000, ROWS)
+    frame = pd.DataFrame({"n": [f"{n:,}" for n in numbers], "k": LABEL})
+    assert "decimal or of thousands? Write a point" in refused(written(frame, sep=";"))
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+@pytest.mark.parametrize("text", ["4,639", "1,234,567", "1.234,50", "1,234.50", " -1,250"])
+def test_commas_that_are_not_clear_are_spoken_of(table, separator, text):
+    table["n"] = [text, *map(str, range(ROWS - 1))]
+    message = refused(written(table, sep=separator))
+    assert f"are the commas of {text.strip()!r} decimal or of thousands? Write a point" in message
+    assert hinted(message) == ["n"]
+
+
+@pytest.mark.parametrize("text", ["Rome, Italy", "a,b", "1, 2 and 3"])
+def test_commas_between_words_are_none_of_numbers(table, text):
+    assert ": encode it as numbers, or drop=[a]" in refused(written(table.assign(a=text)))
+
+
+@pytest.mark.parametrize("separator", [" ", "   ", ":", "~", "^", "#", "/", "\x1f", " : "])
+def test_separators_that_are_not_known_are_named(table, separator):
+    lines = table.to_csv(index=False).replace(",", separator)
+    with open("rows.csv", "w") as file:
+        file.write(lines)
+    message = refused("rows.csv")
+    assert "or are they separated by" in message
+    assert "Known are commas, semicolons, tabs and bars" in message
+    assert "drop=" not in message
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_tsv_without_tabs_is_said_to_be_none(table, separator):
+    message = refused(written(table, "tsv", sep=separator))
+    assert f"separated by {separator!r}? Known are tabs in a .tsv" in message
+
+
+def test_commas_in_quotes_do_not_separate(table):
+    frame = table[["a"]].rename(columns={"a": "x, in mm"})
+    made, _ = read(written(frame, decimal=","))
+    assert made.features.names == ("x, in mm",)
+
+
+@pytest.mark.parametrize("name", ["a", "pressure in bar", "a: b", "m/s"])
+def test_a_single_column_of_numbers_is_a_table(table, name):
+    made, notes = read(written(table[["a"]].rename(columns={"a": name})))
+    assert (made.features.names, notes) == ((name,), [])
 
 
 @pytest.mark.parametrize("separator", [";", ","])
@@ -890,12 +1001,26 @@ def test_a_split_by_units_needs_units(table):
     assert "units without an anomalous row are too few to split: 2" in message
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_anomalous_rows_without_a_cause_are_counted(table, kind):
+    causes = (np.arange(ROWS) >= 53)[:, None] & np.array([True, False, False])
+    if kind == "npz":
+        np.savez("rows.npz", X=table, y=LABEL, why_=causes)
+        path = "rows.npz"
+    else:
+        path = written(table.assign(y=LABEL, why_a=causes[:, 0]), kind)
+    note = "3 rows are anomalous by 'y', and 'why_' has no cause for them: their explanations are"
+    assert f"{note} not scored (first: row 51)" in read(path, label="y", truth="why_")[1][0]
+    assert read(path, label="y", truth="why_", drop=[])[0].test_labels.sum() == 10
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_test_file_of_its_own(table, full, kind):
     path = written(table[["c", "b", "a"]].iloc[:40], kind, "train")
     test = written(full.iloc[40:].drop(columns=["ip_1", "ip_2", "why_ip"]), kind, "test")
     made, notes = read(path, test=test, **{**EVERYTHING, "groups": []})
-    assert notes == []
+    assert len(notes) == 1
+    assert "9 rows are anomalous by 'y', and 'why_' has no cause for them" in notes[0]
     assert made.features.names == ("c", "b", "a")
     assert list(map(len, (made.train, made.validation, made.test))) == [30, 10, 20]
     assert made.test_labels.tolist() == [False] * 10 + [True] * 10

@@ -113,6 +113,28 @@ def test_masks_of_anomalous_images_lie_beside_them_or_in_their_folder(normal):
     assert make(normal).test_truth.sum() == 32
 
 
+@pytest.mark.parametrize("name", ["x{}m", "x{}-truth", "bw_x{}"])
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_masks_beside_images_under_other_names_are_asked_about(normal, name, form):
+    for number in range(2):
+        shades = np.linspace(40, 60, 32)[:, None] * np.ones(32)
+        draw(normal / "anomalous" / f"x{number}.png", np.where(square(8 * number, 0), 200, shades))
+        draw(normal / "anomalous" / f"{name.format(number)}.{form}", square(8 * number, 0))
+    with pytest.warns(
+        UserWarning, match=r"2 images are black and white alone, .*: if they are masks"
+    ):
+        made = make(normal)
+    assert made.test_labels.sum() == 4
+
+
+@pytest.mark.filterwarnings("error")
+def test_black_and_white_images_are_no_masks_without_others_of_their_names(normal):
+    for name in ("x1", "x12", "x1m"):  # all are black and white
+        draw(normal / "anomalous" / f"{name}.png", square(8, 0))
+    draw(normal / "anomalous" / "y.png", np.arange(32) * np.ones((32, 1)))
+    make(normal)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_images_to_divide(tmp_path, count):
     for number in range(count):

@@ -577,6 +577,30 @@ def test_what_is_no_log_of_statements_is_one_clear_line(tmp_path, content, messa
     assert "\n" not in str(caught.value)
 
 
+def test_too_few_statements_come_with_what_was_not_read(tmp_path):
+    packed = gzip.compress(lines(60).encode(), compresslevel=0)
+    written(tmp_path / "a.log.gz", packed[: len(packed) // 2])
+    written(tmp_path / "b.log.zst", b"\x28\xb5\x2f\xfd rest")
+    for path, said in (
+        (tmp_path / "a.log.gz", [r"a\.log\.gz ends early after line \d+"]),
+        (tmp_path, [r"b\.log\.zst is compressed with zstd: unpack", r"a\.log\.gz ends early"]),
+    ):
+        with pytest.raises(RequestError, match="at least 50 are needed") as caught:
+            datasets.create("postgres-log", path=path)
+        for note in said:
+            assert re.search(note, str(caught.value))
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [20, 70])
+def test_lines_that_are_not_read_come_with_files_that_are_not(tmp_path, bad):
+    written(tmp_path / "a.log", lines(30))
+    written(tmp_path / "b.log.zst", b"\x28\xb5\x2f\xfd rest")
+    written(tmp_path / "c.log", "nothing known\n" * bad)
+    with pytest.raises(RequestError, match=r"b\.log\.zst is compressed with zstd"):
+        datasets.create("postgres-log", path=tmp_path, prefix="%m [%p] ")
+
+
 def test_places_without_logs_are_errors(tmp_path):
     written(tmp_path / "README", "x")
     with pytest.raises(RequestError, match="holds no logs: names must be like"):

@@ -117,6 +117,27 @@ def test_consistent_files_are_read_without_a_word(root):
         datasets.create("smd", root=root)
 
 
+@pytest.mark.parametrize("segments", ["\ufeff3-5:1,3\n6-8:2\n", "3-5: 1, 3\n\n 6 - 8 :\t2 \r\n"])
+def test_byte_order_marks_and_blanks_change_nothing(root, segments):
+    expected = datasets.create("smd", root=root)
+    for part in ("train", "test", "test_label"):
+        path = root / "ServerMachineDataset" / part / "machine-1-1.txt"
+        change(root, part, "\ufeff" + path.read_text())
+    change(root, "interpretation_label", segments)
+    made = datasets.create("smd", root=root)
+    assert np.array_equal(made.test, expected.test)
+    assert np.array_equal(made.test_truth, expected.test_truth)
+    assert np.array_equal(made.test_units, expected.test_units)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("part", ["train", "test", "test_label"])
+def test_an_empty_file_is_an_error_and_no_warning(root, part):
+    change(root, part, "")
+    with pytest.raises(RequestError, match="it is empty"):
+        datasets.create("smd", root=root)
+
+
 def test_the_environment_says_where_it_is(root, monkeypatch):
     monkeypatch.setenv("AEXBENCH_DATA", str(root))
     assert len(datasets.create("smd").test) == 8
@@ -139,15 +160,17 @@ def test_the_environment_says_where_it_is(root, monkeypatch):
         ("test_label", "0\n" * 7 + "0.5\n", "labels must be 0 or 1: row 8 holds 0.5"),
         ("test_label", "2\n" * 8, "labels must be 0 or 1: row 1 holds 2"),
         ("test_label", "true\n" * 8, "could not convert string 'true'"),
-        ("interpretation_label", "3-5:1,4\n", "line 1: beyond 8 rows and 3 features"),
-        ("interpretation_label", "3-5:0\n", "line 1: beyond"),
-        ("interpretation_label", "3-5:1\n7-9:1\n", "line 2: beyond"),
+        ("interpretation_label", "3-5:1,4\n", "line 1: .*within 8 rows and 3 features"),
+        ("interpretation_label", "3-5:0\n", "line 1: .*all within 8 rows and 3 features"),
+        ("interpretation_label", "3-5:1\n7-9:1\n", "line 2: .*all within"),
+        ("interpretation_label", "5-3:1\n", "last row, the first one after a segment, must be"),
+        ("interpretation_label", "5-5:1\n", "last row, the first one after a segment, must be"),
         (
             "interpretation_label",
             "3-5:99999999999999999999999\n",
-            "line 1: beyond 8 rows and 3 features",
+            "line 1: .*within 8 rows and 3 features",
         ),
-        ("interpretation_label", f"3-{'9' * 5000}:1\n", "line 1: beyond 8 rows and 3 features"),
+        ("interpretation_label", f"3-{'9' * 5000}:1\n", "line 1: .*within 8 rows and 3 features"),
         ("interpretation_label", "3 to 5\n", "not first-last:feature"),
         ("interpretation_label", "\x00\n", "not first-last:feature"),
     ],

@@ -241,7 +241,7 @@ def test_every_rule_is_tried():
         (remembering(), "repeatable", "differ by"),
         (noise, "leaves the random state", "torch"),
         (in_place, "leaves the samples", "copy them first"),
-        (hooked, "leaves the model", "hooks of"),
+        (hooked, "leaves the model", "modes or hooks"),
     ],
 )
 def test_what_breaks_it_is_named(function, rule, problem):

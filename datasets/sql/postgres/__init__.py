@@ -123,16 +123,18 @@ def _check(path: Path, report: Report, statements: Statements, way_out: str) -> 
     if few and (report.foreign or statements.foreign > len(statements)):
         example = plain(report.foreign or statements.example)
         raise RequestError(f"the messages of {path} {WAY_OUT}; one: {example!r}")
+    known = [*_left_out(statements), *report.notes]  # files that end early or are not read, too
     if not report.entries:
-        raise RequestError(f"none of the {report.lines} lines of {path} can be read: {way_out}")
+        lost = f"none of the {report.lines} lines of {path} can be read: {way_out}"
+        raise RequestError("; ".join([lost, *known]))
     if 2 * report.rejected > report.lines:
         lost = f"{report.rejected} of the {report.lines} lines of {path} belong to no entry"
-        raise RequestError(f"{lost} (first: {report.first}): {way_out}")
+        raise RequestError("; ".join([f"{lost} (first: {report.first}): {way_out}", *known]))
     if few:
         lines = f"{report.lines} lines, {report.rejected} of them not readable"
         read = f"{len(statements)} statements ({lines})"
-        parts = [f"{path} holds {read}; at least {LEAST} are needed: {SWITCH_ON}"]
-        raise RequestError("; ".join(parts + _left_out(statements)))
+        needed = f"{path} holds {read}; at least {LEAST} are needed: {SWITCH_ON}"
+        raise RequestError("; ".join([needed, *known]))
     if statements.earlier > 2 * statements.later:
         raise RequestError(
             f"{path} goes backwards in time: {statements.earlier} of {report.entries} entries are "

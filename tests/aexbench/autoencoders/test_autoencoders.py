@@ -236,6 +236,36 @@ def test_a_network_no_better_than_a_constant_is_an_error():
         )
 
 
+@pytest.mark.parametrize(
+    ("factor", "shift", "output", "cause"),
+    [
+        (0.05, 0.0, "sigmoid", "the greatest standard deviation of a feature is 0.0"),
+        (0.05, 0.95, "sigmoid", "the greatest standard deviation of a feature is 0.0"),
+        (1.0, -2.0, "sigmoid", "samples lie between -2 and -1.*, its output between 0 and 1"),
+        (100.0, 0.0, "sigmoid", "samples lie between 0.* and 9.*, its output between 0 and 1"),
+        (1.0, -5.0, "tanh", "samples lie between -5 and -4.*, its output between -1 and 1"),
+        (1.0, -2.0, "relu", "samples lie between -2 and -1.*, its output between 0 and inf"),
+        (1e9, 0.0, "identity", r"the greatest standard deviation of a feature is \d"),
+        (0.0, 0.5, "sigmoid", "all the same: there is nothing to learn"),
+    ],
+)
+def test_data_on_another_scale_are_named_where_nothing_is_learned(factor, shift, output, cause):
+    rows = factor * np.random.default_rng(0).random((60, 4)).astype(np.float32) + np.float32(shift)
+    text = f"mlp[widths=[1],epochs=1,output={output}]"
+    dataset = Dataset(rows[:40], rows[40:50], rows[50:], Features(), autoencoder=text)
+    with pytest.raises(RequestError, match=cause) as caught:
+        fitting.fit(dataset, lambda seed: fresh(text, (4,), seed), 0, told)
+    assert "train longer" not in str(caught.value)
+
+
+def test_more_training_helps_data_on_the_scale_of_the_output(dataset):
+    scaled = np.random.default_rng(0).random((80, 8)).astype(np.float32)
+    scaled[0] = 1.01  # hardly beyond
+    dataset = Dataset(scaled, scaled[:20], scaled[:20], Features())
+    with pytest.raises(RequestError, match="train longer"):
+        fitting.fit(dataset, lambda seed: fresh("mlp[widths=[1],epochs=1]", (8,), seed), 0, told)
+
+
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_the_constant_is_the_best_one(dataset, loss):
     detector = Detector(nn.Identity(), loss)

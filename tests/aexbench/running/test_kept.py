@@ -6,6 +6,7 @@ import os
 import random
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -118,6 +119,35 @@ def plain_attribute(detector, x):
     detector.model[0].scale = 2.0
 
 
+def of_class(detector, x):
+    torch.nn.Linear.forward = lambda self, x: torch.zeros(1)
+
+
+def of_detectors(detector, x):
+    Detector.error_share = lambda self, x, x_hat: x * 0
+
+
+def function(detector, x):
+    torch.nn.functional.linear = lambda x, weight, bias: x
+
+
+def new_member(detector, x):
+    torch.nn.Linear.shortcut = True
+
+
+def filters(detector, x):
+    warnings.simplefilter("error")
+
+
+def printing(detector, x):
+    np.set_printoptions(precision=1)
+
+
+def anomaly(detector, x):
+    torch.autograd.set_detect_anomaly(True)
+
+
+CODE = [of_class, of_detectors, function, new_member, filters, printing, anomaly]
 MORE = [submodule, added, buffer, method, everywhere, device, elsewhere, half, deterministic]
 MORE += [errors, path, plain_attribute]
 SPOILS = [
@@ -328,3 +358,20 @@ def test_whatever_a_plugin_raises_ends_its_cell_alone(detector, linear_rows, rai
             count=5,
         ).frame
     assert set(frame[frame.explainer == "residual"].state) == {"ok"}
+
+
+def test_gradients_that_backward_leaves_are_taken_away(detector, linear_rows):
+    def hand_written(detector, x):
+        point = x.clone().requires_grad_()
+        detector.error(point).sum().backward()
+        return point.grad
+
+    weight = detector.model[0].weight
+    weight.grad = torch.ones_like(weight)
+    try:
+        within(detector, hand_written, torch.as_tensor(linear_rows[:5]))
+        assert torch.equal(weight.grad, torch.ones_like(weight))
+    finally:
+        weight.grad = None
+    within(detector, hand_written, torch.as_tensor(linear_rows[:5]))
+    assert all(parameter.grad is None for parameter in detector.model.parameters())

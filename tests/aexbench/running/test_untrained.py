@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
+from torch.utils._pytree import tree_leaves
 
 from aexbench import Detector, Features, SkipError
 from aexbench.running.controls import controlled
@@ -70,7 +72,100 @@ def symmetric():
     return model
 
 
+class Layer(nn.Module):
+    """Draws whatever parameters it has, as recurrent layers do: those that hooks made too."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4))
+
+    def reset_parameters(self):
+        for parameter in self.parameters():
+            nn.init.normal_(parameter)
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+def hooked(norm, layer, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        norm(layer, name)
+    return layer
+
+
+def pruned(layer, name):
+    return prune.random_unstructured(layer, name, 0.3)
+
+
+class Scaled:
+    """A hook of one's own that computes a weight before each call."""
+
+    def __call__(self, module, _):
+        module.weight = module.weight_orig * 0.5
+
+
+def scaled(layer):
+    layer.weight_orig = nn.Parameter(layer.weight.detach().clone())
+    del layer._parameters["weight"]
+    layer.weight = layer.weight_orig.detach()
+    layer.register_forward_pre_hook(Scaled())
+    return layer
+
+
+class Replacing(nn.Module):
+    """Makes new parameters where it draws initial weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        self.weight = nn.Parameter(torch.randn(4, 4))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.filter = nn.Parameter(torch.randn(3, dtype=torch.complex64))
+
+    def forward(self, x):
+        return torch.fft.irfft(torch.fft.rfft(x) * self.filter, n=4)
+
+
+def frozen(model):
+    return model.requires_grad_(False)
+
+
+HOOKS = {
+    "weight norm": nn.utils.weight_norm,
+    "spectral norm": nn.utils.spectral_norm,
+    "pruned": pruned,
+}
+RECURRENT = {
+    **{
+        f"lstm, {name}": lambda hook=hook: hooked(
+            hook, nn.LSTM(4, 4, batch_first=True), "weight_hh_l0"
+        )
+        for name, hook in HOOKS.items()
+    },
+    "lstm": lambda: nn.LSTM(4, 4, batch_first=True),
+    "lstm, orthogonal": lambda: parametrizations.orthogonal(
+        nn.LSTM(4, 4, batch_first=True), "weight_hh_l0"
+    ),
+}
 MODELS = {
+    **RECURRENT,
+    **{
+        f"all parameters, {name}": lambda hook=hook: hooked(hook, Layer(), "weight")
+        for name, hook in HOOKS.items()
+    },
+    "scaled": lambda: scaled(nn.Linear(4, 4)),
+    "replacing": Replacing,
+    "complex": Complex,
     "symmetric": symmetric,
     "plain": lambda: nn.Linear(4, 4),
     "weight norm": lambda: parametrizations.weight_norm(nn.Linear(4, 4)),
@@ -85,7 +180,6 @@ MODELS = {
     "token": Token,
     "transformer": lambda: nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True),
     "batch norm": lambda: nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)),
-    "lstm": lambda: nn.LSTM(4, 4, batch_first=True),
 }
 
 
@@ -93,7 +187,7 @@ def trained(name):
     """Return a detector whose every parameter was moved far from any initial weight."""
     torch.manual_seed(7)
     model = MODELS[name]().train()
-    x = X[:, None] if name in ("transformer", "lstm") else X
+    x = X[:, None].expand(-1, 2, -1) if name in {"transformer", *RECURRENT} else X
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     for _ in range(3):
         x_hat = model(x)
@@ -101,7 +195,7 @@ def trained(name):
         optimizer.zero_grad()
         (x_hat - x - 1).square().sum().backward()
         optimizer.step()
-    output = 0 if name == "lstm" else None
+    output = 0 if name in RECURRENT else None
     return Detector(model.eval(), output=output), x
 
 
@@ -118,10 +212,48 @@ def test_no_trained_parameter_is_left_and_none_comes_back(name):
         for key, parameter in twin.model.named_parameters():
             assert not torch.equal(parameter, own[key]), key
     torch.testing.assert_close(twins[0].reconstruct(x), twins[2].reconstruct(x))
-    if name not in ("lstm",):
-        assert not torch.equal(twins[0].reconstruct(x), twins[1].reconstruct(x))
+    assert not torch.equal(twins[0].reconstruct(x), twins[1].reconstruct(x))
     for key, parameter in detector.model.named_parameters():
         assert torch.equal(parameter, own[key])
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize(
+    ("layer", "name"), [("lstm", "weight_hh_l0"), ("all parameters", "weight")]
+)
+def test_a_weight_whose_parts_the_reset_draws_is_not_the_trained_one_again(layer, name, hook):
+    detector, x = trained(f"{layer}, {hook}")
+    twin = controlled(detector, "initial", 0)
+    twin.reconstruct(x)
+    module, drawn = (getattr(one.model, "model", one.model) for one in (detector, twin))
+    was, now = (getattr(one, name).detach().flatten(1) for one in (module, drawn))
+    assert float(torch.cosine_similarity(was, now).abs().min()) < 0.9
+    if layer == "lstm" and hook == "weight norm":  # as a new one: no longer than its hidden size
+        assert 0.3 < float(now.abs().max()) <= 0.5
+
+
+class Drawing(nn.Module):
+    """Draws all that is below it, as nn.Transformer does."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def reset_parameters(self):
+        for parameter in self.parameters():
+            nn.init.normal_(parameter)
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])
+def test_spectral_norm_follows_weights_that_another_module_draws(norm):
+    model = Drawing(hooked(norm, nn.Linear(6, 6, bias=False), "weight"))
+    twin = controlled(Detector(model), "initial", 0)
+    twin.reconstruct(torch.rand(2, 6))
+    weight = twin.model.layers[0].weight
+    assert float(torch.linalg.matrix_norm(weight, 2)) == pytest.approx(1, abs=0.02)
 
 
 def test_what_has_no_initialiser_is_redrawn_with_its_spread_and_that_is_said():
@@ -137,6 +269,9 @@ def test_what_has_no_initialiser_is_redrawn_with_its_spread_and_that_is_said():
     drawn = controlled(Detector(many), "initial", 0).model.token
     assert float(drawn.mean()) == pytest.approx(2, abs=0.2)
     assert float(drawn.std()) == pytest.approx(3, rel=0.1)
+    many.token = nn.Parameter(torch.randn(5000) * 3j)
+    drawn = torch.view_as_real(controlled(Detector(many), "initial", 0).model.token)
+    assert float(drawn.std()) == pytest.approx(3 / 2**0.5, rel=0.1)
 
 
 class Lazy(nn.Linear):
@@ -153,6 +288,69 @@ def test_what_would_stay_trained_is_skipped_by_name():
     fresh = Detector(model, fresh=lambda: nn.Sequential(nn.Linear(4, 4)))
     one, other = (controlled(fresh, "initial", seed).model[0].bias for seed in (0, 1))
     assert not torch.equal(one, other)
+
+
+def test_a_parametrized_layer_hides_nothing_that_stays_trained():
+    lazy = parametrizations.orthogonal(Lazy(4, 4))
+    with pytest.raises(SkipError, match=r"no initial weights: bias would stay trained"):
+        controlled(Detector(lazy), "initial", 0)
+    both = pruned(parametrizations.orthogonal(nn.Linear(4, 4)), "bias")
+    twin = controlled(Detector(both), "initial", 0)
+    assert not torch.equal(twin.model.bias_orig, both.bias_orig)
+
+
+def test_what_is_frozen_was_trained_too():
+    model = frozen(Token())
+    twin = controlled(Detector(model), "initial", 0)
+    assert twin.report["redrawn"] == ["token"]
+    assert not torch.equal(twin.model.token, model.token)
+    assert not any(parameter.requires_grad for parameter in twin.model.parameters())
+    model.register_parameter("gain", nn.Parameter(torch.ones(4), requires_grad=False))
+    with pytest.raises(SkipError, match="no initial weights: gain would stay trained"):
+        controlled(Detector(model), "initial", 0)
+
+
+class Quantised(nn.Module):
+    """Its codes follow a mean and are no parameters; its layer draws some of its buffers."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = OwnNoise()
+        self.register_buffer("codes", torch.rand(5, 4))
+        self.register_buffer("mask", torch.ones(4))
+        self.register_buffer("positions", torch.rand(4), persistent=False)
+        self.register_buffer("places", torch.eye(4).to_sparse())
+        self.register_buffer("steps", torch.arange(4))
+
+    def forward(self, x):
+        return self.inner(self.codes[torch.cdist(x, self.codes).argmin(1)])
+
+
+class OwnNoise(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+
+    def reset_parameters(self):
+        super().reset_parameters()
+        self.register_buffer("noise", torch.rand(4))
+
+
+def test_buffers_are_kept_and_those_that_could_be_trained_are_named():
+    model = Quantised()
+    twin = controlled(Detector(model), "initial", 0)
+    assert twin.report == {"kept": ["codes", "places"]}
+    assert torch.equal(twin.model.codes, model.codes)
+    assert not torch.equal(twin.model.inner.noise, model.inner.noise)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_running_statistics_are_reset_even_if_another_module_draws_the_weights(affine):
+    model = Drawing(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=affine)).train()
+    model(X * 5 + 3)
+    twin = controlled(Detector(model.eval()), "initial", 0)
+    assert twin.report == {}
+    assert torch.equal(twin.model.layers[1].running_mean, torch.zeros(4))
+    assert torch.equal(twin.model.layers[1].running_var, torch.ones(4))
 
 
 class Closure(nn.Module):
@@ -211,11 +409,29 @@ def test_what_cannot_draw_initial_weights_is_skipped_with_the_way_out():
             controlled(Detector(nn.Linear(4, 4), fresh=lambda made=made: made), "initial", 0)
 
 
-def test_a_model_that_keeps_what_has_a_graph_is_copied():
+@pytest.mark.parametrize("control", ["initial", "permuted"])
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda t: t,
+        lambda t: [t],
+        lambda t: {"of": (t, 1)},
+        lambda t: SimpleNamespace(loss=t),
+    ],
+)
+def test_a_model_that_keeps_what_has_a_graph_is_copied(held, control):
     model = nn.Linear(4, 4)
-    model.kept = model(X).mean()
-    twin = controlled(Detector(model), "initial", 0)
-    assert not twin.model.kept.requires_grad
+    loss = model(X).mean()
+    model.kept = held(loss)
+    twin = controlled(Detector(model), control, 0)
+    kept = [t for t in tree_leaves(vars_of(twin.model.kept)) if isinstance(t, torch.Tensor)]
+    assert [float(t) for t in kept] == [float(loss)]
+    assert not kept[0].requires_grad
+    assert loss.requires_grad
+
+
+def vars_of(held):
+    return vars(held) if isinstance(held, SimpleNamespace) else held
 
 
 class Huber(Detector):
@@ -235,6 +451,27 @@ def test_a_subclass_keeps_its_class_loss_features_and_report(control):
     if control != "loss-ablated":
         expected = detector.error_share(X, twin.model(X))
         torch.testing.assert_close(twin.error_map(X), expected.detach())
+
+
+def test_a_constant_error_has_a_gradient_of_zeros():
+    model = nn.Sequential(nn.Linear(4, 2), nn.Tanh(), nn.Linear(2, 4))
+    ablated = controlled(Detector(model), "loss-ablated", 0)
+    x = X.clone().requires_grad_()
+    x_hat = ablated.reconstruct(x)
+    error = ablated.error_share(x, x_hat).sum()
+    for gradient in torch.autograd.grad(error, (x, x_hat, model[0].weight)):
+        assert not gradient.any()
+    ablated.error(x).sum().backward()
+    assert torch.equal(x.grad, torch.zeros_like(x))
+    assert torch.equal(ablated.error_gradient(X), torch.zeros_like(X))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_the_constant_error_is_what_it_is_whatever_comes_out(value):
+    ablated = controlled(Detector(nn.Identity()), "loss-ablated", 0)
+    x = torch.full((2, 4), value, requires_grad=True)
+    assert torch.equal(ablated.error_map(x), torch.full((2, 4), 0.25))
+    assert torch.equal(torch.autograd.grad(ablated.error(x).sum(), x)[0], torch.zeros(2, 4))
 
 
 class Weighted(Detector):

@@ -317,6 +317,16 @@ def test_masks_are_known_by_the_images_that_they_lie_beside():
         "a_seg.png",
     }
     assert found("a_mask.png", "b_mask.png") == set()
+    for name in ("0{}mask", "mask0{}", "0{}_gt0", "0{}_Mask_1", "0{} (mask)", "0{} (mask) (2)"):
+        masks = {name.format(n) + ".png" for n in (1, 2)}
+        assert found("01.png", *masks) == masks, name
+    assert len(found("01.png", "01_gt0.png", "01_gt1.png", "02_gt2.png")) == 3
+    for word in ("anno", "annotation", "defect", "defects", "Label", "SEG", "[gt]"):
+        assert found("01.png", f"01_{word}.png", f"{word}01.png") == {
+            f"01_{word}.png",
+            f"{word}01.png",
+        }
+    assert found("unmask.png", "un.png", "maskara.png", "ara.png", "1.png", "1x.png") == set()
     assert found("a.png", "b_mask.png", "a_masked.png", "aмаска.png", "amask.png") == set()
 
 
