@@ -53,6 +53,16 @@ def test_floors_gain_and_rank_stand_on_the_board_without_being_asked_for(detecto
     assert gain.gain == rows["residual"].scores["recall"].mean - gain.floor_score
 
 
+def test_only_what_explains_the_trained_detector_is_timed(detector, linear_rows):
+    results = evaluated(detector, linear_rows, "residual", twins=1)
+    timed = {
+        record.cell.control: record.timing is not None
+        for record in results.records
+        if record.role == "explainer"
+    }
+    assert timed == {"none": True, "loss-ablated": False, "initial": False, "permuted": False}
+
+
 def test_its_figures_are_those_of_run(tmp_path):
     axes = {"corruptions": ["random[count=20]"], "explainers": ["residual", "repair"]}
     ran = aexbench.run(store=tmp_path / "s", datasets=["wine"], seeds=1, **axes).frame

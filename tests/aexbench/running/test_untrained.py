@@ -495,3 +495,24 @@ def test_a_loss_of_ones_own_is_kept_by_twins():
     torch.testing.assert_close(twin.error(X), share(X, twin.model(X)).sum(1).detach())
     with pytest.raises(Exception, match="returns each column's share"):
         Detector(nn.Linear(4, 4), lambda x, x_hat: (x - x_hat).sum(1)).error(X)
+
+
+class Gained(nn.Module):
+    """A parameter of one element has no spread that it could be redrawn with."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.gain = nn.Linear(4, 4), nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        return self.gain * self.inner(x)
+
+
+def test_a_constant_that_nothing_initialises_makes_no_twin():
+    with pytest.raises(SkipError, match="gain would stay trained"):
+        controlled(Detector(Gained()), "initial", 0)
+
+
+def test_attention_draws_its_own_initial_weights():
+    for name in ("attention", "transformer"):
+        assert "redrawn" not in controlled(trained(name)[0], "initial", 0).report
