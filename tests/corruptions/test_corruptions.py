@@ -43,6 +43,21 @@ def test_report_accounts_for_every_draw(anomalies):
     assert report["found"] == report["asked"] == 40
     assert report["draws"] == report["found"] + sum(report["rejected"].values())
     assert report["label"] == anomalies.label[0]
+    above = report["rejected"].get("clean score above the threshold", 0)
+    assert report["clean_above_threshold"] == above / report["draws"]
+    pairs = zip(anomalies.unit.tolist(), anomalies.truth.tolist(), strict=True)
+    assert report["distinct"] == len({(unit, tuple(truth)) for unit, truth in pairs})
+    for flag in ("objective_rose", "others_rose", "own_did_not_rise"):
+        if flag in anomalies.details:
+            assert report[flag] == np.mean(anomalies.details[flag])
+
+
+def test_pairs_of_row_and_feature_are_counted(detector, linear_rows):
+    few = corruptions.create("random").generate(detector, linear_rows[300:303], 40, 0.2)
+    pairs = {
+        (unit, tuple(t)) for unit, t in zip(few.unit.tolist(), few.truth.tolist(), strict=True)
+    }
+    assert 3 < few.report["distinct"] == len(pairs) < 40
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,45 @@
+"""What a workspace corrupts: normal samples of the test split, anew for every seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import aexbench
+from aexbench import Dataset, datasets
+
+
+def marked(*, seed: int = 0) -> Dataset:
+    """Rows whose first column tells from which part they come."""
+    rng = np.random.default_rng(0)
+
+    def rows(low, count):
+        x = rng.random((count, 4))
+        x[:, 0] = low + 0.1 * x[:, 0]
+        return x.astype(np.float32)
+
+    test = np.concatenate([rows(0.4, 100), rows(0.8, 50)])
+    labels = np.arange(150) >= 100
+    return Dataset(rows(0.0, 200), rows(0.2, 100), test, test_labels=labels)
+
+
+def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
+    datasets.register("marked")(marked)
+    results = aexbench.run(
+        {
+            "name": "marked",
+            "datasets": ["marked"],
+            "detectors": ["mlp[widths=[2],epochs=2]"],
+            "corruptions": ["random[threshold=0.01,count=10]"],
+            "explainers": ["residual"],
+            "seeds": 2,
+            "twins": 0,
+            "controls": False,
+        },
+        tmp_path / "store",
+    )
+    sets = [results.anomalies(cell) for cell in results.cells]
+    assert len(sets) == 2
+    for made in sets:
+        assert len(made) == 10
+        assert ((made.clean[:, 0] >= 0.4) & (made.clean[:, 0] < 0.5)).all()
+    assert not np.array_equal(sets[0].unit, sets[1].unit)
