@@ -8,7 +8,7 @@ import aexbench
 from aexbench import Dataset, datasets
 
 
-def marked(*, seed: int = 0) -> Dataset:
+def marked() -> Dataset:
     """Rows whose first column tells from which part they come."""
     rng = np.random.default_rng(0)
 
