@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import aexbench
-from aexbench import Dataset, datasets
+from aexbench import Dataset, Features, datasets
 
 
 def marked() -> Dataset:
@@ -19,7 +19,7 @@ def marked() -> Dataset:
 
     test = np.concatenate([rows(0.4, 100), rows(0.8, 50)])
     labels = np.arange(150) >= 100
-    return Dataset(rows(0.0, 200), rows(0.2, 100), test, test_labels=labels)
+    return Dataset(rows(0.0, 200), rows(0.4, 100), test, Features(), labels)
 
 
 def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
@@ -29,7 +29,7 @@ def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
             "name": "marked",
             "datasets": ["marked"],
             "detectors": ["mlp[widths=[2],epochs=2]"],
-            "corruptions": ["random[threshold=0.01,count=10]"],
+            "corruptions": ["random[threshold=0.3,count=10]"],
             "explainers": ["residual"],
             "seeds": 2,
             "twins": 0,
@@ -43,3 +43,18 @@ def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
         assert len(made) == 10
         assert ((made.clean[:, 0] >= 0.4) & (made.clean[:, 0] < 0.5)).all()
     assert not np.array_equal(sets[0].unit, sets[1].unit)
+
+
+def test_every_seed_has_anomalies_of_its_own_on_one_detector(detector, linear_rows):
+    results = aexbench.evaluate(
+        detector,
+        linear_rows[300:],
+        background=linear_rows[:300],
+        explainers=["residual"],
+        corruptions=["random[threshold=0.2]"],
+        count=10,
+        seeds=2,
+        twins=0,
+    )
+    units = {cell.anomaly_seed: results.anomalies(cell).unit for cell in results.cells}
+    assert not np.array_equal(units[0], units[1])
