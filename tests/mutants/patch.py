@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import tomllib
 from pathlib import Path
 
@@ -96,6 +97,7 @@ def _bears(path: Path, stem: str) -> bool:
     return f"_{stem}_" in f"_{path.stem.removeprefix('test_')}_"
 
 
+@functools.cache
 def _imported(path: Path) -> set[str]:
     """Return the modules that a test file imports, and what it may import from them."""
     found = set()
