@@ -24,6 +24,7 @@ DARK = (np.random.default_rng(0).random((96, 1, 128, 128)) * 0.1 + 0.15).astype(
     ],
 )
 def test_the_output_starts_at_the_training_mean_whatever_comes_in(last, expected):
+    torch.manual_seed(0)
     mean = np.array([0.2, 0.5, 0.9])
     model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3), last)
     assert starting.soften(model, mean)
