@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from aexbench.declarations import Training
 from aexbench.errors import RequestError
 from aexbench.features import Features
-from aexbench.rows import Array, Named, Picked, as_rows, blocks
+from aexbench.rows import Array, Named, Picked, as_rows, blocks, in_memory
 
 if TYPE_CHECKING:
     import torch
@@ -208,7 +208,7 @@ def not_finite(rows: Any, what: str, names: Sequence[str] = ()) -> str:
     >>> not_finite(np.array([[0.0, np.nan]]), "background")
     'background is not finite in row 0, column 1: nan'
     """
-    if not _in_memory(rows):
+    if not in_memory(rows):
         return ""
     first, count, start = "", 0, 0
     for block in blocks(rows):
@@ -232,13 +232,6 @@ def _check_channels(shape: tuple[int, ...]) -> None:
             f"permute them to {(shape[2], *shape[:2])}, and put a module in front of the model "
             "that permutes them back"
         )
-
-
-def _in_memory(rows: Any) -> bool:
-    """Whether rows are an array, and no memory map below it."""
-    if not isinstance(rows, np.ndarray) or isinstance(rows, np.memmap):
-        return False
-    return rows.base is None or not isinstance(rows.base, np.ndarray) or _in_memory(rows.base)
 
 
 def _place(row: int, column: Sequence[int], names: Sequence[str]) -> str:

@@ -118,8 +118,7 @@ def evaluate(
     kept = Store(Path(keep.name if keep else str(store)), create=True)
     plan = {"name": "evaluate", "metrics": [one.text for one in scored], "notes": "; ".join(notes)}
     workspace = Workspace(kept, str(detector.device), source=source)
-    with as_usual():
-        results = carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
+    results = carry_out(list(cells.values()), scored, workspace, plan, keep=keep)
     _warn(results)
     return results
 

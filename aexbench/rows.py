@@ -148,6 +148,13 @@ def _numbers(values: Any) -> Any:
     return values
 
 
+def in_memory(rows: Any) -> bool:
+    """Whether rows are an array, and no memory map below it."""
+    if not isinstance(rows, np.ndarray) or isinstance(rows, np.memmap):
+        return False
+    return rows.base is None or not isinstance(rows.base, np.ndarray) or in_memory(rows.base)
+
+
 def row_bytes(rows: Rows) -> int:
     """Return the bytes of one row, at least 1."""
     return max(1, int(np.prod(rows.shape[1:])) * rows.dtype.itemsize)

@@ -82,9 +82,9 @@ def _set_streams(streams: tuple[Any, Any]) -> None:
 
 
 def _set_filters(filters: list[Any]) -> None:
-    with warnings.catch_warnings():  # its end tells the registry that filters have changed
-        pass
     warnings.filters[:] = filters  # type: ignore[index]
+    with warnings.catch_warnings():  # its end forgets what was shown under other filters
+        pass
 
 
 def _set_anomaly(detect: bool) -> None:
@@ -116,8 +116,8 @@ TORCH = (
     ),
     Setting(
         "whether torch is deterministic",
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
+        torch.get_deterministic_debug_mode,
+        torch.set_deterministic_debug_mode,
     ),
     Setting("torch's hooks of all modules", _hooks, _set_hooks),
 )

@@ -110,11 +110,12 @@ def carry_out(
     `suite` is what the store's plan says of them; `keep` lives as long as the results.
     """
     from aexbench.running import execution  # imports torch
+    from aexbench.state import as_usual
 
     store = workspace.store
     todo = execution.pending(cells, store, rerun)
     try:
-        with progress(len(todo)) as show:
+        with as_usual(), progress(len(todo)) as show:
             workspace.say = show.say
             execution.preflight(todo, workspace)
             store.write_plan(suite, cells)

@@ -15,7 +15,7 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet, Dataset
 from aexbench.detector import Detector
 from aexbench.errors import SkipError, StoreError
-from aexbench.rows import Array, Rows, moments
+from aexbench.rows import Array, Rows, in_memory, moments
 from aexbench.running import references, strata
 from aexbench.running.cells import Cell
 from aexbench.running.kept import kept
@@ -166,7 +166,7 @@ class Lent:
 
     def __init__(self, rows: Rows) -> None:
         self._own = rows
-        copied = isinstance(rows, np.ndarray) and rows.nbytes <= MOST_LENT
+        copied = in_memory(rows) and rows.nbytes <= MOST_LENT  # type: ignore[attr-defined]
         self._copy = np.array(rows) if copied else None
         self.rows: Rows = rows if self._copy is None else _fixed(self._copy)
 

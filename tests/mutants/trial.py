@@ -17,7 +17,9 @@ from tests.mutants.patch import ROOT, Patch, near
 FAMILIES = ("explainers", "datasets", "corruptions", "metrics")
 GOLDEN = "tests/golden"
 TIMEOUT_S = 900
-NOTICED = (1, 2, 3, 4)  # exit codes of pytest: a test failed, or nothing could even be imported
+# Exit codes of pytest: a test failed, or nothing could even be imported. That the named files exist
+# is tested, so that 4 is an import error of conftest.py.
+NOTICED = (1, 2, 3, 4)
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 

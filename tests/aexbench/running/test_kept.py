@@ -375,3 +375,15 @@ def test_gradients_that_backward_leaves_are_taken_away(detector, linear_rows):
         weight.grad = None
     within(detector, hand_written, torch.as_tensor(linear_rows[:5]))
     assert all(parameter.grad is None for parameter in detector.model.parameters())
+
+
+def test_what_was_shown_under_other_filters_is_shown_again(detector, recwarn):
+    def warn():
+        warnings.warn("shown once under the filter 'default'", UserWarning, stacklevel=1)
+
+    warnings.simplefilter("default")
+    with pytest.raises(ValueError, match="filters of warnings"):
+        within(detector, lambda detector, x: warnings.simplefilter("once") or warn())
+    count = len(recwarn)
+    warn()
+    assert len(recwarn) == count + 1

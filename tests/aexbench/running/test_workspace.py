@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 
 import aexbench
 from aexbench import Dataset, Features, datasets
@@ -43,6 +45,31 @@ def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
         assert len(made) == 10
         assert ((made.clean[:, 0] >= 0.4) & (made.clean[:, 0] < 0.5)).all()
     assert not np.array_equal(sets[0].unit, sets[1].unit)
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        torch.inference_mode,
+        lambda: torch.device("meta"),
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    ],
+)
+def test_modes_around_a_call_change_nothing(mode, detector, linear_rows):
+    def scores():
+        rows, given = linear_rows[300:], {"background": linear_rows[:300], "twins": 0, "count": 5}
+        frame = aexbench.evaluate(
+            detector,
+            rows,
+            explainers=["lrp", "saliency"],
+            corruptions=["random[threshold=0.2]"],
+            **given,
+        ).frame
+        return frame.state.tolist(), frame.score.tolist()
+
+    expected = scores()
+    with mode():
+        assert scores() == expected
 
 
 def test_every_seed_has_anomalies_of_its_own_on_one_detector(detector, linear_rows):
