@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +28,8 @@ TENSORS, ATTRIBUTES = "the model's weights or buffers", "the model's modules, mo
 INTERNAL = {"own", "_seen", "_chunks", "_reference"}  # a detector's notes
 PARTS = ("_parameters", "_buffers", "_modules")
 MOST_MEMBERS = 100  # of a collection that is looked into
-PLAIN = (bool, int, float, complex, str, bytes, type(None))
+PLAIN = {bool, int, float, complex, str, bytes, type(None)}
+COLLECTIONS = {dict, OrderedDict, list, tuple, set}
 GLOBAL_HOOKS = (
     modules._global_forward_hooks,
     modules._global_forward_pre_hooks,
@@ -194,7 +196,8 @@ def of_detector(detector: Detector) -> dict[Key, Any]:
     }
     for place, module in detector.model.named_modules():
         for name, value in vars(module).items():
-            if name not in PARTS:
+            nothing = value is None or (type(value) in COLLECTIONS and not value)
+            if not nothing and name not in PARTS:  # most are hooks, and empty
                 found[ATTRIBUTES, _at(place, name)] = mark(value)
         for name, child in module._modules.items():
             found[ATTRIBUTES, _at(place, name)] = id(child)
@@ -214,18 +217,21 @@ def tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 def mark(value: Any, depth: int = 3) -> Any:
     """Return what is another one where an attribute has changed."""
-    if isinstance(value, PLAIN):
+    kind = type(value)
+    if kind in PLAIN:
         return value
-    if isinstance(value, torch.Tensor):
-        return _version(value)
-    if isinstance(value, dict | list | tuple | set) and depth and len(value) <= MOST_MEMBERS:
+    if kind in COLLECTIONS or isinstance(value, dict | list | tuple | set):
+        if not value or not depth or len(value) > MOST_MEMBERS:
+            return id(value), len(value)
         members = [*value, *value.values()] if isinstance(value, dict) else value
         return id(value), tuple(mark(member, depth - 1) for member in members)
-    return id(value), len(value) if isinstance(value, dict | list | set) else 0
+    return _version(value) if isinstance(value, torch.Tensor) else id(value)
 
 
 def changed(before: dict[Key, Any], after: dict[Key, Any]) -> set[Key]:
     """Return what has changed, come or gone."""
+    if before == after:
+        return set()
     missing = object()
     return {
         key
