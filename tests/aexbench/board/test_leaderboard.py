@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from aexbench import Features, RequestError, files
-from aexbench.board.leaderboard import leaderboard
-from aexbench.board.rendering import FORMATS, as_rich
+from aexbench.board.leaderboard import _of_anomalies, leaderboard
+from aexbench.board.rendering import FORMATS, as_rich, as_text
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.running.cells import Cell
@@ -234,10 +234,37 @@ def test_names_are_escaped_for_where_they_are_written(nasty):
     assert next(csv.DictReader(io.StringIO(FORMATS["csv"](nasty))))["explainer"] == NASTY
 
 
-def test_csv_holds_no_formula(store):
-    add(store, "=HYPERLINK()", BASE)
-    line = next(csv.DictReader(io.StringIO(FORMATS["csv"](leaderboard(store)))))
-    assert line["explainer"] == "'=HYPERLINK()"
+def test_brackets_in_names_are_no_markup_in_any_table(store):
+    for corruption in ("null", "random"):
+        add(store, "a[red]", BASE, corruption=corruption)
+    assert as_text(leaderboard(store)).count("a[red]") == 2  # the board's, and that by group
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_csv_holds_no_formula(store, sign):
+    add(store, f"{sign}HYPERLINK()", BASE)
+    text = FORMATS["csv"](leaderboard(store))
+    assert f"{sign}HYPERLINK()" in text
+    assert next(csv.DictReader(io.StringIO(text, newline="")))["explainer"][0] == "'"
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ({"median_gain": 0.0999}, "the median score rose by 0.10 alone"),
+        ({"median_gain": 0.1001}, None),
+        ({"asked": 10, "found": 9, "draws": 50}, "9 of 10 anomalies found in 50 draws"),
+        ({"asked": 10, "found": 10, "draws": 50}, None),
+        ({"found": 20, "distinct": 4}, "only 4 distinct pairs"),
+        ({"found": 20, "distinct": 5}, None),
+        ({"unalarmed": 0.51}, "51% of the labelled rows"),
+        ({"unalarmed": 0.05}, None),
+    ],
+)
+def test_what_a_reader_must_know_of_anomalies_is_said(report, said):
+    lines = list(_of_anomalies(report))
+    assert len(lines) == (said is not None)
+    assert all(line.startswith(said) for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,11 @@ TRUTH = np.eye(6, dtype=bool)[RNG.integers(6, size=30)]
 
 
 def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
-    attributions = RNG.random((30, 6)) + TRUTH
+    attributions = RNG.random((30, 6)) + 0.3 * TRUTH
     values = scoring.score(attributions, anomalies(TRUTH), [metric("pixel-ap")])["pixel-ap"]
     pooled = families.metrics.create("pixel-ap").score(attributions, TRUTH)
     assert values.mean() == pytest.approx(pooled)
+    assert 0.2 < pooled < 0.9
     without_first = families.metrics.create("pixel-ap").score(attributions[1:], TRUTH[1:])
     others = np.mean(
         [
@@ -45,13 +46,15 @@ def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
 
 
 def test_labels_are_pooled_apart():
-    attributions, label = RNG.random((30, 6)) + TRUTH, np.repeat(["a", "b"], 15)
+    attributions, label = RNG.random((30, 6)) + 0.3 * TRUTH, np.repeat(["a", "b"], 15)
     values = scoring.score(attributions, anomalies(TRUTH, label=label), [metric("pixel-ap")])[
         "pixel-ap"
     ]
     assert values[:15].mean() == pytest.approx(
         families.metrics.create("pixel-ap").score(attributions[:15], TRUTH[:15])
     )
+    pooled = families.metrics.create("pixel-ap").score(attributions, TRUTH)
+    assert values.mean() != pytest.approx(pooled)
 
 
 def test_attributions_are_summed_over_feature_groups_first():
@@ -62,6 +65,22 @@ def test_attributions_are_summed_over_feature_groups_first():
             np.array(attributions), anomalies(truth, features=features), [metric("recall")]
         )
         assert found["recall"] == [expected]
+
+
+def test_attributions_are_signed_and_stay_so():
+    made = anomalies(np.array([[False, True]]))
+    assert scoring.score(np.array([[-3.0, 1.0]]), made, [metric("recall")])["recall"] == [1.0]
+
+
+def test_every_label_counts_alike_however_many_samples_it_has():
+    values = {"recall": np.array([1.0, 1.0, 1.0, 0.0])}
+    assert scoring.summarize(values, np.array([*"aaab"])) == {"recall": 0.5}
+
+
+def test_scores_that_are_not_finite_are_an_error():
+    families.metrics.register("endless")(lambda attributions, truth: np.full(len(truth), np.inf))
+    with pytest.raises(ValueError, match="not finite"):
+        scoring.score(TRUTH.astype(float), anomalies(TRUTH), [metric("endless")])
 
 
 def test_oracle_is_perfect_and_the_prior_never_sees_its_own_unit():

@@ -1,0 +1,124 @@
+"""What a store keeps is what was written first, and what was changed since is not taken for it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aexbench import Features
+from aexbench.components import Component
+from aexbench.contracts import AnomalySet
+from aexbench.files import DamagedFileError
+from aexbench.running.cells import Cell
+from aexbench.running.matrix import _lacking
+from aexbench.running.packed import Packed, pack, read_records, write_records
+from aexbench.running.scoring import MetricInfo
+from aexbench.running.store import SCHEMA, Record, Store, file_info
+
+X = np.arange(6, dtype=np.float32).reshape(3, 2)
+ANOMALIES = AnomalySet(
+    X, X % 2 > 0, np.ones(3), np.ones(3), np.array([*"bab"]), np.arange(3), Features(("u", "v"))
+)
+
+
+def component(name: str, version: str = "1.1") -> Component:
+    return Component(name=name, parameters={}, version=version, text=name)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "store", create=True)
+
+
+def finished(store: Store, explainer: str = "residual") -> Record:
+    """Write a finished cell."""
+    cell = Cell(
+        dataset=component("data"),
+        detector=component("default"),
+        corruption=component("null"),
+        explainer=component(explainer),
+        detector_seed=0,
+        anomaly_seed=3,
+        explainer_seed=0,
+    )
+    store.write_anomalies(cell.anomaly_key, ANOMALIES)
+    of_files = {
+        "attributions": store.write_attributions(cell.key, X),
+        "anomalies": file_info(store.path("anomalies", cell.anomaly_key)),
+    }
+    record = Record(
+        schema_version=SCHEMA,
+        cell=cell,
+        state="ok",
+        files=of_files,
+        scores={"recall": 1.0},
+        scored_by={"recall": "2.1"},
+    )
+    store.write_record(record)
+    return record
+
+
+@pytest.mark.parametrize("change", ["flip", "cut", "remove"])
+def test_a_cell_is_finished_only_with_the_very_attributions_of_its_record(store, change):
+    record = finished(store)
+    assert store.finished(record.cell) == record
+    np.testing.assert_array_equal(store.read_attributions(record), X)
+    path = store.path("attributions", record.cell.key)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    written = {"flip": content, "cut": content[:-1], "remove": b""}[change]
+    path.write_bytes(written)
+    if change == "remove":
+        path.unlink()
+    assert store.finished(record.cell) is None
+    with pytest.raises(DamagedFileError, match="not the file of its record"):
+        store.read_attributions(record)
+
+
+def test_the_first_writer_of_an_anomaly_set_wins(store):
+    record = finished(store)
+    later = dataclasses.replace(ANOMALIES, x=X + 1)
+    store.write_anomalies(record.cell.anomaly_key, later)
+    found = store.anomalies_of(record)
+    np.testing.assert_array_equal(found.x, X)
+    assert (found.label.tolist(), found.features) == (["b", "a", "b"], ANOMALIES.features)
+
+
+def test_an_anomaly_set_that_was_changed_is_not_the_records(store):
+    record = finished(store)
+    path = store.path("anomalies", record.cell.anomaly_key)
+    path.unlink()
+    store.write_anomalies(record.cell.anomaly_key, dataclasses.replace(ANOMALIES, x=X + 1))
+    with pytest.raises(DamagedFileError, match="not the anomaly set of record"):
+        store.anomalies_of(record)
+
+
+def test_what_no_plan_asks_for_is_not_packed(store, tmp_path):
+    wanted, stray = finished(store), finished(store, "stray")
+    metrics = {"recall": MetricInfo(title="recall@1")}
+    for record in (wanted, stray):
+        ones, info = {"recall": np.ones(3)}, record.files["attributions"]
+        store.write_scores(record.cell.key, ones, metrics, ANOMALIES, info)
+    store.write_plan({"name": "mine"}, [wanted.cell])
+    pack(store, tmp_path / "packed")
+    assert Packed(tmp_path / "packed").keys() == [wanted.cell.key]
+
+
+def test_a_packed_record_whose_cell_was_changed_does_not_count(store, tmp_path):
+    lines = write_records([finished(store)]).decode()
+    path = tmp_path / "records.jsonl"
+    path.write_text(lines)
+    assert (len(read_records(path)[0]), read_records(path)[1]) == (1, [])
+    path.write_text(lines.replace('"anomaly_seed": 3', '"anomaly_seed": 4'))
+    found, complaints = read_records(path)
+    assert found == {}
+    assert complaints == [f"{path}, line 8: its cell has another key"]
+
+
+def test_scores_of_another_version_of_a_metric_are_lacking(store):
+    record = finished(store)
+    for version, lacking in (("2.1", []), ("3.1", [record]), ("1.1", [record])):
+        assert _lacking(store, [record.cell], [component("recall", version)]) == lacking
+    assert _lacking(store, [record.cell], [component("pixel-ap")]) == [record]

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from aexbench import Features
+
+
+@pytest.mark.parametrize(
+    ("features", "bounded"),
+    [
+        (Features(), False),
+        (Features(names=("a", "b")), False),
+        (Features(low=0.0), True),
+        (Features(high=1.0), True),
+        (Features().within(0.0, 1.0), True),
+    ],
+)
+def test_bounds_count_as_said_where_somebody_said_them(features, bounded):
+    assert features.bounded is bounded
+    assert (features.low, features.high) == (0.0, 1.0)
