@@ -101,6 +101,7 @@ def replaces(detector, x):
 WRONG = {
     "returns an array": (lambda d, x: x.numpy(), "not a ndarray"),
     "another shape": (lambda d, x: x.sum(1), r"have shape \(5,\), the samples \(5, 3\)"),
+    "turned": (lambda d, x: x.T * 1, r"have shape \(3, 5\), the samples \(5, 3\)"),
     "whole numbers": (lambda d, x: x.long(), "int64, not floats"),
     "infinite": (lambda d, x: x / 0, "not finite"),
     "not a number": (lambda d, x: x * torch.nan, "not finite"),

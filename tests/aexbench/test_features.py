@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aexbench import Features
+from aexbench import Features, RequestError
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,9 @@ from aexbench import Features
 def test_bounds_count_as_said_where_somebody_said_them(features, bounded):
     assert features.bounded is bounded
     assert (features.low, features.high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0), ((0.0, 3.0), (1.0, 3.0))])
+def test_a_column_without_a_range_is_refused(bounds):
+    with pytest.raises(RequestError, match="low of Features must lie below high"):
+        Features(low=bounds[0], high=bounds[1])

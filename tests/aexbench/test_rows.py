@@ -13,7 +13,16 @@ from aexbench import Dataset, Features, corruptions, explainers, rows
 from aexbench.datasets.tools import shards
 from aexbench.errors import RequestError, StoreError
 from aexbench.explainers.tools.baselines import baseline, nearest
+from aexbench.frames import NumberError, number
 from aexbench.rows import sample
+
+
+@pytest.mark.parametrize(
+    "value", [np.timedelta64(3, "s"), np.timedelta64(3), np.timedelta64("NaT")]
+)
+def test_durations_are_no_numbers_though_numpy_calls_them_so(value):
+    with pytest.raises(NumberError, match="durations"):
+        number(value)
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,14 @@ class TimeFirst(nn.Module):
 
 
 class Centred(nn.Linear):
+    share = 1.0
+
     def forward(self, x):
-        return super().forward(x - x.mean(0))
+        return super().forward(x - self.share * x.mean(0))
+
+
+class HardlyCentred(Centred):
+    share = 1e-3
 
 
 UNSOUND = {
@@ -55,6 +61,7 @@ UNSOUND = {
     "dropout": (lambda: AlwaysDropout(6, 6), "draws noise"),
     "time first": (TimeFirst, "depends on the batch"),
     "mean of the batch": (lambda: Centred(6, 6), "depends on the batch"),
+    "a thousandth of the mean": (lambda: HardlyCentred(6, 6), "depends on the batch"),
     "norm of the batch": (
         lambda: nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6, track_running_stats=False)),
         "depends on the batch",

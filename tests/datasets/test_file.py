@@ -685,8 +685,10 @@ def test_a_decimal_comma_stands_for_a_point(value):
 
 
 def test_what_cannot_be_read_is_one_clear_line(table):
-    table.assign(a=[10**400] + [1] * 59).to_csv("long.csv", index=False)
-    assert "column 'a' holds numbers too large for float64 (1000" in refused("long.csv")
+    table.assign(a=pd.Series([10**400] + [1] * 59, dtype=object)).to_csv("long.csv", index=False)
+    assert re.search(
+        "column 'a' holds numbers too large for float64 \\('?1000", refused("long.csv")
+    )
     np.savez("none.npz", X=np.empty((60, 0)))
     assert "has no feature columns" in refused("none.npz")
     assert "has no feature columns" in refused(written(table[[]].assign(y=LABEL)), label="y")

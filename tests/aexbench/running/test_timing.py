@@ -33,6 +33,31 @@ def test_a_call_that_took_seconds_before_is_measured_once():
     assert (len(calls), len(samples.wall_s)) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "expected_s", "warm_ups", "kept"),
+    [
+        (0.001, 0.0, 2, 30),  # the most
+        (0.06, 0.0, 2, 4),  # until .2 s are used up
+        (0.15, 0.0, 2, 3),  # the least
+        (0.5, 2.0, 1, 3),
+        (0.5, 2.1, 0, 1),  # it took more than two seconds before
+    ],
+)
+def test_how_often_a_call_is_made_where_nothing_is_said(
+    monkeypatch, seconds, expected_s, warm_ups, kept
+):
+    now, calls = [0.0], []
+
+    def call():
+        calls.append(1)
+        now[0] += seconds
+
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    samples = timing.measure(call, CPU, expected_s=expected_s)
+    assert samples.wall_s == pytest.approx([seconds] * kept)
+    assert len(calls) == warm_ups + kept
+
+
 def test_different_samples_take_turns_and_garbage_waits():
     seen = []
 

@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,6 +179,8 @@ def png(pixels: np.ndarray, kind: int) -> bytes:
     ids=lambda image: image.mode,
 )
 def test_a_mask_marks_what_is_not_black_in_any_mode_and_depth(tmp_path, image):
+    if image.mode == "YCbCr" and int(PIL.__version__.partition(".")[0]) < 13:
+        pytest.skip("Pillow before 13 cannot read the TIFF that it writes of YCbCr")
     image.save(tmp_path / "a.tif")
     assert np.array_equal(read_mask(tmp_path / "a.tif").marked, MARKED)
     if image.mode not in ("F", "CMYK", "YCbCr", "I", "I;16B"):
