@@ -171,6 +171,7 @@ def test_wrong_parameters_are_named(wrong):
         explainers.create(f"counterfactual[{wrong}]", Detector(Linear()), background=BACKGROUND)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_a_sample_of_a_trained_detector_is_explained_alone_as_in_a_batch(loss):
     detector, background, x = trained()

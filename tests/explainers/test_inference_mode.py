@@ -64,6 +64,7 @@ def test_a_network_made_inside(name):
     assert detector.error_gradient(X).abs().sum() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", [*corruptions.names(), "adversarial[bounded=true,epsilon=0.2]"])
 def test_a_corruption_made_inside(name, dtype):

@@ -207,6 +207,21 @@ def test_what_it_measures_is_its_gap_as_a_share_of_the_greater_error():
         )
 
 
+@pytest.mark.parametrize(("missing", "refused"), [(0.09, False), (0.11, True)])
+def test_attributions_that_miss_a_tenth_of_the_error_are_no_answer(missing, refused):
+    explainer = made(Detector(SMOOTH), steps=1000)
+    greater = torch.maximum(
+        explainer.detector.error(X), explainer.detector.error(explainer.baseline(X))
+    )
+    short = explainer.explain(X)
+    short[:, 0] -= missing * greater
+    if refused:
+        with pytest.raises(ValueError, match=r"miss 11% of the error"):
+            explainer._check(X, short)
+    else:
+        explainer._check(X, short)
+
+
 def test_no_error_at_all_has_no_gap():
     explainer = made(Detector(torch.nn.Identity()), steps=5)
     assert (

@@ -16,7 +16,7 @@ from tests.explainers import tape_twin
 from tests.explainers.memory import Peak
 from tests.explainers.networks import SMALL, UNet, table_2
 
-NETWORKS = [*SMALL, table_2]
+NETWORKS = [*SMALL, pytest.param(table_2, marks=pytest.mark.slow)]
 
 
 def network(kind, dtype=torch.float64) -> nn.Module:
@@ -53,7 +53,12 @@ SIGNED = [
 
 @pytest.mark.parametrize(
     ("kind", "dtype", "tolerance", "settings"),
-    [(kind, *of_type, settings) for kind in NETWORKS for of_type in TYPES for settings in PLAIN]
+    [(kind, *of_type, settings) for kind in SMALL for of_type in TYPES for settings in PLAIN]
+    + [
+        pytest.param(table_2, *of_type, settings, marks=pytest.mark.slow)
+        for of_type in TYPES
+        for settings in PLAIN
+    ]
     + [
         (kind, *of_type, settings) for kind in SMALL for of_type in TYPES[:2] for settings in SIGNED
     ],

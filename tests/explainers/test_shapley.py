@@ -258,6 +258,7 @@ CONVOLUTIONS = nn.Sequential(
 ).double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "model", "shape", "samples", "given"),
     [

@@ -94,6 +94,7 @@ def test_kernelshap_sees_small_columns_among_large_ones(column):
         assert (found[:, column] != 0).all()
 
 
+@pytest.mark.slow
 def test_a_board_is_the_same_in_any_unit(detector, linear_rows):
     """Data on a board are float32: what draws by a sample's digits draws anew in decimal units."""
     boards = []

@@ -70,12 +70,12 @@ def _rounds(patch: Patch, whole: bool) -> list[list[str]]:
 def _failure(tests: Sequence[str], root: Path) -> str:
     """Return the first of some tests that fails; empty if none does."""
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     try:
         run = subprocess.run(
             [*command, "--benchmark-disable", *tests],
             cwd=root,
-            env=environment,
+            env={**os.environ, **own},
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,

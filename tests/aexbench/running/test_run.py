@@ -236,6 +236,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_point_and_run_again_it_completes(aexbench_cli, small, tmp_path):
     expected, folder = tmp_path / "expected", tmp_path / "killed"
     aexbench_cli("run", small, "--store", expected)
