@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from aexbench import RequestError, SkipError, corruptions, datasets, explainers, metrics
+from aexbench import Features, RequestError, SkipError, corruptions, datasets, explainers, metrics
 from aexbench.autoencoders import fitting, training
 from aexbench.components import Component, component
+from aexbench.digests import value_digest
 from aexbench.families import FAMILIES
 from aexbench.running import references
 from aexbench.running.controls import controlled
@@ -206,7 +207,16 @@ def of_dataset(name: str) -> Figures:
                 for part in (data.train, data.validation, data.test, data.test_truth)
                 for figure in ([] if part is None else made.whole(part))
             ]
+            found[f"{plugin.write(parameters)} described"] = _described(data.features)
     return found
+
+
+def _described(features: Features) -> list[float]:
+    """Return figures of what columns are called, where they lie, and which belong together."""
+    texts = value_digest([features.names, features.kinds])
+    bounds = [made.whole(np.ravel(bound)) for bound in (features.low, features.high)]
+    groups = made.whole(np.asarray(features.groups or [0]))
+    return [int(texts[:8], 16) / 2**32, *bounds[0], *bounds[1], *groups]
 
 
 def _csv(folder: Path) -> dict[str, Any]:
