@@ -412,6 +412,45 @@ def test_the_first_rule_is_that_of_layers_behind_a_scaling():
     )
 
 
+def factor_of(norm: nn.BatchNorm1d) -> torch.Tensor:
+    return norm.weight / torch.sqrt(norm.running_var + norm.eps)
+
+
+@pytest.mark.parametrize("eps", [1e-5, 0.5])
+def test_a_batch_norm_that_alone_follows_is_folded_with_its_own_epsilon(eps):
+    model = made(lambda m, x: m.b(F.relu(m.norm(m.a(x)))))
+    model.norm.eps = eps
+    folded = made(lambda m, x: m.b(F.relu(m.a(x))))
+    with torch.no_grad():
+        factor = factor_of(model.norm)
+        folded.a.bias.copy_(factor * (model.a.bias - model.norm.running_mean) + model.norm.bias)
+        folded.a.weight.mul_(factor[:, None])
+    assert (factor < 0).any()  # it turns signs
+    for rule in ("z-plus", "epsilon"):  # a factor's size matters beside an ε alone
+        relevance = [
+            explainers.create("lrp", Detector(one), rule=rule, first=rule, epsilon=0.3).explain(
+                ROWS
+            )
+            for one in (model, folded)
+        ]
+        torch.testing.assert_close(*relevance)
+
+
+def test_a_batch_norm_is_not_folded_into_a_layer_that_others_read():
+    def written_out(m, h):
+        factor = factor_of(m.norm).detach()
+        return h * factor + (m.norm.bias - m.norm.running_mean * factor).detach()
+
+    def twice(normalised):
+        def steps(m, x):
+            hidden = m.a(x)
+            return m.b(F.relu(normalised(m, hidden)) + F.relu(hidden))
+
+        return explainers.create("lrp", Detector(made(steps)), first="z-plus").explain(ROWS)
+
+    torch.testing.assert_close(twice(lambda m, h: m.norm(h)), twice(written_out))
+
+
 def test_a_batch_norm_is_folded_even_if_sizes_are_read():
     def sized(m, x):
         hidden = m.conv(x)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from aexbench import Detector, SkipError, explainers
+from aexbench.explainers.lrp.ledger import Layer, Ledger
 from tests.explainers import tape_twin
 from tests.explainers.memory import Peak
 from tests.explainers.networks import SMALL, UNet, table_2
@@ -244,6 +245,25 @@ def test_ledger_says_where_relevance_goes():
         assert float(layer.contraction.max()) <= 1 + 1e-12
     assert ((ledger.correlation >= -1) & (ledger.correlation <= 1)).all()
     assert "largest gap" in str(ledger)
+
+
+def test_what_it_measures_is_the_share_of_the_error_that_is_lost_or_made():
+    x = images(UNet)
+    explainer = explainers.create("lrp", Detector(network(UNet)))
+    relevance = explainer.explain(x)
+    for factor, lost in ((1.0, 0.0), (0.75, 0.25), (2.0, 1.0)):
+        measured = explainer.measures(x, factor * relevance)["gap to conservation"]
+        torch.testing.assert_close(measured, torch.full((3,), lost, dtype=torch.float64))
+
+
+def test_a_ledger_prints_the_medians_of_its_figures():
+    received = torch.tensor([2.0, 4.0, 1.0])
+    layer = Layer("decoder", "epsilon", received, 0.5 * received, torch.tensor([0.1, 0.2, 0.9]))
+    correlation = torch.tensor([0.3, 0.4, 0.8])
+    text = str(Ledger(received, torch.tensor([2.0, 3.0, 1.0]), correlation, [layer]))
+    assert text.splitlines()[1].split() == ["decoder", "epsilon", "50.00%", "0.200"]
+    assert "largest gap to the error 2.5e-01" in text
+    assert text.endswith("map 0.400")
 
 
 def test_ledger_reports_what_epsilon_absorbs():
