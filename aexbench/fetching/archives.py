@@ -172,7 +172,10 @@ def _safe_parts(member: _Member) -> tuple[str, ...]:
     for path in (PurePosixPath(member.name), PureWindowsPath(member.name)):
         if path.anchor or ".." in path.parts:
             raise ArchiveError(f"refused: its member {name!r} would lie outside of the folder")
-    return PurePosixPath(member.name).parts
+    parts = PurePosixPath(member.name).parts
+    if member.kind == "file" and not parts:
+        raise ArchiveError("the archive is damaged: a member has no name")
+    return parts
 
 
 def _members(archive: Path) -> Generator[_Member, None, None]:

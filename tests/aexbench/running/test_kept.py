@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import torch.utils._device  # what is imported at the first call hides what the call does
 
 import aexbench
 from aexbench import Detector, Features, corruptions, metrics
