@@ -11,7 +11,7 @@ import functools
 import itertools
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,6 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError
-from aexbench.rows import Rows
 from aexbench.running import planning, references, scoring, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
@@ -34,7 +33,7 @@ from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
 from aexbench.running.store import SCHEMA, FileInfo, Record, State, Store, Times
-from aexbench.running.workspace import Workspace
+from aexbench.running.workspace import Lent, Workspace
 
 
 def pending(
@@ -87,15 +86,45 @@ def run(
 
 def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Record:
     """Return what comes of a cell; an exception of a component is a state with its reason."""
+    return walked(steps(cell, metrics, workspace))
+
+
+Ask = Callable[[], "Explained"]
+Steps = Generator[Ask, "Explained", Record]
+
+
+def walked(road: Steps) -> Record:
+    """Return the record at the end of a cell's steps.
+
+    The explainer is called from here, not from within the steps: whoever looks at the frames above
+    it finds its samples, rows and detector there, and no truth.
+    """
+    try:
+        ask = next(road)
+        try:
+            explained = ask()
+        except BaseException as error:
+            road.throw(error)
+        else:
+            road.send(explained)
+    except StopIteration as end:
+        record: Record = end.value
+        return record
+    raise AssertionError("a cell asks once")
+
+
+def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Steps:
+    """Prepare a cell, yield what asks its explainer, take the answer, and return the record."""
     blank = functools.partial(
         Record,
         schema_version=SCHEMA,
         cell=cell,
         role=planning.role(cell.explainer),
-        provenance=provenance(workspace.device) | {"sources": cell.sources},
+        provenance=provenance(workspace.device, workspace.jobs) | {"sources": cell.sources},
     )
     try:
-        return blank(state="ok", **_result(cell, metrics, workspace))
+        explained = yield _prepared(cell, workspace)
+        return blank(state="ok", **_result(cell, explained, metrics, workspace))
     except StoreError:  # a full disk or a damaged file says nothing about the explainer
         raise
     except SkipError as error:
@@ -108,10 +137,21 @@ def execute(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> R
         return blank(state="failed", reason=_line(error), traceback=_traceback())
 
 
-def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> dict[str, Any]:
+def _prepared(cell: Cell, workspace: Workspace) -> Ask:
+    """Return what asks a cell's explainer, with all that it needs made and in the store."""
+    anomalies = workspace.anomalies(cell)
+    if cell.explainer.plugin.registry is references.references:
+        return functools.partial(Explained, cell.explainer.make()(anomalies))
+    lent = workspace.background(cell.dataset)
+    return functools.partial(_explained, cell, anomalies.x, workspace.detector(cell), lent)
+
+
+def _result(
+    cell: Cell, explained: Explained, metrics: Sequence[Component], workspace: Workspace
+) -> dict[str, Any]:
     """Return the parts of an `ok` record, with its files written."""
     anomalies, store = workspace.anomalies(cell), workspace.store
-    attributions, clock, measures, report = _explain(cell, anomalies, workspace)
+    attributions, clock = explained.attributions, explained.timing
     written = {
         "attributions": store.write_attributions(cell.key, attributions),
         "anomalies": workspace.anomalies_info(cell),
@@ -121,8 +161,8 @@ def _result(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> d
     return {
         "files": written,
         "anomalies": dict(anomalies.report),
-        "detector": dict(report or workspace.detector(cell).report),
-        "measures": measures,
+        "detector": dict(explained.report or workspace.detector(cell).report),
+        "measures": explained.measures,
         "timing": None if clock is None else Times.model_validate(clock.summary()),
         "scored_by": {metric.text: metric.version for metric in metrics},
         "scores": _write_scores(
@@ -158,29 +198,18 @@ class Explained(NamedTuple):
     report: Mapping[str, Any] = {}
 
 
-def _explain(cell: Cell, anomalies: AnomalySet, workspace: Workspace) -> Explained:
-    """Return attributions, and on the trained detector what they cost; controls and references are
-    not timed.
+def _explained(cell: Cell, x: NDArray[Any], detector: Detector, lent: Lent) -> Explained:
+    """Return what a cell's explainer answers on the detector or on its control, and what it costs
+    on the detector itself; controls are not timed.
     """
-    plugin = cell.explainer.plugin
-    if plugin.registry is references.references:
-        return Explained(cell.explainer.make()(anomalies))
-    lent = workspace.background(cell.dataset)
-    with kept(workspace.detector(cell), lent=lent):
-        return _explained(cell, anomalies, workspace, lent.rows)
-
-
-def _explained(
-    cell: Cell, anomalies: AnomalySet, workspace: Workspace, background: Rows
-) -> Explained:
-    """Return what the cell's explainer answers on the detector or on its control."""
-    detector = controlled(workspace.detector(cell), cell.control, cell.control_seed, anomalies.x)
-    offered: dict[str, Any] = {"background": background}
-    if "seed" in cell.explainer.plugin.parameters:
-        offered["seed"] = cell.explainer_seed
-    make = functools.partial(cell.explainer.make, detector, **offered)
-    explained = explain(make, anomalies.x, detector, measure=cell.control == "none")
-    return explained._replace(report=detector.report)
+    with kept(detector, lent=lent):
+        asked = controlled(detector, cell.control, cell.control_seed, x)
+        offered: dict[str, Any] = {"background": lent.rows}
+        if "seed" in cell.explainer.plugin.parameters:
+            offered["seed"] = cell.explainer_seed
+        make = functools.partial(cell.explainer.make, asked, **offered)
+        explained = explain(make, x, asked, measure=cell.control == "none")
+        return explained._replace(report=asked.report)
 
 
 def explain(

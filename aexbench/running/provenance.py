@@ -20,11 +20,11 @@ PACKAGES = ("aexbench", "torch", "numpy", "scikit-learn")
 OPTIONAL = ("captum", "lime", "scikit-image", "shap")  # named where they are installed
 
 
-def provenance(device: str = "cpu") -> dict[str, Any]:
+def provenance(device: str = "cpu", jobs: int = 1) -> dict[str, Any]:
     """Return what is known of the software and the machine; `hardware` decides which times may be
     compared.
     """
-    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **_constant(device)}
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **_constant(device, jobs)}
 
 
 def other_sources(records: Iterable[Record]) -> list[str]:
@@ -58,7 +58,7 @@ def other_sources(records: Iterable[Record]) -> list[str]:
 
 
 @functools.cache
-def _constant(device: str) -> dict[str, Any]:
+def _constant(device: str, jobs: int) -> dict[str, Any]:
     import torch
 
     return {
@@ -70,7 +70,7 @@ def _constant(device: str) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "gpu": torch.cuda.get_device_name() if device.startswith("cuda") else None,
             "threads": torch.get_num_threads(),
-            "jobs": 1,
+            "jobs": jobs,
         },
     }
 

@@ -34,13 +34,14 @@ def silent(text: str, share: float | None) -> None:
 class Workspace:
     """Keeps data sets, detectors and anomaly sets warm between cells.
 
-    `source` says where data sets and detectors come from; the store is where anomaly sets come from
+    `jobs` cells run at once on this machine. `source` says where data sets and detectors come from; the store is where anomaly sets come from
     and go to.
     """
 
     store: Store
     device: str = "cpu"
     say: Say = silent
+    jobs: int = 1
     source: Source | None = None
     _kept: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
