@@ -162,9 +162,13 @@ FAMILIES: dict[str, Registry[Any, Any]] = {
 }
 
 
+files: dict[Path, None] = {}  # the plugin files that were run, in their order
+
+
 def load_plugin(path: str | Path) -> None:
     """Run a plugin file (`--plugin FILE`) that registers components of any family."""
     registry.load_file(Path(path), list(FAMILIES.values()))
+    files[Path(path).resolve()] = None
 
 
 def family(name: str) -> Registry[Any, Any]:

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 import weakref
@@ -23,10 +24,42 @@ from numpy.typing import NDArray
 from aexbench.errors import StoreError
 
 TEMPORARY = ".part"
+METADATA = "aexbench"  # the key in a file's head
 
 
 class DamagedFileError(StoreError):
     """A file's content is not what it should be."""
+
+
+class UnreadableError(StoreError):
+    """A file cannot be read here and now. What it holds may be whole: it is never replaced."""
+
+
+def read(path: Path) -> bytes:
+    """Return the content of a regular file.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is none: a pipe, a device, a folder.
+    UnreadableError
+        If the system does not let it be read.
+    FileNotFoundError
+        If there is none.
+    """
+    try:
+        with _regular(path).open("rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _regular(path: Path) -> Path:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DamagedFileError(f"{path} is no regular file")
+    return path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -74,24 +107,37 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> byt
     """Return arrays and JSON metadata as the bytes of one safetensors file."""
     from safetensors.numpy import save
 
-    text = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
-    return bytes(
-        save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=text)
-    )
+    text = json.dumps(
+        metadata, ensure_ascii=False, sort_keys=True
+    )  # several keys come in any order
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return bytes(save(contiguous, metadata={METADATA: text}))
 
 
 def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return the arrays and the metadata of a safetensors file; DamagedFileError if it is none."""
+    """Return the arrays and the metadata of a safetensors file; DamagedFileError if it is none,
+    UnreadableError if it cannot be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
+        _regular(path).open("rb").close()
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            return arrays, {
-                key: json.loads(value) for key, value in (file.metadata() or {}).items()
-            }
-    except (SafetensorError, ValueError, RecursionError, OSError) as error:
+            return arrays, _metadata(file.metadata() or {})
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
+    except DamagedFileError:
+        raise
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path} is damaged: {error}") from None
+
+
+def _metadata(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `pack` was given; older files have a key for each part."""
+    if METADATA in texts:
+        return dict(json.loads(texts[METADATA]))
+    return {key: json.loads(value) for key, value in texts.items()}
 
 
 def make_folder(path: Path) -> Path:

@@ -46,12 +46,23 @@ def run(
         list[str] | None,
         typer.Option(metavar="STATE", help="Run cells in this state again: failed, skipped, …"),
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Cells that run at once.")] = 1,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds an explainer may take for a cell.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(metavar="GB", help="Memory its process may hold.")
+    ] = None,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Run cells in this process, for a debugger.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say which cells would run, and run none.")
     ] = False,
 ) -> None:
     """Run a suite's matrix, or go on with it: finished cells are not run again."""
     from aexbench.running import matrix
+    from aexbench.running.stopping import StoppedError
 
     load_plugins(plugin)
     axes = {"explainers": explainer, "datasets": dataset, "corruptions": corruption}
@@ -65,10 +76,19 @@ def run(
         print(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
         return
     try:
-        results = matrix.run(wanted, folder, device=device, rerun=rerun or ())
-    except KeyboardInterrupt as stopped:
+        results = matrix.run(
+            wanted,
+            folder,
+            device=device,
+            rerun=rerun or (),
+            jobs=jobs,
+            timeout=timeout,
+            memory=memory,
+            in_process=in_process,
+        )
+    except StoppedError as stopped:
         print(str(stopped).replace("The same call", "The same command"))
-        raise typer.Exit(1) from None
+        raise typer.Exit(128 + stopped.number) from None
     _finish(results)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -93,14 +94,15 @@ Ask = Callable[[], "Explained"]
 Steps = Generator[Ask, "Explained", Record]
 
 
-def walked(road: Steps) -> Record:
-    """Return the record at the end of a cell's steps.
+def walked(road: Steps, before: Callable[[], object] = lambda: None) -> Record:
+    """Return the record at the end of a cell's steps; `before` is called before the explainer is.
 
     The explainer is called from here, not from within the steps: whoever looks at the frames above
     it finds its samples, rows and detector there, and no truth.
     """
     try:
         ask = next(road)
+        before()
         try:
             explained = ask()
         except BaseException as error:
@@ -129,8 +131,10 @@ def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Ste
         raise
     except SkipError as error:
         return blank(state="skipped", reason=str(error))
-    except KeyboardInterrupt:
-        raise
+    except KeyboardInterrupt as error:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise
+        return blank(state="failed", reason=_line(error), traceback=_traceback())
     except BaseException as error:  # whatever a plugin raises does not end the run
         if is_out_of_memory(error):
             return blank(state="out-of-memory", reason=_line(error))

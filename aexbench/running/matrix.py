@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +19,11 @@ from aexbench.running import planning
 from aexbench.running.cells import Cell
 from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
+from aexbench.running.stopping import Stop, StoppedError, stopping
 from aexbench.running.store import STATES, Record, State, Store, check_home
 
 if TYPE_CHECKING:
+    from aexbench.running.pool import Apart
     from aexbench.running.workspace import Workspace
 
 RESULTS = Path("aexbench-results")
@@ -38,6 +41,10 @@ def run(
     plugins: Sequence[str | Path] = (),
     device: str = "cpu",
     rerun: Collection[str] = (),
+    jobs: int = 1,
+    timeout: float | None = None,
+    memory: float | None = None,
+    in_process: bool = False,
 ) -> Results:
     """Run a suite's matrix, or go on with it: finished cells are not run again.
 
@@ -60,6 +67,15 @@ def run(
         `cpu` or `cuda`.
     rerun
         States, such as `failed`, whose cells are run again.
+    jobs
+        Cells that run at once, each in a process of its own. Times of cells that ran beside others
+        are marked.
+    timeout, memory
+        Seconds and GB that an explainer may take for a cell; then its process is killed, and the
+        cell is `timeout` or `out-of-memory`. The suite's own timeout where it is left out.
+    in_process
+        Run cells in this process, as a debugger needs it. What hangs or dies is then not contained.
+        So it is too where a component is known to this process alone.
 
     Returns
     -------
@@ -88,13 +104,17 @@ def run(
     own = asked(suite, **axes, seeds=seeds, controls=controls)
     check_device(device)
     states = checked_states(rerun)
-    from aexbench.running.workspace import Workspace  # imports torch
+    from aexbench.running.pool import Apart  # imports torch
+    from aexbench.running.workers import Limits
+    from aexbench.running.workspace import Workspace
 
+    limits = Limits(own.timeout if timeout is None else timeout, memory)
+    apart = None if in_process else Apart(jobs, limits.checked())
     folder = RESULTS / own.name if store is None else Path(store)
     workspace = Workspace(Store(folder, create=True), device)
     cells = planning.plan(own, workspace.is_image)
     metrics = planning.metric_components(own)
-    return carry_out(cells, metrics, workspace, own.model_dump(mode="json"), states)
+    return carry_out(cells, metrics, workspace, own.model_dump(mode="json"), states, apart=apart)
 
 
 def carry_out(
@@ -104,28 +124,34 @@ def carry_out(
     suite: Mapping[str, Any],
     rerun: frozenset[State] = frozenset(),
     keep: object = None,
+    apart: Apart | None = None,
 ) -> Results:
     """Run the cells that are not finished, score what lacks a metric, and return the results.
 
-    `suite` is what the store's plan says of them; `keep` lives as long as the results.
+    `suite` is what the store's plan says of them; `keep` lives as long as the results; `apart` says
+    how they run in processes of their own, if they do.
     """
-    from aexbench.running import execution  # imports torch
+    from aexbench.running import execution, pool  # imports torch
     from aexbench.state import as_usual
 
     store = workspace.store
     todo = execution.pending(cells, store, rerun)
+    stop = Stop()
     try:
-        with as_usual(), progress(len(todo)) as show:
+        with as_usual(), progress(len(todo)) as show, stopping() as stop:
             workspace.say = show.say
-            execution.preflight(todo, workspace)
-            store.write_plan(suite, cells)
-            for _ in execution.run(todo, metrics, workspace):
-                show.advance()
+            with pool.opened(apart, todo, metrics, workspace) as runner:
+                runner.look(todo)
+                store.write_plan(suite, cells)
+                for _ in runner.records(todo, stop):
+                    show.advance()
+        if stop():
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         done = len(cells) - len(execution.pending(cells, store))
         on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
         ways = f"stopped; {done} of {len(cells)} cells are finished. {on}"
-        raise KeyboardInterrupt(ways) from None
+        raise StoppedError(ways, stop.number or signal.SIGINT) from None
     execution.rescore(store, _lacking(store, cells, metrics), metrics)
     names = [metric.text for metric in metrics]
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)

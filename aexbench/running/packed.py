@@ -69,12 +69,14 @@ class Packed:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
         path = self._home / PLAN
         try:
-            for plan in json.loads(path.read_bytes())["plans"]:
+            for plan in json.loads(files.read(path))["plans"]:
                 texts = {key: str(self._records[key].cell) for key in self._records}
                 suite = dict(plan["suite"])
                 if not isinstance(suite.get("metrics", []), list):
                     raise TypeError("metrics")
                 yield suite, {k: texts.get(k, k) for k in map(str, plan["cells"])}
+        except files.UnreadableError:
+            raise
         except (ValueError, KeyError, TypeError, RecursionError, OSError):
             raise DamagedFileError(f"{path} is damaged: pack the store again") from None
 
@@ -178,8 +180,10 @@ def write_records(records: Sequence[Record]) -> bytes:
 def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     """Return the records in a file by their keys, and one line for each that cannot be read."""
     try:
-        texts = path.read_bytes().splitlines()
+        texts = files.read(path).splitlines()
         version = json.loads(texts[0])["schema_version"]
+    except files.UnreadableError:
+        raise
     except (ValueError, LookupError, TypeError, RecursionError, OSError) as error:
         raise DamagedFileError(f"{path} holds no records: {error}") from None
     if version != SCHEMA:

@@ -32,7 +32,7 @@ class Suite(BaseModel):
 
     `seeds` is a number n (seeds 0 … n − 1) or a list; `twins` says how many untrained twins of each
     kind every explainer meets; `controls = false` leaves out twins, loss-ablated forms, floors and
-    references.
+    references; `timeout` is how many seconds an explainer may take for a cell.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +50,7 @@ class Suite(BaseModel):
         | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     ) = 1
     twins: Annotated[int, Field(ge=0, le=100)] = 5
+    timeout: Annotated[float, Field(gt=0)] | None = None
     controls: bool = True
 
     @property

@@ -84,6 +84,7 @@ class Record(BaseModel):
     state: State
     reason: str = ""
     traceback: str = ""
+    output: str = ""  # the end of what it printed
     role: Role = "explainer"
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
@@ -183,7 +184,7 @@ class Store:
                 found.append(read_record(path))
             except OlderSchemaError:
                 older += 1
-            except DamagedFileError as error:
+            except (DamagedFileError, files.UnreadableError) as error:
                 complaints.append(str(error))
         if older:
             complaints.append(
@@ -287,11 +288,13 @@ class Store:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
         for path in sorted((self._home / "plans").glob("*.json")):
             try:
-                plan = json.loads(path.read_text(encoding="utf-8"))
+                plan = json.loads(files.read(path))
                 suite = dict(plan["suite"])
                 if not isinstance(suite.get("metrics", []), list):
                     raise TypeError("metrics")
                 yield suite, {str(key): str(text) for key, text in plan["cells"].items()}
+            except files.UnreadableError:
+                raise
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
                 raise DamagedFileError(
                     f"{path} is damaged: remove it, or run its suite again"
@@ -338,7 +341,7 @@ def read_record(path: Path) -> Record:
     name says.
     """
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(files.read(path))
         version = values.get("schema_version") if isinstance(values, dict) else None
         if isinstance(version, int) and version > SCHEMA:
             raise NewerSchemaError(
@@ -348,7 +351,7 @@ def read_record(path: Path) -> Record:
             raise OlderSchemaError(f"{path} was written by an earlier aexbench (schema {version})")
         record = Record.model_validate(values)
         key = record.cell.key
-    except (NewerSchemaError, OlderSchemaError):
+    except (StoreError, NewerSchemaError):
         raise
     except (ValueError, RecursionError, OSError) as error:
         first = (

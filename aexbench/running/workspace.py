@@ -34,8 +34,8 @@ def silent(text: str, share: float | None) -> None:
 class Workspace:
     """Keeps data sets, detectors and anomaly sets warm between cells.
 
-    `jobs` cells run at once on this machine. `source` says where data sets and detectors come from; the store is where anomaly sets come from
-    and go to.
+    `jobs` cells run at once on this machine. `source` says where data sets and detectors come from;
+    the store is where anomaly sets come from and go to.
     """
 
     store: Store

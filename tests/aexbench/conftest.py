@@ -33,6 +33,7 @@ Cli = Callable[..., Outcome]
 @pytest.fixture(autouse=True)
 def _registries_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what a test registers."""
+    monkeypatch.setattr(families, "files", dict(families.files))
     for family in families.FAMILIES.values():
         family.load()
         monkeypatch.setattr(family, "_plugins", dict(family._plugins))

@@ -273,7 +273,7 @@ def test_what_a_reader_must_know_of_anomalies_is_said(report, said):
         ("[" * 100_000, "RecursionError"),
         ('{"cell": {}}', "schema_version Field required"),
         ("not json", "is no record"),
-        (None, "IsADirectoryError"),
+        (None, "is no regular file"),
     ],
 )
 def test_hostile_records_are_named_and_left_out(store, text, complaint):

@@ -263,8 +263,8 @@ def test_interrupted_it_says_how_to_go_on(aexbench_cli, small, tmp_path, monkeyp
 
     execute = execution.execute
     monkeypatch.setattr(execution, "execute", interrupt)
-    outcome = aexbench_cli("run", small, "--store", tmp_path / "store")
-    assert outcome.code == 1
+    outcome = aexbench_cli("run", small, "--store", tmp_path / "store", "--in-process")
+    assert outcome.code == 130
     assert f"stopped; 3 of {CELLS} cells are finished" in outcome.out
     status = aexbench_cli("status", tmp_path / "store")
     assert status.code == 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,12 +13,13 @@ import pytest
 from aexbench import Features
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
-from aexbench.files import DamagedFileError
+from aexbench.errors import StoreError
+from aexbench.files import DamagedFileError, UnreadableError, unpack
 from aexbench.running.cells import Cell
 from aexbench.running.matrix import _lacking
 from aexbench.running.packed import Packed, pack, read_records, write_records
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import SCHEMA, Record, Store, file_info
+from aexbench.running.store import SCHEMA, Record, Store, file_info, read_record
 
 X = np.arange(6, dtype=np.float32).reshape(3, 2)
 ANOMALIES = AnomalySet(
@@ -93,6 +97,62 @@ def test_an_anomaly_set_that_was_changed_is_not_the_records(store):
     store.write_anomalies(record.cell.anomaly_key, dataclasses.replace(ANOMALIES, x=X + 1))
     with pytest.raises(DamagedFileError, match="not the anomaly set of record"):
         store.anomalies_of(record)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("folder", ["cells", "anomalies", "scores", "plans"])
+def test_only_regular_files_are_opened(store, folder, kind):
+    record = finished(store)
+    store.write_plan({"name": "mine"}, [record.cell])
+    key = {"anomalies": record.cell.anomaly_key, "plans": "mine"}.get(folder, record.cell.key)
+    path = store.path(folder, key)
+    path.unlink(missing_ok=True)
+    make = {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero")}
+    make.get(kind, os.mkdir)(path)
+    reads = {
+        "cells": lambda: read_record(path),
+        "anomalies": lambda: store.read_anomalies(record.cell.anomaly_key),
+        "scores": lambda: store.read_scores(record),
+        "plans": store.planned,
+    }
+    with pytest.raises(DamagedFileError, match=r"is no regular file|is damaged"):
+        reads[folder]()
+
+
+def test_what_cannot_be_read_now_is_not_damaged_and_never_replaced(store):
+    record = finished(store)
+    path = store.path("cells", record.cell.key)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # a regular file whose reading fails
+    with pytest.raises(UnreadableError, match="cannot be read: Input/output error"):
+        store.record(record.cell.key)
+    assert "cannot be read" in store.records()[1][0]
+    sidecar = store.path("anomalies", record.cell.anomaly_key)
+    sidecar.unlink()
+    sidecar.symlink_to("/proc/self/mem")
+    with pytest.raises(StoreError):
+        store.read_anomalies(record.cell.anomaly_key)
+
+
+def test_files_of_one_content_are_the_same_bytes():
+    code = (
+        "import hashlib, numpy as np; from aexbench import files;"
+        "print(hashlib.sha256(files.pack({'b': np.ones(3), 'a': np.zeros(2)},"
+        "{'labels': ['x'], 'features': {'names': []}, 'report': {'draws': 3}})).hexdigest())"
+    )
+    command = [sys.executable, "-c", code]
+    runs = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(5)]
+    assert len(set(runs)) == 1
+
+
+def test_files_of_earlier_versions_are_read(tmp_path):
+    from safetensors.numpy import save
+
+    texts = {"labels": '["a", "b"]', "report": '{"draws": 3}'}
+    (tmp_path / "old.safetensors").write_bytes(save({"x": X}, metadata=texts))
+    arrays, metadata = unpack(tmp_path / "old.safetensors")
+    np.testing.assert_array_equal(arrays["x"], X)
+    assert metadata == {"labels": ["a", "b"], "report": {"draws": 3}}
 
 
 def test_what_no_plan_asks_for_is_not_packed(store, tmp_path):

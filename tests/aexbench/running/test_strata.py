@@ -134,7 +134,7 @@ def test_training_that_comes_to_nothing_is_tried_once_and_fails_its_cells(
     monkeypatch.setattr(training, "train", lambda *a: calls.append(1) or own(*a))
     store = tmp_path / "store"
     small.write_text(small.read_text().replace("learning_rate=0.02", "learning_rate=1e-9"))
-    outcome = aexbench_cli("run", small, "--store", store)
+    outcome = aexbench_cli("run", small, "--store", store, "--in-process")
     assert outcome.code == 1
     assert "training came to nothing in 3 starts" in outcome.out
     assert len(calls) == 1

@@ -1,0 +1,268 @@
+"""Cells in processes of their own: what hangs is killed, what dies is replaced, and the matrix goes
+on; or in this process. The coordinator alone writes records.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from typing import Any
+
+import torch
+
+from aexbench import families
+from aexbench.components import Component
+from aexbench.errors import RequestError, StoreError, tell
+from aexbench.running import execution, planning, wire
+from aexbench.running.cells import Cell
+from aexbench.running.provenance import provenance
+from aexbench.running.store import SCHEMA, Record, State
+from aexbench.running.worker import Setup
+from aexbench.running.workers import POLL_S, DiedError, Limits, Worker
+from aexbench.running.workspace import Workspace
+
+
+class Queue:
+    """Cells that wait, by their anomaly set: nothing is trained or corrupted twice at once."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.waiting: OrderedDict[str, deque[Cell]] = OrderedDict()
+        self.made: set[str] = set()  # keys of detectors and anomaly sets that are there
+        self.making: dict[str, int] = {}  # of those that a worker makes
+        for cell in cells:
+            self.waiting.setdefault(cell.anomaly_key, deque()).append(cell)
+
+    def take(self, worker: int, last: Cell | None) -> Cell | None:
+        """Return the next cell for a worker, of its last sources if it can be; None where all that
+        wait need what others are making.
+        """
+        warm = [] if last is None else [last.anomaly_key]
+        same = (
+            ()
+            if last is None
+            else (
+                key
+                for key, cells in self.waiting.items()
+                if cells[0].detector_key == last.detector_key
+            )
+        )
+        for key in (*warm, *same, *self.waiting):
+            if key in self.waiting and self._free(self.waiting[key][0], worker):
+                return self._taken(key, worker)
+        return None
+
+    def done(self, cell: Cell) -> None:
+        """Take note that a cell's detector and anomaly set are there, or cannot be."""
+        for key in (cell.detector_key, cell.anomaly_key):
+            self.making.pop(key, None)
+            self.made.add(key)
+
+    def _free(self, cell: Cell, worker: int) -> bool:
+        keys = (cell.detector_key, cell.anomaly_key)
+        return all(key in self.made or self.making.get(key, worker) == worker for key in keys)
+
+    def _taken(self, key: str, worker: int) -> Cell:
+        cell = self.waiting[key].popleft()
+        if not self.waiting[key]:
+            del self.waiting[key]
+        for needed in {cell.detector_key, cell.anomaly_key} - self.made:
+            self.making[needed] = worker
+        return cell
+
+
+@dataclass(frozen=True)
+class Apart:
+    """How cells run in processes of their own: so many at once, and what each may take."""
+
+    jobs: int = 1
+    limits: Limits = field(default_factory=Limits)
+
+
+@contextmanager
+def opened(
+    apart: Apart | None, cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace
+) -> Iterator[Pool | Here]:
+    """Give what runs cells: workers, or this process where None is asked for, or where a component
+    is known here alone.
+
+    Raises
+    ------
+    RequestError
+        If something is known here alone, and limits or several jobs were asked for.
+    """
+    if apart is None or not cells:
+        yield Here(metrics, workspace)
+        return
+    pool = Pool(_setup(apart.jobs, cells, metrics, workspace), apart.limits, workspace)
+    try:
+        if lacking := pool.start():
+            pool.end()
+            _known_here_alone(lacking, apart)
+            yield Here(metrics, workspace)
+        else:
+            yield pool
+    finally:
+        pool.end()
+
+
+def _setup(
+    jobs: int, cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace
+) -> Setup:
+    return Setup(
+        store=workspace.store.root.absolute(),
+        device=workspace.device,
+        jobs=jobs,
+        threads=max(1, torch.get_num_threads() // jobs),
+        plugins=tuple(families.files),
+        needed=frozenset(wire.names_of(cells) | {wire.name_of(m.plugin) for m in metrics}),
+        metrics=wire.dumps(list(metrics)),
+    )
+
+
+def _known_here_alone(lacking: Sequence[wire.Name], apart: Apart) -> None:
+    """Say that cells run in this process, and why; raise where that cannot be."""
+    names = ", ".join(map(str, lacking))
+    way = "put it into a file, and name that with --plugin or plugins="
+    if apart != Apart():
+        raise RequestError(
+            f"{names} is known to this process alone, and no other one can be given it: {way}"
+        )
+    tell(f"cells run in this process, as {names} is known to it alone: {way}")
+
+
+class Here:
+    """This process."""
+
+    def __init__(self, metrics: Sequence[Component], workspace: Workspace) -> None:
+        self.metrics, self.workspace = metrics, workspace
+
+    def look(self, cells: Sequence[Cell]) -> None:
+        """Load every data set and build every network; RequestError where one cannot be."""
+        execution.preflight(cells, self.workspace)
+
+    def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
+        """Execute cells, and yield each record once it is in the store; begin none once `stops`
+        says so.
+        """
+        for cell in cells:
+            if stops():
+                return
+            yield from execution.run([cell], self.metrics, self.workspace)
+
+
+class Pool:
+    """Workers on one store."""
+
+    def __init__(self, setup: Setup, limits: Limits, workspace: Workspace) -> None:
+        self.setup, self.limits = setup, limits
+        self.store, self.say = workspace.store, workspace.say
+        self.workers = [Worker(setup) for _ in range(setup.jobs)]
+
+    def start(self) -> list[wire.Name]:
+        """Start the first worker, and return the names of what it does not know."""
+        return self.workers[0].start()
+
+    def end(self) -> None:
+        """Kill all workers."""
+        for worker in self.workers:
+            worker.end()
+
+    def look(self, cells: Sequence[Cell]) -> None:
+        """Have the first worker load every data set and build every network; RequestError where
+        one cannot be.
+        """
+        worker = self.workers[0]
+        for cell in {(c.detector_key, c.corruption.key): c for c in cells}.values():
+            worker.give("look", cell)
+            while True:
+                connection.wait(worker.stirs())
+                try:
+                    message = worker.message()
+                except DiedError:
+                    what = f"{cell.dataset.text} with detector {cell.detector.text}"
+                    raise RequestError(f"{what}: the process {worker.fate()}") from None
+                if message is not None and message[0] != "say":
+                    break
+            _check(message)
+
+    def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
+        """Execute cells, and yield each record once it is in the store; begin none once `stops`
+        says so.
+        """
+        queue, busy = Queue(cells), dict[int, Worker]()
+        while (queue.waiting and not stops()) or busy:
+            for number, worker in enumerate(self.workers):
+                if number not in busy and not stops() and self._set_to_work(worker, number, queue):
+                    busy[number] = worker
+            connection.wait([one for worker in busy.values() for one in worker.stirs()], POLL_S)
+            for number, worker in list(busy.items()):
+                if (record := self._heard(worker)) is not None:
+                    self.store.write_record(record)
+                    queue.done(record.cell)
+                    del busy[number]
+                    yield record
+
+    def _set_to_work(self, worker: Worker, number: int, queue: Queue) -> bool:
+        """Give a worker a cell, and return whether there was one for it."""
+        cell = queue.take(number, worker.cell)
+        if cell is None:
+            return False
+        if worker.process is None:
+            worker.start()
+        self.say(str(cell), None)
+        worker.give("run", cell)
+        return True
+
+    def _heard(self, worker: Worker) -> Record | None:
+        """Return the record of a worker's cell if it has come to its end."""
+        assert worker.cell is not None
+        try:
+            message = worker.message()
+        except DiedError:
+            when = "" if worker.asked else " while its data, detector or anomalies were made"
+            return self._ended(worker, "failed", f"its process {worker.fate()}{when}")
+        if message is None:
+            over = worker.over(self.limits)
+            return None if over is None else self._ended(worker, *over)
+        _check(message)
+        if message[0] == "say":
+            self.say(*message[1:])
+        elif message[0] == "asked":
+            worker.asked = worker.now()
+            self.say(str(worker.cell), None)
+        else:
+            return self._recorded(worker, *message[1:])
+        return None
+
+    def _recorded(self, worker: Worker, text: str, spent: bool) -> Record:
+        """Return a record that a worker has sent; one that is spent is replaced."""
+        record = Record.model_validate_json(text)
+        worker.drain()
+        record = record.model_copy(update={"output": worker.text(), "cell": worker.cell})
+        if spent:
+            worker.replace()
+        return record
+
+    def _ended(self, worker: Worker, state: State, reason: str) -> Record:
+        """Replace a worker, and return the record of the cell that it has not finished."""
+        cell = worker.cell
+        assert cell is not None
+        worker.replace()
+        return Record(
+            schema_version=SCHEMA,
+            cell=cell,
+            state=state,
+            reason=reason,
+            output=worker.text(),
+            role=planning.role(cell.explainer),
+            provenance=provenance(self.setup.device, self.setup.jobs) | {"sources": cell.sources},
+        )
+
+
+def _check(message: tuple[Any, ...]) -> None:
+    """Raise the error that a worker says the run must end with."""
+    if message[0] == "end":
+        raise (StoreError if message[1] else RequestError)(message[2])

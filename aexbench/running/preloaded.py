@@ -1,0 +1,18 @@
+"""What every worker has imported before it starts: the server that workers are forked from imports
+this module. What is imported by then stays out of later collections of garbage.
+"""
+
+from __future__ import annotations
+
+import gc
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the coordinator has warned of broken plugins already
+    from aexbench.families import FAMILIES
+    from aexbench.running import execution as execution
+
+    for family in FAMILIES.values():
+        family.load()
+gc.collect()
+gc.freeze()

@@ -1,0 +1,157 @@
+"""What runs in a worker process: cells, one after the other, with their sources kept warm.
+
+A worker is thrown away with all that its cells have left in it: its process group is its own, it
+dies with its coordinator, and nothing that is printed in it reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from aexbench.components import Component
+from aexbench.errors import RequestError, StoreError
+from aexbench.running import wire
+from aexbench.running.cells import Cell
+
+PR_SET_PDEATHSIG = 1
+HARMLESS = ("TMonitor",)  # threads of libraries: tqdm's
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker must know to do as its coordinator would.
+
+    Attributes
+    ----------
+    plugins, needed
+        The files that register components, and what must be known once they have run.
+    """
+
+    store: Path
+    device: str
+    jobs: int
+    threads: int
+    plugins: tuple[Path, ...]
+    needed: frozenset[wire.Name]
+    metrics: bytes
+    folder: str = field(default_factory=os.getcwd)
+    path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+def main(link: Connection, output: Connection, setup: bytes) -> None:
+    """Answer requests until the coordinator closes the link.
+
+    It is sent `wire.dumps` of `("run", cell)`, or of `("look", cell)` to see that the cell's data
+    set and network can be made. It sends `("ready", names)` with what it does not know, `("say",
+    text, share)`, `("asked",)` when an explainer is called, and at the end of a request
+    `("record", JSON, spent)`, `("looked",)`, or `("end", kind, text)` where the run must end. A
+    worker that is `spent` answers no more.
+    """
+    _alone(output)
+    _take_place(link, wire.loads(setup))
+    with suppress(EOFError, OSError):  # the coordinator is gone
+        spent = False
+        while not spent:
+            request, cell = wire.loads(link.recv_bytes())
+            spent = _answered(link, request, cell)
+    os._exit(0)  # whatever its cells have left does not hold it
+
+
+def _alone(output: Connection) -> None:
+    """Leave the coordinator's process group and terminal, and die when the server does."""
+    os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator is asked
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        os.dup2(output.fileno(), number)
+        stream = os.fdopen(number, "w", buffering=1, errors="replace", closefd=False)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    output.close()
+
+
+@dataclass
+class Desk:
+    """What a worker works with. It stands in no frame: frames are what an explainer sees above."""
+
+    workspace: Any = None
+    metrics: Sequence[Component] = ()
+
+
+DESK = Desk()
+
+
+def _take_place(link: Connection, setup: Setup) -> None:
+    """Make this process as the coordinator's is, and say what it does not know."""
+    os.environ.clear()
+    os.environ.update(setup.environment)
+    os.chdir(setup.folder)
+    sys.path[:] = setup.path
+    import torch
+
+    from aexbench import families
+    from aexbench.running.store import Store
+    from aexbench.running.workspace import Workspace
+
+    torch.set_num_threads(setup.threads)
+    for path in setup.plugins:
+        families.load_plugin(path)
+    lacking = sorted(name for name in setup.needed if wire.found(name) is None)
+    link.send(("ready", lacking))
+    DESK.metrics = [] if lacking else wire.loads(setup.metrics)
+    DESK.workspace = Workspace(
+        Store(setup.store),
+        setup.device,
+        say=lambda text, share: link.send(("say", text, share)),
+        jobs=setup.jobs,
+    )
+
+
+def _answered(link: Connection, request: str, cell: Cell) -> bool:
+    """Answer one request, and return whether this process can answer no other one."""
+    from aexbench.running import execution
+
+    before = _own()
+    try:
+        if request == "look":
+            execution.preflight([cell], DESK.workspace)
+            link.send(("looked",))
+            return False
+        road = execution.steps(cell, DESK.metrics, DESK.workspace)
+        record = execution.walked(road, lambda: link.send(("asked",)))
+    except RequestError as error:
+        link.send(("end", isinstance(error, StoreError), str(error)))
+        return True
+    spent = not _own() <= before
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    link.send(("record", record.model_dump_json(), spent))
+    return spent
+
+
+def _own() -> set[object]:
+    """Return what a cell may leave that only the end of the process takes away: threads, children,
+    open files.
+    """
+    found: set[object] = {
+        thread.ident for thread in threading.enumerate() if type(thread).__name__ not in HARMLESS
+    }
+    found |= {child.pid for child in multiprocessing.active_children()}
+    if sys.platform == "linux":
+        tasks = Path("/proc/self/task").glob("*/children")
+        found |= {f"child {pid}" for task in tasks for pid in task.read_text().split()}
+        found |= {f"file {number}" for number in os.listdir("/proc/self/fd")}
+    return found

@@ -1,0 +1,296 @@
+"""What an explainer does to its process reaches no other cell, and ends no run."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import aexbench
+from aexbench import RequestError
+from aexbench.running.store import Store
+
+FAULTS = '''
+import ctypes, os, signal, sys, threading, time
+import numpy as np, torch
+from aexbench import explainers
+
+
+def fault(name):
+    def register(act):
+        @explainers.register(name)
+        def explain(detector, x):
+            """Do what it must not."""
+            act(detector, x)
+            return detector.error_map(x)
+    return register
+
+
+@fault("raises")
+def raises(detector, x):
+    print("before it broke")
+    raise ValueError("no answer")
+
+@fault("hangs")
+def hangs(detector, x):
+    print("still here")
+    while True:
+        pass
+
+@fault("hangs-in-a-lock")
+def locked(detector, x):
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+@fault("hangs-in-c")
+def native(detector, x):
+    ctypes.PyDLL(None).pause()  # holds the interpreter
+
+@fault("grows")
+def grows(detector, x):
+    held = []
+    while True:
+        held.append(bytearray(2**24))
+
+@fault("grows-in-c")
+def grows_in_c(detector, x):
+    held = []
+    while True:
+        held.append(np.ones(2**24))
+
+@fault("leaves")
+def leaves(detector, x):
+    sys.exit(0)
+
+@fault("leaves-at-once")
+def leaves_at_once(detector, x):
+    os._exit(0)
+
+@fault("interrupts")
+def interrupts(detector, x):
+    raise KeyboardInterrupt
+
+@fault("kills")
+def kills(detector, x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@fault("segfaults")
+def segfaults(detector, x):
+    ctypes.string_at(0)
+
+@fault("talks")
+def talks(detector, x):
+    for number in range(100_000):
+        print("line", number)
+
+@fault("closes")
+def closes(detector, x):
+    os.closerange(1, 3)
+
+@fault("forks")
+def forks(detector, x):
+    os.fork()
+
+@fault("threads")
+def threads(detector, x):
+    for daemon in (True, False):
+        threading.Thread(target=time.sleep, args=(1e6,), daemon=daemon).start()
+
+@fault("children")
+def children(detector, x):
+    import subprocess
+    subprocess.Popen(["sleep", "1000000"])
+
+@fault("opens")
+def opens(detector, x):
+    torch.kept = open(os.devnull)
+'''
+PRYING = '''
+import sys
+import torch
+from aexbench import explainers
+
+@explainers.register("prying")
+def prying(detector, x):
+    """Return the truth, where it stands in a frame above."""
+    frame = sys._getframe()
+    while frame is not None:
+        for value in list(frame.f_locals.values()):
+            for held in (value, getattr(value, "truth", None)):
+                if getattr(held, "dtype", None) == bool and held.shape == x.shape:
+                    return torch.as_tensor(held).to(x)
+        frame = frame.f_back
+    return torch.zeros_like(x)
+'''
+SUITE = {
+    "name": "faults",
+    "datasets": ["wine"],
+    "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
+    "corruptions": ["random[threshold=0.2,count=12]"],
+    "controls": False,
+}
+EXPECTED = {
+    "raises": ("failed", "ValueError: no answer"),
+    "hangs": ("timeout", "no answer within 4 s"),
+    "hangs-in-a-lock": ("timeout", "no answer within 4 s"),
+    "hangs-in-c": ("timeout", "no answer within 4 s"),
+    "grows": ("out-of-memory", "its process held more than 2 GB"),
+    "grows-in-c": ("out-of-memory", "its process held more than 2 GB"),
+    "leaves": ("failed", "SystemExit: 0"),
+    "leaves-at-once": ("failed", "its process ended with exit code 0"),
+    "interrupts": ("failed", "KeyboardInterrupt: "),
+    "kills": ("failed", "its process died of signal 9 (SIGKILL)"),
+    "segfaults": ("failed", "its process died of signal 11 (SIGSEGV)"),
+    **dict.fromkeys(["talks", "closes", "forks", "threads", "children", "opens"], ("ok", "")),
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """Results of explainers that do what they must not, and of `residual` after each."""
+    folder = tmp_path_factory.mktemp("faulty")
+    (folder / "faults.py").write_text(FAULTS)
+    explainers = [
+        e for at, name in enumerate(EXPECTED) for e in (name, f"residual[nsamples={at + 50}]")
+    ]
+    plugins, limits = [folder / "faults.py"], {"timeout": 4.0, "memory": 2.0}
+    return aexbench.run(
+        SUITE | {"explainers": ["residual", *explainers]}, folder / "s", plugins=plugins, **limits
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_fault_is_a_state_with_its_reason(faulty, name):
+    found = {r.cell.explainer.name: (r.state, r.reason) for r in faulty.records}
+    assert found[name] == EXPECTED[name]
+
+
+@pytest.mark.slow
+def test_the_others_score_as_without_them(faulty, tmp_path):
+    alone = aexbench.run(SUITE | {"explainers": ["residual"]}, tmp_path, in_process=True)
+    expected = {r.cell.key: r.scores for r in alone.records}
+    assert {r.cell.key: r.scores for r in faulty.records if r.cell.key in expected} == expected
+    others = [r for r in faulty.records if r.cell.explainer.name == "residual"]
+    assert len(others) == 1 + len(EXPECTED)
+    assert {r.state for r in others} == {"ok"}
+
+
+@pytest.mark.slow
+def test_what_it_printed_is_kept(faulty):
+    printed = {r.cell.explainer.name: r.output for r in faulty.records}
+    assert printed["hangs"] == "still here\n"
+    assert printed["raises"] == "before it broke\n"
+    assert printed["talks"].endswith("line 99999\n")
+    assert len(printed["talks"]) == 2**16
+    assert printed["residual"] == ""
+
+
+@pytest.mark.slow
+def test_nothing_is_left_running(faulty):
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert "sleep 1000000" not in listed.stdout.splitlines()
+
+
+def test_no_truth_stands_in_a_frame_above(tmp_path):
+    (tmp_path / "prying.py").write_text(PRYING)
+    plugins = [tmp_path / "prying.py"]
+    for here in (False, True):
+        suite, store = SUITE | {"explainers": ["prying"]}, tmp_path / str(here)
+        results = aexbench.run(suite, store, plugins=plugins, in_process=here)
+        assert not results.attributions(results.cells[0]).any()
+
+
+def test_a_component_of_this_process_alone_runs_here_and_cannot_be_limited(
+    tmp_path, capsys, monkeypatch
+):
+    registry = aexbench.families.explainers
+    monkeypatch.setattr(registry, "_plugins", dict(registry._plugins))
+
+    @aexbench.explainers.register("at-hand")
+    def at_hand(detector, x):
+        """Return the error map."""
+        return detector.error_map(x)
+
+    suite = SUITE | {"explainers": ["at-hand"]}
+    assert aexbench.run(suite, tmp_path / "a").complete
+    assert "explainer at-hand is known to it alone" in capsys.readouterr().err
+    with pytest.raises(RequestError, match="known to this process alone"):
+        aexbench.run(suite, tmp_path / "b", timeout=5.0)
+
+
+@pytest.mark.parametrize("limit", [{"timeout": 0.0}, {"memory": -1.0}, {"timeout": float("nan")}])
+def test_limits_that_nothing_can_keep_are_refused(limit, tmp_path):
+    with pytest.raises(RequestError, match="must be greater than 0"):
+        aexbench.run(SUITE | {"explainers": ["residual"]}, tmp_path, **limit)
+
+
+def test_several_jobs_make_the_same_scores_and_say_how_many_they_were(tmp_path):
+    corruptions = ["random[threshold=0.2,count=12]", "null[threshold=0.1,count=8]"]
+    suite = SUITE | {"explainers": ["residual", "deviation"], "corruptions": corruptions}
+    found = [aexbench.run(suite, tmp_path / str(jobs), seeds=2, jobs=jobs) for jobs in (1, 2)]
+    assert found[0].frame.score.tolist() == found[1].frame.score.tolist()
+    assert [{r.provenance["hardware"]["jobs"] for r in one.records} for one in found] == [{1}, {2}]
+
+
+SLOW = """
+import time
+from aexbench import explainers
+
+for number in range(4):
+    @explainers.register(f"slow-{number}")
+    def slow(detector, x):
+        '''Take its time.'''
+        time.sleep(0.1)
+        return detector.error_map(x)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_lets_what_runs_come_to_its_end(number, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "aexbench", "run", "quickstart", "-d", "wine", "-c", "null"]
+    command += ["--plugin", "slow.py", "--no-controls", "--seeds", "1", "--store", "s"]
+    command += [part for n in range(4) for part in ("-e", f"slow-{n}")]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    records = tmp_path / "s" / "cells"
+    while not list(records.glob("*.json")):
+        assert process.poll() is None
+    process.send_signal(number)
+    out, _ = process.communicate()
+    assert process.returncode == 128 + number
+    assert "cells are finished. The same command goes on from here." in out
+    kept, _ = Store(tmp_path / "s").records()
+    assert 1 <= len(kept) < 4
+    assert all(record.state == "ok" for record in kept)
+
+
+@pytest.mark.slow
+def test_workers_die_with_their_coordinator(tmp_path):
+    (tmp_path / "faults.py").write_text(FAULTS)
+    command = [sys.executable, "-m", "aexbench", "run", "-d", "wine", "-e", "hangs", "--store", "s"]
+    process = subprocess.Popen(
+        [*command, "--plugin", "faults.py", "--no-controls"], cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    while b"hangs on" not in process.stderr.readline():
+        assert process.poll() is None
+    below = _descendants(process.pid)
+    process.kill()
+    process.wait()
+    assert below
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in below):
+        assert time.monotonic() < deadline
+
+
+def _descendants(pid: int) -> list[int]:
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for one in lists for child in one.read_text().split()]
+    return [*children, *(below for child in children for below in _descendants(child))]
