@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,12 @@ def leaderboard(
         raise unknown("format", format, ["table", *rendering.FORMATS])
     opened = open_store(store)
     planned = opened.planned()
-    board = boards.leaderboard(opened, metric, None if everything or not planned else planned, by)
+    shown = None if everything or not planned else planned
+    board = boards.leaderboard(opened, metric, shown, by)
+    if hidden := len(set(opened.keys()) - planned.keys()) if shown else 0:
+        what = "1 cell" if hidden == 1 else f"{hidden} cells"
+        said = f"{what} that no suite asks for any more: --all shows, prune removes"
+        board = replace(board, notes=[*board.notes, said])
     if format == "table":
         console().print(rendering.as_rich(board))
     else:

@@ -44,7 +44,7 @@ def run(
     ] = True,
     rerun: Annotated[
         list[str] | None,
-        typer.Option(metavar="STATE", help="Run cells in this state again: failed, skipped, …"),
+        typer.Option(metavar="WHICH", help="Run again: failed, timeout, …, all, or 'lrp*'."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Cells that run at once.")] = 1,
     timeout: Annotated[
@@ -70,7 +70,7 @@ def run(
     folder = store or matrix.RESULTS / wanted.name
     if dry_run:
         matrix.check_device(device)
-        cells, todo = matrix.left(wanted, folder, matrix.checked_states(rerun or []))
+        cells, todo = matrix.left(wanted, folder, rerun or [])
         for cell in todo:
             print(cell)
         print(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
@@ -149,14 +149,40 @@ def score(
     print(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
 
 
+@app.command()
+def prune(
+    store: StoreFolder,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
+) -> None:
+    """Say what no suite asks for any more, and remove it with --yes."""
+    from aexbench.running.packed import Packed, open_store
+    from aexbench.running.pruning import obsolete
+
+    opened = open_store(store)
+    if isinstance(opened, Packed):
+        raise RequestError(f"{store} is packed, and holds only what its suites ask for")
+    paths = obsolete(opened)
+    cells = [opened.record(path.stem) for path in paths if path.parent.name == "cells"]
+    for text in sorted(str(record.cell) for record in cells if record is not None):
+        print(plain(text))
+    size = sum(path.stat().st_size for path in paths) / 1e6
+    print(f"cells that no suite asks for: {len(cells)}; files: {len(paths)}, {size:.1f} MB")
+    if not yes and paths:
+        print(f"Next: aexbench prune {shlex.quote(str(store))} --yes   # removes them")
+    for path in paths if yes else ():
+        path.unlink()
+
+
 def _finish(results: Results) -> None:
     """Print the board, what is not ok, and what to type next."""
     from aexbench.board import rendering
+    from aexbench.results import Results
 
     store = results.store.root
     ok = sum(record.state == "ok" for record in results.records)
     if ok:
-        console().print(rendering.as_rich(results.board()))
+        shown = Results(results.store, metrics=results.metrics)  # all that its suite has asked for
+        console().print(rendering.as_rich(shown.board()))
     before = len(results) - results.ran
     from_before = f", {before} of them from before" if before else ""
     print(f"\n{ok} of {len(results)} cells ok{from_before}; records in {store}")

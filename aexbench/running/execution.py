@@ -33,16 +33,16 @@ from aexbench.running.controls import controlled
 from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
-from aexbench.running.store import SCHEMA, FileInfo, Record, State, Store, Times
+from aexbench.running.store import SCHEMA, FileInfo, Record, Store, Times
 from aexbench.running.workspace import Lent, Workspace
 
 
 def pending(
-    cells: Sequence[Cell], store: Store, rerun: frozenset[State] = frozenset()
+    cells: Sequence[Cell], store: Store, again: Callable[[Record], bool] = lambda record: False
 ) -> list[Cell]:
-    """Return the cells that have no finished record, or one in a state that is to be run again."""
+    """Return the cells that have no finished record, or one that is to be made again."""
     records = ((cell, store.finished(cell)) for cell in cells)
-    return [cell for cell, record in records if record is None or record.state in rerun]
+    return [cell for cell, record in records if record is None or again(record)]
 
 
 def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import signal
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +16,19 @@ from aexbench import families
 from aexbench.components import Component, Entry
 from aexbench.errors import RequestError, unknown
 from aexbench.results import Results
-from aexbench.running import planning
+from aexbench.running import planning, plans
 from aexbench.running.cells import Cell
 from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
 from aexbench.running.stopping import Stop, StoppedError, stopping
-from aexbench.running.store import STATES, Record, State, Store, check_home
+from aexbench.running.store import STATES, Record, Store, check_home
 
 if TYPE_CHECKING:
     from aexbench.running.pool import Apart
     from aexbench.running.workspace import Workspace
 
 RESULTS = Path("aexbench-results")
+Again = Callable[[Record], bool]
 
 
 def run(
@@ -66,7 +68,8 @@ def run(
     device
         `cpu` or `cuda`.
     rerun
-        States, such as `failed`, whose cells are run again.
+        Which finished cells are run again: states such as `failed`, `all`, or patterns that
+        explainers match, such as `lrp*`.
     jobs
         Cells that run at once, each in a process of its own. Times of cells that ran beside others
         are marked.
@@ -103,7 +106,6 @@ def run(
     axes = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions}
     own = asked(suite, **axes, seeds=seeds, controls=controls)
     check_device(device)
-    states = checked_states(rerun)
     from aexbench.running.pool import Apart  # imports torch
     from aexbench.running.workers import Limits
     from aexbench.running.workspace import Workspace
@@ -114,7 +116,8 @@ def run(
     workspace = Workspace(Store(folder, create=True), device)
     cells = planning.plan(own, workspace.is_image)
     metrics = planning.metric_components(own)
-    return carry_out(cells, metrics, workspace, own.model_dump(mode="json"), states, apart=apart)
+    chosen = again(rerun, cells)
+    return carry_out(cells, metrics, workspace, own.model_dump(mode="json"), chosen, apart=apart)
 
 
 def carry_out(
@@ -122,27 +125,28 @@ def carry_out(
     metrics: Sequence[Component],
     workspace: Workspace,
     suite: Mapping[str, Any],
-    rerun: frozenset[State] = frozenset(),
+    chosen: Again = lambda record: False,
     keep: object = None,
     apart: Apart | None = None,
 ) -> Results:
     """Run the cells that are not finished, score what lacks a metric, and return the results.
 
-    `suite` is what the store's plan says of them; `keep` lives as long as the results; `apart` says
+    `suite` is what the store's plan says of them; `chosen` says which finished ones are run again;
+    `keep` lives as long as the results; `apart` says
     how they run in processes of their own, if they do.
     """
     from aexbench.running import execution, pool  # imports torch
     from aexbench.state import as_usual
 
     store = workspace.store
-    todo = execution.pending(cells, store, rerun)
+    todo = execution.pending(cells, store, chosen)
     stop = Stop()
     try:
         with as_usual(), progress(len(todo)) as show, stopping() as stop:
             workspace.say = show.say
             with pool.opened(apart, todo, metrics, workspace) as runner:
                 runner.look(todo)
-                store.write_plan(suite, cells)
+                plans.write_grown(store, suite, cells)
                 for _ in runner.records(todo, stop):
                     show.advance()
         if stop():
@@ -169,7 +173,7 @@ def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) 
     ]
 
 
-def left(suite: Suite, folder: Path, rerun: frozenset[State]) -> tuple[list[Cell], list[Cell]]:
+def left(suite: Suite, folder: Path, rerun: Iterable[str]) -> tuple[list[Cell], list[Cell]]:
     """Return a suite's cells, and those of them that would run; the data are read, to see that they
     can be.
     """
@@ -181,7 +185,8 @@ def left(suite: Suite, folder: Path, rerun: frozenset[State]) -> tuple[list[Cell
         workspace = Workspace(Store(Path(nothing), create=True))
         cells = planning.plan(suite, workspace.is_image)
         started = (folder / "cells").is_dir()
-        todo = execution.pending(cells, Store(folder), rerun) if started else cells
+        chosen = again(rerun, cells)
+        todo = execution.pending(cells, Store(folder), chosen) if started else cells
         execution.preflight(todo, workspace)
     return cells, todo
 
@@ -212,13 +217,24 @@ def _found(suite: str | Path | Suite | Mapping[str, Any]) -> Suite:
     return planning.load(str(suite))
 
 
-def checked_states(names: Iterable[str]) -> frozenset[State]:
-    """Return names of states as states."""
-    names = [names] if isinstance(names, str) else list(names)
-    for name in names:
-        if name not in STATES:
-            raise unknown("state", name, STATES)
-    return frozenset(names)  # type: ignore[arg-type]  # checked just now
+def again(names: Iterable[str], cells: Sequence[Cell]) -> Again:
+    """Return whether a record is to be made again: by its state, by `all`, or by a pattern that its
+    cell's explainer or words match, such as `lrp*`.
+    """
+    wanted = [names] if isinstance(names, str) else list(names)
+    explainers = {cell.explainer.text for cell in cells}
+    known = {*STATES, "all", *explainers}
+    for name in wanted:
+        if name not in known and not any(_matches(cell, name) for cell in cells):
+            raise unknown("state or explainer", name, known)
+    return lambda record: any(
+        name in ("all", record.state) or _matches(record.cell, name) for name in wanted
+    )
+
+
+def _matches(cell: Cell, pattern: str) -> bool:
+    texts = (cell.explainer.text, str(cell))
+    return pattern in texts or any(fnmatch.fnmatchcase(text, pattern) for text in texts)
 
 
 def check_device(device: str) -> None:
