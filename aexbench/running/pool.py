@@ -4,8 +4,8 @@ on; or in this process. The coordinator alone writes records.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import connection
@@ -19,58 +19,11 @@ from aexbench.errors import RequestError, StoreError, tell
 from aexbench.running import execution, planning, wire
 from aexbench.running.cells import Cell
 from aexbench.running.provenance import provenance
+from aexbench.running.sharing import Shared
 from aexbench.running.store import SCHEMA, Record, State
 from aexbench.running.worker import Setup
 from aexbench.running.workers import POLL_S, DiedError, Limits, Worker
 from aexbench.running.workspace import Workspace
-
-
-class Queue:
-    """Cells that wait, by their anomaly set: nothing is trained or corrupted twice at once."""
-
-    def __init__(self, cells: Sequence[Cell]) -> None:
-        self.waiting: OrderedDict[str, deque[Cell]] = OrderedDict()
-        self.made: set[str] = set()  # keys of detectors and anomaly sets that are there
-        self.making: dict[str, int] = {}  # of those that a worker makes
-        for cell in cells:
-            self.waiting.setdefault(cell.anomaly_key, deque()).append(cell)
-
-    def take(self, worker: int, last: Cell | None) -> Cell | None:
-        """Return the next cell for a worker, of its last sources if it can be; None where all that
-        wait need what others are making.
-        """
-        warm = [] if last is None else [last.anomaly_key]
-        same = (
-            ()
-            if last is None
-            else (
-                key
-                for key, cells in self.waiting.items()
-                if cells[0].detector_key == last.detector_key
-            )
-        )
-        for key in (*warm, *same, *self.waiting):
-            if key in self.waiting and self._free(self.waiting[key][0], worker):
-                return self._taken(key, worker)
-        return None
-
-    def done(self, cell: Cell) -> None:
-        """Take note that a cell's detector and anomaly set are there, or cannot be."""
-        for key in (cell.detector_key, cell.anomaly_key):
-            self.making.pop(key, None)
-            self.made.add(key)
-
-    def _free(self, cell: Cell, worker: int) -> bool:
-        keys = (cell.detector_key, cell.anomaly_key)
-        return all(key in self.made or self.making.get(key, worker) == worker for key in keys)
-
-    def _taken(self, key: str, worker: int) -> Cell:
-        cell = self.waiting[key].popleft()
-        if not self.waiting[key]:
-            del self.waiting[key]
-        for needed in {cell.detector_key, cell.anomaly_key} - self.made:
-            self.making[needed] = worker
-        return cell
 
 
 @dataclass(frozen=True)
@@ -192,20 +145,33 @@ class Pool:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
         says so.
         """
-        queue, busy = Queue(cells), dict[int, Worker]()
-        while (queue.waiting and not stops()) or busy:
-            for number, worker in enumerate(self.workers):
-                if number not in busy and not stops() and self._set_to_work(worker, number, queue):
-                    busy[number] = worker
-            connection.wait([one for worker in busy.values() for one in worker.stirs()], POLL_S)
-            for number, worker in list(busy.items()):
-                if (record := self._heard(worker)) is not None:
-                    self.store.write_record(record)
-                    queue.done(record.cell)
-                    del busy[number]
-                    yield record
+        shared, busy = Shared(cells, self.store), dict[int, Worker]()
+        try:
+            while (shared.waits and not stops()) or busy:
+                for number, worker in enumerate(self.workers):
+                    idle = number not in busy and not stops()
+                    if idle and self._set_to_work(worker, number, shared):
+                        busy[number] = worker
+                yield from shared.by_others()
+                self._wait(busy.values())
+                shared.beat()
+                for number, worker in list(busy.items()):
+                    if (record := self._heard(worker)) is not None:
+                        self.store.write_record(record)
+                        shared.done(record.cell)
+                        del busy[number]
+                        yield record
+        finally:
+            shared.give_up()
 
-    def _set_to_work(self, worker: Worker, number: int, queue: Queue) -> bool:
+    def _wait(self, busy: Iterable[Worker]) -> None:
+        stirs = [one for worker in busy for one in worker.stirs()]
+        if stirs:
+            connection.wait(stirs, POLL_S)
+        else:  # others have what is left
+            time.sleep(POLL_S)
+
+    def _set_to_work(self, worker: Worker, number: int, queue: Shared) -> bool:
         """Give a worker a cell, and return whether there was one for it."""
         cell = queue.take(number, worker.cell)
         if cell is None:

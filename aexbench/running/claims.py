@@ -1,0 +1,119 @@
+"""Claims: several coordinators on one store share its cells, on one host or on several.
+
+    claims/<key>.json   who works on a cell: the first writer has it
+
+A claim lasts as long as its owner touches it. That of an owner who is gone is taken over; its cell
+was begun and never ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from aexbench import files
+from aexbench.digests import value_digest
+from aexbench.running.cells import Cell
+from aexbench.running.store import Store
+
+BEAT_S = 10.0  # between two touches
+GONE_S = 60.0  # without a touch: its owner is gone, or its host
+
+
+class Claims:
+    """The claims of one coordinator."""
+
+    def __init__(self, store: Store) -> None:
+        self.folder = files.make_folder(store.root.absolute() / "claims")
+        self.own: dict[str, Path] = {}
+        self._host, self._beaten = _host(), 0.0
+
+    def take(self, cell: Cell) -> bool:
+        """Claim a cell, and return whether nobody else has it."""
+        path = self._path(cell.key)
+        if self._left(path):
+            self._remove(path)
+        owner = {"host": self._host, "pid": os.getpid(), "cell": str(cell)}
+        with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+            json.dump(owner, file)
+            self.own[cell.key] = path
+        return cell.key in self.own
+
+    def release(self, key: str) -> None:
+        """Give up the claim of a cell that has its record."""
+        self.own.pop(key).unlink(missing_ok=True)
+
+    def release_all(self) -> None:
+        """Give up all claims."""
+        for key in list(self.own):
+            self.release(key)
+
+    def beat(self, now: float) -> None:
+        """Touch the own claims, every ten seconds of the clock `now` is of."""
+        if now - self._beaten >= BEAT_S:
+            self._beaten = now
+            for path in self.own.values():
+                with suppress(OSError):
+                    path.touch()
+
+    def begun(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Return the cells whose owner is gone."""
+        return [cell for cell in cells if self._left(self._path(cell.key))]
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def _left(self, path: Path) -> bool:
+        """Whether a claim's owner is gone."""
+        try:
+            owner = json.loads(files.read(path))
+            host, pid = str(owner["host"]), int(owner["pid"])
+        except FileNotFoundError:
+            return False
+        except (ValueError, LookupError, TypeError):
+            host, pid = "", 0  # cut off while it was written: its age tells
+        if host == self._host:
+            return not _runs(pid)
+        with suppress(FileNotFoundError):
+            return self._now() - path.stat().st_mtime > GONE_S
+        return False
+
+    def _now(self) -> float:
+        """Return the time by the clock of the store's file system."""
+        probe = self.folder / f".{secrets.token_hex(4)}{files.TEMPORARY}"
+        probe.touch()
+        try:
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _remove(self, path: Path) -> None:
+        """Remove a claim that is left, if no other coordinator is quicker."""
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{files.TEMPORARY}")
+        with suppress(FileNotFoundError):
+            os.rename(path, aside)
+            aside.unlink()
+
+
+def _host() -> str:
+    """Return what tells hosts apart where process numbers may mean others; no name of one."""
+    known = [platform.node()]
+    with suppress(OSError):
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        known.append(str(os.stat("/proc/self/ns/pid").st_ino))
+    return value_digest(known)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
