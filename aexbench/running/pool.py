@@ -5,6 +5,7 @@ on; or in this process. The coordinator alone writes records.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from aexbench.running.provenance import provenance
 from aexbench.running.sharing import Shared
 from aexbench.running.store import SCHEMA, Record, State
 from aexbench.running.worker import Setup
-from aexbench.running.workers import POLL_S, DiedError, Limits, Worker
+from aexbench.running.workers import METHOD, POLL_S, DiedError, Limits, Worker
 from aexbench.running.workspace import Workspace
 
 
@@ -46,7 +47,9 @@ def opened(
     RequestError
         If something is known here alone, and limits or several jobs were asked for.
     """
-    if apart is None or not cells:
+    if METHOD is None and apart is not None and apart != Apart():
+        raise RequestError("jobs, timeout and memory need processes that are forked")
+    if apart is None or METHOD is None or not cells:
         yield Here(metrics, workspace)
         return
     pool = Pool(_setup(apart.jobs, cells, metrics, workspace), apart.limits, workspace)
@@ -113,6 +116,7 @@ class Pool:
         self.setup, self.limits = setup, limits
         self.store, self.say = workspace.store, workspace.say
         self.workers = [Worker(setup) for _ in range(setup.jobs)]
+        self.warned = set[tuple[Any, ...]]()
 
     def start(self) -> list[wire.Name]:
         """Start the first worker, and return the names of what it does not know."""
@@ -137,7 +141,7 @@ class Pool:
                 except DiedError:
                     what = f"{cell.dataset.text} with detector {cell.detector.text}"
                     raise RequestError(f"{what}: the process {worker.fate()}") from None
-                if message is not None and message[0] != "say":
+                if message is not None and not self._told(message):
                     break
             _check(message)
 
@@ -194,14 +198,22 @@ class Pool:
             over = worker.over(self.limits)
             return None if over is None else self._ended(worker, *over)
         _check(message)
-        if message[0] == "say":
-            self.say(*message[1:])
-        elif message[0] == "asked":
+        if self._told(message):
+            return None
+        if message[0] == "asked":
             worker.asked = worker.now()
             self.say(str(worker.cell), None)
-        else:
-            return self._recorded(worker, *message[1:])
-        return None
+            return None
+        return self._recorded(worker, *message[1:])
+
+    def _told(self, message: tuple[Any, ...]) -> bool:
+        """Pass on what a worker says or warns of, each warning once; return whether it did."""
+        if message[0] == "say":
+            self.say(*message[1:])
+        elif message[0] == "warn" and message not in self.warned:
+            self.warned.add(message)
+            warnings.warn(message[1], message[2], stacklevel=2)
+        return message[0] in ("say", "warn")
 
     def _recorded(self, worker: Worker, text: str, spent: bool) -> Record:
         """Return a record that a worker has sent; one that is spent is replaced."""

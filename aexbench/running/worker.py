@@ -7,14 +7,17 @@ dies with its coordinator, and nothing that is printed in it reaches a terminal.
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -55,9 +58,9 @@ def main(link: Connection, output: Connection, setup: bytes) -> None:
 
     It is sent `wire.dumps` of `("run", cell)`, or of `("look", cell)` to see that the cell's data
     set and network can be made. It sends `("ready", names)` with what it does not know, `("say",
-    text, share)`, `("asked",)` when an explainer is called, and at the end of a request
-    `("record", JSON, spent)`, `("looked",)`, or `("end", kind, text)` where the run must end. A
-    worker that is `spent` answers no more.
+    text, share)`, `("warn", text, category)`, `("asked",)` when an explainer is called, and at the
+    end of a request `("record", JSON, spent)`, `("looked",)`, or `("end", kind, text)` where the run
+    must end. A worker that is `spent` answers no more.
     """
     _alone(output)
     _take_place(link, wire.loads(setup))
@@ -89,6 +92,8 @@ class Desk:
 
     workspace: Any = None
     metrics: Sequence[Component] = ()
+    imported: int = 0
+    asking: bool = False
 
 
 DESK = Desk()
@@ -109,6 +114,7 @@ def _take_place(link: Connection, setup: Setup) -> None:
     torch.set_num_threads(setup.threads)
     for path in setup.plugins:
         families.load_plugin(path)
+    warnings.showwarning = partial(_warned, link)
     lacking = sorted(name for name in setup.needed if wire.found(name) is None)
     link.send(("ready", lacking))
     DESK.metrics = [] if lacking else wire.loads(setup.metrics)
@@ -124,14 +130,14 @@ def _answered(link: Connection, request: str, cell: Cell) -> bool:
     """Answer one request, and return whether this process can answer no other one."""
     from aexbench.running import execution
 
-    before = _own()
+    before, DESK.asking = _own(), False
     try:
         if request == "look":
             execution.preflight([cell], DESK.workspace)
             link.send(("looked",))
             return False
         road = execution.steps(cell, DESK.metrics, DESK.workspace)
-        record = execution.walked(road, lambda: link.send(("asked",)))
+        record = execution.walked(road, partial(_begun, link))
     except RequestError as error:
         link.send(("end", isinstance(error, StoreError), str(error)))
         return True
@@ -140,6 +146,31 @@ def _answered(link: Connection, request: str, cell: Cell) -> bool:
         stream.flush()
     link.send(("record", record.model_dump_json(), spent))
     return spent
+
+
+def _warned(
+    link: Connection, message: Warning | str, category: type[Warning], *place: object
+) -> None:
+    """Let the coordinator warn of data, detectors and corruptions; what is warned of while an
+    explainer is asked stands in its record.
+    """
+    if DESK.asking:
+        print(f"warning: {message}", file=sys.stderr)
+        return
+    known = category.__module__.partition(".")[0] in ("builtins", "aexbench")
+    link.send(("warn", str(message), category if known else UserWarning))
+
+
+def _begun(link: Connection) -> None:
+    """Say that an explainer is called now. What was imported before stays out of the collections of
+    garbage that come before each timing, a fifth of a second each.
+    """
+    if len(sys.modules) != DESK.imported:
+        gc.collect()
+        gc.freeze()
+        DESK.imported = len(sys.modules)
+    DESK.asking = True
+    link.send(("asked",))
 
 
 def _own() -> set[object]:

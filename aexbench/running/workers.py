@@ -27,7 +27,7 @@ from aexbench.running.worker import Setup, main
 POLL_S = 0.05  # between looks at the clock and at the memory of workers
 OUTPUT = 2**16  # bytes that are kept of what a cell prints
 START_S = 120.0  # for a worker to be ready
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ class Worker:
     def start(self) -> list[wire.Name]:
         """Start the process, and return the names of what it does not know."""
         context: Any = multiprocessing.get_context(METHOD)
-        if METHOD == "forkserver":
-            context.set_forkserver_preload(["aexbench.running.preloaded"])
+        context.set_forkserver_preload(["aexbench.running.preloaded"])
         self.link, other = context.Pipe()
         self.output, written = context.Pipe(duplex=False)
         self.process = context.Process(target=main, args=(other, written, wire.dumps(self.setup)))
@@ -145,7 +144,7 @@ class Worker:
 
     def end(self) -> None:
         """Kill the process with all that it has started."""
-        if self.process is None or self.process.pid is None:
+        if self.process is None:
             return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -154,6 +153,7 @@ class Worker:
         self.drain()
         self.link.close()
         self.output.close()
+        self.process = None
 
     def replace(self) -> None:
         """End the process, and start another one."""

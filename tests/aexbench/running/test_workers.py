@@ -200,6 +200,36 @@ def test_nothing_is_left_running(faulty):
     assert "sleep 1000000" not in listed.stdout.splitlines()
 
 
+WARNS = '''
+import warnings
+from aexbench import datasets, explainers
+
+@datasets.register("warns")
+def warns():
+    """Warn of the data."""
+    warnings.warn("3 rows were left out")
+    return datasets.create("wine")
+
+@explainers.register("murmurs")
+def murmurs(detector, x):
+    """Warn of the answer."""
+    warnings.warn("hardly converged")
+    return detector.error_map(x)
+'''
+
+
+def test_warnings_of_data_are_passed_on_once_and_those_of_explainers_kept(tmp_path):
+    (tmp_path / "warns.py").write_text(WARNS)
+    suite = SUITE | {"datasets": ["warns"], "explainers": ["murmurs", "residual"]}
+    with pytest.warns(UserWarning) as caught:
+        results = aexbench.run(suite, tmp_path / "s", plugins=[tmp_path / "warns.py"], jobs=2)
+    texts = [str(one.message) for one in caught]
+    assert texts.count("3 rows were left out") <= 2  # planning looks at the data, and a worker
+    assert not any("converged" in text for text in texts)
+    printed = {r.cell.explainer.name: r.output for r in results.records}
+    assert printed == {"murmurs": "warning: hardly converged\n", "residual": ""}
+
+
 def test_no_truth_stands_in_a_frame_above(tmp_path):
     (tmp_path / "prying.py").write_text(PRYING)
     plugins = [tmp_path / "prying.py"]
