@@ -59,8 +59,8 @@ def main(link: Connection, output: Connection, setup: bytes) -> None:
     It is sent `wire.dumps` of `("run", cell)`, or of `("look", cell)` to see that the cell's data
     set and network can be made. It sends `("ready", names)` with what it does not know, `("say",
     text, share)`, `("warn", text, category)`, `("asked",)` when an explainer is called, and at the
-    end of a request `("record", JSON, spent)`, `("looked",)`, or `("end", kind, text)` where the run
-    must end. A worker that is `spent` answers no more.
+    end of a request `("record", JSON, spent)`, `("looked",)`, or `("end", kind, text)` where the
+    run must end. A worker that is `spent` answers no more.
     """
     _alone(output)
     _take_place(link, wire.loads(setup))

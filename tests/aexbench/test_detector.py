@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError
-from aexbench.detector import in_chunks
+from aexbench.detector import ScoreScale, in_chunks
 from aexbench.errors import SkipError
 from aexbench.running.controls import controlled
 from tests.conftest import mlp
@@ -78,6 +78,12 @@ def test_scale_is_least_normal_error_and_nearly_greatest_corrupted_one():
     assert detector.calibrated.high == pytest.approx(
         float(detector.error(rows).quantile(0.999)), rel=0.1
     )
+
+
+def test_a_scale_is_of_one_loss():
+    detector = Detector(MODEL, "l2", scale=ScoreScale(0, 1, 0.1, 0.2))
+    assert detector.with_loss("l1").scale is None
+    assert detector.scale is not None
 
 
 def test_a_detector_that_detects_nothing_is_refused():

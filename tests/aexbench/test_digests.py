@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from aexbench import families
+from aexbench.digests import array_digest, text_digest
 from aexbench.running import planning
 
 
@@ -50,3 +52,18 @@ def test_a_later_version_of_an_autoencoder_renames_what_data_sets_train(monkeypa
     )
     monkeypatch.setitem(families.autoencoders._plugins, "mlp", later)
     assert not before & {cell.key for cell in planning.plan(suite)}
+
+
+def test_rows_of_another_shape_have_another_digest():
+    assert array_digest([np.zeros((2, 6))]) != array_digest([np.zeros((3, 4))])
+
+
+def test_a_line_that_moves_to_another_file_changes_a_digest_and_line_ends_do_not(tmp_path):
+    def digest(*texts: bytes) -> str:
+        files = [tmp_path / str(number) for number in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_bytes(text)
+        return text_digest(files)
+
+    assert digest(b"a\nb\n", b"c\n") != digest(b"a\n", b"b\nc\n")
+    assert digest(b"a\nb\n", b"c\n") == digest(b"a\r\nb\r\n", b"c\r\n")

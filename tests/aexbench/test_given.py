@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 
 from aexbench import Detector, Features, RequestError, given
+from aexbench.detector import ScoreScale
 
 X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
 FRAME = pd.DataFrame(X, columns=list("abcd"))
@@ -136,6 +137,13 @@ def test_bounds_that_nobody_has_said_come_from_the_background(features):
     same, notes = bounded(X, features)
     assert notes == []
     assert same.features.low == 0.0
+
+
+def test_a_scale_is_of_the_bounds_that_it_was_made_with():
+    detector = Detector(NET, scale=ScoreScale(0, 1, 0.1, 0.2))
+    for background, kept in ((10 * X, False), (X, True)):
+        found, _ = given.bounded(detector, taken(background, background))
+        assert (found.scale is not None) == kept
 
 
 def test_one_column_far_outside_is_named_whatever_the_others_bounds():

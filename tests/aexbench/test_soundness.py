@@ -319,6 +319,33 @@ def test_the_first_look_is_at_samples_and_not_at_zeros():
     assert len(Detector(Asserting(6, 6)).error(X + 0.1)) == len(X)
 
 
+class SeldomNoisy(nn.Module):
+    def forward(self, x):
+        return x * 0.5 + (x > 0.5) * torch.rand_like(x)
+
+
+def test_noise_of_the_last_sample_alone_is_seen():
+    x = torch.zeros(64, 2)
+    x[-1] = 1
+    assert [found.name for found in findings(Detector(SeldomNoisy()), x)] == ["draws noise"]
+
+
+class SlightlyNoisy(nn.Module):
+    def forward(self, x):
+        return x + 1e-3 * (1 + 0.2 * torch.rand_like(x))
+
+
+def test_noise_of_a_small_error_is_no_rounding():
+    detector = Detector(SlightlyNoisy())
+    assert [found.name for found in findings(detector, X)] == ["draws noise"]
+
+
+def test_an_error_that_is_negative_for_some_samples_is_none():
+    detector = Detector(nn.Identity(), lambda x, x_hat: (x - 0.5) + 0 * x_hat)
+    found = findings(detector, torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+    assert [one.name for one in found] == ["negative error"]
+
+
 def test_a_negative_error_is_none():
     detector = Detector(nn.Linear(6, 6), lambda x, x_hat: -(x - x_hat).square() / 6)
     with pytest.raises(RequestError, match="negative: a loss returns each column's share"):

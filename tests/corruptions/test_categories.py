@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, corruptions, explainers
+from aexbench.corruptions.adversarial import adversarial
+from aexbench.corruptions.mirror import mirror
 from aexbench.features import Codes
 from tests.conftest import mlp
 
@@ -165,6 +167,15 @@ def test_mirror_pairs_categories_that_are_about_as_frequent():
     assert (again.sum(axis=1) > 0).all()
 
 
+def test_mirror_leaves_a_missing_category():
+    features = Features(groups=(0, 0, 0, 1), kinds=("onehot", "columns"))
+    detector = Detector(torch.nn.Identity(), features=features)
+    counts = [([1, 0, 0, 0.1], 3), ([0, 1, 0, 0.2], 2), ([0, 0, 1, 0.5], 1)]
+    clean = np.array([row for row, count in counts for _ in range(count)])
+    x, mask = torch.tensor([[0, 0, 0, 0.1]]), torch.tensor([[True, True, True, False]])
+    assert torch.equal(mirror(detector, x, mask, np.random.default_rng(0), clean=clean), x)
+
+
 def test_null_takes_the_category_away():
     found, _ = proposed("null", 0)
     assert not found.any()
@@ -189,6 +200,23 @@ def test_adversarial_finds_the_worst_other_category():
             tried[category] = objective(other)
         assert new.argmax() == max(tried, key=tried.get)
         assert new.sum() == 1
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_adversarial_tries_as_many_categories_as_it_may_take_steps(steps):
+    """Of categories, the later one blames its own feature less."""
+
+    class Rising(torch.nn.Module):
+        def forward(self, x):
+            return 0 * x + torch.arange(6) / 10
+
+    detector = Detector(Rising(), features=Features(groups=(0,) * 6, kinds=("onehot",)))
+    x, mask = torch.eye(6)[[0] * 40], torch.ones(40, 6, dtype=torch.bool)
+    uniform = np.random.default_rng(0).random((40, 6))
+    start = detector.features.redrawn(x.numpy(), mask.numpy(), uniform, np.eye(6)).argmax(1)
+    made = adversarial(detector, x, mask, np.random.default_rng(0), clean=np.eye(6), steps=steps).x
+    tried = (start[:, None] + np.arange(steps + 1)) % 6
+    np.testing.assert_array_equal(made.argmax(1), tried.max(axis=1))
 
 
 def test_the_number_beside_categories_is_optimised_as_ever(grouped):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aexbench import Detector, Features, RequestError, SkipError, corruptions
-from aexbench.corruptions.adversarial import adversarial
+from aexbench.corruptions.adversarial import _limits, adversarial
 from aexbench.single_feature import Gate
 from tests.conftest import mlp
 from tests.corruptions import adversarial_twin
@@ -119,6 +119,13 @@ def test_adversarial_value_keeps_to_its_options_only_when_asked(detector, linear
     assert (near - start).abs().max() <= 0.1 + 1e-12
     assert inside[mask].min() >= 0
     assert inside[mask].max() <= 1
+
+
+def test_adversarial_value_keeps_to_both_its_limits():
+    start = torch.tensor([[0.5, 0.05]])
+    least, most = _limits(start, torch.zeros(2), torch.ones(2), epsilon=0.1, bounded=True)
+    torch.testing.assert_close(least, torch.tensor([[0.4, 0.0]]))
+    torch.testing.assert_close(most, torch.tensor([[0.6, 0.15]]))
 
 
 def test_null_is_zero_and_random_covers_the_features_range(detector, linear_rows):

@@ -356,6 +356,70 @@ def test_a_relu_is_a_clamp_at_zero(forward, rule):
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
+def test_the_arguments_of_a_convolution_may_go_by_position():
+    layers = {
+        "c": nn.Conv2d(2, 2, 3, padding=2, dilation=2),
+        "d": nn.Conv2d(2, 2, 3, padding=1, groups=2),
+    }
+    found, expected = (
+        explainers.create("lrp", Detector(made(forward, **layers))).explain(
+            torch.cat([IMAGES, IMAGES.flip(3)], 1)
+        )
+        for forward in (
+            lambda m, x: F.conv2d(
+                F.relu(F.conv2d(x, m.c.weight, m.c.bias, 1, 2, 2)),
+                m.d.weight,
+                m.d.bias,
+                1,
+                1,
+                1,
+                2,
+            ),
+            lambda m, x: m.d(F.relu(m.c(x))),
+        )
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def linear(weight: torch.Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    layer.weight = nn.Parameter(weight)
+    return layer
+
+
+def test_what_a_hardtanh_returns_may_be_negative():
+    """Of outputs .5 · 1 + (−.5) · (−3) = 2 the negative value has given three quarters."""
+    first, last = torch.diag(torch.tensor([0.5, -0.5])), torch.tensor([[1.0, -3.0]] * 2)
+    detector = Detector(nn.Sequential(linear(first), nn.Hardtanh(), linear(last)).double())
+    x = torch.ones(1, 2, dtype=torch.float64)
+    relevance = explainers.create("lrp", detector, first="w2").explain(x)
+    torch.testing.assert_close(relevance, torch.tensor([[0.25, 0.75]], dtype=torch.float64))
+
+
+def test_padding_that_something_else_fills_is_no_padding():
+    """x̂ = Σ x in every column, so that a column's share is its value."""
+    parts = {
+        "none": linear(torch.zeros(2, 4)),
+        "same": linear(torch.eye(4)),
+        "sum": linear(torch.ones(4, 4)),
+    }
+    model = made(lambda m, x: m.sum(F.pad(m.none(x), (1, 1)) + m.same(x)), **parts)
+    x = torch.tensor([[0.1, 0.2, 0.3, 0.4]], dtype=torch.float64)
+    relevance = explainers.create("lrp", Detector(model), first="w2").explain(x)
+    torch.testing.assert_close(relevance / Detector(model).error(x), x)
+
+
+def test_a_chunk_that_two_layers_read_has_what_both_hand_back():
+    def forward(m, x):
+        parts = F.relu(m.first(x)).chunk(2, dim=1)
+        return m.left(parts[0]) + m.right(parts[0]) + torch.cat([parts[1], parts[1]], 1)
+
+    layers = {"first": nn.Linear(6, 6), "left": nn.Linear(3, 6), "right": nn.Linear(3, 6)}
+    detector = Detector(made(forward, **layers))
+    relevance = explainers.create("lrp", detector).explain(ROWS)
+    torch.testing.assert_close(relevance.sum(1), detector.error(ROWS))
+
+
 @pytest.mark.parametrize("preset", ["paper-tabular", "paper-image"])
 def test_padding_apart_is_padding_within(preset):
     found, expected = (

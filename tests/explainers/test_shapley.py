@@ -124,6 +124,17 @@ def test_a_feature_like_the_whole_background_takes_no_part(kind):
     np.testing.assert_allclose(found.sum(1), gain, rtol=1e-9, atol=1e-12)
 
 
+def test_a_feature_like_one_row_of_the_background_takes_part():
+    """e = ½ Σ x²: shares are ½ (1 − (0 + 1) / 2) and ½ (.81 − (.04 + .16) / 2)."""
+    model = mlp((2, 2), ("identity",))
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+    given = {"background": np.array([[0.0, 0.2], [1.0, 0.4]])}
+    explainer = explainers.create("kernelshap-batched", Detector(model), **given)
+    found = explainer.explain(torch.tensor([[1.0, 0.9]], dtype=torch.float64))
+    torch.testing.assert_close(found, torch.tensor([[0.25, 0.355]], dtype=torch.float64))
+
+
 def test_one_varying_feature_takes_all_and_none_nothing():
     background = np.tile(BACKGROUND[:1], (3, 1))
     x = torch.as_tensor(background[:2].copy())

@@ -126,12 +126,21 @@ def test_units_of_unbounded_columns_are_their_own():
     assert units.reach.tolist() == [1.0, 6.0]
 
 
+def test_the_reach_is_that_of_the_bound_farther_from_zero():
+    assert Units.of(Features(low=-1000.0, high=-999.0), (1,)).reach.tolist() == [1000.0]
+
+
 @pytest.mark.parametrize(
     ("loss", "unit"), [("l1", 4.0), ("l2", 16.0), (lambda x, y: (x - y) ** 4, 512.0)]
 )
 def test_the_unit_of_errors_is_that_of_whole_ranges(loss, unit):
     detector = Detector(nn.Linear(2, 2), loss, Features(low=-1.0, high=3.0))
     assert error_unit(detector, (2,)) == unit
+
+
+def test_the_unit_of_squared_errors_is_the_mean_square_of_the_ranges():
+    detector = Detector(nn.Identity(), features=Features(low=0.0, high=(1.0, 3.0)))
+    assert error_unit(detector, (2,)) == 5.0
 
 
 @pytest.mark.parametrize("loss", ["l1", "l2"])

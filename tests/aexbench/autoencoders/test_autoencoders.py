@@ -276,6 +276,16 @@ def test_the_constant_is_the_best_one(dataset, loss):
     assert found == pytest.approx(float((gap if loss == "l1" else gap**2).mean()), rel=1e-5)
 
 
+def test_gains_too_small_to_count_use_up_the_patience():
+    rows = np.random.default_rng(0).random((200, 1)).astype(np.float32) @ np.ones((1, 4), "float32")
+    dataset = Dataset(rows[:120], rows[120:160], rows[160:], Features())
+    options = "activation=tanh,output=identity,epochs=60,patience=3,learning_rate=1e-6"
+    made = fresh(f"mlp[widths=[3],{options}]", (4,), 0)
+    detector = Detector(made.model, made.training.loss)
+    report = fitting._train(detector, made.training, dataset, 0, told, softly=False)
+    assert (report["epochs"], report["best_epoch"], report["stopped"]) == (4, 1, "early")
+
+
 def test_detection_is_reported_where_there_are_labels_of_both_kinds(linear_rows):
     detector = Detector(nn.Linear(8, 8), "l2")
     labels = np.arange(200) < 40

@@ -11,11 +11,21 @@ import numpy as np
 import pytest
 
 from aexbench import Features, RequestError, files
-from aexbench.board.leaderboard import _of_anomalies, leaderboard
-from aexbench.board.rendering import FORMATS, as_rich, as_text
+from aexbench.board.leaderboard import (
+    Board,
+    Row,
+    _of_anomalies,
+    _quality,
+    _Table,
+    _without_scores,
+    leaderboard,
+)
+from aexbench.board.rendering import FORMATS, as_rich, as_text, groups_table
+from aexbench.board.statistics import Estimate
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.running.cells import Cell
+from aexbench.running.plans import write_grown
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import SCHEMA, FileInfo, Record, Store
 
@@ -152,6 +162,39 @@ def test_a_row_without_the_controls_that_others_have_is_incomplete(store):
     found = rows(store)
     assert (found["whole"].note, found["lucky"].note) == ("not above its floor", "incomplete")
     assert found["lucky"].rank is None
+
+
+def test_another_version_of_an_explainer_is_a_row_of_its_own():
+    table = _Table()
+    versions = [component("a").model_copy(update={"version": v}) for v in ("1.1", "1.2", "1.1")]
+    assert [table.text("explainer", one) for one in versions] == ["a", "a (version 2)", "a"]
+
+
+@pytest.mark.parametrize("report", [{}, {"roc_auc": float("nan")}])
+def test_what_is_not_known_of_every_seeds_detector_has_no_mean(report):
+    assert _quality("s", [{"roc_auc": 0.9}, report]).roc_auc is None
+    assert _quality("s", [{"roc_auc": 0.9}, {"roc_auc": 0.7}]).roc_auc == pytest.approx(0.8)
+
+
+def test_an_explainer_that_failed_once_has_a_score_nevertheless(store):
+    add(store, "one", BASE)
+    (record,) = store.records()[0]
+    failed = record.model_copy(update={"state": "failed", "reason": "why"})
+    assert _without_scores([failed, record]) == []
+    assert _without_scores([failed, failed]) == ["one has no score: failed: why"]
+
+
+def test_cells_that_no_plan_asks_for_are_counted_and_shown_with_all(store, aexbench_cli):
+    add(store, "wanted", BASE)
+    write_grown(store, {"name": "mine"}, [store.records()[0][0].cell])
+    add(store, "stray", BASE)
+    said, everything = (
+        aexbench_cli("leaderboard", store.root, *options).out for options in ((), ("--all",))
+    )
+    assert "stray" not in said
+    assert "1 cell that no suite asks for any more" in " ".join(said.split())
+    assert "stray" in everything
+    assert "asks for any more" not in " ".join(everything.split())
 
 
 def test_a_row_without_the_ranking_metric_is_not_ranked(store):
@@ -331,3 +374,35 @@ def test_the_table_fits_80_columns_and_keeps_names(store):
     assert "…" not in text
     assert "residual" in text
     assert "lrp[first=z-b" in text  # folded, not lost
+
+
+def board_of_one(*groups: str, note: str = "", **by_group: float) -> Board:
+    row = Row(
+        explainer="a",
+        role="explainer",
+        rank=1,
+        scores={"m": Estimate(0.5, 0.3, 0.6)},
+        gain=None,
+        by_group={f"{name} / null": (value, None) for name, value in by_group.items()},
+        complete=True,
+        latency_s=None,
+        samples_per_s=None,
+        prepare_s=None,
+        hardware="",
+    )
+    return Board([row], {"m": "metric"}, groups, [note])
+
+
+def test_csv_names_both_ends_of_an_interval():
+    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"](board_of_one())))
+    assert (row["metric"], row["metric low"], row["metric high"]) == ("0.5", "0.3", "0.6")
+
+
+def test_scores_by_group_stand_under_their_groups():
+    names, lines = groups_table(board_of_one("z / null", "b / null", z=0.1, b=0.9))
+    assert names == ["explainer", "b / null", "z / null"]
+    assert lines == [["a", "0.90", "0.10"]]
+
+
+def test_every_line_of_a_note_is_a_comment_in_latex():
+    assert "% one two" in FORMATS["latex"](board_of_one(note="one\ntwo")).splitlines()

@@ -55,3 +55,8 @@ def test_groups_count_the_same_whatever_their_size():
     small = Bootstrap(np.arange(2), [0]).mean({0: (np.zeros(2), np.arange(2))})
     large = Bootstrap(np.arange(90), [0]).mean({0: (np.ones(90), np.arange(90))})
     assert average([small, large]).mean == 0.5
+
+
+def test_resamples_that_miss_a_group_do_not_count():
+    found = Bootstrap(np.arange(10), [0]).mean({0: (np.ones(1), np.array([3]))}).estimate()
+    assert (found.low, found.high) == (1, 1)

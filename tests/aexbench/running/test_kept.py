@@ -188,6 +188,18 @@ def test_what_is_changed_is_put_back_and_named(detector, linear_rows, spoil):
     within(detector, lambda detector, x: None)  # everything is as it was
 
 
+def test_what_is_added_to_a_models_class_is_taken_away():
+    class Own(torch.nn.Identity):
+        pass
+
+    def adds(detector, x):
+        Own.extra = lambda self: 1
+
+    with pytest.raises(ValueError, match=r"Own\.extra"):
+        within(Detector(Own()), adds)
+    assert not hasattr(Own, "extra")
+
+
 def test_what_an_import_does_is_put_back_and_no_fault(detector, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     text = "import os, random; random.seed(3); os.environ['SET_BY_IMPORT'] = '1'"

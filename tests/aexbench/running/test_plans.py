@@ -74,6 +74,11 @@ def test_metrics_are_added_and_other_suites_left_alone(store):
     }
 
 
+def test_cells_are_scored_by_the_metrics_of_the_plans(store, aexbench_cli):
+    planned(store, cell(), run=False, metrics=["recall[top=4]"])
+    assert "cells scored by recall[top=4]\n" in aexbench_cli("score", store.root).out
+
+
 def test_a_plan_that_cannot_be_read_is_written_anew(store):
     planned(store, cell())
     store.path("plans", "mine").write_text("{")

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from aexbench import families, files, specs
-from aexbench.running import execution, planning
+from aexbench.running import execution, matrix, planning
 from aexbench.running.store import Store
 
 CELLS = 2 * (
@@ -237,12 +237,18 @@ cli.main()
 
 
 @pytest.mark.slow
-def test_killed_at_any_point_and_run_again_it_completes(aexbench_cli, small, tmp_path):
+@pytest.mark.parametrize(
+    ("here", "moments"),
+    [(["--in-process"], (1, 30, 60, 90, 120)), ([], (1, 25, 45, 65, 85))],
+)
+def test_killed_at_any_point_and_run_again_it_completes(
+    here, moments, aexbench_cli, small, tmp_path
+):
     expected, folder = tmp_path / "expected", tmp_path / "killed"
     aexbench_cli("run", small, "--store", expected)
-    for moment in (1, 30, 60, 90, 120):  # whole, it touches 330 times
+    for moment in moments:  # of some 330 or 220 in a whole run
         command = [sys.executable, "-c", KILLED, folder, moment, "run", small, "--store", folder]
-        run = subprocess.run([*map(str, command)], capture_output=True)
+        run = subprocess.run([*map(str, command), *here], capture_output=True)
         assert run.returncode == -signal.SIGKILL
     assert 0 < len(scores(folder)) < CELLS
     outcome = aexbench_cli("run", small, "--store", folder)
@@ -296,6 +302,13 @@ def test_options_replace_axes_and_no_controls_leaves_them_out(aexbench_cli, smal
     }
 
 
+def test_a_suites_notes_stay_with_its_data():
+    suite = {"name": "s", "notes": "n", "datasets": ["wine"], "corruptions": ["null"]}
+    suite["explainers"] = ["residual"]
+    assert matrix.asked(suite, datasets=["digits"]).notes == ""
+    assert matrix.asked(suite, explainers=["lrp"]).notes == "n"
+
+
 def test_a_failing_explainer_is_a_result_and_can_be_run_again(aexbench_cli, small, tmp_path):
     broken = [True]
 
@@ -326,6 +339,8 @@ def test_a_failing_explainer_is_a_result_and_can_be_run_again(aexbench_cli, smal
     assert aexbench_cli("status", tmp_path / "store").code == 1
     broken[0] = False
     assert aexbench_cli(*options).code == 1  # a failed cell is finished too
+    dry = aexbench_cli(*options, "--rerun", "failed", "--dry-run")
+    assert "2 of 4 cells would run" in dry.out
     assert aexbench_cli(*options, "--rerun", "failed").code == 0
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 from aexbench import Features, families
 from aexbench.components import component
 from aexbench.contracts import AnomalySet
+from aexbench.metrics.pixel_ap import pixel_ap
 from aexbench.running import scoring
 from aexbench.running.references import feature_prior, oracle
 
@@ -43,6 +46,18 @@ def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
         ]
     )
     assert values[0] == pytest.approx(pooled + 29 * (others - without_first))
+
+
+def test_the_jackknife_counts_with_the_metrics_own_arguments():
+    attributions, truth = RNG.random((4, 6)), np.tile(np.arange(6) < 2, (4, 1))
+    text = "pixel-ap[thresholds=5]"
+    values = scoring.score(attributions, anomalies(truth), [metric(text)])[text]
+    own = functools.partial(pixel_ap, thresholds=5)
+    without = functools.partial(scoring._without_each, own)
+    expected = scoring._jackknife(own, without, attributions, truth)
+    np.testing.assert_allclose(values, expected)
+    exact = scoring.score(attributions, anomalies(truth), [metric("pixel-ap")])["pixel-ap"]
+    assert not np.allclose(values, exact)
 
 
 def test_labels_are_pooled_apart():
@@ -96,6 +111,14 @@ def test_a_metric_of_the_wrong_kind_is_an_error():
     families.metrics.register("odd")(lambda attributions, truth: 1.0)
     with pytest.raises(ValueError, match="one value per sample"):
         scoring.score(TRUTH.astype(float), anomalies(TRUTH), [metric("odd")])
+
+
+def test_a_metric_may_be_better_when_lower():
+    families.metrics.register("wrongness", higher_is_better=False)(
+        lambda attributions, truth: np.zeros(len(truth))
+    )
+    assert not scoring.info(metric("wrongness")).higher_is_better
+    assert scoring.info(metric("pixel-ap")).higher_is_better
 
 
 def test_what_another_version_of_a_metric_has_scored_is_scored_again(tmp_path):

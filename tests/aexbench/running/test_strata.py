@@ -51,6 +51,15 @@ def test_features_are_named_all_of_them(anomalies):
     assert set("+".join(unnamed).split("+")) <= {f"feature {i}" for i in range(1, 5)}
 
 
+def test_groups_of_columns_are_numbered_where_columns_have_names():
+    truth = np.array([[True, True, False], [False, False, True]])
+    features = Features(names=("a", "b", "c"), groups=(0, 0, 1))
+    made = AnomalySet(
+        np.zeros((2, 3)), truth, *[np.zeros(2)] * 2, np.array(["x"] * 2), np.arange(2), features
+    )
+    assert strata.by_feature(made).tolist() == ["feature 1", "feature 2"]
+
+
 def test_labelled_anomalies_have_no_gain_and_images_no_features(anomalies):
     with pytest.raises(RequestError, match="has a gain"):
         strata.by_gain(replace(anomalies, details={}))

@@ -290,6 +290,19 @@ def test_what_would_stay_trained_is_skipped_by_name():
     assert not torch.equal(one, other)
 
 
+class Beside(nn.Linear):
+    """Returns its input too: two parts that may be x̂."""
+
+    def forward(self, x):
+        return x, super().forward(x)
+
+
+def test_of_what_fresh_makes_the_named_part_is_taken():
+    another = Beside(4, 4)
+    detector = Detector(Beside(4, 4), output=1, fresh=lambda: another)
+    torch.testing.assert_close(controlled(detector, "initial", 0).reconstruct(X), another(X)[1])
+
+
 def test_a_parametrized_layer_hides_nothing_that_stays_trained():
     lazy = parametrizations.orthogonal(Lazy(4, 4))
     with pytest.raises(SkipError, match=r"no initial weights: bias would stay trained"):
@@ -374,6 +387,21 @@ def test_a_twin_that_reconstructs_as_the_trained_network_does_is_none(control):
         with pytest.raises(SkipError, match="reconstructs as the trained network does"):
             controlled(detector, control, 0, X)
     assert controlled(Detector(model), control, 0, X).model is not model
+
+
+class FirstIsZero(nn.Module):
+    """Its first output is 0, whatever its weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return nn.functional.pad(self.layer(x)[:, 1:], (1, 0))
+
+
+def test_a_column_that_every_network_reconstructs_alike_takes_no_twin():
+    assert controlled(Detector(FirstIsZero()), "initial", 0, X).report == {}
 
 
 @pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])
@@ -481,9 +509,18 @@ class Weighted(Detector):
         return (self.model(x) - x).square().mean(1)
 
 
+class Doubled(Detector):
+    """Measures the map past its columns' shares."""
+
+    def error_map(self, x):
+        return 2 * super().error_map(x)
+
+
 def test_an_error_past_the_shares_of_columns_has_no_ablated_form():
     with pytest.raises(SkipError, match=r"Weighted has its own error, .*error_share"):
         controlled(Weighted(nn.Linear(4, 4)), "loss-ablated", 0)
+    with pytest.raises(SkipError, match=r"Doubled has its own error_map, .*error_share"):
+        controlled(Doubled(nn.Linear(4, 4)), "loss-ablated", 0)
 
 
 def test_a_loss_of_ones_own_is_kept_by_twins():

@@ -221,7 +221,7 @@ def murmurs(detector, x):
 def test_warnings_of_data_are_passed_on_once_and_those_of_explainers_kept(tmp_path):
     (tmp_path / "warns.py").write_text(WARNS)
     suite = SUITE | {"datasets": ["warns"], "explainers": ["murmurs", "residual"]}
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="left out") as caught:
         results = aexbench.run(suite, tmp_path / "s", plugins=[tmp_path / "warns.py"], jobs=2)
     texts = [str(one.message) for one in caught]
     assert texts.count("3 rows were left out") <= 2  # planning looks at the data, and a worker
