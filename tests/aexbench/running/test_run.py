@@ -239,7 +239,7 @@ cli.main()
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("here", "moments"),
-    [(["--in-process"], (1, 30, 60, 90, 120)), ([], (1, 25, 45, 65, 85))],
+    [(["--in-process"], (1, 30, 60, 90, 120)), ([], (1, 25, 40, 55))],
 )
 def test_killed_at_any_point_and_run_again_it_completes(
     here, moments, aexbench_cli, small, tmp_path
