@@ -5,7 +5,10 @@ this module. What is imported by then stays out of later collections of garbage.
 from __future__ import annotations
 
 import gc
+import importlib
 import warnings
+
+COMMON = ("pandas", "sklearn.datasets", "sklearn.metrics")  # what most workers come to import
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the coordinator has warned of broken plugins already
@@ -14,5 +17,7 @@ with warnings.catch_warnings():
 
     for family in FAMILIES.values():
         family.load()
+    for module in COMMON:
+        importlib.import_module(module)
 gc.collect()
 gc.freeze()

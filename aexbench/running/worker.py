@@ -92,8 +92,9 @@ class Desk:
 
     workspace: Any = None
     metrics: Sequence[Component] = ()
-    imported: int = 0
+    imported: int = 0  # modules, when garbage was last collected for good
     asking: bool = False
+    own: set[object] | None = None  # what was there before the explainer was asked
 
 
 DESK = Desk()
@@ -130,7 +131,7 @@ def _answered(link: Connection, request: str, cell: Cell) -> bool:
     """Answer one request, and return whether this process can answer no other one."""
     from aexbench.running import execution
 
-    before, DESK.asking = _own(), False
+    DESK.asking, DESK.own = False, None
     try:
         if request == "look":
             execution.preflight([cell], DESK.workspace)
@@ -141,9 +142,10 @@ def _answered(link: Connection, request: str, cell: Cell) -> bool:
     except RequestError as error:
         link.send(("end", isinstance(error, StoreError), str(error)))
         return True
-    spent = not _own() <= before
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    spent = DESK.own is not None and not _own() <= DESK.own
+    with suppress(OSError):  # the explainer has closed them
+        sys.stdout.flush()
+        sys.stderr.flush()
     link.send(("record", record.model_dump_json(), spent))
     return spent
 
@@ -169,7 +171,7 @@ def _begun(link: Connection) -> None:
         gc.collect()
         gc.freeze()
         DESK.imported = len(sys.modules)
-    DESK.asking = True
+    DESK.asking, DESK.own = True, _own()
     link.send(("asked",))
 
 

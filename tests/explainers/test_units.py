@@ -98,13 +98,13 @@ def test_kernelshap_sees_small_columns_among_large_ones(column):
 def test_a_board_is_the_same_in_any_unit(detector, linear_rows):
     """Data on a board are float32: what draws by a sample's digits draws anew in decimal units."""
     boards = []
-    for factor, shift in [(1.0, 0.0), (2**-13, 0.0), (1e-4, 0.0), (1000.0, 0.0), (1.0, -0.5)]:
+    for factor, shift in [(1.0, 0.0), (2**-13, 0.0), (1e-4, 0.0), (1.0, -0.5)]:
         frame = evaluate(
             detector_in_units(detector.model, factor, shift),
             in_units(linear_rows[300:], factor, shift),
             background=in_units(linear_rows[:300], factor, shift),
-            explainers=["residual", "repair", "saliency", "lrp", "deviation", "input-x-gradient"],
-            corruptions=["null", "random", "adversarial", "inward"],
+            explainers=["repair", "saliency", "lrp", "input-x-gradient"],
+            corruptions=["null", "adversarial", "inward"],
             metrics=["recall[top=2]"],
             count=12,
             seeds=1,
