@@ -10,6 +10,7 @@ import pytest
 
 from aexbench.board.leaderboard import leaderboard
 from aexbench.board.rendering import as_json, as_markdown
+from aexbench.results import Results, _rows
 from aexbench.running import planning
 from aexbench.running.packed import Packed, open_store
 
@@ -17,6 +18,20 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 DATA = ROOT.parent / "shared" / "data"  # real images, for the keys of their cells
 NAMES = ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "mvtec"]
+
+
+def test_results_are_complete_where_no_cell_is_missing():
+    store = open_store(RESULTS / "beyond")
+    assert Results(store).complete
+    assert not Results(store, [*store.keys(), "0" * 32]).complete
+
+
+def test_a_row_of_a_frame_has_the_seeds_of_its_anomalies_and_of_its_control():
+    record = open_store(RESULTS / "beyond").records()[0][0]
+    seeds = {"detector_seed": 1, "anomaly_seed": 2, "explainer_seed": 3, "control_seed": 4}
+    changed = record.model_copy(update={"cell": record.cell.model_copy(update=seeds)})
+    (row,) = _rows(changed, ["recall"])
+    assert (row["seed"], row["control_seed"]) == (2, 4)
 
 
 @pytest.mark.parametrize("name", NAMES)

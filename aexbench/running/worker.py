@@ -78,6 +78,8 @@ def _alone(output: Connection) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator is asked
+    usual = multiprocessing.get_all_start_methods()[0]
+    multiprocessing.set_start_method(usual, force=True)  # for what explainers start
     for name, number in (("stdout", 1), ("stderr", 2)):
         os.dup2(output.fileno(), number)
         stream = os.fdopen(number, "w", buffering=1, errors="replace", closefd=False)

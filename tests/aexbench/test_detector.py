@@ -116,6 +116,13 @@ def test_initial_twin_has_other_weights_by_seed_and_the_original_stays():
     assert all(torch.equal(value, before[name]) for name, value in MODEL.state_dict().items())
 
 
+@pytest.mark.parametrize("control", ["initial", "permuted"])
+def test_a_twin_leaves_the_random_state(control):
+    state = torch.random.get_rng_state()
+    controlled(Detector(MODEL), control, 0)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
 def test_permuted_twin_has_the_same_elements_in_another_order():
     twin = controlled(Detector(MODEL), "permuted", 0)
     for one, other in zip(MODEL.parameters(), twin.model.parameters(), strict=True):

@@ -24,3 +24,9 @@ def test_bounds_count_as_said_where_somebody_said_them(features, bounded):
 def test_a_column_without_a_range_is_refused(bounds):
     with pytest.raises(RequestError, match="low of Features must lie below high"):
         Features(low=bounds[0], high=bounds[1])
+
+
+@pytest.mark.parametrize("kinds", [("onehot",), ("onehot", "columns", "columns")])
+def test_kinds_are_one_a_group(kinds):
+    with pytest.raises(RequestError, match=f"{len(kinds)} kinds for 2 groups"):
+        Features(groups=(0, 0, 1), kinds=kinds)

@@ -187,3 +187,28 @@ def test_bounds_that_do_not_fit_the_data_are_said(background, features, said):
     assert said in "".join(notes)
     if features is not None:
         assert detector.features == features
+
+
+FILLED = np.linspace(0, 1, 5, dtype=np.float32)[:, None] * np.ones(4, np.float32)
+
+
+def test_how_far_a_column_lies_outside_is_said_in_ranges():
+    rows, features = 10 * FILLED, Features(high=10.0)
+    rows[2, 1] = 35.0  # two and a half ranges of 10 beyond
+    _, (note,) = bounded(rows, features)
+    assert "up to 2.5 ranges outside of the detector's Features, in column 1: " in note
+    rows[2, 1] = 10.5  # a twentieth of the range
+    assert bounded(rows, features)[1] == []
+
+
+def test_one_filled_column_does_not_hide_that_most_hardly_fill_the_bounds():
+    _, (note,) = bounded(FILLED * np.array([1, 1e-3, 1e-3, 1e-3], np.float32))
+    assert "fills 0.001 of the Features' bounds" in note
+
+
+def test_bounds_of_the_background_hold_all_blocks_and_a_range_for_constant_columns(monkeypatch):
+    monkeypatch.setattr("aexbench.rows.BLOCK_BYTES", 1)  # a row each
+    detector, notes = bounded(FILLED * [1, 3, 0, 0] + [0, -1, 50, -0.5])
+    assert notes == [given.OWN_BOUNDS]
+    assert detector.features.low == (0.0, -1.0, 50.0, -0.5)
+    assert detector.features.high == (1.0, 2.0, 100.0, 0.5)

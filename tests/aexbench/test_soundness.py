@@ -330,6 +330,25 @@ def test_noise_of_the_last_sample_alone_is_seen():
     assert [found.name for found in findings(Detector(SeldomNoisy()), x)] == ["draws noise"]
 
 
+class Drifting(nn.Module):
+    """The error of what lies above a half grows by a thousandth at each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x - 1 - 1e-3 * self.calls * (x > 0.5)
+
+
+def test_noise_of_one_sample_is_not_shared_among_all():
+    x = torch.zeros(64, 2)
+    x[-1] = 1
+    found = findings(Detector(Drifting(), "l1"), x)
+    assert [one.name for one in found] == ["draws noise"]
+
+
 class SlightlyNoisy(nn.Module):
     def forward(self, x):
         return x + 1e-3 * (1 + 0.2 * torch.rand_like(x))

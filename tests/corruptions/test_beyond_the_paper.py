@@ -93,6 +93,13 @@ def test_groups_of_columns_are_features_of_a_group():
         corruptions.create("group[size=5]").generate(detector, rows)
 
 
+def test_a_group_may_be_of_all_features():
+    x, mask = torch.rand(3, 3), torch.eye(3, dtype=torch.bool)
+    given = {"clean": x.numpy(), "size": 3}
+    made = group.group(Detector(torch.nn.Identity()), x, mask, np.random.default_rng(0), **given)
+    assert made.mask.all()
+
+
 def test_a_mask_without_the_chosen_feature_is_an_error(detector, linear_rows):
     def forgetful(detector, x, mask, rng):
         return Proposal(x, {}, torch.zeros_like(mask))

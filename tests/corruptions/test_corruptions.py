@@ -121,6 +121,26 @@ def test_adversarial_value_keeps_to_its_options_only_when_asked(detector, linear
     assert inside[mask].max() <= 1
 
 
+def test_adversarial_without_a_step_misses_no_aim_but_that_others_rise():
+    x, mask = torch.rand(6, 6, dtype=torch.float64), torch.eye(6, dtype=torch.bool)
+    detector = Detector(mlp((6, 4, 6), ("tanh", "sigmoid")))
+    details = adversarial(detector, x, mask, np.random.default_rng(0), steps=0).details
+    assert details["objective_rose"].all()  # it stayed
+    assert details["own_did_not_rise"].all()
+    assert not details["others_rose"].any()
+
+
+class Zero(torch.nn.Module):
+    def forward(self, x):
+        return torch.zeros_like(x)
+
+
+def test_adversarial_attacks_a_constant_output_though_no_gradient_comes_through_it():
+    x, mask = torch.full((4, 4), 0.5), torch.eye(4, dtype=torch.bool)
+    made = adversarial(Detector(Zero()), x, mask, np.random.default_rng(0)).x
+    assert made[mask].abs().max() < 0.06  # its own error falls, to a step of 0.05 from none
+
+
 def test_adversarial_value_keeps_to_both_its_limits():
     start = torch.tensor([[0.5, 0.05]])
     least, most = _limits(start, torch.zeros(2), torch.ones(2), epsilon=0.1, bounded=True)
@@ -190,6 +210,18 @@ def test_strict_asks_for_more_than_a_score(detector, linear_rows):
     gate = Gate.of(wide, "strict", (8,))
     assert gate.least_change.tolist() == [0.5] * 7 + [1.0]
     assert (gate.most_before, gate.least_after) == (scale.normal_95, scale.normal_999)
+
+
+def test_a_gate_takes_what_lies_on_its_bounds_and_a_clean_score_is_the_first_reason():
+    gate = Gate(0.25, 0.5, np.array([0.125, 0.25]))
+    before, error = np.array([0.25, 0.25, 0.25, 0.5]), np.array([0.75, 0.5, 0.75, 0.25])
+    change = np.array([[0.125, 0.0], [0.5, 0.0], [0.0, 0.125], [0.0, 0.0]])
+    assert gate.reasons(before, error, change).tolist() == [
+        "",
+        "score not above the threshold",
+        "value unchanged",
+        "clean score above the threshold",
+    ]
 
 
 @pytest.mark.parametrize("threshold", [1.0, -0.1, "strickt"])

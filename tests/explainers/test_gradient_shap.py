@@ -53,3 +53,13 @@ def test_gradient_shap_reads_a_sample_of_a_large_background(tmp_path: Path):
     explainer = explainers.create("gradient-shap", Detector(KINKED), background=rows)
     assert explainer.references.shape == (1000, 5)
     assert torch.isfinite(explainer.explain(X)).all()
+
+
+def test_gradient_shap_draws_its_sample_of_the_background_by_its_seed():
+    rows = np.random.default_rng(0).random((1500, 5))
+    one, same, other = (
+        explainers.create("gradient-shap", Detector(KINKED), background=rows, seed=seed).references
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)

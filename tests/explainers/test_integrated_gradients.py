@@ -222,6 +222,14 @@ def test_attributions_that_miss_a_tenth_of_the_error_are_no_answer(missing, refu
         explainer._check(X, short)
 
 
+def test_one_sample_that_misses_its_error_is_outvoted_by_five_that_do_not():
+    explainer = made(Detector(SMOOTH), steps=1000)
+    errors = [explainer.detector.error(one) for one in (X, explainer.baseline(X))]
+    short = explainer.explain(X)
+    short[0, 0] -= 0.9 * torch.maximum(*errors)[0]
+    explainer._check(X, short)
+
+
 def test_no_error_at_all_has_no_gap():
     explainer = made(Detector(torch.nn.Identity()), steps=5)
     assert (

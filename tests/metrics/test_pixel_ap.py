@@ -68,3 +68,16 @@ def test_without_each_is_the_metric_of_the_others(attributions, thresholds):
         assert value == pytest.approx(
             pixel_ap(attributions[others], truth[others], thresholds=thresholds)
         )
+
+
+@pytest.mark.parametrize("thresholds", ["exact", 9])
+@pytest.mark.parametrize(
+    ("attributions", "truth", "message"),
+    [
+        (np.ones((2, 3)), np.ones((3, 2)), "must have one shape"),
+        ([[np.nan, 1.0]], [[0, 1]], "attributions are not finite"),
+    ],
+)
+def test_what_cannot_be_scored_is_an_error(attributions, truth, message, thresholds):
+    with pytest.raises(ValueError, match=message):
+        pixel_ap(attributions, truth, thresholds=thresholds)

@@ -57,6 +57,7 @@ def test_images_are_taken_pixel_by_pixel():
     ("attributions", "truth", "message"),
     [
         ([[1.0, 2.0]], [[1, 0, 0]], "one shape"),
+        ([1.0, 2.0], [1, 1], "one shape"),
         ([[1.0, np.nan]], [[1, 0]], "not finite"),
         ([[1.0, 2.0]], [[0, 0]], "no true feature"),
     ],

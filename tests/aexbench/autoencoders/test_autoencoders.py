@@ -111,6 +111,7 @@ def test_conv_is_table_2():
     [
         ("conv", (1, 64, 64), "use conv-transpose or unet"),
         ("unet", (1, 20, 16), "divisible by 8"),
+        ("unet", (1, 16, 20), "divisible by 8"),
         ("conv-transpose[channels=[]]", (1, 16, 16), "divisible"),
         ("conv-transpose", (16,), "takes images"),
         ("variational[widths=[]]", (16,), "widths of at least 1"),

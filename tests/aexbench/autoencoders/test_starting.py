@@ -51,6 +51,15 @@ def test_table_2s_network_starts_at_the_mean_grey_and_lives_through_its_first_st
     assert all(bool(p.grad.any()) for p in model.parameters())
 
 
+def test_the_rate_stops_growing_at_its_own():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    schedule = starting.growing(optimizer)
+    for _ in range(2 * starting.WARM_UP):
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
 class Dying(torch.nn.Module):
     """Dies at its first step at full rate; small steps leave it alive."""
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from aexbench import Dataset, Features, RequestError, files
-from aexbench.autoencoders import training
+from aexbench import Dataset, Detector, Features, RequestError, files
+from aexbench.autoencoders import fitting, training
 
 TINY = "mlp[widths=[3],epochs=40,patience=5,learning_rate=0.01]"
 
@@ -59,6 +59,37 @@ def test_what_shapes_it_shapes_its_name(dataset, tmp_path):
     changed[0, 0] += 1e-3
     Dataset(changed, dataset.validation, dataset.test, Features(), autoencoder=TINY).detector()
     assert len(cached(tmp_path)) == 4
+
+
+def test_bounds_and_validation_rows_shape_its_name_too(dataset, tmp_path):
+    train, validation, test = dataset.train, dataset.validation, dataset.test
+    dataset.detector()
+    Dataset(train, validation, test, Features(high=2.0), autoencoder=TINY).detector()
+    Dataset(train, validation[1:], test, Features(), autoencoder=TINY).detector()
+    assert len(cached(tmp_path)) == 3
+
+
+def test_its_errors_are_those_of_their_splits(dataset):
+    detector = dataset.detector()
+    for split in ("train", "validation"):
+        error = float(detector.error(getattr(dataset, split)).mean())
+        assert detector.report[f"{split}_error"] == pytest.approx(error)
+
+
+class Halved(torch.nn.Module):
+    def forward(self, x):
+        return x / 2
+
+
+def test_the_variation_of_the_output_is_a_share_of_the_samples_variance(dataset):
+    assert fitting.output_variation(Detector(Halved()), dataset.test) == pytest.approx(0.25)
+    assert fitting.output_variation(Detector(Halved()), np.ones((3, 2), np.float32)) == 1.0
+
+
+def test_what_is_as_good_as_a_constant_has_learned_nothing():
+    report = {"output_variation": 1.0, "validation_error": 0.25, "constant_error": 0.25}
+    assert "no better than one constant" in fitting.collapse(report)
+    assert fitting.collapse(report | {"validation_error": 0.125}) == ""
 
 
 def test_a_damaged_file_in_the_cache_is_made_again(dataset, tmp_path):

@@ -1,14 +1,112 @@
 from __future__ import annotations
 
+from pathlib import Path
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from aexbench import RequestError
+from aexbench import AnomalySet, Features, RequestError
 from aexbench.board import gallery
+from aexbench.components import Component
 from aexbench.families import datasets
-from aexbench.running.store import Store
+from aexbench.running.cells import Cell
+from aexbench.running.store import SCHEMA, Record, Store, file_info
 from tests.aexbench.conftest import Cli
+
+PICTURES = np.stack([np.full((3, 2, 4), level, np.float32) for level in (0.1, 0.2)])
+PLACES = np.zeros(PICTURES.shape, bool)
+PLACES[0, 1, 0, 0] = PLACES[1, 1, 1, 3] = True  # one pixel each, in one channel
+ANOMALIES = AnomalySet(
+    PICTURES, PLACES, *[np.ones(2)] * 2, np.array(["b", "a"]), np.arange(2), Features()
+)
+
+
+def component(name: str) -> Component:
+    return Component(name=name, parameters={}, version="1.1", text=name)
+
+
+def add(
+    store: Store, explainer: str, maps: np.ndarray, control: str = "none", role: str = "explainer"
+) -> None:
+    cell = Cell(
+        dataset=component("data"),
+        detector=component("default"),
+        corruption=component("labels"),
+        explainer=component(explainer),
+        control=control,  # type: ignore[arg-type]
+    )
+    store.write_anomalies(cell.anomaly_key, ANOMALIES)
+    of_files = {
+        "attributions": store.write_attributions(cell.key, maps),
+        "anomalies": file_info(store.path("anomalies", cell.anomaly_key)),
+    }
+    store.write_record(
+        Record(
+            schema_version=SCHEMA,
+            cell=cell,
+            state="ok",
+            role=role,  # type: ignore[arg-type]
+            files=of_files,
+        )
+    )
+
+
+def test_a_map_is_the_signed_sum_over_channels_on_the_trained_detector(tmp_path: Path):
+    store = Store(tmp_path / "store", create=True)
+    maps = np.stack([np.full((2, 2, 4), level) for level in (1.0, -3.0, 0.5)], axis=1)
+    add(store, "mine", maps)
+    for control in ("initial", "permuted", "loss-ablated"):
+        add(store, "mine", maps * 2, control=control)
+    add(store, "oracle", maps, role="reference")
+    (page,) = gallery._pages(store, [])
+    assert list(page.maps) == ["mine"]
+    np.testing.assert_array_equal(page.maps["mine"], np.full((2, 2, 4), -1.5))
+
+
+def test_a_row_shows_a_sample_its_own_maps_and_its_own_truth(tmp_path: Path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        gallery,
+        "_show",
+        lambda axis, values, truth, image: shown.append(
+            (round(float(values.max()), 3), np.argwhere(truth).tolist(), image)
+        ),
+    )
+    maps = {"mine": np.stack([np.full((2, 4), 1.0), np.full((2, 4), 2.0)])}
+    page = gallery.Page("a page", ANOMALIES, maps)
+    gallery._draw(page, tmp_path / "page.png", per_label=1, seed=0)
+    assert shown == [
+        (0.2, [[1, 3]], True),
+        (2.0, [[1, 3]], False),
+        (0.1, [[0, 0]], True),
+        (1.0, [[0, 0]], False),
+    ]
+
+
+def test_a_colour_picture_keeps_its_rows_and_columns():
+    picture, axis = np.random.default_rng(0).random((3, 2, 4)), Mock()
+    gallery._show(axis, picture, np.zeros((2, 4), bool), image=True)
+    shown = axis.imshow.call_args.args[0]
+    assert shown.shape == (2, 4, 3)
+    np.testing.assert_array_equal(shown[1, 2], picture[:, 1, 2])
+
+
+def test_a_map_is_black_at_zero_and_brightest_near_its_greatest_value():
+    values, axis = np.stack([-np.arange(1.0, 202.0), np.arange(1.0, 202.0)]), Mock()
+    gallery._show(axis, values, np.zeros(values.shape, bool), image=False)
+    options = axis.imshow.call_args.kwargs
+    assert (options["vmin"], options["vmax"]) == (0.0, pytest.approx(200.0))
+
+
+def test_columns_and_rows_are_those_that_the_command_asks_for(aexbench_cli, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(gallery, "gallery", lambda *given: asked.append(given) or [])
+    store = Store(tmp_path / "store", create=True)
+    options = ["-e", "lrp", "-e", "random", "--per-label", 2]
+    assert aexbench_cli("gallery", store.root, "--to", tmp_path / "to", *options).code == 0
+    assert asked[0][1:] == (tmp_path / "to", ["lrp", "random"], 2)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from aexbench import Features, RequestError, files
 from aexbench.board.leaderboard import (
     Board,
+    Gain,
     Row,
+    _join,
     _of_anomalies,
     _quality,
     _Table,
@@ -49,6 +52,7 @@ def add(
     higher: bool = True,
     labels: np.ndarray | None = None,
     metric: str = "m",
+    errors: np.ndarray | None = None,
 ) -> None:
     cell = Cell(
         dataset=component("data"),
@@ -68,7 +72,11 @@ def add(
     metrics = {
         metric: MetricInfo(title="metric" if metric == "m" else metric, higher_is_better=higher)
     }
-    store.write_scores(cell.key, {metric: values}, metrics, anomalies, info)
+    scores = {metric: values}
+    if errors is not None:
+        metrics["error"] = MetricInfo(title="error", higher_is_better=False)
+        scores["error"] = errors
+    store.write_scores(cell.key, scores, metrics, anomalies, info)
     timing = (
         {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
     )
@@ -145,6 +153,44 @@ def test_lower_is_better_turns_everything_round(store):
     assert not found["large"].gain.above
 
 
+def test_where_lower_is_better_the_best_floor_is_the_lowest(store):
+    add(store, "own", BASE - 0.5, higher=False)
+    add(store, "near", BASE + 0.2 * NOISE, role="floor", higher=False)
+    add(store, "far", BASE + 1.0, role="floor", higher=False)
+    found = rows(store)
+    assert list(found) == ["own", "near", "far"]
+    gain = found["own"].gain
+    assert (gain.floor, gain.floor_score) == ("near", pytest.approx(BASE.mean()))
+    assert gain.gain == pytest.approx(0.5)
+    assert gain.low == pytest.approx(0.5 - 1.96 * 0.2 / 200**0.5, abs=0.003)
+
+
+def test_the_metric_that_ranks_says_what_is_better(store):
+    add(store, "good", BASE + 1.0, errors=BASE)
+    add(store, "bad", BASE, errors=BASE + 1.0)
+    add(store, "dice", BASE - 1.0, role="floor", errors=BASE + 0.4)
+    found = rows(store, metric="error")
+    assert (found["good"].rank, found["bad"].rank) == (1, 2)
+    assert found["good"].gain.gain == pytest.approx(0.4)
+    assert found["bad"].gain.gain == pytest.approx(-0.6)
+
+
+def test_a_floor_is_compared_on_the_groups_that_it_has(store):
+    add(store, "one", BASE + 1.0)
+    add(store, "one", BASE, corruption="random")
+    add(store, "dice", BASE, role="floor")
+    gain = rows(store)["one"].gain
+    assert (gain.gain, gain.low) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
+def test_an_incomplete_row_stands_below_all_that_are_ranked(store):
+    for name, shift in (("all", 0.0), ("less", -1.0)):
+        add(store, name, BASE + shift)
+        add(store, name, BASE + shift, corruption="random")
+    add(store, "half", BASE + 1.0)
+    assert list(rows(store)) == ["all", "less", "half"]
+
+
 def test_incomplete_rows_are_shown_and_not_ranked(store):
     add(store, "all", BASE)
     add(store, "all", BASE, corruption="random")
@@ -182,6 +228,30 @@ def test_an_explainer_that_failed_once_has_a_score_nevertheless(store):
     failed = record.model_copy(update={"state": "failed", "reason": "why"})
     assert _without_scores([failed, record]) == []
     assert _without_scores([failed, failed]) == ["one has no score: failed: why"]
+
+
+def test_a_score_of_a_twin_is_no_score_of_the_explainer(store):
+    add(store, "one", BASE, control="initial")
+    (twin,) = store.records()[0]
+    own = twin.cell.model_copy(update={"control": "none"})
+    failed = twin.model_copy(update={"cell": own, "state": "failed", "reason": "why"})
+    assert _without_scores([failed, twin]) == ["one has no score: failed: why"]
+
+
+def test_cells_that_are_not_ok_and_twins_are_counted(store):
+    for name in ("one", "other", "bad"):
+        add(store, name, BASE)
+    add(store, "one", BASE, control="initial")
+    bad = next(r for r in store.records()[0] if r.cell.explainer.name == "bad")
+    store.write_record(bad.model_copy(update={"state": "failed", "reason": "why"}))
+    notes = leaderboard(store).notes
+    assert any(note.startswith("1 of 4 cells are not ok") for note in notes)
+    assert "untrained twins: 1 at initial weights, 0 permuted" in notes
+
+
+def test_a_label_stays_apart_where_a_board_is_split():
+    found = _join(np.array(["crack", "labels"]), np.array(["low", "high"]), "labels")
+    assert found.tolist() == ["crack / low", "high"]
 
 
 def test_cells_that_no_plan_asks_for_are_counted_and_shown_with_all(store, aexbench_cli):
@@ -343,7 +413,9 @@ def test_sidecars_whose_arrays_do_not_belong_together_are_left_out(store):
     for name, broken in (
         ("unit", arrays["unit"][:5]),
         ("metric:m", np.ones((200, 2))),
+        ("metric:m", np.full(200, np.nan)),
         ("label", arrays["label"] + 9),
+        ("label", arrays["label"] - 1),
     ):
         path.write_bytes(files.pack({**arrays, name: broken}, metadata))
         board = leaderboard(store)
@@ -406,3 +478,37 @@ def test_scores_by_group_stand_under_their_groups():
 
 def test_every_line_of_a_note_is_a_comment_in_latex():
     assert "% one two" in FORMATS["latex"](board_of_one(note="one\ntwo")).splitlines()
+
+
+def test_csv_names_every_figure_of_a_row_by_its_name():
+    board = board_of_one()
+    times = {"latency_s": 0.25, "samples_per_s": 40.0, "prepare_s": 1.5}
+    row = dataclasses.replace(board.rows[0], gain=Gain("dice", 0.2, 0.3, -0.1), **times)
+    text = FORMATS["csv"](dataclasses.replace(board, rows=[row]))
+    (found,) = csv.DictReader(io.StringIO(text))
+    assert (found["best floor"], found["floor score"]) == ("dice", "0.2")
+    assert (found["gain"], found["gain low"], found["above floor"]) == ("0.3", "-0.1", "False")
+    assert {name: found[name] for name in times} == {name: str(s) for name, s in times.items()}
+
+
+def test_a_header_of_csv_is_no_formula():
+    board = dataclasses.replace(board_of_one(), metrics={"m": "=SUM(A1)"})
+    header = next(csv.reader(io.StringIO(FORMATS["csv"](board))))
+    assert "'=SUM(A1)" in header
+    assert "=SUM(A1)" not in header
+
+
+def test_a_terminal_shows_every_group_of_more_than_one_table():
+    scores = {name: number / 100 for number, name in enumerate("abcdefghi", start=11)}
+    board = board_of_one(*(f"{name} / null" for name in scores), **scores)
+    text = as_text(board)
+    assert all(f"{score:.2f}" in text for score in scores.values())
+
+
+def test_tables_in_latex_have_as_many_columns_as_they_say():
+    first, second = FORMATS["latex"](board_of_one()).split(r"\begin{tabular}{")[1:]
+    for table in (first, second):
+        columns, body = table.split("}", 1)
+        lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+        assert lines
+        assert {line.count(" & ") + 1 for line in lines} == {len(columns)}

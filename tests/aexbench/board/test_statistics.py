@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aexbench.board.statistics import Bootstrap, average
+from aexbench.board.statistics import Bootstrap, Distribution, average
 
 
 def samples(rng, seeds=1, units=100, shift=0.0, spread=1.0):
@@ -60,3 +60,14 @@ def test_groups_count_the_same_whatever_their_size():
 def test_resamples_that_miss_a_group_do_not_count():
     found = Bootstrap(np.arange(10), [0]).mean({0: (np.ones(1), np.array([3]))}).estimate()
     assert (found.low, found.high) == (1, 1)
+
+
+def test_a_resample_that_misses_one_group_of_several_does_not_count():
+    seldom = Distribution(0.0, np.array([np.nan, 0.0]))
+    often = Distribution(1.0, np.array([1.0, 1.0]))
+    np.testing.assert_array_equal(average([seldom, often]).resamples, [np.nan, 0.5])
+
+
+def test_every_sample_counts_the_same_whatever_its_seed():
+    data = {0: (np.ones(3), np.arange(3)), 1: (np.zeros(1), np.arange(1))}
+    assert Bootstrap(np.arange(3), [0, 1]).mean(data).mean == 0.75

@@ -109,6 +109,13 @@ def test_what_no_plan_asks_for_is_named_before_it_is_removed(store, aexbench_cli
     assert "asks for: 0; files: 0" in aexbench_cli("prune", store.root).out
 
 
+def test_what_would_be_removed_is_counted_in_megabytes(store, aexbench_cli):
+    planned(store, cell())
+    store.write_record(Record(schema_version=SCHEMA, cell=cell("lrp"), state="ok"))
+    store.path("attributions", cell("lrp").key).write_bytes(bytes(2_500_000))
+    assert "asks for: 1; files: 2, 2.5 MB" in aexbench_cli("prune", store.root).out
+
+
 def test_nothing_is_removed_where_nothing_says_what_is_wanted(store, aexbench_cli):
     store.write_record(Record(schema_version=SCHEMA, cell=cell(), state="ok"))
     outcome = aexbench_cli("prune", store.root, "--yes")

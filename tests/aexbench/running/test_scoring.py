@@ -60,6 +60,16 @@ def test_the_jackknife_counts_with_the_metrics_own_arguments():
     assert not np.allclose(values, exact)
 
 
+@pytest.mark.parametrize("text", ["pixel-ap", "pixel-ap[thresholds=3]"])
+def test_a_single_sample_of_a_label_has_the_pooled_score_itself(text):
+    attributions = np.array([[0.2, 0.9, 0.5], [0.3, 0.2, 0.1], [0.1, 0.2, 0.3]])
+    truth = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=bool)
+    made = anomalies(truth, label=["one", "two", "two"])
+    found = scoring.score(attributions, made, [metric(text)])[text]
+    # The true column is the second of three; of thresholds at .2, .55 and .9 the first finds it.
+    assert found[0] == pytest.approx(0.5)
+
+
 def test_labels_are_pooled_apart():
     attributions, label = RNG.random((30, 6)) + 0.3 * TRUTH, np.repeat(["a", "b"], 15)
     values = scoring.score(attributions, anomalies(TRUTH, label=label), [metric("pixel-ap")])[

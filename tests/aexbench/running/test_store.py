@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from aexbench.errors import StoreError
 from aexbench.files import DamagedFileError, UnreadableError, unpack
 from aexbench.running.cells import Cell
 from aexbench.running.matrix import _lacking
-from aexbench.running.packed import Packed, pack, read_records, write_records
+from aexbench.running.packed import Packed, ScoreTable, pack, read_records, write_records
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import SCHEMA, Record, Store, file_info, read_record
 
@@ -182,3 +183,63 @@ def test_scores_of_another_version_of_a_metric_are_lacking(store):
     for version, lacking in (("2.1", []), ("3.1", [record]), ("1.1", [record])):
         assert _lacking(store, [record.cell], [component("recall", version)]) == lacking
     assert _lacking(store, [record.cell], [component("pixel-ap")]) == [record]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("scores", {"recall": float("nan")}),
+        ("measures", {"gap": float("inf")}),
+        ("timing", {"prepare_s": 0.0, "latency_s": -1.0, "samples_per_s": 1.0}),
+        ("timing", {"prepare_s": 0.0, "latency_s": 1.0, "samples_per_s": float("inf")}),
+    ],
+)
+def test_a_record_holds_numbers_and_times_that_can_be(store, part, value):
+    path = store.path("cells", finished(store).cell.key)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {part: value}))
+    with pytest.raises(DamagedFileError, match="is no record"):
+        read_record(path)
+
+
+def test_a_cell_that_failed_is_packed_with_its_reason(store, tmp_path):
+    good, bad = finished(store), finished(store, "bad")
+    ones, info = {"recall": np.ones(3)}, good.files["attributions"]
+    store.write_scores(good.cell.key, ones, {"recall": MetricInfo(title="r")}, ANOMALIES, info)
+    store.write_record(bad.model_copy(update={"state": "failed", "reason": "why"}))
+    pack(store, tmp_path / "packed")
+    assert Packed(tmp_path / "packed").record(bad.cell.key).reason == "why"
+
+
+def test_packed_cells_keep_their_own_metrics_and_values(store, tmp_path):
+    one, other = finished(store), finished(store, "other")
+    metrics = {name: MetricInfo(title=name) for name in ("recall", "ap")}
+    both = {"recall": np.array([1.0, 0.0, 0.5]), "ap": np.array([0.1, 0.2, 0.3])}
+    for record, scores in ((one, both), (other, {"recall": np.array([0.0, 0.25, 1.0])})):
+        info = record.files["attributions"]
+        store.write_scores(record.cell.key, scores, metrics, ANOMALIES, info)
+    pack(store, tmp_path / "packed")
+    packed = Packed(tmp_path / "packed")
+    found = [packed.read_scores(record).values for record in (one, other)]
+    assert {name: values.tolist() for name, values in found[0].items()} == {
+        "recall": [1.0, 0.0, 0.5],
+        "ap": [0.1, 0.2, 0.3],
+    }
+    assert {name: values.tolist() for name, values in found[1].items()} == {
+        "recall": [0.0, 0.25, 1.0]
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "units", "complaint"),
+    [
+        ([1.0, np.nan], 2, "its scores are no numbers"),
+        ([1.0, 0.0], 3, "its arrays do not belong together"),
+    ],
+)
+def test_packed_scores_that_are_none_are_damaged(tmp_path, values, units, complaint):
+    known = {"unit": np.arange(units), "label": np.array(["x"] * 2)}
+    scores = {"cell": {"recall": np.array(values)}}
+    table = ScoreTable({"recall": MetricInfo(title="r")}, scores, {"set": known})
+    (tmp_path / "scores.npz").write_bytes(table.to_bytes())
+    with pytest.raises(DamagedFileError, match=complaint):
+        ScoreTable.read(tmp_path / "scores.npz")

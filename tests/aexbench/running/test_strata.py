@@ -20,6 +20,34 @@ def anomalies(detector, linear_rows) -> AnomalySet:
     return replace(made, details=strata.measured(made, detector, rows.moments(linear_rows[:300])))
 
 
+def handmade(x: list[list[float]], truth: list[list[bool]], **details: list[float]) -> AnomalySet:
+    n = len(x)
+    found = {name: np.array(values) for name, values in details.items()}
+    ones, label = np.ones(n), np.full(n, "x")
+    return AnomalySet(
+        np.array(x), np.array(truth), ones, ones, label, np.arange(n), Features(), details=found
+    )
+
+
+def test_a_constant_column_has_the_least_spread_and_no_deviation_at_its_value(detector):
+    made = handmade([[5.0, 0.2], [5.5, 0.9]], [[True, False], [True, False]])
+    moments = np.array([5.0, 0.5]), np.array([0.0, 0.1])
+    found = strata.measured(made, detector, moments)
+    np.testing.assert_allclose(found["deviation"], [0.0, 0.5 / 1e-6])
+
+
+def test_a_value_at_an_edge_is_in_the_stratum_above_it():
+    gains = [0.0, 0.0999, 0.1, 0.25, 0.5]
+    made = handmade([[1.0]] * 5, [[True]] * 5, gain=gains)
+    assert strata.by_gain(made).tolist() == [
+        "gain 0.00–0.10",
+        "gain 0.00–0.10",
+        "gain 0.10–0.25",
+        "gain 0.25–0.50",
+        "gain 0.50 and more",
+    ]
+
+
 def test_gain_and_deviation_are_those_of_each_sample(anomalies, detector, linear_rows):
     mean, spread = linear_rows[:300].mean(axis=0), linear_rows[:300].std(axis=0)
     for number in range(len(anomalies)):

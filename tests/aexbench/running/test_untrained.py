@@ -303,6 +303,12 @@ def test_of_what_fresh_makes_the_named_part_is_taken():
     torch.testing.assert_close(controlled(detector, "initial", 0).reconstruct(X), another(X)[1])
 
 
+def test_what_fresh_makes_is_of_the_detectors_type():
+    detector = Detector(nn.Linear(4, 4).double(), fresh=lambda: nn.Linear(4, 4))
+    twin = controlled(detector, "initial", 0)
+    assert twin.dtype == twin.error(X.double()).dtype == torch.float64
+
+
 def test_a_parametrized_layer_hides_nothing_that_stays_trained():
     lazy = parametrizations.orthogonal(Lazy(4, 4))
     with pytest.raises(SkipError, match=r"no initial weights: bias would stay trained"):

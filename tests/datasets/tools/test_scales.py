@@ -74,4 +74,5 @@ def test_only_numbers_far_from_all_others_stand_for_gaps():
     assert fillers(column - 5) == ""
     assert fillers(np.append(column[:20] * 2, -999.0)) == ""
     assert fillers(np.append(column, -9999.0)) == "-9999 in 1 row, -999 in 2 rows"
+    assert fillers(np.append(RANDOM.random(20), -99.0)) == "-99 in 1 row"
     assert fillers(np.full(5, 999.0)) == ""

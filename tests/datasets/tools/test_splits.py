@@ -198,3 +198,17 @@ def test_every_row_is_in_one_part(shares, normal, odd, seed):
     assert ways[1].train.max() < ways[1].validation.min()
     if len(ways) == 3:
         assert sum(len(set(units[part])) for part in ways[2]) == len(set(units))
+
+
+def test_shares_of_units_are_shares_of_their_rows():
+    normal, tens = np.zeros(100, dtype=bool), np.arange(100) // 10
+    one_of_50 = np.maximum(np.arange(100), 49)  # and 50 units of one row
+    for seed in range(10):
+        parts = splits.rows_of_units(normal, tens, seed)
+        assert [len(part) for part in parts] == [60, 20, 20]
+        assert len(splits.rows_of_units(normal, one_of_50, seed).train) <= 60
+
+
+def test_in_time_the_test_rows_stand_in_their_order():
+    anomalous = np.isin(np.arange(20), [2, 18])
+    assert splits.rows_in_time(anomalous).test.tolist() == [2, 15, 16, 17, 18, 19]
