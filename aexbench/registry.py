@@ -36,6 +36,9 @@ Made = TypeVar("Made")
 Declared = TypeVar("Declared", bound=Declaration)
 
 
+RESERVED = frozenset({"default", "feature-prior", "given", "labels", "oracle"})
+
+
 class PluginWarning(UserWarning):
     """A plugin did not load; the text holds its traceback."""
 
@@ -169,6 +172,9 @@ class Registry(Generic[Made, Declared]):
             raise RequestError(
                 f"cannot register {name!r}: use lower-case letters, digits and hyphens"
             )
+
+        if self.package and name in RESERVED:
+            raise RequestError(f"cannot register {name!r}: the engine's own is called so")
 
         def decorate(target: Target) -> Target:
             plugin = self.adapt(target, name, **declaration)
