@@ -40,6 +40,7 @@ from aexbench.running.store import (
 )
 from aexbench.running.strata import STRATA
 
+LEFT_OUT = {"schema_version", "output"}  # what a cell printed may name folders of its machine
 SCORES, PLAN = "scores.npz", "plan.json"
 DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)  # what an archive can be
 COMPONENTS = ("dataset", "detector", "corruption", "explainer")
@@ -163,7 +164,7 @@ def write_records(records: Sequence[Record]) -> bytes:
     shared: dict[str, dict[str, Any]] = {}
     lines = []
     for record in records:
-        values = record.model_dump(mode="json", exclude_defaults=True, exclude={"schema_version"})
+        values = record.model_dump(mode="json", exclude_defaults=True, exclude=LEFT_OUT)
         values["provenance"], time = _without(values.get("provenance", {}), "time")
         for name, parent, key in _places(values):
             if key in parent:

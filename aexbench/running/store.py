@@ -7,6 +7,7 @@
     anomalies/<key>.safetensors      anomaly sets, first writer wins
     detectors/<key>.safetensors      the weights that everyone explains, first writer wins
     plans/<suite>.json               the cells that a run has asked for
+    claims/<key>.json                who works on a cell now
 
 Every file is written whole or not at all, and a record last: a cell with a record is finished.
 Records may come from strangers: they are checked on reading.

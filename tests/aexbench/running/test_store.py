@@ -168,7 +168,9 @@ def test_what_no_plan_asks_for_is_not_packed(store, tmp_path):
 
 
 def test_a_packed_record_whose_cell_was_changed_does_not_count(store, tmp_path):
-    lines = write_records([finished(store)]).decode()
+    record = finished(store).model_copy(update={"output": "read /home/me/rows.csv"})
+    lines = write_records([record]).decode()
+    assert "/home/me" not in lines
     path = tmp_path / "records.jsonl"
     path.write_text(lines)
     assert (len(read_records(path)[0]), read_records(path)[1]) == (1, [])
