@@ -107,7 +107,7 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> byt
     """Return arrays and JSON metadata as the bytes of one safetensors file."""
     from safetensors.numpy import save
 
-    text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)  # several keys have no order
+    text = json.dumps(metadata, ensure_ascii=False)  # in one text: several keys would have no order
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return bytes(save(contiguous, metadata={METADATA: text}))
 

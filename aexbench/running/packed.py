@@ -263,6 +263,8 @@ class ScoreTable:
         values = self.values.get(key)
         if known is None or values is None:
             raise DamagedFileError(f"{SCORES} has no scores of {record.cell}")
+        if {len(scored) for scored in values.values()} != {len(known["unit"])}:
+            raise DamagedFileError(f"{SCORES} has other scores than samples of {record.cell}")
         metrics = {name: self.metrics[name] for name in values}
         return Scores(values, metrics, known["unit"], known["label"])
 

@@ -74,8 +74,8 @@ def add(
     }
     scores = {metric: values}
     if errors is not None:
-        metrics["error"] = MetricInfo(title="error", higher_is_better=False)
-        scores["error"] = errors
+        metrics["wrong"] = MetricInfo(title="wrong", higher_is_better=False)
+        scores["wrong"] = errors
     store.write_scores(cell.key, scores, metrics, anomalies, info)
     timing = (
         {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
@@ -169,7 +169,7 @@ def test_the_metric_that_ranks_says_what_is_better(store):
     add(store, "good", BASE + 1.0, errors=BASE)
     add(store, "bad", BASE, errors=BASE + 1.0)
     add(store, "dice", BASE - 1.0, role="floor", errors=BASE + 0.4)
-    found = rows(store, metric="error")
+    found = rows(store, metric="wrong")
     assert (found["good"].rank, found["bad"].rank) == (1, 2)
     assert found["good"].gain.gain == pytest.approx(0.4)
     assert found["bad"].gain.gain == pytest.approx(-0.6)

@@ -11,6 +11,7 @@ import pytest
 import aexbench
 from aexbench import RequestError
 from aexbench.board.leaderboard import leaderboard
+from aexbench.files import DamagedFileError
 from aexbench.running.packed import Packed, open_store, pack
 from aexbench.running.store import Store
 
@@ -154,3 +155,18 @@ def test_packing_is_all_or_nothing_and_never_into_a_store(folder, tmp_path):
     with pytest.raises(RequestError, match="missing"):
         pack(open_store(tmp_path / "store"), tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
+
+
+def test_as_many_scores_as_samples_belong_to_a_cell(folder, tmp_path):
+    for path in (folder / "packed").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with np.load(tmp_path / "scores.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    first = next(iter(json.loads(str(arrays["metrics"]))))
+    counts = arrays[f"counts:{first}"]
+    counts[0] += 1
+    counts[1] -= 1
+    np.savez(tmp_path / "scores.npz", **arrays)
+    packed = Packed(tmp_path)
+    with pytest.raises(DamagedFileError, match="has other scores than samples"):
+        [packed.read_scores(record) for record in packed.records()[0]]

@@ -146,6 +146,15 @@ def test_files_of_one_content_are_the_same_bytes():
     assert len(set(runs)) == 1
 
 
+def test_metrics_stay_in_the_order_of_their_suite(store):
+    record = finished(store)
+    metrics = {name: MetricInfo(title=name) for name in ("z", "recall", "a")}
+    values = {name: np.ones(3) for name in metrics}
+    info = record.files["attributions"]
+    store.write_scores(record.cell.key, values, metrics, ANOMALIES, info)
+    assert list(store.read_scores(record).metrics) == ["z", "recall", "a"]
+
+
 def test_files_of_earlier_versions_are_read(tmp_path):
     from safetensors.numpy import save
 
