@@ -76,7 +76,7 @@ def _set_hooks(known: list[dict[int, Any]]) -> None:
 
 
 def _device() -> torch.device:
-    """Return where new tensors lie. (torch 2.6 has no answer once its default was taken back.)"""
+    """Return where new tensors lie. (torch 2.9 has no answer once its default was taken back.)"""
     return torch.empty(0).device
 
 

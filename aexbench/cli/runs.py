@@ -181,7 +181,7 @@ def _finish(results: Results) -> None:
     store = results.store.root
     ok = sum(record.state == "ok" for record in results.records)
     if ok:
-        shown = Results(results.store, metrics=results.metrics)  # all that its suite has asked for
+        shown = Results(results.store, metrics=results.metrics)  # with what was asked before
         console().print(rendering.as_rich(shown.board()))
     before = len(results) - results.ran
     from_before = f", {before} of them from before" if before else ""

@@ -12,7 +12,7 @@ import itertools
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +73,7 @@ def _look_ahead(cell: Cell, workspace: Workspace) -> None:
 
 
 def run(
-    cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace
+    cells: Iterable[Cell], metrics: Sequence[Component], workspace: Workspace
 ) -> Iterator[Record]:
     """Execute cells in this process, one after the other, and yield each record once it is in the
     store.

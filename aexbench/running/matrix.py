@@ -110,8 +110,10 @@ def run(
     from aexbench.running.workers import Limits
     from aexbench.running.workspace import Workspace
 
+    if in_process and (jobs, timeout, memory) != (1, None, None):
+        raise RequestError("nothing is contained in this process: leave in_process out, or limits")
     limits = Limits(own.timeout if timeout is None else timeout, memory)
-    apart = None if in_process else Apart(jobs, limits.checked())
+    apart = None if in_process else Apart(jobs, limits).checked()
     folder = RESULTS / own.name if store is None else Path(store)
     workspace = Workspace(Store(folder, create=True), device)
     cells = planning.plan(own, workspace.is_image)
@@ -132,8 +134,8 @@ def carry_out(
     """Run the cells that are not finished, score what lacks a metric, and return the results.
 
     `suite` is what the store's plan says of them; `chosen` says which finished ones are run again;
-    `keep` lives as long as the results; `apart` says
-    how they run in processes of their own, if they do.
+    `keep` lives as long as the results; `apart` says how they run in processes of their own, if
+    they do.
     """
     from aexbench.running import execution, pool  # imports torch
     from aexbench.state import as_usual

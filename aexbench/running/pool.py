@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from multiprocessing import connection
 from typing import Any
 
@@ -33,6 +34,13 @@ class Apart:
 
     jobs: int = 1
     limits: Limits = field(default_factory=Limits)
+
+    def checked(self) -> Apart:
+        """Return this; RequestError where it cannot be."""
+        if self.jobs < 1:
+            raise RequestError(f"jobs must be at least 1, not {self.jobs}")
+        self.limits.check()
+        return self
 
 
 @contextmanager
@@ -103,10 +111,8 @@ class Here:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
         says so.
         """
-        for cell in cells:
-            if stops():
-                return
-            yield from execution.run([cell], self.metrics, self.workspace)
+        begun = takewhile(lambda cell: not stops(), cells)
+        yield from execution.run(begun, self.metrics, self.workspace)
 
 
 class Pool:

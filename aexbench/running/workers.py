@@ -39,14 +39,13 @@ class Limits:
     timeout: float | None = None
     memory: float | None = None
 
-    def checked(self) -> Limits:
-        """Return these limits; RequestError for such as cannot be kept."""
+    def check(self) -> None:
+        """Raise RequestError for limits that cannot be kept."""
         for name, value in (("timeout", self.timeout), ("memory", self.memory)):
             if value is not None and not value > 0:
                 raise RequestError(f"{name} must be greater than 0, not {value:g}")
         if self.memory is not None and not Path("/proc/self/status").exists():
             raise RequestError("memory needs Linux, which says how much a process holds")
-        return self
 
 
 class DiedError(Exception):

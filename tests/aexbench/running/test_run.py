@@ -120,31 +120,14 @@ def test_controls_explain_other_networks_and_everyone_gets_the_training_split_an
         def __init__(self, detector, *, background=None, seed: int = 7) -> None:
             self.detector = detector
             weights = torch.cat([p.flatten() for p in detector.model.parameters()])
-            seen.append(
-                (
-                    type(detector).__name__,
-                    float(weights.sum()),
-                    float(weights.sort().values[0]),
-                    background,
-                    seed,
-                )
-            )
+            figures = (float(weights.sum()), float(weights.min()))
+            seen.append((type(detector).__name__, *figures, background, seed))
 
         def explain(self, x):
             return self.detector.error_map(x)
 
-    aexbench_cli(
-        "run",
-        small,
-        "-e",
-        "recorder",
-        "-c",
-        "random[threshold=0.2,count=5]",
-        "--seeds",
-        2,
-        "--store",
-        tmp_path,
-    )
+    options = ["-e", "recorder", "-c", "random[threshold=0.2,count=5]", "--seeds", "2", "--store"]
+    aexbench_cli("run", small, *options, tmp_path)
     train = families.datasets.create("wine").train
     assert all(np.array_equal(background, train) for *_, background, _ in seen)
     assert [seed for *_, seed in seen] == [0] * 4 + [1] * 4

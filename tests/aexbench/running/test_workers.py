@@ -268,6 +268,19 @@ def test_limits_that_nothing_can_keep_are_refused(limit, tmp_path):
         aexbench.run(SUITE | {"explainers": ["residual"]}, tmp_path, **limit)
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"jobs": 0}, "jobs must be at least 1"),
+        ({"in_process": True, "timeout": 5.0}, "nothing is contained in this process"),
+        ({"in_process": True, "jobs": 2}, "nothing is contained in this process"),
+    ],
+)
+def test_what_cannot_be_contained_is_refused(how, said, tmp_path):
+    with pytest.raises(RequestError, match=said):
+        aexbench.run(SUITE | {"explainers": ["residual"]}, tmp_path, **how)
+
+
 def test_several_jobs_make_the_same_scores_and_say_how_many_they_were(tmp_path):
     corruptions = ["random[threshold=0.2,count=12]", "null[threshold=0.1,count=8]"]
     suite = SUITE | {"explainers": ["residual", "deviation"], "corruptions": corruptions}
