@@ -26,6 +26,11 @@ class SkipError(Exception):
     """
 
 
+def line(error: BaseException) -> str:
+    """Return an exception in one line."""
+    return f"{type(error).__name__}: {error}".split("\n")[0][:500]
+
+
 def plain(text: str) -> str:
     """Return a stranger's text in one line without control characters: nothing that a terminal
     would obey.

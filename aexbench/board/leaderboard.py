@@ -25,7 +25,7 @@ from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError
 from aexbench.running.cells import DEFAULT, GIVEN, Cell
 from aexbench.running.packed import AnyStore
-from aexbench.running.provenance import describe
+from aexbench.running.provenance import describe, jobs
 from aexbench.running.scoring import MetricInfo, score
 from aexbench.running.store import Record, Scores
 from aexbench.running.strata import STRATA
@@ -74,6 +74,9 @@ class Row:
     samples_per_s: float | None
     prepare_s: float | None
     hardware: str
+    latency_spread: float | None = None
+    forward_rows: float | None = None
+    backward_rows: float | None = None
 
     @property
     def note(self) -> str:
@@ -459,18 +462,37 @@ def _surely_better(one: Distribution, other: Distribution, sign: int) -> bool:
     return difference.low > 0 if sign > 0 else difference.high < 0
 
 
+COSTS = ("latency_s", "latency_spread", "samples_per_s", "prepare_s")
+ROWS = ("forward_rows", "backward_rows")
+BESIDE = "beside other work: its times are not shown"
+
+
 def _times(records: Iterable[Record]) -> dict[str, Any]:
-    """Return median times; only times of one kind of machine stand in one row."""
+    """Return median times and rows; only times of one kind of machine, on which nothing else of
+    ours ran, stand in one row.
+    """
     timed = [record for record in records if record.timing is not None]
-    machines = {describe(record.provenance.get("hardware")) for record in timed}
+    alone = [record for record in timed if jobs(_machine(record)) == 1]
+    machines = {describe(_machine(record)) for record in alone}
+    rows = {name: _median(timed, name) for name in ROWS}
     if len(machines) != 1:
-        nothing = dict.fromkeys(("latency_s", "samples_per_s", "prepare_s"))
-        return {**nothing, "hardware": "several machines" if machines else ""}
-    medians = {
-        name: float(np.median([getattr(record.timing, name) for record in timed]))
-        for name in ("latency_s", "samples_per_s", "prepare_s")
-    }
-    return {**medians, "hardware": machines.pop()}
+        why = "several machines" if machines else BESIDE if timed else ""
+        return {**dict.fromkeys(COSTS), **rows, "hardware": why}
+    medians = {name: _median(alone, name) for name in COSTS}
+    return {**medians, **rows, "hardware": machines.pop()}
+
+
+def _machine(record: Record) -> object:
+    """Return the machine that a record was timed on."""
+    own = None if record.timing is None else record.timing.hardware
+    return record.provenance.get("hardware") if own is None else own
+
+
+def _median(records: Iterable[Record], name: str) -> float | None:
+    """Return the median of what is known of a cost."""
+    values = [getattr(record.timing, name) for record in records]
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
 
 
 def _without_scores(records: Sequence[Record]) -> list[str]:
@@ -515,6 +537,12 @@ def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(dropped, int) and dropped > 0:
         every = dropped + int(report.get("labelled", report["found"]))
         yield f"{dropped} of {every} labelled rows have no true feature and are left out"
+
+
+def _untimed(records: Sequence[Record]) -> list[str]:
+    """Return a line for each explainer that could not be timed somewhere, and why."""
+    reasons = {(r.cell.explainer.text, r.untimed) for r in records if r.untimed}
+    return [f"{name} could not be timed: {reason}" for name, reason in sorted(reasons)]
 
 
 OF_TWINS = {
@@ -563,6 +591,6 @@ def _notes(records: Sequence[Record], table: _Table, store: AnyStore) -> list[st
         notes.append(
             "no untrained twins were run: whether a score comes from what was learned is not known"
         )
-    notes += _of_twins(records)
+    notes += _of_twins(records) + _untimed(records)
     machines = {row for name in table.records if (row := _times(table.records[name])["hardware"])}
     return [*notes, *(f"timed on {machine}" for machine in sorted(machines))]

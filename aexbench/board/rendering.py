@@ -43,7 +43,7 @@ def line(row: Row, board: Board) -> list[str]:
         rank,
         plain(row.explainer),
         *scores,
-        _seconds(row.latency_s),
+        _seconds(row.latency_s) + _spread(row.latency_spread),
         plain(_floor(row)),
         _gain(row.gain),
     ]
@@ -249,6 +249,10 @@ def _seconds(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.2f} ms"
 
 
+def _spread(share: float | None) -> str:
+    return "" if share is None else f" ±{share:.0%}"
+
+
 def _flat(row: Row, board: Board) -> dict[str, object]:
     flat: dict[str, object] = {
         "rank": row.rank,
@@ -265,8 +269,11 @@ def _flat(row: Row, board: Board) -> dict[str, object]:
     flat |= {f"{group}": value for group, (value, _) in row.by_group.items()}
     times = {
         "latency_s": row.latency_s,
+        "latency_spread": row.latency_spread,
         "samples_per_s": row.samples_per_s,
         "prepare_s": row.prepare_s,
+        "forward_rows": row.forward_rows,
+        "backward_rows": row.backward_rows,
     }
     return flat | times | {"hardware": row.hardware, "note": row.note}
 

@@ -8,13 +8,16 @@ control, and the seeds of the detector, the anomalies and the explainer apart.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from aexbench.components import Component
 from aexbench.digests import value_digest
 from aexbench.running.controls import Control
+
+if TYPE_CHECKING:
+    from aexbench.detector import Detector
 
 DEFAULT = "default"  # a data set's own autoencoder
 GIVEN = "given"  # a detector or rows that somebody has
@@ -63,6 +66,13 @@ class Cell(BaseModel):
         parts = {"dataset": self.dataset, "detector": self.detector}
         parts |= {"corruption": self.corruption, "explainer": self.explainer}
         return {name: part.source for name, part in parts.items() if part.source}
+
+    def made(self, detector: Detector, background: Any) -> Any:
+        """Return its explainer of a detector, with its seed where it takes one."""
+        offered: dict[str, Any] = {"background": background}
+        if "seed" in self.explainer.plugin.parameters:
+            offered["seed"] = self.explainer_seed
+        return self.explainer.make(detector, **offered)
 
     def __str__(self) -> str:
         on = "" if self.control == "none" else f" ({self.control} {self.control_seed})"

@@ -33,16 +33,16 @@ class Claims:
         self.own: dict[str, Path] = {}
         self._host, self._beaten = _host(), 0.0
 
-    def take(self, cell: Cell) -> bool:
-        """Claim a cell, and return whether nobody else has it."""
-        path = self._path(cell.key)
+    def take(self, key: str, what: str) -> bool:
+        """Claim a cell or a round by its key, and return whether nobody else has it."""
+        path = self._path(key)
         if self._left(path):
             self._remove(path)
-        owner = {"host": self._host, "pid": os.getpid(), "cell": str(cell)}
+        owner = {"host": self._host, "pid": os.getpid(), "cell": what}
         with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
             json.dump(owner, file)
-            self.own[cell.key] = path
-        return cell.key in self.own
+            self.own[key] = path
+        return key in self.own
 
     def release(self, key: str) -> None:
         """Give up the claim of a cell that has its record."""
@@ -61,6 +61,15 @@ class Claims:
                 with suppress(OSError):
                     path.touch()
 
+    def others(self) -> int:
+        """Return how many other coordinators work on the store at this host."""
+        found = set()
+        for path in self.folder.glob("*.json"):
+            host, pid = _owner(path)
+            if host == self._host and pid != os.getpid() and _runs(pid):
+                found.add(pid)
+        return len(found)
+
     def begun(self, cells: Iterable[Cell]) -> list[Cell]:
         """Return the cells whose owner is gone."""
         return [cell for cell in cells if self._left(self._path(cell.key))]
@@ -70,13 +79,7 @@ class Claims:
 
     def _left(self, path: Path) -> bool:
         """Whether a claim's owner is gone."""
-        try:
-            owner = json.loads(files.read(path))
-            host, pid = str(owner["host"]), int(owner["pid"])
-        except FileNotFoundError:
-            return False
-        except (ValueError, LookupError, TypeError):
-            host, pid = "", 0  # cut off while it was written: its age tells
+        host, pid = _owner(path)
         if host == self._host:
             return not _runs(pid)
         with suppress(FileNotFoundError):
@@ -98,6 +101,17 @@ class Claims:
         with suppress(FileNotFoundError):
             os.rename(path, aside)
             aside.unlink()
+
+
+def _owner(path: Path) -> tuple[str, int]:
+    """Return a claim's host and process; nothing of one that is gone, or was cut off while it was
+    written: its age tells.
+    """
+    try:
+        owner = json.loads(files.read(path))
+        return str(owner["host"]), int(owner["pid"])
+    except (ValueError, LookupError, TypeError, FileNotFoundError):
+        return "", 0
 
 
 def _host() -> str:

@@ -8,8 +8,6 @@ machines run the same.
 from __future__ import annotations
 
 import functools
-import itertools
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -26,14 +24,15 @@ from aexbench.autoencoders import training
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector, is_out_of_memory
-from aexbench.errors import RequestError, SkipError, StoreError
+from aexbench.errors import RequestError, SkipError, StoreError, line
 from aexbench.running import planning, references, scoring, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
 from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
-from aexbench.running.store import SCHEMA, FileInfo, Record, Store, Times
+from aexbench.running.stopping import is_own
+from aexbench.running.store import SCHEMA, FileInfo, Record, Store
 from aexbench.running.workspace import Lent, Workspace
 
 
@@ -56,7 +55,7 @@ def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
             raise
         except (Exception, SystemExit) as error:
             what = f"{cell.dataset.text} with detector {cell.detector.text}"
-            raise RequestError(f"{what}: {_line(error)}") from error
+            raise RequestError(f"{what}: {line(error)}") from error
 
 
 def _look_ahead(cell: Cell, workspace: Workspace) -> None:
@@ -131,14 +130,12 @@ def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Ste
         raise
     except SkipError as error:
         return blank(state="skipped", reason=str(error))
-    except KeyboardInterrupt as error:
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            raise
-        return blank(state="failed", reason=_line(error), traceback=_traceback())
     except BaseException as error:  # whatever a plugin raises does not end the run
+        if is_own(error):
+            raise
         if is_out_of_memory(error):
-            return blank(state="out-of-memory", reason=_line(error))
-        return blank(state="failed", reason=_line(error), traceback=_traceback())
+            return blank(state="out-of-memory", reason=line(error))
+        return blank(state="failed", reason=line(error), traceback=_traceback())
 
 
 def _prepared(cell: Cell, workspace: Workspace) -> Ask:
@@ -155,19 +152,16 @@ def _result(
 ) -> dict[str, Any]:
     """Return the parts of an `ok` record, with its files written."""
     anomalies, store = workspace.anomalies(cell), workspace.store
-    attributions, clock = explained.attributions, explained.timing
+    attributions = explained.attributions
     written = {
         "attributions": store.write_attributions(cell.key, attributions),
         "anomalies": workspace.anomalies_info(cell),
     }
-    if clock is not None:
-        written["timings"] = store.write_timings(cell.key, clock.samples())
     return {
         "files": written,
         "anomalies": dict(anomalies.report),
         "detector": dict(explained.report or workspace.detector(cell).report),
         "measures": explained.measures,
-        "timing": None if clock is None else Times.model_validate(clock.summary()),
         "scored_by": {metric.text: metric.version for metric in metrics},
         "scores": _write_scores(
             store, cell, attributions, anomalies, metrics, written["attributions"]
@@ -192,55 +186,30 @@ def _write_scores(
 
 
 class Explained(NamedTuple):
-    """Attributions, what they cost where that was measured, what their explainer says of them, and
-    what is known of the detector that it was given.
+    """Attributions, what their explainer says of them, and what is known of the detector that it
+    was given.
     """
 
     attributions: NDArray[Any]
-    timing: timing.Timing | None = None
     measures: dict[str, float] = {}  # noqa: RUF012 (never changed)
     report: Mapping[str, Any] = {}
 
 
 def _explained(cell: Cell, x: NDArray[Any], detector: Detector, lent: Lent) -> Explained:
-    """Return what a cell's explainer answers on the detector or on its control, and what it costs
-    on the detector itself; controls are not timed.
-    """
+    """Return what a cell's explainer answers on the detector or on its control."""
     with kept(detector, lent=lent):
         asked = controlled(detector, cell.control, cell.control_seed, x)
-        offered: dict[str, Any] = {"background": lent.rows}
-        if "seed" in cell.explainer.plugin.parameters:
-            offered["seed"] = cell.explainer_seed
-        make = functools.partial(cell.explainer.make, asked, **offered)
-        explained = explain(make, x, asked, measure=cell.control == "none")
+        explained = explain(functools.partial(cell.made, asked, lent.rows), x, asked)
         return explained._replace(report=asked.report)
 
 
-def explain(
-    make: Callable[[], Any], samples: NDArray[Any], detector: Detector, measure: bool
-) -> Explained:
-    """Return an explainer's attributions of samples as an array, and its timing where that is to be
-    measured.
-
-    `make` prepares the explainer. It answers through its door, which checks the answer; what is
-    timed is the explainer itself.
-    """
+def explain(make: Callable[[], Any], samples: NDArray[Any], detector: Detector) -> Explained:
+    """Return an explainer's attributions of samples as an array; `make` prepares the explainer."""
     device = detector.device
     x = torch.as_tensor(samples).to(device, detector.dtype)
-    explainer, prepare_s = timing.timed(make, device)
-    attributions, first_s = timing.timed(lambda: explainer.explain(x), device)
-    measures = _measures(explainer, x, attributions)
-    if not measure:
-        return Explained(attributions.cpu().numpy(), None, measures)
-    itself, singles = explainer.explainer.explain, itertools.cycle(x.split(1))
-    clock = timing.Timing(
-        prepare_s,
-        len(x),
-        timing.measure((functools.partial(itself, one) for one in singles), device),
-        timing.measure(lambda: itself(x), device, expected_s=first_s),
-        timing.peak_memory(lambda: itself(x), device),
-    )
-    return Explained(attributions.cpu().numpy(), clock, measures)
+    explainer, _ = timing.timed(make, device)
+    attributions, _ = timing.timed(lambda: explainer.explain(x), device)
+    return Explained(attributions.cpu().numpy(), _measures(explainer, x, attributions))
 
 
 def _measures(explainer: Any, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, float]:
@@ -288,16 +257,12 @@ def _derived(
     try:
         return scoring.score(attributions, anomalies, metrics), anomalies
     except Exception as error:
-        raise RequestError(f"cannot score {record.cell}: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".split("\n")[0][:500]
+        raise RequestError(f"cannot score {record.cell}: {line(error)}") from error
 
 
 def _traceback() -> str:
     """Return the traceback with file names in place of paths."""
     text = traceback.format_exc()
-    for line in traceback.extract_tb(sys.exc_info()[2]):
-        text = text.replace(line.filename, Path(line.filename).name)
+    for frame in traceback.extract_tb(sys.exc_info()[2]):
+        text = text.replace(frame.filename, Path(frame.filename).name)
     return text

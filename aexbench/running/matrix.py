@@ -137,20 +137,23 @@ def carry_out(
     `keep` lives as long as the results; `apart` says how they run in processes of their own, if
     they do.
     """
-    from aexbench.running import execution, pool  # imports torch
+    from aexbench.running import execution, pool, rounds  # imports torch
+    from aexbench.running.sharing import taking_turns
     from aexbench.state import as_usual
 
     store = workspace.store
     todo = execution.pending(cells, store, chosen)
+    untimed = [cell for one in rounds.waiting(cells, store) for cell in one]
     stop = Stop()
     try:
         with as_usual(), progress(len(todo)) as show, stopping() as stop:
             workspace.say = show.say
-            with pool.opened(apart, todo, metrics, workspace) as runner:
+            with pool.opened(apart, [*todo, *untimed], metrics, workspace) as runner:
                 runner.look(todo)
                 plans.write_grown(store, suite, cells)
                 for _ in runner.records(todo, stop):
                     show.advance()
+                taking_turns(cells, store, runner, stop)
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:

@@ -5,26 +5,26 @@ on; or in this process. The coordinator alone writes records.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import takewhile
 from multiprocessing import connection
-from typing import Any
 
 import torch
 
 from aexbench import families
 from aexbench.components import Component
-from aexbench.errors import RequestError, StoreError, tell
-from aexbench.running import execution, planning, wire
+from aexbench.errors import RequestError, tell
+from aexbench.running import execution, rounds, wire
+from aexbench.running.answers import Hearing, waited
 from aexbench.running.cells import Cell
-from aexbench.running.provenance import provenance
+from aexbench.running.rounds import Found, Round
 from aexbench.running.sharing import Shared
-from aexbench.running.store import SCHEMA, Record, State
+from aexbench.running.store import Record
 from aexbench.running.worker import Setup
-from aexbench.running.workers import METHOD, POLL_S, DiedError, Limits, Worker
+from aexbench.running.workers import METHOD, POLL_S, Limits, Worker
 from aexbench.running.workspace import Workspace
 
 
@@ -114,15 +114,19 @@ class Here:
         begun = takewhile(lambda cell: not stops(), cells)
         yield from execution.run(begun, self.metrics, self.workspace)
 
+    def times(self, cells: Round, beat: Callable[[], object]) -> Found:
+        """Return what came of a round."""
+        self.workspace.say(rounds.name(cells), None)
+        return rounds.found(rounds.prepared(cells, self.workspace), self.workspace.device)
+
 
 class Pool:
     """Workers on one store."""
 
     def __init__(self, setup: Setup, limits: Limits, workspace: Workspace) -> None:
-        self.setup, self.limits = setup, limits
-        self.store, self.say = workspace.store, workspace.say
+        self.setup, self.store = setup, workspace.store
+        self.hearing = Hearing(limits, workspace.say)
         self.workers = [Worker(setup) for _ in range(setup.jobs)]
-        self.warned = set[tuple[Any, ...]]()
 
     def start(self) -> list[wire.Name]:
         """Start the first worker, and return the names of what it does not know."""
@@ -137,19 +141,9 @@ class Pool:
         """Have the first worker load every data set and build every network; RequestError where
         one cannot be.
         """
-        worker = self.workers[0]
         for cell in {(c.detector_key, c.corruption.key): c for c in cells}.values():
-            worker.give("look", cell)
-            while True:
-                connection.wait(worker.stirs())
-                try:
-                    message = worker.message()
-                except DiedError:
-                    what = f"{cell.dataset.text} with detector {cell.detector.text}"
-                    raise RequestError(f"{what}: the process {worker.fate()}") from None
-                if message is not None and not self._told(message):
-                    break
-            _check(message)
+            self.workers[0].give("look", [cell], str(cell))
+            self.hearing.looked(self.workers[0])
 
     def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
@@ -166,13 +160,30 @@ class Pool:
                 self._wait(busy.values())
                 shared.beat()
                 for number, worker in list(busy.items()):
-                    if (record := self._heard(worker)) is not None:
+                    if (record := self.hearing.record(worker)) is not None:
                         self.store.write_record(record)
                         shared.done(record.cell)
                         del busy[number]
                         yield record
         finally:
             shared.give_up()
+
+    def times(self, cells: Round, beat: Callable[[], object]) -> Found:
+        """Return what came of a round; `beat` is called while it is awaited."""
+        worker = self._alone()
+        worker.give("time", cells, rounds.name(cells))
+        found: Found = waited(worker, partial(self.hearing.times, worker, cells), beat)
+        return found
+
+    def _alone(self) -> Worker:
+        """Return the one worker there is now, with the threads of all."""
+        if len(self.workers) > 1:
+            self.end()
+            alone = replace(self.setup, jobs=1, threads=torch.get_num_threads())
+            self.workers = [Worker(alone)]
+        if self.workers[0].process is None:
+            self.workers[0].start()
+        return self.workers[0]
 
     def _wait(self, busy: Iterable[Worker]) -> None:
         stirs = [one for worker in busy for one in worker.stirs()]
@@ -188,65 +199,6 @@ class Pool:
             return False
         if worker.process is None:
             worker.start()
-        self.say(str(cell), None)
-        worker.give("run", cell)
+        self.hearing.say(str(cell), None)
+        worker.give("run", [cell], str(cell))
         return True
-
-    def _heard(self, worker: Worker) -> Record | None:
-        """Return the record of a worker's cell if it has come to its end."""
-        assert worker.cell is not None
-        try:
-            message = worker.message()
-        except DiedError:
-            when = "" if worker.asked else " while its data, detector or anomalies were made"
-            return self._ended(worker, "failed", f"its process {worker.fate()}{when}")
-        if message is None:
-            over = worker.over(self.limits)
-            return None if over is None else self._ended(worker, *over)
-        _check(message)
-        if self._told(message):
-            return None
-        if message[0] == "asked":
-            worker.asked = worker.now()
-            self.say(str(worker.cell), None)
-            return None
-        return self._recorded(worker, *message[1:])
-
-    def _told(self, message: tuple[Any, ...]) -> bool:
-        """Pass on what a worker says or warns of, each warning once; return whether it did."""
-        if message[0] == "say":
-            self.say(*message[1:])
-        elif message[0] == "warn" and message not in self.warned:
-            self.warned.add(message)
-            warnings.warn(message[1], message[2], stacklevel=2)
-        return message[0] in ("say", "warn")
-
-    def _recorded(self, worker: Worker, text: str, spent: bool) -> Record:
-        """Return a record that a worker has sent; one that is spent is replaced."""
-        record = Record.model_validate_json(text)
-        worker.drain()
-        record = record.model_copy(update={"output": worker.text(), "cell": worker.cell})
-        if spent:
-            worker.replace()
-        return record
-
-    def _ended(self, worker: Worker, state: State, reason: str) -> Record:
-        """Replace a worker, and return the record of the cell that it has not finished."""
-        cell = worker.cell
-        assert cell is not None
-        worker.replace()
-        return Record(
-            schema_version=SCHEMA,
-            cell=cell,
-            state=state,
-            reason=reason,
-            output=worker.text(),
-            role=planning.role(cell.explainer),
-            provenance=provenance(self.setup.device, self.setup.jobs) | {"sources": cell.sources},
-        )
-
-
-def _check(message: tuple[Any, ...]) -> None:
-    """Raise the error that a worker says the run must end with."""
-    if message[0] == "end":
-        raise (StoreError if message[1] else RequestError)(message[2])

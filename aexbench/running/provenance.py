@@ -59,19 +59,24 @@ def other_sources(records: Iterable[Record]) -> list[str]:
 
 @functools.cache
 def _constant(device: str, jobs: int) -> dict[str, Any]:
-    import torch
-
     return {
         "versions": {"python": platform.python_version(), **_versions()},
         "commit": commit(),
         "system": f"{platform.system()} {platform.machine()}",
-        "hardware": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "gpu": torch.cuda.get_device_name() if device.startswith("cuda") else None,
-            "threads": torch.get_num_threads(),
-            "jobs": jobs,
-        },
+        "hardware": hardware(device, jobs),
+    }
+
+
+def hardware(device: str = "cpu", jobs: int = 1) -> dict[str, Any]:
+    """Return the machine as times depend on it."""
+    import torch
+
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if device.startswith("cuda") else None,
+        "threads": torch.get_num_threads(),
+        "jobs": jobs,
     }
 
 
@@ -85,12 +90,17 @@ def describe(hardware: object) -> str:
     if not isinstance(hardware, dict):
         return "an unknown machine"
     gpu = f", {hardware['gpu']}" if hardware.get("gpu") else ""
-    jobs = hardware.get("jobs") or 1
-    parallel = f", {jobs} jobs in parallel" if jobs != 1 else ""
+    many = jobs(hardware)
+    parallel = f", {many} jobs in parallel" if many != 1 else ""
     return (
         f"{hardware.get('cpu')}, {hardware.get('cores')} cores, {hardware.get('threads')} "
         f"threads{parallel}{gpu}"
     )
+
+
+def jobs(hardware: object) -> object:
+    """Return how many cells ran at once on a machine, as its record says."""
+    return (hardware.get("jobs") or 1) if isinstance(hardware, dict) else 1
 
 
 def cpu_name() -> str:

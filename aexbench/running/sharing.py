@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from aexbench.errors import tell
+from aexbench.running import rounds
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
+from aexbench.running.rounds import Found, Round
 from aexbench.running.store import Record, Store
 
 LOOK_S = 1.0  # between two looks at what others have claimed
@@ -102,7 +105,7 @@ class Shared:
             if record is not None:
                 self.queue.done(cell)
                 self._theirs.append(record)
-            elif self.claims.take(cell):
+            elif self.claims.take(cell.key, str(cell)):
                 return cell
             else:
                 self.queue.back(cell)
@@ -133,3 +136,47 @@ class Shared:
             self._looked = time.monotonic()
             cells, self.elsewhere = self.elsewhere, []
             self.queue.add(cells)
+
+
+class Runner(Protocol):
+    """What times rounds."""
+
+    def times(self, cells: Round, beat: Callable[[], object]) -> Found:
+        """Return what came of a round; `beat` is called while it is awaited."""
+        ...
+
+
+def taking_turns(
+    cells: Sequence[Cell], store: Store, runner: Runner, stops: Callable[[], bool]
+) -> None:
+    """Time the explainers of cells, round by round; begin none once `stops` says so. What another
+    coordinator times is waited for.
+    """
+    claims, waiting = Claims(store), rounds.waiting(cells, store)
+    while waiting and not stops():
+        mine = next((one for one in waiting if claims.take(*_claim(one))), None)
+        if mine is None:
+            time.sleep(LOOK_S)
+        else:
+            _timed(mine, store, runner, claims)
+        waiting = rounds.waiting((cell for one in waiting for cell in one), store)
+
+
+def _timed(cells: Round, store: Store, runner: Runner, claims: Claims) -> None:
+    """Time a round, and put into the records what came of it, marked where others worked on this
+    machine.
+    """
+    try:
+        others = claims.others()
+        found = rounds.outcomes(
+            cells, lambda some: runner.times(some, lambda: claims.beat(time.monotonic()))
+        )
+        others = max(others, claims.others())
+        for key, outcome in found.items():
+            rounds.write(store, key, outcome.beside(others))
+    finally:
+        claims.release_all()
+
+
+def _claim(cells: Round) -> tuple[str, str]:
+    return f"timing-{cells[0].anomaly_key}", rounds.name(cells)

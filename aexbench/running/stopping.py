@@ -38,6 +38,14 @@ class Stop:
         tell("stopping when what runs is done; once more stops it at once")
 
 
+def is_own(error: BaseException) -> bool:
+    """Whether an exception ends the run: somebody has interrupted it. Workers hear of nobody: what
+    is raised there an explainer has raised.
+    """
+    heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    return isinstance(error, KeyboardInterrupt) and heard
+
+
 @contextmanager
 def stopping() -> Iterator[Stop]:
     """Listen to signals while the block runs; in another thread than the first nobody can."""

@@ -65,14 +65,21 @@ class FileInfo(BaseModel):
 
 
 class Times(BaseModel):
-    """Median times of an explainer on the trained detector; controls and references have none."""
+    """Median times of an explainer on the trained detector; controls and references have none.
+
+    `hardware` is the machine that they were measured on; that of the record where it is left out.
+    """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     prepare_s: float = Field(ge=0)
     latency_s: float = Field(ge=0)
+    latency_spread: float | None = Field(default=None, ge=0)
     samples_per_s: float = Field(ge=0)
     peak_bytes: int | None = None
+    forward_rows: float | None = Field(default=None, ge=0)
+    backward_rows: float | None = Field(default=None, ge=0)
+    hardware: dict[str, Any] | None = None
 
 
 class Record(BaseModel):
@@ -94,6 +101,7 @@ class Record(BaseModel):
         default_factory=dict
     )  # an explainer's own, such as its gap to completeness
     timing: Times | None = None
+    untimed: str = ""  # why it could not be timed
     scores: dict[str, float] = Field(default_factory=dict)
     scored_by: dict[str, str] = Field(
         default_factory=dict

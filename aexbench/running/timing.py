@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from aexbench.running.arithmetic import Rows
+
 WARM_UPS = 2
 LEAST, MOST = 3, 30  # repetitions
 BUDGET_S = 0.2  # per figure: repetitions stop after it, though not before LEAST
-SLOW_S = 2.0  # a call that took longer before is measured once
+SLOW_S = 2.0  # a first call that takes longer is the measurement
 
 
 @dataclass
@@ -47,6 +49,8 @@ class Timing:
         The whole set of `set_size` samples in one call.
     peak_bytes
         The most device memory in use during `throughput`; None on a CPU, where it is not measured.
+    rows
+        What one sample asks of the network; None where it has no products to count.
     """
 
     prepare_s: float
@@ -54,19 +58,35 @@ class Timing:
     latency: Samples
     throughput: Samples
     peak_bytes: int | None = None
+    rows: Rows | None = None
 
     def summary(self) -> dict[str, float | int | None]:
-        """Return medians, in seconds."""
+        """Return medians, in seconds, and the spread of the latency as a share of its median."""
+        rows = {} if self.rows is None else self.rows._asdict()
         return {
             "prepare_s": self.prepare_s,
             "latency_s": float(np.median(self.latency.wall_s)),
+            "latency_spread": spread(self.latency.wall_s),
             "samples_per_s": self.set_size / float(np.median(self.throughput.wall_s)),
             "peak_bytes": self.peak_bytes,
+            **{f"{way}_rows": count for way, count in rows.items()},
         }
 
     def samples(self) -> dict[str, Any]:
         """Return every sample."""
         return asdict(self)
+
+
+def spread(seconds: Sequence[float]) -> float | None:
+    """Return half the interquartile range over the median; None of fewer than three samples.
+
+    >>> spread([1.0, 2.0, 3.0])
+    0.25
+    """
+    if len(seconds) < LEAST:
+        return None
+    low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75])
+    return float((high - low) / 2 / median)
 
 
 def timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
@@ -84,36 +104,71 @@ def timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
             os._exit(0)
 
 
-def measure(
-    calls: Iterator[Callable[[], object]] | Callable[[], object],
-    device: torch.device,
-    warm_ups: int = WARM_UPS,
-    least: int = LEAST,
-    most: int = MOST,
-    budget_s: float = BUDGET_S,
-    expected_s: float = 0.0,
-) -> Samples:
-    """Call again and again, and keep the time of every call after the warm-up.
+@dataclass
+class Repeats:
+    """One call, made again and again until there are samples enough.
 
-    `calls` is one call to repeat, or an iterator of calls on different samples. It stops after
-    `most` calls, or once `budget_s` is used up and `least` are made. A call slower than the budget
-    is warmed up once; one that is expected to take seconds, because it has done so before, is made
-    once and needs no warm-up.
+    Attributes
+    ----------
+    calls
+        A call to repeat, or an iterator of calls on different samples.
+    warm_ups
+        Calls that are made before and not counted, as long as they take less than `budget_s` in
+        all. A first call that takes more than `SLOW_S` is itself the measurement: what it does for
+        the first time is a small part of it.
+    least, most, budget_s
+        It is done after `most` samples, or once they have taken `budget_s` and `least` are there.
     """
-    if expected_s > SLOW_S:
-        warm_ups, least, most = 0, 1, 1
-    source = calls if isinstance(calls, Iterator) else iter(lambda: calls, None)
-    samples = Samples()
+
+    calls: Iterator[Callable[[], object]] | Callable[[], object]
+    device: torch.device
+    warm_ups: int = WARM_UPS
+    least: int = LEAST
+    most: int = MOST
+    budget_s: float = BUDGET_S
+    samples: Samples = field(default_factory=Samples)
+    warmed_s: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether there are samples enough."""
+        taken = self.samples.wall_s
+        enough = len(taken) >= self.least and sum(taken) >= self.budget_s
+        return bool(taken) and (enough or len(taken) >= self.most or taken[0] > SLOW_S)
+
+    def turn(self) -> None:
+        """Make one call."""
+        call = next(self.calls) if isinstance(self.calls, Iterator) else self.calls
+        sample = _sample(call, self.device)
+        [seconds] = sample.wall_s
+        if self.warm_ups and self.warmed_s < self.budget_s and seconds <= SLOW_S:
+            self.warm_ups -= 1
+            self.warmed_s += seconds
+            return
+        self.samples.wall_s += sample.wall_s
+        self.samples.device_s += sample.device_s
+
+
+def interleaved(repeats: Sequence[Repeats]) -> None:
+    """Let calls take turns (A B A B) until all are done: what the machine does meanwhile, it does
+    to all of them.
+    """
     with no_garbage_collection():
-        warm_up_s = 0.0
-        for _ in range(warm_ups):
-            if warm_up_s < budget_s:
-                warm_up_s += timed(next(source), device)[1]
-        while len(samples.wall_s) < most and (
-            sum(samples.wall_s) < budget_s or len(samples.wall_s) < least
-        ):
-            _take(samples, next(source), device)
-    return samples
+        while waiting := [one for one in repeats if not one.done]:
+            for one in waiting:
+                one.turn()
+            gc.collect(1)  # what the turns have left; what was there before is not looked at
+
+
+def measure(
+    calls: Iterator[Callable[[], object]] | Callable[[], object], device: torch.device, **how: Any
+) -> Samples:
+    """Call again and again, and keep the time of every call after the warm-up; `how` is what
+    `Repeats` takes.
+    """
+    repeats = Repeats(calls, device, **how)
+    interleaved([repeats])
+    return repeats.samples
 
 
 def peak_memory(call: Callable[[], object], device: torch.device) -> int | None:
@@ -146,10 +201,10 @@ def no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _take(samples: Samples, call: Callable[[], object], device: torch.device) -> None:
+def _sample(call: Callable[[], object], device: torch.device) -> Samples:
+    """Return the time of one call."""
     if device.type != "cuda":
-        samples.wall_s.append(timed(call, device)[1])
-        return
+        return Samples([timed(call, device)[1]])
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     stream = torch.cuda.current_stream(device)
 
@@ -158,5 +213,5 @@ def _take(samples: Samples, call: Callable[[], object], device: torch.device) ->
         call()
         end.record(stream)
 
-    samples.wall_s.append(timed(recorded, device)[1])
-    samples.device_s.append(start.elapsed_time(end) / 1000)
+    wall_s = timed(recorded, device)[1]
+    return Samples([wall_s], [start.elapsed_time(end) / 1000])

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,19 +56,20 @@ class Setup:
 def main(link: Connection, output: Connection, setup: bytes) -> None:
     """Answer requests until the coordinator closes the link.
 
-    It is sent `wire.dumps` of `("run", cell)`, or of `("look", cell)` to see that the cell's data
-    set and network can be made. It sends `("ready", names)` with what it does not know, `("say",
-    text, share)`, `("warn", text, category)`, `("asked",)` when an explainer is called, and at the
-    end of a request `("record", JSON, spent)`, `("looked",)`, or `("end", kind, text)` where the
-    run must end. A worker that is `spent` answers no more.
+    It is sent `wire.dumps` of `("run", [cell])`, of `("time", cells)`, or of `("look", [cell])` to
+    see that the cell's data set and network can be made. It sends `("ready", names)` with what it
+    does not know, `("say", text, share)`, `("warn", text, category)`, `("asked",)` when explainers
+    are called, and at the end of a request `("record", JSON, spent)`, `("timed", outcomes or a
+    reason, spent)`, `("looked",)`, or `("end", kind, text)` where the run must end. A worker that
+    is `spent` answers no more.
     """
     _alone(output)
     _take_place(link, wire.loads(setup))
     with suppress(EOFError, OSError):  # the coordinator is gone
         spent = False
         while not spent:
-            request, cell = wire.loads(link.recv_bytes())
-            spent = _answered(link, request, cell)
+            request, cells = wire.loads(link.recv_bytes())
+            spent = _answered(link, request, cells)
     os._exit(0)  # whatever its cells have left does not hold it
 
 
@@ -129,18 +130,11 @@ def _take_place(link: Connection, setup: Setup) -> None:
     )
 
 
-def _answered(link: Connection, request: str, cell: Cell) -> bool:
+def _answered(link: Connection, request: str, cells: list[Cell]) -> bool:
     """Answer one request, and return whether this process can answer no other one."""
-    from aexbench.running import execution
-
     DESK.asking, DESK.own = False, None
     try:
-        if request == "look":
-            execution.preflight([cell], DESK.workspace)
-            link.send(("looked",))
-            return False
-        road = execution.steps(cell, DESK.metrics, DESK.workspace)
-        record = execution.walked(road, partial(_begun, link))
+        answer = ANSWERS[request](cells, partial(_begun, link))
     except RequestError as error:
         link.send(("end", isinstance(error, StoreError), str(error)))
         return True
@@ -148,8 +142,40 @@ def _answered(link: Connection, request: str, cell: Cell) -> bool:
     with suppress(OSError):  # the explainer has closed them
         sys.stdout.flush()
         sys.stderr.flush()
-    link.send(("record", record.model_dump_json(), spent))
+    link.send((*answer, spent))
     return spent
+
+
+def _run(cells: list[Cell], begun: Callable[[], None]) -> tuple[str, str]:
+    """Return the record of a cell."""
+    from aexbench.running import execution
+
+    road = execution.steps(cells[0], DESK.metrics, DESK.workspace)
+    return "record", execution.walked(road, begun).model_dump_json()
+
+
+def _time(cells: list[Cell], begun: Callable[[], None]) -> tuple[str, Any]:
+    """Return what the explainers of cells cost, in turns."""
+    from aexbench.running import rounds
+
+    ask = rounds.prepared(cells, DESK.workspace)
+    begun()
+    return "timed", rounds.found(ask, DESK.workspace.device)
+
+
+def _look(cells: list[Cell], begun: Callable[[], None]) -> tuple[str]:
+    """See that the data set and the network of a cell can be made."""
+    from aexbench.running import execution
+
+    execution.preflight(cells, DESK.workspace)
+    return ("looked",)
+
+
+ANSWERS: Mapping[str, Callable[..., tuple[Any, ...]]] = {
+    "run": _run,
+    "time": _time,
+    "look": _look,
+}
 
 
 def _warned(

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,10 @@ class Limits:
     timeout: float | None = None
     memory: float | None = None
 
+    def times(self, factor: float) -> Limits:
+        """Return the same memory for so many times the seconds."""
+        return Limits(None if self.timeout is None else self.timeout * factor, self.memory)
+
     def check(self) -> None:
         """Raise RequestError for limits that cannot be kept."""
         for name, value in (("timeout", self.timeout), ("memory", self.memory)):
@@ -58,8 +62,10 @@ class Worker:
 
     Attributes
     ----------
-    cell, asked
-        What it works on, and since when its explainer is being asked (monotonic seconds).
+    cell, task
+        What it works on, and in words.
+    asked
+        Since when explainers are being asked (monotonic seconds).
     printed
         The end of what was printed since it was given its cell.
     """
@@ -69,6 +75,7 @@ class Worker:
     link: Any = None
     output: Any = None
     cell: Cell | None = None
+    task: str = ""
     asked: float | None = None
     printed: bytearray = field(default_factory=bytearray)
     silent: bool = False
@@ -98,12 +105,12 @@ class Worker:
         found: list[wire.Name] = lacking
         return found
 
-    def give(self, request: str, cell: Cell) -> None:
+    def give(self, request: str, cells: Sequence[Cell], task: str) -> None:
         """Send a request."""
-        self.cell, self.asked = cell, None
+        self.cell, self.task, self.asked = cells[0], task, None
         self.printed.clear()
         with suppress(OSError):  # it is dead: that shows when its answer is awaited
-            self.link.send_bytes(wire.dumps((request, cell)))
+            self.link.send_bytes(wire.dumps((request, list(cells))))
 
     def drain(self) -> None:
         """Take what was printed since, and keep its end."""

@@ -13,6 +13,7 @@ import pytest
 
 from aexbench import Features, RequestError, files
 from aexbench.board.leaderboard import (
+    BESIDE,
     Board,
     Gain,
     Row,
@@ -29,8 +30,9 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.running.cells import Cell
 from aexbench.running.plans import write_grown
+from aexbench.running.provenance import describe
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import SCHEMA, FileInfo, Record, Store
+from aexbench.running.store import SCHEMA, FileInfo, Record, Store, Times
 
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
@@ -291,6 +293,35 @@ def test_times_of_different_machines_are_not_put_in_one_row(store):
     found = rows(store)
     assert found["here"].latency_s == 0.002
     assert (found["both"].latency_s, found["both"].hardware) == (None, "several machines")
+
+
+def retimed(store: Store, name: str, **changes: object) -> None:
+    """Change what was measured of an explainer."""
+    for record in store.records()[0]:
+        if record.cell.explainer.name == name:
+            times = Times.model_validate(record.timing.model_dump() | changes)
+            store.write_record(record.model_copy(update={"timing": times}))
+
+
+def test_times_count_for_the_machine_that_they_were_measured_on(store):
+    add(store, "one", BASE, hardware=HARDWARE | {"threads": 1, "jobs": 2})
+    add(store, "beside", BASE, hardware=HARDWARE)
+    retimed(store, "one", hardware=HARDWARE, latency_spread=0.055, forward_rows=7.0)
+    retimed(store, "beside", hardware=HARDWARE | {"jobs": 2}, forward_rows=9.0)
+    found, board = rows(store), leaderboard(store)
+    assert (found["one"].latency_s, found["one"].hardware) == (0.002, describe(HARDWARE))
+    assert (found["one"].latency_spread, found["one"].forward_rows) == (0.055, 7.0)
+    assert (found["beside"].latency_s, found["beside"].hardware) == (None, BESIDE)
+    assert found["beside"].forward_rows == 9.0  # counted, whatever ran beside it
+    assert "2.00 ms ±6%" in str(board)
+    assert BESIDE in " ".join(str(board).split())
+
+
+def test_why_an_explainer_could_not_be_timed_stands_below_the_board(store):
+    add(store, "one", BASE)
+    record = store.records()[0][0]
+    store.write_record(record.model_copy(update={"timing": None, "untimed": "it hangs"}))
+    assert "one could not be timed: it hangs" in leaderboard(store).notes
 
 
 def test_scores_of_other_attributions_are_not_used(store):

@@ -130,7 +130,8 @@ def test_controls_explain_other_networks_and_everyone_gets_the_training_split_an
     aexbench_cli("run", small, *options, tmp_path)
     train = families.datasets.create("wine").train
     assert all(np.array_equal(background, train) for *_, background, _ in seen)
-    assert [seed for *_, seed in seen] == [0] * 4 + [1] * 4
+    seeds = [seed for *_, seed in seen]
+    assert (seeds[:8], set(seeds[8:])) == ([0] * 4 + [1] * 4, {0})  # the last ones are timed
     (_, whole, least, *_), (ablated, *_), (_, initial, *_), (_, permuted, permuted_least, *_) = (
         seen[:4]
     )

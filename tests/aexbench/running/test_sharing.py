@@ -20,6 +20,11 @@ def store(tmp_path) -> Store:
     return Store(tmp_path / "store", create=True)
 
 
+def take(claims: Claims, one=None) -> bool:
+    wanted = cell() if one is None else one
+    return claims.take(wanted.key, str(wanted))
+
+
 def test_sources_stay_together_and_are_made_once():
     cells = [cell(name, seed=seed) for seed in (0, 1) for name in ("residual", "lrp", "lime")]
     queue = Queue(cells)
@@ -39,9 +44,9 @@ def test_sources_stay_together_and_are_made_once():
 
 def test_a_claim_has_one_owner(store):
     mine, yours = Claims(store), Claims(store)
-    assert (mine.take(cell()), yours.take(cell()), yours.take(cell("lrp"))) == (True, False, True)
+    assert (take(mine), take(yours), take(yours, cell("lrp"))) == (True, False, True)
     mine.release_all()
-    assert yours.take(cell())
+    assert take(yours)
     yours.release_all()
     assert list(mine.folder.iterdir()) == []
 
@@ -49,7 +54,7 @@ def test_a_claim_has_one_owner(store):
 def test_the_claim_of_a_dead_process_is_taken_over_and_its_cell_named(store, capsys):
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
-    Claims(store).take(cell())
+    take(Claims(store))
     path = next((store.root / "claims").iterdir())
     path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": dead.pid}))
     shared = Shared([cell(), cell("lrp")], store)
@@ -61,17 +66,17 @@ def test_the_claim_of_a_dead_process_is_taken_over_and_its_cell_named(store, cap
 
 @pytest.mark.parametrize(("age", "gone"), [(GONE_S - 20, False), (GONE_S + 20, True)])
 def test_the_claim_of_another_host_lasts_as_long_as_it_is_touched(store, age, gone):
-    Claims(store).take(cell())
+    take(Claims(store))
     path = next((store.root / "claims").iterdir())
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another", "pid": 1}))
     now = path.stat().st_mtime
     os.utime(path, (now - age, now - age))
-    assert Claims(store).take(cell()) is gone
+    assert take(Claims(store)) is gone
 
 
 def test_claims_are_touched_while_their_owner_lives(store):
     claims = Claims(store)
-    claims.take(cell())
+    take(claims)
     path = next((store.root / "claims").iterdir())
     claims.beat(1000.0)
     os.utime(path, (0, 0))
@@ -84,18 +89,18 @@ def test_claims_are_touched_while_their_owner_lives(store):
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 3}', '{"host": "a", "pid": "b"}'])
 def test_a_claim_that_says_nothing_lasts_as_long_as_it_is_young(store, content):
-    Claims(store).take(cell())
+    take(Claims(store))
     path = next((store.root / "claims").iterdir())
     path.write_text(content)
-    assert not Claims(store).take(cell())
+    assert not take(Claims(store))
     os.utime(path, (0, 0))
-    assert Claims(store).take(cell())
+    assert take(Claims(store))
 
 
 def test_what_others_finish_is_not_run_again_and_what_they_leave_is(store, monkeypatch):
     theirs = Claims(store)
-    theirs.take(cell())
-    theirs.take(cell("lrp"))
+    take(theirs)
+    take(theirs, cell("lrp"))
     monkeypatch.setattr("aexbench.running.sharing.LOOK_S", -1.0)
     shared = Shared([cell(), cell("lrp")], store)
     assert shared.take(0, None) is None

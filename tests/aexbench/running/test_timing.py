@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import gc
 import itertools
+import weakref
+from dataclasses import replace
 
 import pytest
 import torch
 
 from aexbench.running import timing
+from aexbench.running.arithmetic import Rows
 
 CPU = torch.device("cpu")
 
@@ -27,35 +30,66 @@ def test_slow_calls_are_made_at_least_so_often_and_not_more():
     assert len(calls) == 3  # no budget, no warm-up
 
 
-def test_a_call_that_took_seconds_before_is_measured_once():
-    calls = []
-    samples = timing.measure(lambda: calls.append(1), CPU, expected_s=2.5)
-    assert (len(calls), len(samples.wall_s)) == (1, 1)
+def clock(monkeypatch, *seconds):
+    """Let each call take the next of these seconds, the last ones again and again."""
+    now, left = [0.0], list(seconds)
+
+    def call():
+        now[0] += left.pop(0) if len(left) > 1 else left[0]
+
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    return call
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected_s", "warm_ups", "kept"),
+    ("seconds", "warm_ups", "kept"),
     [
-        (0.001, 0.0, 2, 30),  # the most
-        (0.06, 0.0, 2, 4),  # until .2 s are used up
-        (0.15, 0.0, 2, 3),  # the least
-        (0.5, 2.0, 1, 3),
-        (0.5, 2.1, 0, 1),  # it took more than two seconds before
+        (0.001, 2, 30),  # the most
+        (0.06, 2, 4),  # until .2 s are used up
+        (0.15, 2, 3),  # the least
+        (0.5, 1, 3),
+        (2.0, 1, 3),
+        (2.1, 0, 1),  # more than two seconds: the first call is the measurement
     ],
 )
-def test_how_often_a_call_is_made_where_nothing_is_said(
-    monkeypatch, seconds, expected_s, warm_ups, kept
-):
-    now, calls = [0.0], []
+def test_how_often_a_call_is_made_where_nothing_is_said(monkeypatch, seconds, warm_ups, kept):
+    made = []
+    call = clock(monkeypatch, seconds)
+    samples = timing.measure(lambda: (call(), made.append(1)), CPU)
+    assert samples.wall_s == pytest.approx([seconds] * kept)
+    assert len(made) == warm_ups + kept
+
+
+def test_calls_take_turns_until_each_has_enough():
+    turns = []
+    calls = [
+        timing.Repeats(lambda n=n: turns.append(n), CPU, warm_ups=0, least=k, most=k)
+        for n, k in (("a", 2), ("b", 4))
+    ]
+    timing.interleaved(calls)
+    assert turns == ["a", "b", "a", "b", "b", "b"]
+
+
+def test_what_turns_leave_is_collected_between_them():
+    alive = weakref.WeakSet()
+
+    class Loop:
+        pass
 
     def call():
-        calls.append(1)
-        now[0] += seconds
+        loop = Loop()
+        loop.itself = loop
+        alive.add(loop)
+        most.append(len(alive))
 
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
-    samples = timing.measure(call, CPU, expected_s=expected_s)
-    assert samples.wall_s == pytest.approx([seconds] * kept)
-    assert len(calls) == warm_ups + kept
+    most: list[int] = []
+    timing.measure(call, CPU, warm_ups=0, least=5, most=5)
+    assert max(most) == 1
+
+
+def test_spread_is_half_the_interquartile_range_over_the_median():
+    assert timing.spread([4.0, 1.0, 2.0, 3.0, 5.0]) == pytest.approx((4 - 2) / 2 / 3)
+    assert timing.spread([1.0, 2.0]) is None
 
 
 def test_different_samples_take_turns_and_garbage_waits():
@@ -78,9 +112,12 @@ def test_summary_gives_medians_per_sample_and_set():
     assert clock.summary() == {
         "prepare_s": 0.5,
         "latency_s": 2.0,
+        "latency_spread": 0.25,
         "samples_per_s": 5.0,
         "peak_bytes": None,
     }
+    counted = replace(clock, rows=Rows(5.0, 2.0)).summary()
+    assert (counted["forward_rows"], counted["backward_rows"]) == (5.0, 2.0)
     assert clock.samples()["latency"]["wall_s"] == [3.0, 1.0, 2.0]
     assert timing.peak_memory(lambda: 1, CPU) is None
 

@@ -1,0 +1,183 @@
+"""What explainers cost: who is timed, in turns, and what comes of those who cannot be."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from aexbench import Detector, explainers, families
+from aexbench.components import component
+from aexbench.running import arithmetic, planning, rounds, sharing
+from aexbench.running.answers import Hearing
+from aexbench.running.cells import Cell
+from aexbench.running.claims import Claims
+from aexbench.running.rounds import Outcome
+from aexbench.running.store import SCHEMA, Record, Store, Times
+from aexbench.running.workers import Limits, Worker
+from aexbench.running.workspace import Lent
+
+TIMES = Times(prepare_s=1, latency_s=2, samples_per_s=3, hardware={"jobs": 1})
+
+
+def cell(name: str = "residual", seed: int = 0, corrupted: str = "null") -> Cell:
+    data, network = component(families.datasets, "wine"), planning.detector("default")
+    draw = planning.Draw(data, network, seed, planning.corruption(corrupted), seed)
+    return next(draw.cells([planning.explainer(name)], None))
+
+
+def detector() -> Detector:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 4))
+    return Detector(model.eval())
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "store", create=True)
+
+
+def explained(store: Store, *names: str) -> list:
+    cells = [cell(name) for name in names]
+    for one in cells:
+        store.write_record(Record(schema_version=SCHEMA, cell=one, state="ok"))
+    return cells
+
+
+def test_an_explainer_is_timed_once_for_each_corruption_on_the_first_seed():
+    cells = [
+        cell(name, seed, corrupted)
+        for seed in (3, 1)
+        for name, corrupted in (("residual", "null"), ("lrp", "null"), ("residual", "random"))
+    ]
+    cells += [cells[0].model_copy(update={"control": "initial"})]
+    cells += [cell("oracle", seed=3), cell("feature-prior", seed=3)]  # these ask no detector
+    planned = rounds.planned(cells)
+    assert [[(c.explainer.text, c.corruption.name) for c in one] for one in planned] == [
+        [("residual", "null"), ("lrp", "null")],
+        [("residual", "random")],
+    ]
+    assert {(c.anomaly_seed, c.control) for one in planned for c in one} == {(3, "none")}
+
+
+def test_what_is_timed_or_cannot_be_does_not_wait(store):
+    cells = explained(store, "residual", "lrp", "lime", "saliency")
+    store.write_record(Record(schema_version=SCHEMA, cell=cells[3], state="failed"))
+    rounds.write(store, cells[0].key, Outcome(TIMES, {"latency": [2.0]}))
+    rounds.write(store, cells[1].key, Outcome(reason="it hangs"))
+    assert rounds.waiting([*cells, cell("repair")], store) == [[cells[2]]]
+    timed, untimed = (store.record(one.key) for one in cells[:2])
+    assert (timed.timing, timed.files["timings"].bytes) == (TIMES, len('{"latency": [2.0]}\n'))
+    assert (untimed.timing, untimed.untimed) == (None, "it hangs")
+
+
+def test_who_spoils_a_round_is_found_by_asking_each_alone():
+    cells = [cell(name) for name in ("residual", "lrp", "lime")]
+    asked = []
+
+    def ask(some):
+        asked.append([one.explainer.text for one in some])
+        return "it hangs" if cells[1] in some else {one.key: Outcome(TIMES) for one in some}
+
+    found = rounds.outcomes(cells, ask)
+    assert [found[one.key].reason for one in cells] == ["", "it hangs", ""]
+    assert asked == [["residual", "lrp", "lime"], ["residual"], ["lrp"], ["lime"]]
+    assert rounds.outcomes(cells[:1], ask) == {cells[0].key: Outcome(TIMES)}
+
+
+def test_times_beside_others_say_so():
+    assert Outcome(TIMES).beside(2).times.hardware == {"jobs": 3}
+    assert Outcome(TIMES).beside(0).times == TIMES
+    assert Outcome(reason="it hangs").beside(2) == Outcome(reason="it hangs")
+
+
+def test_explainers_are_timed_and_their_rows_counted():
+    x = np.random.default_rng(0).random((6, 4)).astype(np.float32)
+    cells = [cell("residual"), cell("saliency"), cell("integrated-gradients[steps=7]")]
+    clocks = rounds.timed(cells, x, detector(), Lent(x))
+    rows = {one.explainer.name: clocks[one.key].rows for one in cells}
+    assert rows["residual"] == (1, 0)
+    assert rows["saliency"] == (1, 1)
+    assert rows["integrated-gradients"] == (7 + 2, 7)
+    for clock in clocks.values():
+        assert (clock.set_size, clock.prepare_s > 0) == (6, True)
+        assert min(len(clock.latency.wall_s), len(clock.throughput.wall_s)) >= 3
+
+
+def test_the_last_answer_must_be_one(monkeypatch):
+    monkeypatch.setattr(families.explainers, "_plugins", dict(families.explainers._plugins))
+
+    @explainers.register("tires")
+    class Tires:
+        """Give up at the fifth call."""
+
+        def __init__(self, detector):
+            self.calls = 0
+
+        def explain(self, x):
+            self.calls += 1
+            return x * (float("nan") if self.calls > 4 else 1.0)
+
+    x = np.ones((6, 4), dtype=np.float32)
+    found = rounds.found(lambda: rounds.timed([cell("tires")], x, detector(), Lent(x)), "cpu")
+    assert found == "ValueError: attributions are not finite"
+
+
+def test_backward_rows_are_told_from_forward_rows():
+    own, x = detector(), torch.rand(1, 4, requires_grad=True)
+    own.error(x.detach().expand(5, 4))  # looks at the model once
+    assert arithmetic.rows(lambda: own.error(x.detach().expand(5, 4)), x.detach(), own) == (5, 0)
+    both = arithmetic.rows(lambda: own.model(x).sum().backward(), x.detach(), own)
+    assert both == (1, 2)  # by the weights too
+    assert arithmetic.rows(lambda: None, x.detach(), Detector(torch.nn.Identity())) is None
+
+
+def test_a_round_has_three_times_the_limit_for_each_of_its_explainers():
+    worker = Worker(None, SimpleNamespace(pid=1), asked=100.0)  # type: ignore[arg-type]
+    worker.message = lambda: None  # type: ignore[method-assign]
+    replaced: list[bool] = []
+    worker.replace = lambda: replaced.append(True)  # type: ignore[method-assign]
+    hearing, cells = Hearing(Limits(timeout=10.0), print), [cell("residual"), cell("lrp")]
+    worker.now = lambda: 159.9  # type: ignore[method-assign]
+    assert hearing.times(worker, cells) is None
+    worker.now = lambda: 160.1  # type: ignore[method-assign]
+    assert hearing.times(worker, cells) == "no answer within 60 s"
+    assert replaced == [True]
+
+
+class Runner:
+    """Answers at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def times(self, cells, beat):
+        self.asked.append([one.explainer.text for one in cells])
+        return {one.key: Outcome(TIMES) for one in cells}
+
+
+def test_a_round_that_another_coordinator_times_is_left_to_it(store, monkeypatch):
+    cells, runner, theirs = explained(store, "residual", "lrp"), Runner(), Claims(store)
+    theirs.take(*sharing._claim(cells))
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        for one in cells:
+            rounds.write(store, one.key, Outcome(TIMES, {}))
+
+    monkeypatch.setattr(sharing, "time", SimpleNamespace(sleep=wait, monotonic=lambda: 0.0))
+    sharing.taking_turns(cells, store, runner, lambda: False)
+    assert (runner.asked, waits) == ([], [sharing.LOOK_S])
+
+
+def test_rounds_are_timed_unless_the_run_stops(store):
+    cells, runner = explained(store, "residual", "lrp"), Runner()
+    sharing.taking_turns(cells, store, runner, lambda: True)
+    assert runner.asked == []
+    runner.times = lambda some, beat: {one.key: Outcome(TIMES, {}) for one in some}
+    sharing.taking_turns(cells, store, runner, lambda: False)
+    assert [store.record(one.key).timing for one in cells] == [TIMES, TIMES]
+    assert list((store.root / "claims").iterdir()) == []
