@@ -8,8 +8,11 @@ import gc
 import importlib
 import warnings
 
+from aexbench.running.stopping import ignore
+
 COMMON = ("pandas", "sklearn.datasets", "sklearn.metrics")  # what most workers come to import
 
+ignore()  # what is sent to all processes of a run is for its coordinator
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the coordinator has warned of broken plugins already
     from aexbench.families import FAMILIES

@@ -167,16 +167,18 @@ def found(ask: Ask, device: str) -> Found:
     }
 
 
-def outcomes(cells: Round, ask: Callable[[Round], Found]) -> dict[str, Outcome]:
+def outcomes(
+    cells: Round, ask: Callable[[Round], Found], stops: Callable[[], bool]
+) -> dict[str, Outcome]:
     """Return what came of a round by the keys of its cells. Where one of them spoils it for all,
-    each is asked for alone.
+    each is asked for alone, unless `stops` says that the run ends.
     """
     answer = ask(cells)
     if not isinstance(answer, str):
         return answer
     if len(cells) == 1:
         return {cells[0].key: Outcome(reason=answer)}
-    alone = [outcomes([cell], ask) for cell in cells]
+    alone = [outcomes([cell], ask, stops) for cell in cells if not stops()]
     return {key: one for found in alone for key, one in found.items()}
 
 

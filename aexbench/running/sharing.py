@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 from aexbench.errors import tell
@@ -158,24 +159,29 @@ def taking_turns(
         if mine is None:
             time.sleep(LOOK_S)
         else:
-            _timed(mine, store, runner, claims)
+            _timed(mine, store, runner, claims, stops)
         waiting = rounds.waiting((cell for one in waiting for cell in one), store)
 
 
-def _timed(cells: Round, store: Store, runner: Runner, claims: Claims) -> None:
+def _timed(
+    cells: Round, store: Store, runner: Runner, claims: Claims, stops: Callable[[], bool]
+) -> None:
     """Time a round, and put into the records what came of it, marked where others worked on this
     machine.
     """
     try:
         others = claims.others()
-        found = rounds.outcomes(
-            cells, lambda some: runner.times(some, lambda: claims.beat(time.monotonic()))
-        )
+        beat = partial(_beat, claims)
+        found = rounds.outcomes(cells, lambda some: runner.times(some, beat), stops)
         others = max(others, claims.others())
         for key, outcome in found.items():
             rounds.write(store, key, outcome.beside(others))
     finally:
         claims.release_all()
+
+
+def _beat(claims: Claims) -> None:
+    claims.beat(time.monotonic())
 
 
 def _claim(cells: Round) -> tuple[str, str]:

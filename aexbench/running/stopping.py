@@ -38,6 +38,12 @@ class Stop:
         tell("stopping when what runs is done; once more stops it at once")
 
 
+def ignore() -> None:
+    """Ignore what stops a run: terminals and schedulers send it to all of its processes."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def is_own(error: BaseException) -> bool:
     """Whether an exception ends the run: somebody has interrupted it. Workers hear of nobody: what
     is raised there an explainer has raised.

@@ -26,6 +26,7 @@ from aexbench.components import Component
 from aexbench.errors import RequestError, StoreError
 from aexbench.running import wire
 from aexbench.running.cells import Cell
+from aexbench.running.stopping import ignore
 
 PR_SET_PDEATHSIG = 1
 HARMLESS = ("TMonitor",)  # threads of libraries: tqdm's
@@ -78,7 +79,7 @@ def _alone(output: Connection) -> None:
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator is asked
+    ignore()  # the coordinator is asked
     usual = multiprocessing.get_all_start_methods()[0]
     multiprocessing.set_start_method(usual, force=True)  # for what explainers start
     for name, number in (("stdout", 1), ("stderr", 2)):

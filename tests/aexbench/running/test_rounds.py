@@ -81,10 +81,11 @@ def test_who_spoils_a_round_is_found_by_asking_each_alone():
         asked.append([one.explainer.text for one in some])
         return "it hangs" if cells[1] in some else {one.key: Outcome(TIMES) for one in some}
 
-    found = rounds.outcomes(cells, ask)
+    found = rounds.outcomes(cells, ask, lambda: False)
     assert [found[one.key].reason for one in cells] == ["", "it hangs", ""]
     assert asked == [["residual", "lrp", "lime"], ["residual"], ["lrp"], ["lime"]]
-    assert rounds.outcomes(cells[:1], ask) == {cells[0].key: Outcome(TIMES)}
+    assert rounds.outcomes(cells[:1], ask, lambda: True) == {cells[0].key: Outcome(TIMES)}
+    assert rounds.outcomes(cells, ask, lambda: True) == {}  # the run ends: they wait
 
 
 def test_times_beside_others_say_so():

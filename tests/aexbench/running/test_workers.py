@@ -297,23 +297,25 @@ for number in range(4):
     @explainers.register(f"slow-{number}")
     def slow(detector, x):
         '''Take its time.'''
-        time.sleep(0.1)
+        time.sleep(0.7)
         return detector.error_map(x)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_what_runs_come_to_its_end(number, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_lets_what_runs_come_to_its_end(number, tmp_path):
     (tmp_path / "slow.py").write_text(SLOW)
     command = [sys.executable, "-m", "aexbench", "run", "quickstart", "-d", "wine", "-c", "null"]
     command += ["--plugin", "slow.py", "--no-controls", "--seeds", "1", "--store", "s"]
     command += [part for n in range(4) for part in ("-e", f"slow-{n}")]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     records = tmp_path / "s" / "cells"
     while not list(records.glob("*.json")):
         assert process.poll() is None
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal does, and a scheduler
     out, _ = process.communicate()
     assert process.returncode == 128 + number
     assert "cells are finished. The same command goes on from here." in out
