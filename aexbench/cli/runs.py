@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,6 +60,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say which cells would run, and run none.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress; warnings and errors still.")
+    ] = False,
 ) -> None:
     """Run a suite's matrix, or go on with it: finished cells are not run again."""
     from aexbench.running import matrix
@@ -70,11 +74,13 @@ def run(
     folder = store or matrix.RESULTS / wanted.name
     if dry_run:
         matrix.check_device(device)
-        cells, todo = matrix.left(wanted, folder, rerun or [])
+        cells, todo, seconds = matrix.left(wanted, folder, rerun or [], jobs)
         for cell in todo:
-            print(cell)
+            print(plain(str(cell)))
         print(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
+        print(_expected(seconds, jobs))
         return
+    start = time.monotonic()
     try:
         results = matrix.run(
             wanted,
@@ -85,11 +91,22 @@ def run(
             timeout=timeout,
             memory=memory,
             in_process=in_process,
+            quiet=quiet,
         )
     except StoppedError as stopped:
         print(str(stopped).replace("The same call", "The same command"))
         raise typer.Exit(128 + stopped.number) from None
-    _finish(results)
+    _finish(results, time.monotonic() - start)
+
+
+def _expected(seconds: float | None, jobs: int) -> str:
+    """Return how long a run would take, in words."""
+    from aexbench.running.estimate import in_words
+
+    if seconds is None:
+        return "How long that takes is not known: the store has no records of such cells."
+    at_once = f" with {jobs} at once" if jobs > 1 else ""
+    return f"That would take about {in_words(seconds)}{at_once}, as such cells took before."
 
 
 @app.command()
@@ -173,10 +190,11 @@ def prune(
         path.unlink()
 
 
-def _finish(results: Results) -> None:
-    """Print the board, what is not ok, and what to type next."""
+def _finish(results: Results, seconds: float) -> None:
+    """Print the board, how long it took, what is not ok, and what to type next."""
     from aexbench.board import rendering
     from aexbench.results import Results
+    from aexbench.running.estimate import in_words
 
     store = results.store.root
     ok = sum(record.state == "ok" for record in results.records)
@@ -185,7 +203,8 @@ def _finish(results: Results) -> None:
         console().print(rendering.as_rich(shown.board()))
     before = len(results) - results.ran
     from_before = f", {before} of them from before" if before else ""
-    print(f"\n{ok} of {len(results)} cells ok{from_before}; records in {store}")
+    took = f"{results.ran} run in {in_words(seconds)}" if results.ran else "nothing was left to run"
+    print(f"\n{ok} of {len(results)} cells ok{from_before}; {took}; records in {store}")
     print_reasons(results.records)
     folder = shlex.quote(str(store))
     print(

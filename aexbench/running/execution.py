@@ -30,9 +30,11 @@ from aexbench.errors import RequestError, SkipError, StoreError
 from aexbench.running import planning, references, scoring, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
+from aexbench.running.estimate import EXPLAINING
 from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
+from aexbench.running.spent import Spent
 from aexbench.running.store import SCHEMA, FileInfo, Record, Store, Times
 from aexbench.running.workspace import Lent, Workspace
 
@@ -79,7 +81,7 @@ def run(
     store.
     """
     for cell in cells:
-        workspace.say(str(cell), None)
+        workspace.show.begin(cell)
         record = execute(cell, metrics, workspace)
         workspace.store.write_record(record)
         yield record
@@ -117,13 +119,18 @@ def walked(road: Steps, before: Callable[[], object] = lambda: None) -> Record:
 
 def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Steps:
     """Prepare a cell, yield what asks its explainer, take the answer, and return the record."""
-    blank = functools.partial(
+    spent = workspace.spent = Spent()
+    described = functools.partial(
         Record,
         schema_version=SCHEMA,
         cell=cell,
         role=planning.role(cell.explainer),
         provenance=provenance(workspace.device, workspace.jobs) | {"sources": cell.sources},
     )
+
+    def blank(**parts: Any) -> Record:
+        return described(seconds=spent.all(EXPLAINING), **parts)
+
     try:
         explained = yield _prepared(cell, workspace)
         return blank(state="ok", **_result(cell, explained, metrics, workspace))

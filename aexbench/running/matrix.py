@@ -18,6 +18,7 @@ from aexbench.errors import RequestError, unknown
 from aexbench.results import Results
 from aexbench.running import planning, plans
 from aexbench.running.cells import Cell
+from aexbench.running.estimate import CORRUPTING, TRAINING, Estimate
 from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
 from aexbench.running.stopping import Stop, StoppedError, stopping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from aexbench.running.workspace import Workspace
 
 RESULTS = Path("aexbench-results")
+MOST_LOOKED_AT = 500  # records, for what cells cost
 Again = Callable[[Record], bool]
 
 
@@ -47,6 +49,7 @@ def run(
     timeout: float | None = None,
     memory: float | None = None,
     in_process: bool = False,
+    quiet: bool = False,
 ) -> Results:
     """Run a suite's matrix, or go on with it: finished cells are not run again.
 
@@ -79,6 +82,8 @@ def run(
     in_process
         Run cells in this process, as a debugger needs it. What hangs or dies is then not contained.
         So it is too where a component is known to this process alone.
+    quiet
+        Show no progress; warnings and errors still.
 
     Returns
     -------
@@ -119,7 +124,8 @@ def run(
     cells = planning.plan(own, workspace.is_image)
     metrics = planning.metric_components(own)
     chosen = again(rerun, cells)
-    return carry_out(cells, metrics, workspace, own.model_dump(mode="json"), chosen, apart=apart)
+    plan = own.model_dump(mode="json")
+    return carry_out(cells, metrics, workspace, plan, chosen, apart=apart, quiet=quiet)
 
 
 def carry_out(
@@ -130,12 +136,13 @@ def carry_out(
     chosen: Again = lambda record: False,
     keep: object = None,
     apart: Apart | None = None,
+    quiet: bool = False,
 ) -> Results:
     """Run the cells that are not finished, score what lacks a metric, and return the results.
 
     `suite` is what the store's plan says of them; `chosen` says which finished ones are run again;
     `keep` lives as long as the results; `apart` says how they run in processes of their own, if
-    they do.
+    they do; `quiet` shows no progress.
     """
     from aexbench.running import execution, pool  # imports torch
     from aexbench.state import as_usual
@@ -143,14 +150,15 @@ def carry_out(
     store = workspace.store
     todo = execution.pending(cells, store, chosen)
     stop = Stop()
+    estimate = estimated(store, todo, 1 if apart is None else apart.jobs)
     try:
-        with as_usual(), progress(len(todo)) as show, stopping() as stop:
-            workspace.say = show.say
+        with as_usual(), stopping() as stop, progress(estimate, len(todo), quiet) as show:
+            workspace.show, workspace.say = show, show.say
             with pool.opened(apart, todo, metrics, workspace) as runner:
                 runner.look(todo)
                 plans.write_grown(store, suite, cells)
-                for _ in runner.records(todo, stop):
-                    show.advance()
+                for record in runner.records(todo, stop):
+                    show.end(record)
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:
@@ -161,6 +169,21 @@ def carry_out(
     execution.rescore(store, _lacking(store, cells, metrics), metrics)
     names = [metric.text for metric in metrics]
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
+
+
+def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:
+    """Return what is known of how long cells take: from records of the same store, evenly drawn
+    where there are many.
+    """
+    estimate, keys = Estimate(jobs), store.keys()
+    for key in keys[:: 1 + len(keys) // MOST_LOOKED_AT]:
+        if (record := store.record(key)) is not None:
+            estimate.before.add(record.cell, record.seconds)
+    folders = {TRAINING: "detectors", CORRUPTING: "anomalies"}
+    estimate.expect(
+        todo, there=lambda kind, key: kind in folders and store.path(folders[kind], key).exists()
+    )
+    return estimate
 
 
 def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) -> list[Record]:
@@ -175,9 +198,11 @@ def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) 
     ]
 
 
-def left(suite: Suite, folder: Path, rerun: Iterable[str]) -> tuple[list[Cell], list[Cell]]:
-    """Return a suite's cells, and those of them that would run; the data are read, to see that they
-    can be.
+def left(
+    suite: Suite, folder: Path, rerun: Iterable[str], jobs: int = 1
+) -> tuple[list[Cell], list[Cell], float | None]:
+    """Return a suite's cells, those of them that would run, and how many seconds that would take if
+    so many ran at once, where records in the store say. The data are read, to see that they can be.
     """
     from aexbench.running import execution  # imports torch
     from aexbench.running.workspace import Workspace
@@ -190,7 +215,8 @@ def left(suite: Suite, folder: Path, rerun: Iterable[str]) -> tuple[list[Cell], 
         chosen = again(rerun, cells)
         todo = execution.pending(cells, Store(folder), chosen) if started else cells
         execution.preflight(todo, workspace)
-    return cells, todo
+        known = Store(folder) if started else workspace.store
+    return cells, todo, estimated(known, todo, jobs).left()
 
 
 def asked(

@@ -20,6 +20,7 @@ from aexbench.components import Component
 from aexbench.errors import RequestError, StoreError, tell
 from aexbench.running import execution, planning, wire
 from aexbench.running.cells import Cell
+from aexbench.running.estimate import EXPLAINING
 from aexbench.running.provenance import provenance
 from aexbench.running.sharing import Shared
 from aexbench.running.store import SCHEMA, Record, State
@@ -120,7 +121,7 @@ class Pool:
 
     def __init__(self, setup: Setup, limits: Limits, workspace: Workspace) -> None:
         self.setup, self.limits = setup, limits
-        self.store, self.say = workspace.store, workspace.say
+        self.store, self.show = workspace.store, workspace.show
         self.workers = [Worker(setup) for _ in range(setup.jobs)]
         self.warned = set[tuple[Any, ...]]()
 
@@ -147,7 +148,7 @@ class Pool:
                 except DiedError:
                     what = f"{cell.dataset.text} with detector {cell.detector.text}"
                     raise RequestError(f"{what}: the process {worker.fate()}") from None
-                if message is not None and not self._told(message):
+                if message is not None and not self._told(message, cell):
                     break
             _check(message)
 
@@ -188,7 +189,7 @@ class Pool:
             return False
         if worker.process is None:
             worker.start()
-        self.say(str(cell), None)
+        self.show.begin(cell)
         worker.give("run", cell)
         return True
 
@@ -204,18 +205,18 @@ class Pool:
             over = worker.over(self.limits)
             return None if over is None else self._ended(worker, *over)
         _check(message)
-        if self._told(message):
+        if self._told(message, worker.cell):
             return None
         if message[0] == "asked":
             worker.asked = worker.now()
-            self.say(str(worker.cell), None)
+            self.show.say(str(worker.cell), None, worker.cell)
             return None
         return self._recorded(worker, *message[1:])
 
-    def _told(self, message: tuple[Any, ...]) -> bool:
+    def _told(self, message: tuple[Any, ...], cell: Cell) -> bool:
         """Pass on what a worker says or warns of, each warning once; return whether it did."""
         if message[0] == "say":
-            self.say(*message[1:])
+            self.show.say(message[1], message[2], cell)
         elif message[0] == "warn" and message not in self.warned:
             self.warned.add(message)
             warnings.warn(message[1], message[2], stacklevel=2)
@@ -234,6 +235,7 @@ class Pool:
         """Replace a worker, and return the record of the cell that it has not finished."""
         cell = worker.cell
         assert cell is not None
+        took = {} if worker.asked is None else {EXPLAINING: worker.now() - worker.asked}
         worker.replace()
         return Record(
             schema_version=SCHEMA,
@@ -241,6 +243,7 @@ class Pool:
             state=state,
             reason=reason,
             output=worker.text(),
+            seconds=took,
             role=planning.role(cell.explainer),
             provenance=provenance(self.setup.device, self.setup.jobs) | {"sources": cell.sources},
         )

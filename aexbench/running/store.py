@@ -86,6 +86,7 @@ class Record(BaseModel):
     reason: str = ""
     traceback: str = ""
     output: str = ""  # the end of what it printed
+    seconds: dict[str, float] = Field(default_factory=dict)  # what it took, by kinds of work
     role: Role = "explainer"
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
