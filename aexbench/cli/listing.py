@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aexbench import texts
 from aexbench.cli.shared import Plugins, load_plugins
 from aexbench.errors import plain, unknown
 
@@ -43,7 +44,7 @@ def list_(
     if family in (None, "suites"):
         listing["suites"] = _suites()
     if as_json:
-        print(json.dumps(listing if family is None else listing[family], indent=1))
+        print(texts.as_json(listing if family is None else listing[family]))
         return
     for name, rows in listing.items():
         _print_listing(name, rows)
@@ -90,7 +91,7 @@ def _print_listing(family: str, rows: list[dict[str, Any]]) -> None:
             f"{name}={json.dumps(p['default'])}" if "default" in p else f"{name} (needed)"
             for name, p in row["parameters"].items()
         )
-        typer.echo(f"  {row['name']}")
+        typer.echo(f"  {plain(row['name'])}")
         for text, dim in ((row["summary"], True), (settings, False)):
             for line in textwrap.wrap(plain(text), width - 6, break_on_hyphens=False):
                 typer.secho(f"      {line}", dim=dim)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, print_reasons
-from aexbench.errors import RequestError, plain
+from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, print_reasons, say
+from aexbench.errors import RequestError, tell
 
 if TYPE_CHECKING:
     from aexbench.results import Results
@@ -76,9 +75,9 @@ def run(
         matrix.check_device(device)
         cells, todo, seconds = matrix.left(wanted, folder, rerun or [], jobs)
         for cell in todo:
-            print(plain(str(cell)))
-        print(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
-        print(_expected(seconds, jobs))
+            say(str(cell))
+        say(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
+        say(_expected(seconds, jobs))
         return
     start = time.monotonic()
     try:
@@ -94,7 +93,7 @@ def run(
             quiet=quiet,
         )
     except StoppedError as stopped:
-        print(str(stopped).replace("The same call", "The same command"))
+        say(str(stopped).replace("The same call", "The same command"))
         raise typer.Exit(128 + stopped.number) from None
     _finish(results, time.monotonic() - start)
 
@@ -123,14 +122,14 @@ def status(store: StoreFolder) -> None:
     counts = Counter(record.state for record in records)
     for state in STATES:
         if counts[state] or state == "ok":
-            print(f"{state:>14}  {counts[state]}")
-    print(f"{'not yet run':>14}  {len(waiting)}")
+            say(f"{state:>14}  {counts[state]}")
+    say(f"{'not yet run':>14}  {len(waiting)}")
     print_reasons(records)
     others = other_sources(records)
     if others:
-        print(f"made by other source of the same version: {', '.join(others)}")
+        say(f"made by other source of the same version: {', '.join(others)}")
     for complaint in complaints:
-        print(f"error: {plain(complaint)}", file=sys.stderr)
+        tell(f"error: {complaint}")
     raise typer.Exit(0 if counts["ok"] == len(records) and not complaints and not waiting else 1)
 
 
@@ -162,8 +161,8 @@ def score(
         raise opened.lacks("attributions")
     execution.rescore(opened, records, metrics)
     ok = sum(record.state == "ok" for record in records)
-    print(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
-    print(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
+    say(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
+    say(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
 
 
 @app.command()
@@ -181,11 +180,11 @@ def prune(
     paths = obsolete(opened)
     cells = [opened.record(path.stem) for path in paths if path.parent.name == "cells"]
     for text in sorted(str(record.cell) for record in cells if record is not None):
-        print(plain(text))
+        say(text)
     size = sum(path.stat().st_size for path in paths) / 1e6
-    print(f"cells that no suite asks for: {len(cells)}; files: {len(paths)}, {size:.1f} MB")
+    say(f"cells that no suite asks for: {len(cells)}; files: {len(paths)}, {size:.1f} MB")
     if not yes and paths:
-        print(f"Next: aexbench prune {shlex.quote(str(store))} --yes   # removes them")
+        say(f"Next: aexbench prune {shlex.quote(str(store))} --yes   # removes them")
     for path in paths if yes else ():
         path.unlink()
 
@@ -204,12 +203,11 @@ def _finish(results: Results, seconds: float) -> None:
     before = len(results) - results.ran
     from_before = f", {before} of them from before" if before else ""
     took = f"{results.ran} run in {in_words(seconds)}" if results.ran else "nothing was left to run"
-    print(f"\n{ok} of {len(results)} cells ok{from_before}; {took}; records in {store}")
+    print()
+    say(f"{ok} of {len(results)} cells ok{from_before}; {took}; records in {store}")
     print_reasons(results.records)
     folder = shlex.quote(str(store))
-    print(
-        f"Next: aexbench {f'leaderboard {folder} --format markdown' if ok else f'status {folder}'}"
-    )
+    say(f"Next: aexbench {f'leaderboard {folder} --format markdown' if ok else f'status {folder}'}")
     own = "aexbench run -d 'file[path=rows.csv,label=is_anomaly]'"
-    print(f"      {own}   # the same on a table of your own")
+    say(f"      {own}   # the same on a table of your own")
     raise typer.Exit(0 if results.complete else 1)

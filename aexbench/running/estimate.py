@@ -104,8 +104,7 @@ class Estimate:
         begun = [max(0.0, cost - since) for cost, since in self._begun(running, waiting)]
         costs = {what: self._cost(what) for what in +waiting}
         total = sum(begun) + sum(costs[what] * waiting[what] for what in costs)
-        at_once = max(1, min(self.workers, len(begun) + waiting.total()))
-        return max([total / at_once, *begun, *costs.values()])
+        return max([total / self.workers, *begun, *costs.values()])
 
     def _begun(
         self, running: Iterable[Running], waiting: Counter[Work]

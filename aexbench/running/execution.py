@@ -10,11 +10,9 @@ from __future__ import annotations
 import functools
 import itertools
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,11 +139,11 @@ def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Ste
     except KeyboardInterrupt as error:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             raise
-        return blank(state="failed", reason=_line(error), traceback=_traceback())
+        return blank(state="failed", reason=_line(error), traceback=traceback.format_exc())
     except BaseException as error:  # whatever a plugin raises does not end the run
         if is_out_of_memory(error):
             return blank(state="out-of-memory", reason=_line(error))
-        return blank(state="failed", reason=_line(error), traceback=_traceback())
+        return blank(state="failed", reason=_line(error), traceback=traceback.format_exc())
 
 
 def _prepared(cell: Cell, workspace: Workspace) -> Ask:
@@ -300,11 +298,3 @@ def _derived(
 
 def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".split("\n")[0][:500]
-
-
-def _traceback() -> str:
-    """Return the traceback with file names in place of paths."""
-    text = traceback.format_exc()
-    for line in traceback.extract_tb(sys.exc_info()[2]):
-        text = text.replace(line.filename, Path(line.filename).name)
-    return text

@@ -4,6 +4,7 @@ on; or in this process. The coordinator alone writes records.
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ import torch
 
 from aexbench import families
 from aexbench.components import Component
-from aexbench.errors import RequestError, StoreError, tell
+from aexbench.errors import RequestError, StoreError, plain, tell
 from aexbench.running import execution, planning, wire
 from aexbench.running.cells import Cell
 from aexbench.running.estimate import EXPLAINING
@@ -219,14 +220,14 @@ class Pool:
             self.show.say(message[1], message[2], cell)
         elif message[0] == "warn" and message not in self.warned:
             self.warned.add(message)
-            warnings.warn(message[1], message[2], stacklevel=2)
+            warnings.warn(plain(message[1]), message[2], stacklevel=2)
         return message[0] in ("say", "warn")
 
     def _recorded(self, worker: Worker, text: str, spent: bool) -> Record:
         """Return a record that a worker has sent; one that is spent is replaced."""
-        record = Record.model_validate_json(text)
         worker.drain()
-        record = record.model_copy(update={"output": worker.text(), "cell": worker.cell})
+        parts = json.loads(text) | {"output": worker.text()}
+        record = Record.model_validate(parts).model_copy(update={"cell": worker.cell})
         if spent:
             worker.replace()
         return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pty
@@ -173,6 +174,36 @@ def test_a_terminal_that_closes_ends_nothing(terminal, monkeypatch):
         show.progress.refresh()
         show.end(record(cell()))
     assert show.done == 1
+
+
+class Gone(io.StringIO):
+    """A terminal that takes nothing any more, and says so when it is written to."""
+
+    gone = False
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        if self.gone:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+    def flush(self):
+        self.write("")
+
+
+def test_a_terminal_that_takes_nothing_any_more_ends_nothing(monkeypatch):
+    stream = Gone()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.progress(expecting(cell()), 1) as show:
+        stream.gone = True
+        show.begin(cell())
+        show.progress.refresh()
+        show.end(record(cell()))
+    assert show.done == 1
+    assert "0/1" in stream.getvalue()
 
 
 def test_a_terminal_that_draws_nothing_anew_is_shown_lines(terminal, monkeypatch):
