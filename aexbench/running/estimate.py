@@ -69,6 +69,7 @@ class Estimate:
         self.workers = workers
         self.before, self._now = Costs(), Costs()
         self._jobs: dict[Job, Work] = {}
+        self._made: set[Job] = set()
         self._waiting: Counter[Work] = Counter()
 
     def expect(
@@ -82,7 +83,7 @@ class Estimate:
         """
         for cell in cells:
             for job in _jobs(kind, cell):
-                if job not in self._jobs and not there(*job):
+                if job not in self._jobs and job not in self._made and not there(*job):
                     self._jobs[job] = work(job[0], cell)
                     self._waiting[self._jobs[job]] += 1
 
@@ -90,6 +91,7 @@ class Estimate:
         """Take note that work on a cell is done, and of what it took by kinds of work."""
         self._now.add(cell, seconds)
         for job in _jobs(kind, cell):
+            self._made.add(job)
             if job in self._jobs:
                 self._waiting[self._jobs.pop(job)] -= 1
 
@@ -146,7 +148,7 @@ def in_words(seconds: float) -> str:
     """
     if seconds < 0.1:
         return f"{seconds * 1e3:.0f} ms"
-    if seconds < 2:
+    if seconds < 1:
         return f"{seconds:.1f} s"
     if seconds < 120:
         return f"{seconds:.0f} s"

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -59,6 +59,12 @@ class Show:
         self.running: dict[str, Running] = {}
         self._lock = threading.RLock()  # bars are drawn by a thread of their own
 
+    def expect(self, cells: Collection[Cell], kind: str) -> None:
+        """Take note of more work, of another kind."""
+        with self._lock:
+            self.estimate.expect(cells, kind)
+            self.total += len(cells)
+
     def begin(self, cell: Cell, kind: str = EXPLAINING) -> None:
         """Take note that a cell is worked on from now on."""
         text = str(cell) if kind == EXPLAINING else f"{kind} {cell}"
@@ -93,7 +99,7 @@ class Show:
         with self._lock:
             running = [(r.kind, r.cell, now - r.since) for r in self.running.values()]
             seconds = self.estimate.left(running)
-        return "" if seconds is None else f"{in_words(seconds)} left"
+        return "" if seconds is None else f"{in_words(max(1.0, seconds))} left"
 
     def now(self) -> str:
         """Return what runs now: what runs longest, and how many cells run with it."""
@@ -140,6 +146,11 @@ class Bars(Show):
         super().__init__(estimate, total)
         self.progress = _bar(self, total)
         (self.task,) = self.progress.task_ids
+
+    def expect(self, cells: Collection[Cell], kind: str) -> None:
+        """Make the bar longer."""
+        super().expect(cells, kind)
+        self.progress.update(self.task, total=self.total)
 
     def end(self, record: Record, kind: str = EXPLAINING) -> None:
         """Advance the bar."""

@@ -68,7 +68,7 @@ def test_a_log_shows_now_and_then_that_long_work_goes_on(clock, capsys):
         lines.say("training small", 0.5)
     err = capsys.readouterr().err
     assert err.count("\n") == 2
-    assert "[0/1, 0 ms left] 10 s: training small (50% of the epochs)" in err
+    assert "[0/1, 1 s left] 10 s: training small (50% of the epochs)" in err
 
 
 def test_other_work_bears_its_name(clock, capsys):
@@ -78,6 +78,20 @@ def test_other_work_bears_its_name(clock, capsys):
     assert lines.now() == "3 s: weighing residual on small / null, seed 0"
     lines.end(record(cell(), weighing=2.0), "weighing")
     assert "weighing residual on small / null, seed 0: ok, 2 s" in capsys.readouterr().err
+
+
+def test_more_work_of_another_kind_makes_a_run_longer(clock, monkeypatch, capsys):
+    cells = [cell("residual"), cell("lime")]
+    shown = [Lines(expecting(*cells, known=8.0), 2), Bars(expecting(*cells, known=8.0), 2)]
+    for show in shown:
+        for one in cells:
+            show.end(record(one, explaining=8.0))
+        show.expect(cells, "weighing")
+        show.estimate.before.add(cells[0], {"weighing": 30.0})
+        show.end(record(cells[1]), "weighing")
+        assert (show.done, show.total, show.left()) == (3, 4, "30 s left")
+    assert shown[1].progress.tasks[0].percentage == 75
+    assert "[3/4, 30 s left] weighing lime" in capsys.readouterr().err
 
 
 def test_what_is_shown_as_running_is_running(clock):
