@@ -1,11 +1,10 @@
 """Texts for others' eyes: without what a terminal would obey, and without folders of this machine.
 
-What one line shows goes through `errors.plain`; this is for longer texts, paths and JSON.
+What one line shows goes through `errors.plain`; this is for longer texts, and for paths.
 """
 
 from __future__ import annotations
 
-import json
 import re
 
 from aexbench.errors import plain
@@ -15,7 +14,7 @@ _QUOTED = re.compile(
     r"(?P<quote>['\"`])(?:file://)?(?:/|[A-Za-z]:[\\/])(?P<path>[^'\"`\n]+)(?P=quote)"
 )
 _BARE = re.compile(
-    rf"(?:\bfile://|(?<![\w/.~\\-]))/(?!/)(?P<path>(?:{_PART}/)+(?:{_PART})?)"
+    rf"(?:\bfile://|(?<![\w/.~\\-]))/(?P<path>(?:{_PART}/)+(?:{_PART})?)"
     rf"|(?<!\w)[A-Za-z]:[\\/]+(?P<windows>(?:{_PART}[\\/]+)*(?:{_PART})?)"
 )
 _SEPARATORS = re.compile(r"[\\/]+")
@@ -41,11 +40,6 @@ def pathless(text: str) -> str:
     if "/" not in text and "\\" not in text:
         return text
     return _BARE.sub(_bare, _QUOTED.sub(_quoted, text))
-
-
-def as_json(value: object) -> str:
-    """Return a value as JSON of printable characters alone."""
-    return json.dumps(value, indent=1).replace("\x7f", r"\u007f")
 
 
 def _quoted(found: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +19,6 @@ from rich.text import Text
 
 from aexbench.board.escaping import csv_cell, latex, markdown, markdown_block
 from aexbench.errors import plain
-from aexbench.texts import as_json as json_of
 
 if TYPE_CHECKING:
     from aexbench.board.leaderboard import Board, Gain, Row
@@ -173,7 +173,7 @@ def as_json(board: Board) -> str:
     """Return the whole board as JSON."""
     rows = {"rows": [_plain(row) for row in board.rows]}
     values = {"schema_version": VERSION} | dataclasses.asdict(board) | rows
-    return json_of(values) + "\n"
+    return json.dumps(values, indent=1) + "\n"
 
 
 def as_latex(board: Board) -> str:

@@ -4,6 +4,7 @@ licence.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexbench import texts
 from aexbench.cli.shared import say
 from aexbench.errors import RequestError, plain, tell
 
@@ -43,7 +43,7 @@ def list_(
 
     rows = [_describe(found) for found in _data_sets(plugin)]
     if as_json:
-        print(texts.as_json(rows))
+        print(json.dumps(rows, indent=1))
         return
     _print_table(rows)
     print()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexbench import texts
 from aexbench.cli.shared import Plugins, load_plugins
 from aexbench.errors import plain, unknown
 
@@ -44,7 +43,7 @@ def list_(
     if family in (None, "suites"):
         listing["suites"] = _suites()
     if as_json:
-        print(texts.as_json(listing if family is None else listing[family]))
+        print(json.dumps(listing if family is None else listing[family], indent=1))
         return
     for name, rows in listing.items():
         _print_listing(name, rows)

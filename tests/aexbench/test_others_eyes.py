@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aexbench.running.cells import Cell
 from aexbench.running.plans import without_folders
 from aexbench.running.store import Store
 from tests.aexbench.board.test_leaderboard import BASE, add, store  # noqa: F401 (a fixture)
@@ -75,10 +76,10 @@ def test_entries_of_a_plan_keep_their_words_but_for_folders():
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
 def test_what_strangers_have_named_is_printed_plain(hostile, store, aexbench_cli):  # noqa: F811
-    name = f"a{hostile}b"
+    name = f"a{hostile[0]}b"
     add(store, name, BASE, corruption=name)
     record = store.records()[0][0]
-    other = record.cell.model_copy(update={"anomaly_seed": 9})
+    other = Cell(**record.cell.model_dump() | {"anomaly_seed": 9})
     failed = {"cell": other, "state": "failed", "reason": name, "files": {}, "scores": {}}
     store.write_record(record.model_copy(update=failed))
     store.write_plan({"name": "mine", "notes": name}, [record.cell])
@@ -86,6 +87,10 @@ def test_what_strangers_have_named_is_printed_plain(hostile, store, aexbench_cli
     for options in (["status"], ["prune"], *(["leaderboard", "--format", form] for form in forms)):
         outcome = aexbench_cli(options[0], store.root, *options[1:])
         printed = (outcome.out + outcome.err).replace("\r\n", "").replace("\n", "")
-        assert len(printed) > 40
+        assert outcome.code == (1 if options == ["status"] else 0)
+        if "json" in options:
+            assert json.loads(outcome.out)["rows"][0]["explainer"] == name
+        else:
+            assert "a b" in printed
         assert printed.isprintable()
         assert "\N{HANGUL FILLER}" not in printed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aexbench import specs
 from aexbench.errors import plain
 from aexbench.running.store import SCHEMA, Record
-from aexbench.texts import as_json, pathless, plain_lines
+from aexbench.texts import pathless, plain_lines
 from tests.aexbench.running.test_plans import cell
 
 HOSTILE = {
@@ -37,13 +37,6 @@ HOSTILE = {
 def test_what_a_terminal_obeys_or_nobody_sees_is_a_space(text):
     assert plain(f"lrp{text[0]}x") == "lrp x"
     assert plain_lines(f"one{text[0]}x\ntwo") == ("one x\ntwo" if text != "\n" else "one\nx\ntwo")
-
-
-@given(st.text(st.characters(codec="utf-8")))
-def test_json_for_a_terminal_is_plain_and_reads_back(text):
-    written = as_json([text])
-    assert written.replace("\n", "").isprintable()
-    assert json.loads(written) == [text]
 
 
 @given(st.text(st.characters(codec="utf-8")))
