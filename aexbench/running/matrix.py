@@ -9,6 +9,7 @@ import fnmatch
 import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,8 +178,9 @@ def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:
     """
     estimate, keys = Estimate(jobs), store.keys()
     for key in keys[:: 1 + len(keys) // MOST_LOOKED_AT]:
-        if (record := store.record(key)) is not None:
-            estimate.before.add(record.cell, record.seconds)
+        with suppress(RequestError):  # one that cannot be read matters where its cell is asked for
+            if (record := store.record(key)) is not None:
+                estimate.before.add(record.cell, record.seconds)
     folders = {TRAINING: "detectors", CORRUPTING: "anomalies"}
     estimate.expect(
         todo, there=lambda kind, key: kind in folders and store.path(folders[kind], key).exists()

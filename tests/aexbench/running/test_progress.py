@@ -259,5 +259,7 @@ def test_a_dry_run_says_how_long_cells_like_these_took(aexbench_cli, small, tmp_
     before = aexbench_cli(*options, "--dry-run")
     assert "How long that takes is not known" in before.out
     aexbench_cli(*options)
+    newer = tmp_path / "s" / "cells" / f"{'0' * 32}.json"
+    newer.write_text('{"schema_version": 99}')  # of nothing that is asked for
     again = aexbench_cli(*options, "--seeds", 2, "--dry-run", "--jobs", 2)
     assert re.search(r"take about [\d.]+ (s|ms) with 2 at once, as such cells", again.out)
