@@ -5,9 +5,13 @@ that cannot be.
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+
+# letters and marks without a shape; what else is not seen is no printable character
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]")
 
 
 class RequestError(ValueError):
@@ -32,10 +36,13 @@ def line(error: BaseException) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a stranger's text in one line without control characters: nothing that a terminal
-    would obey.
+    """Return a stranger's text in one line without control characters and such as nobody sees:
+    nothing that a terminal would obey, and nothing that makes one name look like another.
+
+    >>> plain("red\\x1b[31m\\rof \\u202ewol\\u200bf")
+    'red [31m of  wol f'
     """
-    return "".join(character if character.isprintable() else " " for character in text)
+    return "".join(c if c.isprintable() and not _UNSEEN.match(c) else " " for c in text)
 
 
 def tell(text: str) -> None:

@@ -12,7 +12,7 @@ from aexbench import families, files, given, soundness
 from aexbench.components import Component, component, of_plugin, read_entry
 from aexbench.contracts import Dataset
 from aexbench.detector import Detector
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, plain
 from aexbench.results import Results
 from aexbench.rows import Array
 from aexbench.running import planning
@@ -147,7 +147,7 @@ def _warn(results: Results) -> None:
     failed = [record for record in results.records if record.state not in ("ok", "skipped")]
     cells = {(r.cell.explainer.text, r.cell.corruption.text, r.state, r.reason) for r in failed}
     for explainer, corruption, state, reason in sorted(cells):
-        warnings.warn(f"{explainer} on {corruption} {state}: {reason}", stacklevel=3)
+        warnings.warn(plain(f"{explainer} on {corruption} {state}: {reason}"), stacklevel=3)
 
 
 def _calibrated(detector: Detector, data: Dataset) -> Detector:

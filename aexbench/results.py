@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, plain
 from aexbench.running.cells import Cell
 from aexbench.running.packed import AnyStore, open_store
 from aexbench.running.store import Record
@@ -157,7 +157,7 @@ def open(store: str | Path) -> Results:
     """Return the results in a store, a folder as `aexbench run` writes it or a packed one."""
     opened = open_store(Path(store))
     for complaint in opened.records()[1]:
-        warnings.warn(complaint, stacklevel=2)
+        warnings.warn(plain(complaint), stacklevel=2)
     return Results(opened)
 
 

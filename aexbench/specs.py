@@ -88,4 +88,12 @@ def _value(raw: str) -> object:
 def _literal(value: object) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and _value(value) == value:
         return value
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML allows no DEL
+    return "".join(map(_shown, json.dumps(value, ensure_ascii=False)))
+
+
+def _shown(character: str) -> str:
+    """Return a character that nobody sees, or that a terminal obeys, as TOML escapes it."""
+    if character.isprintable() or "\ud800" <= character <= "\udfff":  # a half of one has no escape
+        return character
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -29,6 +29,7 @@ from aexbench.running.provenance import describe, jobs
 from aexbench.running.scoring import MetricInfo, score
 from aexbench.running.store import Record, Scores
 from aexbench.running.strata import STRATA
+from aexbench.texts import pathless
 
 Part = tuple[
     dict[str, NDArray[np.float64]], NDArray[np.int64]
@@ -184,7 +185,7 @@ def leaderboard(
             raise unknown("metric of this store", metric, {*table.metrics, *by_title})
     names = [*([metric] if metric else []), *(name for name in table.metrics if name != metric)]
     rows = _ranked(_Rows(table, names).all(), table.metrics[names[0]])
-    notes = [*_notes(records, table, store), *complaints]
+    notes = [pathless(note) for note in (*_notes(records, table, store), *complaints)]
     titles = {name: table.metrics[name].title for name in names}
     suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
     return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())

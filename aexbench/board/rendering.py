@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from aexbench.board.escaping import csv_cell, latex, markdown, markdown_block
 from aexbench.errors import plain
 
 if TYPE_CHECKING:
@@ -83,7 +84,10 @@ def as_rich(board: Board) -> Group:
     names = headers(board)
     width = max(13, NAME_WIDTH - 9 * max(0, len(board.metrics) - 2))
     main = Table(
-        title=escape(board.title) or None, title_justify="left", box=None, padding=(0, 1, 0, 0)
+        title=escape(plain(board.title)) or None,
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
     )
     for name in names:
         side: Literal["left", "right"] = "left" if name in ("explainer", "best floor") else "right"
@@ -131,7 +135,7 @@ def _group_tables(board: Board) -> Iterator[RenderableType]:
         return
     for start in range(1, len(names), GROUP_COLUMNS):
         columns = [0, *range(start, min(start + GROUP_COLUMNS, len(names)))]
-        title = f"{escape(board.metrics[board.primary])} by group"
+        title = f"{escape(plain(board.metrics[board.primary]))} by group"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.add_column("explainer", min_width=NAME_WIDTH, overflow="fold")
         for column in columns[1:]:
@@ -146,8 +150,8 @@ def _group_tables(board: Board) -> Iterator[RenderableType]:
 def as_markdown(board: Board) -> str:
     """Return the board as Markdown tables."""
     main = _markdown_table(headers(board), [line(row, board) for row in board.rows])
-    notes = "\n".join(f"- {_markdown(note)}" for note in _legend(board))
-    title = _markdown(board.metrics[board.primary])
+    notes = "\n".join(f"- {markdown_block(note)}" for note in _legend(board))
+    title = markdown_block(board.metrics[board.primary])
     groups = _markdown_table(*groups_table(board))
     detectors = _markdown_table(*detectors_table(board))
     parts = [main, f"{title} by group:", groups, "The detectors:", detectors, notes]
@@ -160,8 +164,8 @@ def as_csv(board: Board) -> str:
     out = io.StringIO()
     names = list(dict.fromkeys(key for record in records for key in record))
     writer = csv.writer(out)
-    writer.writerow([_csv(name) for name in names])
-    writer.writerows([_csv(record.get(name, "")) for name in names] for record in records)
+    writer.writerow([csv_cell(name) for name in names])
+    writer.writerows([csv_cell(record.get(name, "")) for name in names] for record in records)
     return out.getvalue()
 
 
@@ -178,13 +182,11 @@ def as_latex(board: Board) -> str:
         f"rl{'r' * len(board.metrics)}rlr", headers(board), [line(row, board) for row in board.rows]
     )
     detectors = _latex_table("lrrrrr", *detectors_table(board))
-    return "\n".join(
-        [*main, "", *detectors, *(f"% {note}".replace("\n", " ") for note in _legend(board)), ""]
-    )
+    return "\n".join([*main, "", *detectors, *(f"% {plain(note)}" for note in _legend(board)), ""])
 
 
 def _latex_table(columns: str, names: list[str], lines: list[list[str]]) -> list[str]:
-    body = [" & ".join(_latex(text) for text in texts) + r" \\" for texts in (names, *lines)]
+    body = [" & ".join(latex(text) for text in texts) + r" \\" for texts in (names, *lines)]
     start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
     return [*start, *body[1:], r"\bottomrule", r"\end{tabular}"]
 
@@ -282,15 +284,6 @@ def _plain(row: Row) -> dict[str, object]:
     return dataclasses.asdict(row) | {"note": row.note}
 
 
-def _csv(value: object) -> object:
-    """Keep a spreadsheet from taking a stranger's name for a formula."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
-        else value
-    )
-
-
 def _folded(name: str, width: int) -> str:
     """Break a name that is longer than `width` before its brackets, and after commas and slashes.
 
@@ -316,18 +309,5 @@ def _folded(name: str, width: int) -> str:
 def _markdown_table(names: list[str], lines: list[list[str]]) -> str:
     rows = [names, ["---"] * len(names), *lines]
     return "\n".join(
-        "| " + " | ".join(t if t == "---" else _markdown(t) for t in row) + " |" for row in rows
+        "| " + " | ".join(t if t == "---" else markdown(t) for t in row) + " |" for row in rows
     )
-
-
-def _markdown(text: str) -> str:
-    for character in "\\`*_{}[]<>#|":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("\n", " ")
-
-
-def _latex(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {character: f"\\{character}" for character in "&%$#_{}"}
-    special |= {"±": r"$\pm$", "·": r"$\cdot$", "–": "--"}
-    return "".join(special.get(character, character) for character in text)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from aexbench.cli.shared import StoreFolder, console
+from aexbench.cli.shared import StoreFolder, console, say
 from aexbench.errors import unknown
 
 app = typer.Typer()
@@ -62,7 +62,7 @@ def gallery(
     from aexbench.running.packed import open_store
 
     for path in galleries.gallery(open_store(store), to, explainer or [], per_label):
-        print(path)
+        say(str(path))
 
 
 @app.command()
@@ -77,8 +77,8 @@ def pack(
     from aexbench.running import packed
 
     for path in packed.pack(packed.open_store(store), to):
-        print(path)
+        say(str(path))
     board = boards.leaderboard(packed.open_store(to))
     for name, render in (("board.md", rendering.as_markdown), ("board.json", rendering.as_json)):
         write_bytes(to / name, render(board).encode())
-        print(to / name)
+        say(str(to / name))

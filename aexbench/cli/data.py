@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexbench.errors import RequestError, plain
+from aexbench.cli.shared import say
+from aexbench.errors import RequestError, plain, tell
 
 if TYPE_CHECKING:
     from aexbench.fetching.downloads import Download, Progress
@@ -45,7 +46,8 @@ def list_(
         print(json.dumps(rows, indent=1))
         return
     _print_table(rows)
-    print(f"\nFetch one: aexbench data get NAME   (into {local_data.data_folder()})")
+    print()
+    say(f"Fetch one: aexbench data get NAME   (into {local_data.data_folder()})")
 
 
 @app.command("get")
@@ -69,14 +71,14 @@ def get(
     if given or "url" not in download:
         found.validate(given)
     size = downloads.readable(download["size"]) if download["size"] else "size not known before"
-    print(f"{base}: {size}; licence: {found.declaration.licence}; {download['page']}", flush=True)
+    say(f"{base}: {size}; licence: {found.declaration.licence}; {download['page']}")
     try:
         _get(name, found, download)
     except downloads.DownloadError as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
+        tell(f"error: {error}")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        print("stopped. The same command goes on from here.", file=sys.stderr)
+        tell("stopped. The same command goes on from here.")
         raise typer.Exit(1) from None
 
 
@@ -88,17 +90,17 @@ def _get(name: str, plugin: Plugin[Any], download: Download) -> None:
     if "url" not in download:
         with downloads.fetching():
             families.datasets.create(name)
-        print(f"{name} is here now.")
+        say(f"{name} is here now.")
     else:
         with _progress() as progress:
             fetched = downloads.fetch(download, progress)
         if not fetched.known:
-            print(
+            say(
                 "Its checksum was not known; the next time it must be the same: SHA-256 "
                 f"{fetched.sha256}"
             )
-        print(f"{plugin.name} is here: {fetched.folder}")
-    print(f"Next: aexbench run -d '{name}'")
+        say(f"{plugin.name} is here: {fetched.folder}")
+    say(f"Next: aexbench run -d '{name}'")
 
 
 def _data_sets(plugin_files: list[Path] | None) -> list[Plugin[Any]]:
@@ -114,7 +116,7 @@ def _say_why_not(plugin: Plugin[Any]) -> None:
         raise RequestError(
             f"{plugin.name} is for data of your own: write {plugin.name}[{_needs(plugin)[0]}=...]"
         )
-    print(f"{plugin.name} needs no download. Next: aexbench run -d {plugin.name}")
+    say(f"{plugin.name} needs no download. Next: aexbench run -d {plugin.name}")
 
 
 def _needs(plugin: Plugin[Any]) -> list[str]:
@@ -179,7 +181,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         )
     for row in rows:
         size = readable(row["size"]) if row["size"] else "–"
-        table.add_row(escape(row["name"]), row["state"], size, escape(row["licence"]))
+        table.add_row(escape(plain(row["name"])), row["state"], size, escape(plain(row["licence"])))
     Console(highlight=False).print(table)
 
 
@@ -220,6 +222,6 @@ def _lines() -> Progress:
         if time.monotonic() - last >= EVERY_S:
             last = time.monotonic()
             whole = f" of {readable(total)}" if total else ""
-            print(f"{text}: {readable(done)}{whole}", file=sys.stderr, flush=True)
+            tell(f"{text}: {readable(done)}{whole}")
 
     return show

@@ -90,7 +90,7 @@ def _print_listing(family: str, rows: list[dict[str, Any]]) -> None:
             f"{name}={json.dumps(p['default'])}" if "default" in p else f"{name} (needed)"
             for name, p in row["parameters"].items()
         )
-        typer.echo(f"  {row['name']}")
+        typer.echo(f"  {plain(row['name'])}")
         for text, dim in ((row["summary"], True), (settings, False)):
             for line in textwrap.wrap(plain(text), width - 6, break_on_hyphens=False):
                 typer.secho(f"      {line}", dim=dim)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, print_reasons
-from aexbench.errors import RequestError, plain
+from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, print_reasons, say
+from aexbench.errors import RequestError, tell
 
 if TYPE_CHECKING:
     from aexbench.results import Results
@@ -59,6 +59,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say which cells would run, and run none.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress; warnings and errors still.")
+    ] = False,
 ) -> None:
     """Run a suite's matrix, or go on with it: finished cells are not run again."""
     from aexbench.running import matrix
@@ -70,11 +73,13 @@ def run(
     folder = store or matrix.RESULTS / wanted.name
     if dry_run:
         matrix.check_device(device)
-        cells, todo = matrix.left(wanted, folder, rerun or [])
+        cells, todo, seconds = matrix.left(wanted, folder, rerun or [], jobs)
         for cell in todo:
-            print(cell)
-        print(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
+            say(str(cell))
+        say(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
+        say(_expected(seconds, jobs))
         return
+    start = time.monotonic()
     try:
         results = matrix.run(
             wanted,
@@ -85,11 +90,22 @@ def run(
             timeout=timeout,
             memory=memory,
             in_process=in_process,
+            quiet=quiet,
         )
     except StoppedError as stopped:
-        print(str(stopped).replace("The same call", "The same command"))
+        say(str(stopped).replace("The same call", "The same command"))
         raise typer.Exit(128 + stopped.number) from None
-    _finish(results)
+    _finish(results, time.monotonic() - start)
+
+
+def _expected(seconds: float | None, jobs: int) -> str:
+    """Return how long a run would take, in words."""
+    from aexbench.running.estimate import in_words
+
+    if seconds is None:
+        return "How long that takes is not known: the store has no records of such cells."
+    at_once = f" with {jobs} at once" if jobs > 1 else ""
+    return f"That would take about {in_words(seconds)}{at_once}, as such cells took before."
 
 
 @app.command()
@@ -106,14 +122,14 @@ def status(store: StoreFolder) -> None:
     counts = Counter(record.state for record in records)
     for state in STATES:
         if counts[state] or state == "ok":
-            print(f"{state:>14}  {counts[state]}")
-    print(f"{'not yet run':>14}  {len(waiting)}")
+            say(f"{state:>14}  {counts[state]}")
+    say(f"{'not yet run':>14}  {len(waiting)}")
     print_reasons(records)
     others = other_sources(records)
     if others:
-        print(f"made by other source of the same version: {', '.join(others)}")
+        say(f"made by other source of the same version: {', '.join(others)}")
     for complaint in complaints:
-        print(f"error: {plain(complaint)}", file=sys.stderr)
+        tell(f"error: {complaint}")
     raise typer.Exit(0 if counts["ok"] == len(records) and not complaints and not waiting else 1)
 
 
@@ -145,8 +161,8 @@ def score(
         raise opened.lacks("attributions")
     execution.rescore(opened, records, metrics)
     ok = sum(record.state == "ok" for record in records)
-    print(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
-    print(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
+    say(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
+    say(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
 
 
 @app.command()
@@ -164,19 +180,20 @@ def prune(
     paths = obsolete(opened)
     cells = [opened.record(path.stem) for path in paths if path.parent.name == "cells"]
     for text in sorted(str(record.cell) for record in cells if record is not None):
-        print(plain(text))
+        say(text)
     size = sum(path.stat().st_size for path in paths) / 1e6
-    print(f"cells that no suite asks for: {len(cells)}; files: {len(paths)}, {size:.1f} MB")
+    say(f"cells that no suite asks for: {len(cells)}; files: {len(paths)}, {size:.1f} MB")
     if not yes and paths:
-        print(f"Next: aexbench prune {shlex.quote(str(store))} --yes   # removes them")
+        say(f"Next: aexbench prune {shlex.quote(str(store))} --yes   # removes them")
     for path in paths if yes else ():
         path.unlink()
 
 
-def _finish(results: Results) -> None:
-    """Print the board, what is not ok, and what to type next."""
+def _finish(results: Results, seconds: float) -> None:
+    """Print the board, how long it took, what is not ok, and what to type next."""
     from aexbench.board import rendering
     from aexbench.results import Results
+    from aexbench.running.estimate import in_words
 
     store = results.store.root
     ok = sum(record.state == "ok" for record in results.records)
@@ -185,12 +202,12 @@ def _finish(results: Results) -> None:
         console().print(rendering.as_rich(shown.board()))
     before = len(results) - results.ran
     from_before = f", {before} of them from before" if before else ""
-    print(f"\n{ok} of {len(results)} cells ok{from_before}; records in {store}")
+    took = f"{results.ran} run in {in_words(seconds)}" if results.ran else "nothing was left to run"
+    print()
+    say(f"{ok} of {len(results)} cells ok{from_before}; {took}; records in {store}")
     print_reasons(results.records)
     folder = shlex.quote(str(store))
-    print(
-        f"Next: aexbench {f'leaderboard {folder} --format markdown' if ok else f'status {folder}'}"
-    )
+    say(f"Next: aexbench {f'leaderboard {folder} --format markdown' if ok else f'status {folder}'}")
     own = "aexbench run -d 'file[path=rows.csv,label=is_anomaly]'"
-    print(f"      {own}   # the same on a table of your own")
+    say(f"      {own}   # the same on a table of your own")
     raise typer.Exit(0 if results.complete else 1)

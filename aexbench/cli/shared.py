@@ -24,6 +24,11 @@ StoreFolder = Annotated[
 ]
 
 
+def say(text: str) -> None:
+    """Print a line on the output stream, whoever the words in it are from."""
+    print(plain(text))
+
+
 def load_plugins(paths: Iterable[Path] | None) -> None:
     """Run the plugin files that the command line names."""
     from aexbench import families
@@ -46,9 +51,5 @@ def print_reasons(records: list[Record]) -> None:
     reasons = Counter((record.state, record.reason) for record in records if record.state != "ok")
     for (state, reason), count in reasons.most_common():
         example = next(str(r.cell) for r in records if (r.state, r.reason) == (state, reason))
-        print(
-            plain(
-                f"{state}: {reason} ({count} {'cell' if count == 1 else 'cells'}, such as "
-                f"{example})"
-            )
-        )
+        cells = "1 cell" if count == 1 else f"{count} cells"
+        say(f"{state}: {reason} ({cells}, such as {example})")

@@ -5,6 +5,7 @@ Whoever has a worker process hears it here, on this machine or on one of a clust
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,14 +13,15 @@ from functools import partial
 from multiprocessing import connection
 from typing import Any
 
-from aexbench.errors import RequestError, StoreError
+from aexbench.errors import RequestError, StoreError, plain
 from aexbench.running import planning
 from aexbench.running.cells import Cell
+from aexbench.running.estimate import EXPLAINING
+from aexbench.running.progress import Show
 from aexbench.running.provenance import provenance
 from aexbench.running.rounds import Found, Round
 from aexbench.running.store import SCHEMA, Record, State
 from aexbench.running.workers import POLL_S, DiedError, Limits, Worker
-from aexbench.running.workspace import Say
 
 PATIENCE = 3  # an explainer that is timed is prepared twice, and called on one sample and on all
 
@@ -29,7 +31,7 @@ class Hearing:
     """Listens to workers. What they say is passed on; what they warn of, once."""
 
     limits: Limits
-    say: Say
+    show: Show
     warned: set[tuple[Any, ...]] = field(default_factory=set)
 
     def record(self, worker: Worker) -> Record | None:
@@ -82,13 +84,13 @@ class Hearing:
     def _told(self, worker: Worker, message: tuple[Any, ...]) -> bool:
         """Take in what is no answer; return whether it is none."""
         if message[0] == "say":
-            self.say(*message[1:])
+            self.show.say(message[1], message[2], worker.cell)
         elif message[0] == "asked":
             worker.asked = worker.now()
-            self.say(worker.task, None)
+            self.show.say(worker.task, None, worker.cell)
         elif message[0] == "warn" and message not in self.warned:
             self.warned.add(message)
-            warnings.warn(message[1], message[2], stacklevel=2)
+            warnings.warn(plain(message[1]), message[2], stacklevel=2)
         return message[0] in ("say", "asked", "warn")
 
 
@@ -110,9 +112,9 @@ def waited(worker: Worker, hear: Callable[[], Any], beat: Callable[[], object] =
 
 def _recorded(worker: Worker, text: str, spent: bool) -> Record:
     """Return a record that a worker has sent; one that is spent is replaced."""
-    record = Record.model_validate_json(text)
     worker.drain()
-    record = record.model_copy(update={"output": worker.text(), "cell": worker.cell})
+    parts = json.loads(text) | {"output": worker.text()}
+    record = Record.model_validate(parts).model_copy(update={"cell": worker.cell})
     if spent:
         worker.replace()
     return record
@@ -122,6 +124,7 @@ def _ended(worker: Worker, silence: Silence) -> Record:
     """Replace a worker, and return the record of the cell that it has not finished."""
     assert worker.cell is not None
     cell: Cell = worker.cell
+    took = {} if worker.asked is None else {EXPLAINING: worker.now() - worker.asked}
     worker.replace()
     return Record(
         schema_version=SCHEMA,
@@ -129,6 +132,7 @@ def _ended(worker: Worker, silence: Silence) -> Record:
         state=silence.state,
         reason=silence.reason,
         output=worker.text(),
+        seconds=took,
         role=planning.role(cell.explainer),
         provenance=provenance(worker.setup.device, worker.setup.jobs) | {"sources": cell.sources},
     )

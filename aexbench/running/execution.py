@@ -8,11 +8,9 @@ machines run the same.
 from __future__ import annotations
 
 import functools
-import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,9 +26,11 @@ from aexbench.errors import RequestError, SkipError, StoreError, line
 from aexbench.running import planning, references, scoring, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
+from aexbench.running.estimate import EXPLAINING
 from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
+from aexbench.running.spent import Spent
 from aexbench.running.stopping import is_own
 from aexbench.running.store import SCHEMA, FileInfo, Record, Store
 from aexbench.running.workspace import Lent, Workspace
@@ -78,7 +78,7 @@ def run(
     store.
     """
     for cell in cells:
-        workspace.say(str(cell), None)
+        workspace.show.begin(cell)
         record = execute(cell, metrics, workspace)
         workspace.store.write_record(record)
         yield record
@@ -116,13 +116,18 @@ def walked(road: Steps, before: Callable[[], object] = lambda: None) -> Record:
 
 def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Steps:
     """Prepare a cell, yield what asks its explainer, take the answer, and return the record."""
-    blank = functools.partial(
+    spent = workspace.spent = Spent()
+    described = functools.partial(
         Record,
         schema_version=SCHEMA,
         cell=cell,
         role=planning.role(cell.explainer),
         provenance=provenance(workspace.device, workspace.jobs) | {"sources": cell.sources},
     )
+
+    def blank(**parts: Any) -> Record:
+        return described(seconds=spent.all(EXPLAINING), **parts)
+
     try:
         explained = yield _prepared(cell, workspace)
         return blank(state="ok", **_result(cell, explained, metrics, workspace))
@@ -135,7 +140,7 @@ def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Ste
             raise
         if is_out_of_memory(error):
             return blank(state="out-of-memory", reason=line(error))
-        return blank(state="failed", reason=line(error), traceback=_traceback())
+        return blank(state="failed", reason=line(error), traceback=traceback.format_exc())
 
 
 def _prepared(cell: Cell, workspace: Workspace) -> Ask:
@@ -258,11 +263,3 @@ def _derived(
         return scoring.score(attributions, anomalies, metrics), anomalies
     except Exception as error:
         raise RequestError(f"cannot score {record.cell}: {line(error)}") from error
-
-
-def _traceback() -> str:
-    """Return the traceback with file names in place of paths."""
-    text = traceback.format_exc()
-    for frame in traceback.extract_tb(sys.exc_info()[2]):
-        text = text.replace(frame.filename, Path(frame.filename).name)
-    return text

@@ -9,6 +9,7 @@ import fnmatch
 import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from aexbench.errors import RequestError, unknown
 from aexbench.results import Results
 from aexbench.running import planning, plans
 from aexbench.running.cells import Cell
+from aexbench.running.estimate import CORRUPTING, TIMING, TRAINING, Estimate
 from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
 from aexbench.running.stopping import Stop, StoppedError, stopping
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from aexbench.running.workspace import Workspace
 
 RESULTS = Path("aexbench-results")
+MOST_LOOKED_AT = 500  # records, for what cells cost
 Again = Callable[[Record], bool]
 
 
@@ -47,6 +50,7 @@ def run(
     timeout: float | None = None,
     memory: float | None = None,
     in_process: bool = False,
+    quiet: bool = False,
 ) -> Results:
     """Run a suite's matrix, or go on with it: finished cells are not run again.
 
@@ -79,6 +83,8 @@ def run(
     in_process
         Run cells in this process, as a debugger needs it. What hangs or dies is then not contained.
         So it is too where a component is known to this process alone.
+    quiet
+        Show no progress; warnings and errors still.
 
     Returns
     -------
@@ -119,7 +125,8 @@ def run(
     cells = planning.plan(own, workspace.is_image)
     metrics = planning.metric_components(own)
     chosen = again(rerun, cells)
-    return carry_out(cells, metrics, workspace, own.model_dump(mode="json"), chosen, apart=apart)
+    plan = own.model_dump(mode="json")
+    return carry_out(cells, metrics, workspace, plan, chosen, apart=apart, quiet=quiet)
 
 
 def carry_out(
@@ -130,12 +137,13 @@ def carry_out(
     chosen: Again = lambda record: False,
     keep: object = None,
     apart: Apart | None = None,
+    quiet: bool = False,
 ) -> Results:
     """Run the cells that are not finished, score what lacks a metric, and return the results.
 
     `suite` is what the store's plan says of them; `chosen` says which finished ones are run again;
     `keep` lives as long as the results; `apart` says how they run in processes of their own, if
-    they do.
+    they do; `quiet` shows no progress.
     """
     from aexbench.running import execution, pool, rounds  # imports torch
     from aexbench.running.sharing import taking_turns
@@ -143,17 +151,19 @@ def carry_out(
 
     store = workspace.store
     todo = execution.pending(cells, store, chosen)
-    untimed = [cell for one in rounds.waiting(cells, store) for cell in one]
+    timed = rounds.expected(cells, store, todo)
     stop = Stop()
+    estimate = estimated(store, todo, 1 if apart is None else apart.jobs)
     try:
-        with as_usual(), progress(len(todo)) as show, stopping() as stop:
-            workspace.say = show.say
-            with pool.opened(apart, [*todo, *untimed], metrics, workspace) as runner:
+        with as_usual(), stopping() as stop, progress(estimate, len(todo), quiet) as show:
+            workspace.show, workspace.say = show, show.say
+            show.expect(timed, TIMING)
+            with pool.opened(apart, [*todo, *timed], metrics, workspace) as runner:
                 runner.look(todo)
                 plans.write_grown(store, suite, cells)
-                for _ in runner.records(todo, stop):
-                    show.advance()
-                taking_turns(cells, store, runner, stop)
+                for record in runner.records(todo, stop):
+                    show.end(record)
+                taking_turns(cells, store, runner, show, stop)
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:
@@ -164,6 +174,22 @@ def carry_out(
     execution.rescore(store, _lacking(store, cells, metrics), metrics)
     names = [metric.text for metric in metrics]
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
+
+
+def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:
+    """Return what is known of how long cells take: from records of the same store, evenly drawn
+    where there are many.
+    """
+    estimate, keys = Estimate(jobs), store.keys()
+    for key in keys[:: 1 + len(keys) // MOST_LOOKED_AT]:
+        with suppress(RequestError):  # one that cannot be read matters where its cell is asked for
+            if (record := store.record(key)) is not None:
+                estimate.before.add(record.cell, record.seconds)
+    folders = {TRAINING: "detectors", CORRUPTING: "anomalies"}
+    estimate.expect(
+        todo, there=lambda kind, key: kind in folders and store.path(folders[kind], key).exists()
+    )
+    return estimate
 
 
 def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) -> list[Record]:
@@ -178,9 +204,11 @@ def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) 
     ]
 
 
-def left(suite: Suite, folder: Path, rerun: Iterable[str]) -> tuple[list[Cell], list[Cell]]:
-    """Return a suite's cells, and those of them that would run; the data are read, to see that they
-    can be.
+def left(
+    suite: Suite, folder: Path, rerun: Iterable[str], jobs: int = 1
+) -> tuple[list[Cell], list[Cell], float | None]:
+    """Return a suite's cells, those of them that would run, and how many seconds that would take if
+    so many ran at once, where records in the store say. The data are read, to see that they can be.
     """
     from aexbench.running import execution  # imports torch
     from aexbench.running.workspace import Workspace
@@ -193,7 +221,8 @@ def left(suite: Suite, folder: Path, rerun: Iterable[str]) -> tuple[list[Cell], 
         chosen = again(rerun, cells)
         todo = execution.pending(cells, Store(folder), chosen) if started else cells
         execution.preflight(todo, workspace)
-    return cells, todo
+        known = Store(folder) if started else workspace.store
+    return cells, todo, estimated(known, todo, jobs).left()
 
 
 def asked(

@@ -28,6 +28,7 @@ from aexbench.contracts import AnomalySet
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
+from aexbench.running.plans import without_folders
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import (
     PACKED,
@@ -143,7 +144,7 @@ def pack(store: AnyStore, to: Path) -> list[Path]:
     records = [record for key in sorted(wanted) if (record := store.record(key)) is not None]
     if not records:
         raise RequestError(f"{store.root} has no records to pack")
-    plan = [{"suite": suite, "cells": list(cells)} for suite, cells in plans]
+    plan = [{"suite": without_folders(suite), "cells": list(cells)} for suite, cells in plans]
     return write(to, records, ScoreTable.of(store, records), plan)
 
 

@@ -6,12 +6,20 @@ or anomalies have changed, or the version of a component was raised), and where 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from aexbench import specs
+from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
 from aexbench.running.cells import Cell
 from aexbench.running.store import Store
+from aexbench.texts import pathless
+
+AXES = ("datasets", "detectors", "corruptions", "explainers", "metrics")
 
 
 def write_grown(store: Store, suite: Mapping[str, Any], cells: Sequence[Cell]) -> None:
@@ -28,7 +36,29 @@ def write_grown(store: Store, suite: Mapping[str, Any], cells: Sequence[Cell]) -
     ]
     given = suite.get("metrics", [])
     merged = [*given, *(metric for metric in metrics if metric not in given)]
-    store.write_plan({**suite, "metrics": merged}, [*still, *cells])
+    store.write_plan({**without_folders(suite), "metrics": merged}, [*still, *cells])
+
+
+def without_folders(suite: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a suite's values for others' eyes: its entries name files, and not where they lie."""
+    return {name: _named(value) if name in AXES else value for name, value in suite.items()}
+
+
+def _named(value: Any) -> Any:
+    """Return an axis, an entry or a parameter with the last part of each path."""
+    if isinstance(value, Mapping):
+        return {key: _named(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_named(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    if os.path.isabs(value):
+        return Path(value).name
+    with suppress(RequestError):  # no name with brackets, or one that cannot be read
+        name, parameters = specs.parse(value)
+        named = _named(parameters)
+        return value if named == parameters else specs.write(name, named)
+    return pathless(value)
 
 
 def _before(store: Store, name: str) -> tuple[Iterable[str], list[Any]]:

@@ -116,7 +116,6 @@ class Here:
 
     def times(self, cells: Round, beat: Callable[[], object]) -> Found:
         """Return what came of a round."""
-        self.workspace.say(rounds.name(cells), None)
         return rounds.found(rounds.prepared(cells, self.workspace), self.workspace.device)
 
 
@@ -125,7 +124,7 @@ class Pool:
 
     def __init__(self, setup: Setup, limits: Limits, workspace: Workspace) -> None:
         self.setup, self.store = setup, workspace.store
-        self.hearing = Hearing(limits, workspace.say)
+        self.hearing = Hearing(limits, workspace.show)
         self.workers = [Worker(setup) for _ in range(setup.jobs)]
 
     def start(self) -> list[wire.Name]:
@@ -199,6 +198,6 @@ class Pool:
             return False
         if worker.process is None:
             worker.start()
-        self.hearing.say(str(cell), None)
+        self.hearing.show.begin(cell)
         worker.give("run", [cell], str(cell))
         return True

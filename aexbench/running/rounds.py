@@ -55,6 +55,13 @@ def waiting(cells: Iterable[Cell], store: Store) -> list[Round]:
     return [one for one in rounds if one]
 
 
+def expected(cells: Iterable[Cell], store: Store, todo: Iterable[Cell]) -> list[Cell]:
+    """Return the cells that are to be timed once those that are to do are explained."""
+    keys = {cell.key for cell in todo}
+    timed = (cell for one in planned(cells) for cell in one)
+    return [cell for cell in timed if cell.key in keys or _waits(store, cell)]
+
+
 def _waits(store: Store, cell: Cell) -> bool:
     record = store.record(cell.key)
     return record is not None and record.state == "ok" and not (record.timing or record.untimed)

@@ -14,6 +14,8 @@ from aexbench.errors import tell
 from aexbench.running import rounds
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
+from aexbench.running.estimate import TIMING
+from aexbench.running.progress import Show
 from aexbench.running.rounds import Found, Round
 from aexbench.running.store import Record, Store
 
@@ -148,7 +150,7 @@ class Runner(Protocol):
 
 
 def taking_turns(
-    cells: Sequence[Cell], store: Store, runner: Runner, stops: Callable[[], bool]
+    cells: Sequence[Cell], store: Store, runner: Runner, show: Show, stops: Callable[[], bool]
 ) -> None:
     """Time the explainers of cells, round by round; begin none once `stops` says so. What another
     coordinator times is waited for.
@@ -159,7 +161,11 @@ def taking_turns(
         if mine is None:
             time.sleep(LOOK_S)
         else:
+            for cell in mine:
+                show.begin(cell, TIMING)
             _timed(mine, store, runner, claims, stops)
+            for record in filter(None, (store.record(cell.key) for cell in mine)):
+                show.end(record, TIMING)
         waiting = rounds.waiting((cell for one in waiting for cell in one), store)
 
 

@@ -20,25 +20,28 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from aexbench import files
 from aexbench.contracts import AnomalySet
 from aexbench.digests import file_digest
-from aexbench.errors import RequestError, StoreError
+from aexbench.errors import RequestError, StoreError, plain
 from aexbench.features import Features
 from aexbench.files import DamagedFileError
 from aexbench.running.cells import Cell, Role
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.strata import STRATA
+from aexbench.texts import pathless, plain_lines
 
 SCHEMA: Literal[2] = 2
 State = Literal["ok", "failed", "timeout", "out-of-memory", "skipped"]
 STATES: tuple[State, ...] = ("ok", "skipped", "failed", "timeout", "out-of-memory")
+Line = Annotated[str, AfterValidator(lambda text: plain(pathless(text)))]
+Lines = Annotated[str, AfterValidator(lambda text: plain_lines(pathless(text)))]
 PACKED = "records.jsonl"  # what a packed store is known by
 FOLDERS = ("cells", "attributions", "scores", "timings", "anomalies", "detectors", "plans")
 
@@ -83,16 +86,20 @@ class Times(BaseModel):
 
 
 class Record(BaseModel):
-    """What came of a cell. A state other than `ok` is a result too, with its reason."""
+    """What came of a cell. A state other than `ok` is a result too, with its reason.
+
+    No text of others in it commands a terminal or names a folder, wherever it was made.
+    """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     schema_version: Literal[2]
     cell: Cell
     state: State
-    reason: str = ""
-    traceback: str = ""
-    output: str = ""  # the end of what it printed
+    reason: Line = ""
+    traceback: Lines = ""
+    output: Lines = ""  # the end of what it printed
+    seconds: dict[str, float] = Field(default_factory=dict)  # what it took, by kinds of work
     role: Role = "explainer"
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
@@ -101,7 +108,7 @@ class Record(BaseModel):
         default_factory=dict
     )  # an explainer's own, such as its gap to completeness
     timing: Times | None = None
-    untimed: str = ""  # why it could not be timed
+    untimed: Line = ""  # why it could not be timed
     scores: dict[str, float] = Field(default_factory=dict)
     scored_by: dict[str, str] = Field(
         default_factory=dict

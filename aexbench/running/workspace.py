@@ -18,8 +18,11 @@ from aexbench.errors import SkipError, StoreError
 from aexbench.rows import Array, Rows, in_memory, moments
 from aexbench.running import references, strata
 from aexbench.running.cells import Cell
+from aexbench.running.estimate import CORRUPTING, LOADING, TRAINING
 from aexbench.running.kept import kept
+from aexbench.running.progress import Show
 from aexbench.running.sources import Say, Source, Trained
+from aexbench.running.spent import Spent
 from aexbench.running.store import FileInfo, Store, file_info
 
 KEPT = 16  # data sets, their backgrounds, detectors and anomaly sets
@@ -35,7 +38,8 @@ class Workspace:
     """Keeps data sets, detectors and anomaly sets warm between cells.
 
     `jobs` cells run at once on this machine. `source` says where data sets and detectors come from;
-    the store is where anomaly sets come from and go to.
+    the store is where anomaly sets come from and go to. `show` is told which cells run, `say` what
+    is done for one; `spent` holds what a cell has taken so far.
     """
 
     store: Store
@@ -43,6 +47,8 @@ class Workspace:
     say: Say = silent
     jobs: int = 1
     source: Source | None = None
+    show: Show = field(default_factory=Show)
+    spent: Spent = field(default_factory=Spent)
     _kept: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     @property
@@ -52,8 +58,12 @@ class Workspace:
 
     def dataset(self, component: Component) -> Dataset:
         """Return a data set, whose splits nobody may write into."""
-        made: Dataset = self._keep(component.key, lambda: read_only(self.origin.dataset(component)))
+        made: Dataset = self._keep(component.key, lambda: self._loaded(component))
         return made
+
+    def _loaded(self, component: Component) -> Dataset:
+        with self.spent.on(LOADING):
+            return read_only(self.origin.dataset(component))
 
     def background(self, component: Component) -> Lent:
         """Return a data set's training split as explainers are given it."""
@@ -83,8 +93,10 @@ class Workspace:
 
     def _checked(self, cell: Cell, dataset: Dataset) -> Detector:
         """Return the cell's detector, once it is seen to be sound on normal samples."""
-        detector = self.origin.detector(cell, dataset)
-        soundness.check(detector, dataset.validation)
+        there = self.store.path("detectors", cell.detector_key).exists()
+        with self.spent.on(LOADING if there else TRAINING):
+            detector = self.origin.detector(cell, dataset)
+            soundness.check(detector, dataset.validation)
         return detector
 
     def anomalies(self, cell: Cell) -> AnomalySet:
@@ -124,7 +136,7 @@ class Workspace:
         what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
         self.say(f"corrupting {what}", None)
         try:
-            with kept(self.detector(cell), "the corruption"):
+            with self.spent.on(CORRUPTING), kept(self.detector(cell), "the corruption"):
                 made = self._generate(cell)
         except SkipError as error:
             return error

@@ -15,6 +15,9 @@ from aexbench import RequestError
 from aexbench.cli import shared
 from aexbench.errors import tell
 from aexbench.running import progress
+from aexbench.running.estimate import Estimate
+from aexbench.running.store import SCHEMA, Record
+from tests.aexbench.running.test_plans import cell
 
 RESULTS = Path(__file__).parents[2] / "results" / "quickstart"
 FULL = Path("/dev/full")
@@ -53,17 +56,22 @@ def test_progress_that_cannot_be_written_stops_nothing(monkeypatch):
     for stream in (Full(), None, closed):
         monkeypatch.setattr(sys, "stderr", stream)
         tell("nobody reads this")
-    for stream in (Full(), None):
+    for stream in (Full(), None, closed):
         monkeypatch.setattr(sys, "stderr", stream)
-        with progress.progress(3) as show:
+        with progress.progress(Estimate(), 3) as show:
+            show.begin(cell())
             show.say("a cell", 0.5)
-            show.advance()
+            show.end(Record(schema_version=SCHEMA, cell=cell(), state="ok"))
 
 
 def test_what_a_plugin_is_called_commands_no_terminal(capsys):
-    with progress.progress(1) as show:
-        show.say("\x1b[31mred\x07 on rows", None)
-    assert "\x1b" not in capsys.readouterr().err
+    hostile = cell("\x1b[31mred\x07")
+    with progress.progress(Estimate(), 1) as show:
+        show.begin(hostile)
+        assert show.now().isprintable()
+        show.end(Record(schema_version=SCHEMA, cell=hostile, state="ok"))
+    assert "[31mred  on data" in (err := capsys.readouterr().err)
+    assert err[:-1].isprintable()
 
 
 def test_a_store_named_by_a_relative_path_is_found_from_elsewhere(

@@ -370,7 +370,7 @@ def test_names_are_escaped_for_where_they_are_written(nasty):
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(as_rich(nasty))
     assert NASTY in console.export_text()
-    assert r"\<b\>\[red\]\|=1\\&%$\#\_\{\}~^" in FORMATS["markdown"](nasty)
+    assert r"\<b\>\[red\]\|=1\\\&%\$\#\_\{\}\~^" in FORMATS["markdown"](nasty)
     assert r"\textbackslash{}\&\%\$\#\_\{\}\textasciitilde{}\textasciicircum{}" in FORMATS["latex"](
         nasty
     )
@@ -388,7 +388,7 @@ def test_brackets_in_names_are_no_markup_in_any_table(store):
 def test_csv_holds_no_formula(store, sign):
     add(store, f"{sign}HYPERLINK()", BASE)
     text = FORMATS["csv"](leaderboard(store))
-    assert f"{sign}HYPERLINK()" in text
+    assert f"'{sign if sign.isprintable() else ' '}HYPERLINK()" in text
     assert next(csv.DictReader(io.StringIO(text, newline="")))["explainer"][0] == "'"
 
 

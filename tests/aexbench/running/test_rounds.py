@@ -14,6 +14,7 @@ from aexbench.running import arithmetic, planning, rounds, sharing
 from aexbench.running.answers import Hearing
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
+from aexbench.running.progress import Show
 from aexbench.running.rounds import Outcome
 from aexbench.running.store import SCHEMA, Record, Store, Times
 from aexbench.running.workers import Limits, Worker
@@ -140,7 +141,7 @@ def test_a_round_has_three_times_the_limit_for_each_of_its_explainers():
     worker.message = lambda: None  # type: ignore[method-assign]
     replaced: list[bool] = []
     worker.replace = lambda: replaced.append(True)  # type: ignore[method-assign]
-    hearing, cells = Hearing(Limits(timeout=10.0), print), [cell("residual"), cell("lrp")]
+    hearing, cells = Hearing(Limits(timeout=10.0), Show()), [cell("residual"), cell("lrp")]
     worker.now = lambda: 159.9  # type: ignore[method-assign]
     assert hearing.times(worker, cells) is None
     worker.now = lambda: 160.1  # type: ignore[method-assign]
@@ -170,15 +171,15 @@ def test_a_round_that_another_coordinator_times_is_left_to_it(store, monkeypatch
             rounds.write(store, one.key, Outcome(TIMES, {}))
 
     monkeypatch.setattr(sharing, "time", SimpleNamespace(sleep=wait, monotonic=lambda: 0.0))
-    sharing.taking_turns(cells, store, runner, lambda: False)
+    sharing.taking_turns(cells, store, runner, Show(), lambda: False)
     assert (runner.asked, waits) == ([], [sharing.LOOK_S])
 
 
 def test_rounds_are_timed_unless_the_run_stops(store):
     cells, runner = explained(store, "residual", "lrp"), Runner()
-    sharing.taking_turns(cells, store, runner, lambda: True)
+    sharing.taking_turns(cells, store, runner, Show(), lambda: True)
     assert runner.asked == []
     runner.times = lambda some, beat: {one.key: Outcome(TIMES, {}) for one in some}
-    sharing.taking_turns(cells, store, runner, lambda: False)
+    sharing.taking_turns(cells, store, runner, Show(), lambda: False)
     assert [store.record(one.key).timing for one in cells] == [TIMES, TIMES]
     assert list((store.root / "claims").iterdir()) == []

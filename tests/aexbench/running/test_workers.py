@@ -200,6 +200,13 @@ def test_what_it_printed_is_kept(faulty):
 
 
 @pytest.mark.slow
+def test_a_cell_that_ran_into_its_time_out_took_that_long(faulty):
+    late = [r.seconds["explaining"] for r in faulty.records if r.state == "timeout"]
+    assert all(2.0 <= seconds < 10.0 for seconds in late)
+    assert late
+
+
+@pytest.mark.slow
 def test_nothing_is_left_running(faulty):
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert "sleep 1000000" not in listed.stdout.splitlines()

@@ -47,6 +47,27 @@ def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
     assert not np.array_equal(sets[0].unit, sets[1].unit)
 
 
+def test_a_record_says_what_its_cell_took_by_kinds_of_work(tmp_path):
+    suite = {
+        "name": "timed",
+        "datasets": ["wine"],
+        "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
+        "corruptions": ["random[threshold=0.2,count=10]", "null[threshold=0.1,count=5]"],
+        "explainers": ["residual", "lrp"],
+        "controls": False,
+    }
+    for here in (True, False):
+        results = aexbench.run(suite, tmp_path / str(here), in_process=here)
+        kinds = sorted(sorted(record.seconds) for record in results.records)
+        assert kinds == [
+            ["corrupting", "explaining"],
+            ["corrupting", "explaining", "training"],
+            ["explaining"],
+            ["explaining"],
+        ]
+        assert min(s for record in results.records for s in record.seconds.values()) > 0
+
+
 @pytest.mark.parametrize(
     "mode",
     [
