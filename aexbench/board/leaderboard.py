@@ -23,11 +23,12 @@ from aexbench.board.statistics import Bootstrap, Distribution, Estimate, average
 from aexbench.components import Component, component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError
+from aexbench.running import staleness
 from aexbench.running.cells import DEFAULT, GIVEN, Cell
 from aexbench.running.packed import AnyStore
 from aexbench.running.provenance import describe
 from aexbench.running.scoring import MetricInfo, score
-from aexbench.running.store import Record, Scores
+from aexbench.running.store import Record, Scores, StaleError
 from aexbench.running.strata import STRATA
 
 Part = tuple[
@@ -161,14 +162,17 @@ def leaderboard(
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
     records.sort(key=_by_name)
-    table = _Table()
+    table, stale, metrics = _Table(), Counter[str](), staleness.of_records(records)
     for record in records:
         if record.state == "ok":
             try:
-                scores = store.read_scores(record)
+                scores = staleness.current(store, record, metrics)
                 table.add(record, scores if by is None else _split(store, record, scores, by))
+            except StaleError as error:
+                stale[str(error)] += 1
             except DamagedFileError as error:
                 complaints.append(str(error))
+    complaints += [f"{_cells(count)}: {said}" for said, count in stale.items()]
     if not table.cells:
         states = ", ".join(sorted({record.state for record in records})) or "no records"
         more = complaints[0] if complaints else f"aexbench status {store.root} says more"
@@ -185,6 +189,10 @@ def leaderboard(
     titles = {name: table.metrics[name].title for name in names}
     suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
     return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _named(metric: str) -> str:

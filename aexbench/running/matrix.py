@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from aexbench import families
 from aexbench.components import Component, Entry
-from aexbench.errors import RequestError, unknown
+from aexbench.errors import RequestError, StoreError, tell, unknown
 from aexbench.results import Results
-from aexbench.running import planning, plans
+from aexbench.running import planning, plans, staleness
 from aexbench.running.cells import Cell
 from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
@@ -158,21 +158,19 @@ def carry_out(
         on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
         ways = f"stopped; {done} of {len(cells)} cells are finished. {on}"
         raise StoppedError(ways, stop.number or signal.SIGINT) from None
-    execution.rescore(store, _lacking(store, cells, metrics), metrics)
-    names = [metric.text for metric in metrics]
+    asked = {metric.text: metric for metric in metrics}
+    records = [record for cell in cells if (record := store.record(cell.key)) is not None]
+    _rescored(execution.rescore(store, staleness.lacking(store, records, asked), metrics))
+    names = list(asked)
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
 
 
-def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) -> list[Record]:
-    """Return the finished records that lack a metric, or were scored by another version of it."""
-    records = (store.record(cell.key) for cell in cells)
-    return [
-        record
-        for record in records
-        if record is not None
-        and record.state == "ok"
-        and any(record.version_of(metric.text) != metric.version for metric in metrics)
-    ]
+def _rescored(complaints: Sequence[str]) -> None:
+    """Say which cells cannot be scored; StoreError if there are some."""
+    for complaint in complaints[:-1]:
+        tell(f"error: {complaint}")
+    if complaints:
+        raise StoreError(complaints[-1])
 
 
 def left(suite: Suite, folder: Path, rerun: Iterable[str]) -> tuple[list[Cell], list[Cell]]:

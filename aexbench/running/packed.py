@@ -28,6 +28,7 @@ from aexbench.contracts import AnomalySet
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
+from aexbench.running import staleness
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import (
     PACKED,
@@ -165,6 +166,7 @@ def write_records(records: Sequence[Record]) -> bytes:
     lines = []
     for record in records:
         values = record.model_dump(mode="json", exclude_defaults=True, exclude=LEFT_OUT)
+        values.get("files", {}).pop("scores", None)  # the scores are packed, and not their file
         values["provenance"], time = _without(values.get("provenance", {}), "time")
         for name, parent, key in _places(values):
             if key in parent:
@@ -245,11 +247,11 @@ class ScoreTable:
     @staticmethod
     def of(store: AnyStore, records: Sequence[Record]) -> ScoreTable:
         """Return the scores of a store's records."""
-        table = ScoreTable()
+        table, metrics = ScoreTable(), staleness.of_records(records)
         for record in records:
             if record.state != "ok":
                 continue
-            scores, cell = store.read_scores(record), record.cell
+            scores, cell = staleness.current(store, record, metrics), record.cell
             table.metrics |= scores.metrics
             table.values[cell.key] = scores.values
             if cell.anomaly_key not in table.sets:

@@ -2,7 +2,7 @@
 
     cells/<key>.json                 the record: cell, state and reason, timing, scores, provenance
     attributions/<key>.safetensors   what the explainer returned, raw
-    scores/<key>.safetensors         one value per sample and metric
+    scores/<key>.safetensors         one value per sample and metric, and what they derive from
     timings/<key>.json               every timing sample
     anomalies/<key>.safetensors      anomaly sets, first writer wins
     detectors/<key>.safetensors      the weights that everyone explains, first writer wins
@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,10 @@ FOLDERS = ("cells", "attributions", "scores", "timings", "anomalies", "detectors
 
 class OlderSchemaError(DamagedFileError):
     """A record of an earlier version, whose keys counted other things."""
+
+
+class StaleError(DamagedFileError):
+    """Scores that are whole, and of another time than what they belong to."""
 
 
 class LackingError(RequestError):
@@ -95,26 +99,41 @@ class Record(BaseModel):
     )  # an explainer's own, such as its gap to completeness
     timing: Times | None = None
     scores: dict[str, float] = Field(default_factory=dict)
-    scored_by: dict[str, str] = Field(
-        default_factory=dict
-    )  # the metrics' versions, "1.1" unless said
+    scored_by: dict[str, str] = Field(default_factory=dict)  # the metrics' versions
     provenance: dict[str, Any] = Field(default_factory=dict)
-
-    def version_of(self, metric: str) -> str | None:
-        """Return the version of the metric that has scored it; None where none has."""
-        return self.scored_by.get(metric, "1.1") if metric in self.scores else None
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One value per sample (N,) by metric, what the metrics are, and each sample's
-    unit and label.
+    """One value per sample (N,) by metric, what the metrics are, each sample's unit and label,
+    and the versions of the metrics, where these are known.
     """
 
     values: dict[str, NDArray[np.float64]]
     metrics: dict[str, MetricInfo]
     unit: NDArray[np.int64]
     label: NDArray[np.str_]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def only(self, names: Sequence[str]) -> Scores:
+        """Return the scores by some of the metrics, in that order."""
+        return replace(
+            self,
+            values={name: self.values[name] for name in names},
+            metrics={name: self.metrics[name] for name in names},
+            versions={name: self.versions[name] for name in names},
+        )
+
+    def joined(self, other: Scores) -> Scores:
+        """Return these scores and others of the same samples; where both have a metric, its own
+        count.
+        """
+        return replace(
+            self,
+            values={**other.values, **self.values},
+            metrics={**other.metrics, **self.metrics},
+            versions={**other.versions, **self.versions},
+        )
 
 
 def check_home(root: Path) -> None:
@@ -168,8 +187,8 @@ class Store:
         record = self.record(cell.key)
         if record is None or record.state != "ok":
             return record
-        path, info = self.path("attributions", cell.key), record.files.get("attributions")
-        return record if info and path.exists() and file_info(path) == info else None
+        path = self.path("attributions", cell.key)
+        return record if is_that(path, record.files.get("attributions")) else None
 
     def keys(self) -> list[str]:
         """Return the keys of all cells that have a record."""
@@ -185,7 +204,7 @@ class Store:
                 found.append(read_record(path))
             except OlderSchemaError:
                 older += 1
-            except (DamagedFileError, files.UnreadableError) as error:
+            except (DamagedFileError, NewerSchemaError, files.UnreadableError) as error:
                 complaints.append(str(error))
         if older:
             complaints.append(
@@ -205,55 +224,51 @@ class Store:
     def read_attributions(self, record: Record) -> NDArray[Any]:
         """Return a cell's attributions; DamagedFileError if they are not those of the record."""
         path, info = self.path("attributions", record.cell.key), record.files.get("attributions")
-        if info is None or not path.exists() or file_info(path) != info:
+        if not is_that(path, info):
             raise DamagedFileError(
                 f"{path} is missing or not the file of its record: run the suite again to renew it"
             )
         return files.unpack(path)[0]["attributions"]
 
-    def write_scores(
-        self,
-        record_key: str,
-        scores: Mapping[str, NDArray[np.float64]],
-        metrics: Mapping[str, MetricInfo],
-        anomalies: AnomalySet,
-        attributions: FileInfo,
-    ) -> None:
-        """Write one value per sample and metric, with each sample's unit and label, and what they
-        were derived from.
+    def write_scores(self, key: str, scores: Scores, attributions: FileInfo) -> FileInfo:
+        """Write a cell's scores, and what they derive from: the attributions, and the metrics'
+        versions.
         """
-        labels, label = np.unique(anomalies.label, return_inverse=True)
+        labels, label = np.unique(scores.label, return_inverse=True)
         arrays: dict[str, NDArray[Any]] = {
-            f"metric:{name}": values for name, values in scores.items()
+            f"metric:{name}": values for name, values in scores.values.items()
         }
-        arrays |= {"unit": anomalies.unit, "label": label.astype(np.int64)}
-        described = {name: metrics[name].model_dump() for name in scores}
+        arrays |= {"unit": scores.unit, "label": label.astype(np.int64)}
         metadata = {
             "labels": labels.tolist(),
-            "metrics": described,
+            "metrics": {name: info.model_dump() for name, info in scores.metrics.items()},
             "derived_from": attributions.sha256,
+            "versions": dict(scores.versions),
         }
-        files.write_bytes(self.path("scores", record_key), files.pack(arrays, metadata))
+        return self._write("scores", key, files.pack(arrays, metadata))
 
     def read_scores(self, record: Record) -> Scores:
-        """Return a cell's scores; DamagedFileError if they are missing or were derived from other
-        attributions.
+        """Return a cell's scores; DamagedFileError if they are missing, are not the file of the
+        record, or derive from other attributions.
         """
-        path, info = self.path("scores", record.cell.key), record.files.get("attributions")
-        if not path.exists():
-            raise DamagedFileError(
-                f"{path} is missing: aexbench score {self.root} derives it again"
+        path, info = self.path("scores", record.cell.key), record.files.get("scores")
+        again = f"aexbench score {self.root} derives"
+        if info is None:
+            raise StaleError(
+                f"scores of an earlier aexbench, not held to theirs: {again} them again"
             )
+        if not path.exists():
+            raise DamagedFileError(f"{path} is missing: {again} it again")
+        if not is_that(path, info):
+            raise DamagedFileError(f"{path} is not the file of its record: {again} it again")
         arrays, metadata = files.unpack(path)
         try:
-            if info is None or metadata["derived_from"] != info.sha256:
-                raise DamagedFileError(
-                    f"{path} is of other attributions: aexbench score {self.root} derives it again"
-                )
+            if metadata["derived_from"] != record.files["attributions"].sha256:
+                raise DamagedFileError(f"{path} is of other attributions: {again} it again")
             return _scores(arrays, metadata)
+        except DamagedFileError:
+            raise
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, DamagedFileError):
-                raise
             raise DamagedFileError(f"{path} holds no scores: {error}") from None
 
     def write_timings(self, key: str, samples: Mapping[str, Any]) -> FileInfo:
@@ -274,9 +289,10 @@ class Store:
         not there any more.
         """
         path, info = self.path("anomalies", record.cell.anomaly_key), record.files.get("anomalies")
-        if info is None or not path.exists() or file_info(path) != info:
+        if not is_that(path, info):
             raise DamagedFileError(
-                f"{path} is missing or not the anomaly set of record {record.cell.key}"
+                f"{path} is missing or not the anomaly set of record {record.cell.key}: put it "
+                "back, or run the cells on it again with --rerun all"
             )
         return unpack_anomalies(path)
 
@@ -327,14 +343,31 @@ def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
         or label.min() < 0
     ):
         raise ValueError("its units or labels are no numbers")
-    return Scores(
-        values, metrics, unit, np.asarray([str(name) for name in metadata["labels"]])[label]
-    )
+    labels = np.asarray([str(name) for name in metadata["labels"]])[label]
+    versions = {name: str(metadata["versions"][name]) for name in metrics}
+    return Scores(values, metrics, unit, labels, versions)
 
 
 def file_info(path: Path) -> FileInfo:
     """Return the size and the checksum of a file."""
     return FileInfo(bytes=path.stat().st_size, sha256=file_digest(path))
+
+
+def is_that(path: Path, info: FileInfo | None) -> bool:
+    """Whether a file is the one whose size and checksum a record bears; of one of another size
+    nothing is read.
+
+    Raises
+    ------
+    UnreadableError
+        If the system does not let it be read.
+    """
+    try:
+        if info is None or not path.is_file() or path.stat().st_size != info.bytes:
+            return False
+        return file_digest(path) == info.sha256
+    except OSError as error:
+        raise files.UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def read_record(path: Path) -> Record:

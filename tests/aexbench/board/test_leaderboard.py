@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aexbench import Features, RequestError, files
+from aexbench import RequestError, files
 from aexbench.board.leaderboard import (
     Board,
     Gain,
@@ -26,11 +26,10 @@ from aexbench.board.leaderboard import (
 from aexbench.board.rendering import FORMATS, as_rich, as_text, groups_table
 from aexbench.board.statistics import Estimate
 from aexbench.components import Component
-from aexbench.contracts import AnomalySet
 from aexbench.running.cells import Cell
 from aexbench.running.plans import write_grown
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import SCHEMA, FileInfo, Record, Store
+from aexbench.running.store import SCHEMA, FileInfo, Record, Scores, Store, file_info
 
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
@@ -66,17 +65,17 @@ def add(
     )
     n = len(values)
     label = np.full(n, corruption) if labels is None else labels
-    x = np.ones((n, 2), np.float32)
-    anomalies = AnomalySet(x, x > 0, np.ones(n), np.ones(n), label, np.arange(n), Features())
     info = FileInfo(bytes=1, sha256="0" * 64)
     metrics = {
         metric: MetricInfo(title="metric" if metric == "m" else metric, higher_is_better=higher)
     }
-    scores = {metric: values}
+    values_by = {metric: values}
     if errors is not None:
         metrics["wrong"] = MetricInfo(title="wrong", higher_is_better=False)
-        scores["wrong"] = errors
-    store.write_scores(cell.key, scores, metrics, anomalies, info)
+        values_by["wrong"] = errors
+    versions = dict.fromkeys(metrics, "1.1")
+    scores = Scores(values_by, metrics, np.arange(n), label, versions)
+    written = {"attributions": info, "scores": store.write_scores(cell.key, scores, info)}
     timing = (
         {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
     )
@@ -86,7 +85,7 @@ def add(
             cell=cell,
             state="ok",
             role=role,  # type: ignore[arg-type]
-            files={"attributions": info},
+            files=written,
             timing=timing,  # type: ignore[arg-type]
             scores={"m": float(values.mean())},
             provenance={"hardware": hardware},
@@ -297,9 +296,8 @@ def test_scores_of_other_attributions_are_not_used(store):
     add(store, "good", BASE)
     add(store, "stale", BASE)
     record = next(r for r in store.records()[0] if r.cell.explainer.name == "stale")
-    store.write_record(
-        record.model_copy(update={"files": {"attributions": FileInfo(bytes=1, sha256="1" * 64)}})
-    )
+    other = {**record.files, "attributions": FileInfo(bytes=1, sha256="1" * 64)}
+    store.write_record(record.model_copy(update={"files": other}))
     board = leaderboard(store)
     assert [row.explainer for row in board.rows] == ["good"]
     assert any("is of other attributions" in note for note in board.notes)
@@ -418,6 +416,8 @@ def test_sidecars_whose_arrays_do_not_belong_together_are_left_out(store):
         ("label", arrays["label"] - 1),
     ):
         path.write_bytes(files.pack({**arrays, name: broken}, metadata))
+        of_files = {**record.files, "scores": file_info(path)}
+        store.write_record(record.model_copy(update={"files": of_files}))
         board = leaderboard(store)
         assert [row.explainer for row in board.rows] == ["good"]
         assert any("holds no scores" in note for note in board.notes)

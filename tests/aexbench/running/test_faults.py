@@ -1,0 +1,169 @@
+"""What happens to a store, done to it on purpose: bytes change, files are lost, metrics are edited."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import aexbench
+from aexbench import files
+from aexbench.board.leaderboard import leaderboard
+from aexbench.files import DamagedFileError
+from aexbench.running.packed import pack
+from aexbench.running.store import Store, file_info
+
+SUITE = """
+name = "faults"
+datasets = ["wine"]
+detectors = ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"]
+corruptions = ["random[threshold=0.2,count=12]"]
+explainers = ["residual", "saliency"]
+controls = false
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A finished store of two cells, with a metric that no suite names, beside its suite."""
+    home = tmp_path_factory.mktemp("faults")
+    (home / "faults.toml").write_text(SUITE)
+    suite = str(home / "faults.toml")
+    aexbench.run(suite, home / "store", in_process=True)
+    metrics = ["recall[top=1]", "recall[top=3]", "recall[top=5]"]
+    values = aexbench.running.planning.load(suite).model_dump() | {"metrics": metrics}
+    aexbench.run(values, home / "store", in_process=True)
+    return home
+
+
+@pytest.fixture
+def store(finished, tmp_path) -> Store:
+    """A copy to be damaged."""
+    shutil.copytree(finished / "store", tmp_path / "store")
+    shutil.copy(finished / "faults.toml", tmp_path)
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def go_on(store, aexbench_cli):
+    """Run the suite again, perhaps with more."""
+    suite = store.root.parent / "faults.toml"
+    return lambda *more: aexbench_cli("run", suite, "--store", store.root, "--in-process", *more)
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    return {
+        f"{path.parent.name}/{path.name}": path.read_bytes()
+        for folder in ("cells", "attributions", "scores", "anomalies", "detectors")
+        for path in (store.root / folder).iterdir()
+    }
+
+
+def flip(path: Path) -> None:
+    """Change a byte of the data, so that the file can still be read."""
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def of_other_attributions(path: Path) -> None:
+    arrays, metadata = files.unpack(path)
+    path.write_bytes(files.pack(arrays, metadata | {"derived_from": "0" * 64}))
+    held(path)
+
+
+def of_another_version(path: Path) -> None:
+    arrays, metadata = files.unpack(path)
+    older = {"versions": metadata["versions"] | {"recall": "0.1"}}
+    path.write_bytes(files.pack(arrays, metadata | older))
+    held(path)
+
+
+def of_an_earlier_aexbench(path: Path) -> None:
+    record = path.parents[1] / "cells" / f"{path.stem}.json"
+    values = json.loads(record.read_text())
+    del values["files"]["scores"]
+    files.write_json(record, values)
+
+
+def held(path: Path) -> None:
+    """Let the record bear the checksum of the scores as they are now."""
+    record = path.parents[1] / "cells" / f"{path.stem}.json"
+    values = json.loads(record.read_text())
+    values["files"]["scores"] = file_info(path).model_dump()
+    files.write_json(record, values)
+
+
+DONE_TO_SCORES = {
+    lose: "is missing",
+    flip: "is not the file of its record",
+    of_other_attributions: "is of other attributions",
+    of_another_version: "1 cell: scores by another version of recall",
+    of_an_earlier_aexbench: "1 cell: scores of an earlier aexbench",
+}
+
+
+@pytest.mark.parametrize(("fault", "said"), DONE_TO_SCORES.items())
+def test_scores_that_are_stale_or_lost_are_told_and_derived_again_by_a_run(
+    store, go_on, aexbench_cli, monkeypatch, fault, said
+):
+    expected = contents(store)
+    fault(next((store.root / "scores").iterdir()))
+    status = aexbench_cli("status", store.root)
+    again = f"scores of 1 cell are stale or lost: aexbench score {store.root} derives them again"
+    assert (status.code, again in status.out) == (1, True)
+    board = leaderboard(store)
+    assert len(board.rows) == 1
+    assert [said in note for note in board.notes].count(True) == 1
+    with pytest.raises(DamagedFileError, match=said.removeprefix("1 cell: ")):
+        pack(store, store.root.parent / "packed")
+    monkeypatch.setattr("aexbench.running.execution.explain", None)  # no explainer runs
+    outcome = go_on()
+    assert (outcome.code, "2 of them from before" in outcome.out) == (0, True)
+    assert contents(store) == expected
+    assert aexbench_cli("status", store.root).code == 0
+
+
+def test_nothing_is_written_where_nothing_lacks(store, go_on):
+    def times() -> dict[str, int]:
+        found = [path for path in store.root.rglob("*.*") if path.parent.name != "plans"]
+        return {str(path): path.stat().st_mtime_ns for path in found}
+
+    before = times()
+    assert go_on().code == 0
+    assert times() == before
+
+
+METRIC = '''
+from aexbench import metrics
+
+@metrics.register("share")
+def share(attributions, truth):
+    """Return a constant."""
+    return [{value}] * len(truth)
+'''
+
+
+def test_an_edited_metric_gives_new_scores_and_no_explainer_runs(
+    store, go_on, aexbench_cli, monkeypatch, tmp_path
+):
+    plugin, suite = tmp_path / "own.py", tmp_path / "faults.toml"
+    plugin.write_text(METRIC.format(value=0.25))
+    suite.write_text(SUITE + 'metrics = ["share", "recall[top=1]"]\n')
+    monkeypatch.setattr("aexbench.running.execution.explain", None)
+    assert go_on("--plugin", plugin).code == 0
+    assert {record.scores["share"] for record in store.records()[0]} == {0.25}
+    assert aexbench_cli("status", store.root, "--plugin", plugin).code == 0
+    plugin.write_text(METRIC.format(value=0.75))
+    assert "2 cells are stale" in aexbench_cli("status", store.root, "--plugin", plugin).out
+    board = aexbench_cli("leaderboard", store.root, "--plugin", plugin)
+    assert (board.code, "by another version of share" in board.err) == (2, True)
+    assert go_on("--plugin", plugin).code == 0
+    assert {record.scores["share"] for record in store.records()[0]} == {0.75}
+    assert "recall[top=5]" in store.records()[0][0].scores
