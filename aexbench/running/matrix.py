@@ -142,6 +142,7 @@ def carry_out(
 
     store = workspace.store
     todo = execution.pending(cells, store, chosen)
+    workspace.borne = store.borne(apart_from=todo) if todo else {}
     stop = Stop()
     try:
         with as_usual(), progress(len(todo)) as show, stopping() as stop:

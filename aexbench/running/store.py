@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -275,9 +276,9 @@ class Store:
         """Write every timing sample of a cell."""
         return self._write("timings", key, (json.dumps(samples) + "\n").encode())
 
-    def write_anomalies(self, key: str, anomalies: AnomalySet) -> None:
-        """Write an anomaly set unless it is there: the first writer wins."""
-        files.write_once(self.path("anomalies", key), pack_anomalies(anomalies))
+    def write_anomalies(self, key: str, content: bytes) -> None:
+        """Write what `pack_anomalies` returns unless a set is there: the first writer wins."""
+        files.write_once(self.path("anomalies", key), content)
 
     def read_anomalies(self, key: str) -> AnomalySet | None:
         """Return an anomaly set, or None where there is none."""
@@ -295,6 +296,16 @@ class Store:
                 "back, or run the cells on it again with --rerun all"
             )
         return unpack_anomalies(path)
+
+    def borne(self, apart_from: Collection[Cell]) -> dict[str, frozenset[str]]:
+        """Return the checksums of the anomaly sets that records bear, by the keys of the sets;
+        records of some cells do not count.
+        """
+        left_out, found = {cell.key for cell in apart_from}, defaultdict[str, set[str]](set)
+        for record in self.records()[0]:
+            if "anomalies" in record.files and record.cell.key not in left_out:
+                found[record.cell.anomaly_key].add(record.files["anomalies"].sha256)
+        return {key: frozenset(checksums) for key, checksums in found.items()}
 
     def write_plan(self, suite: Mapping[str, Any], cells: Iterable[Cell]) -> None:
         """Write which cells a run has asked for."""

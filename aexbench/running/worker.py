@@ -39,6 +39,8 @@ class Setup:
     ----------
     plugins, needed
         The files that register components, and what must be known once they have run.
+    borne
+        The checksums of the anomaly sets that records of the store explain, by their keys.
     """
 
     store: Path
@@ -48,6 +50,7 @@ class Setup:
     plugins: tuple[Path, ...]
     needed: frozenset[wire.Name]
     metrics: bytes
+    borne: Mapping[str, frozenset[str]]
     folder: str = field(default_factory=os.getcwd)
     path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -126,6 +129,7 @@ def _take_place(link: Connection, setup: Setup) -> None:
         setup.device,
         say=lambda text, share: link.send(("say", text, share)),
         jobs=setup.jobs,
+        borne=setup.borne,
     )
 
 

@@ -1,4 +1,4 @@
-"""What happens to a store, done to it on purpose: bytes change, files are lost, metrics are edited."""
+"""What is done to a store on purpose: bytes change, files are lost, metrics are edited."""
 
 from __future__ import annotations
 
@@ -167,3 +167,67 @@ def test_an_edited_metric_gives_new_scores_and_no_explainer_runs(
     assert go_on("--plugin", plugin).code == 0
     assert {record.scores["share"] for record in store.records()[0]} == {0.75}
     assert "recall[top=5]" in store.records()[0][0].scores
+
+
+def change_anomalies(store: Store) -> Path:
+    """Change a value of an anomaly set by one bit, and return its file."""
+    path = next((store.root / "anomalies").iterdir())
+    arrays, metadata = files.unpack(path)
+    arrays["error"] = arrays["error"] * 1.5
+    path.write_bytes(files.pack(arrays, metadata))
+    return path
+
+
+@pytest.mark.parametrize("here", [["--in-process"], []])
+def test_no_new_explainer_explains_anomalies_that_have_changed(store, aexbench_cli, here):
+    suite, before = store.root.parent / "faults.toml", len(store.keys())
+    path = change_anomalies(store)
+    command = ["run", suite, "-e", "lrp", "--store", store.root, *here]
+    outcome = aexbench_cli(*command)
+    assert (outcome.code, len(store.keys())) == (2, before)
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert f"{path} is not the anomaly set that records of this store explain" in errors[0]
+    path.rename(path.with_suffix(".away"))
+    assert aexbench_cli(*command).code == 0
+    assert len(store.keys()) == before + 1
+    assert aexbench_cli("score", store.root).code == 0
+
+
+def test_anomalies_that_come_out_otherwise_do_not_take_the_place_of_lost_ones(store, go_on):
+    path = change_anomalies(store)
+    for key in [*store.keys()]:  # they explain what cannot be made here
+        record = json.loads(store.path("cells", key).read_text())
+        record["files"]["anomalies"] = file_info(path).model_dump()
+        files.write_json(store.path("cells", key), record)
+    path.unlink()
+    outcome = go_on("-e", "lrp")
+    assert (outcome.code, "comes out otherwise here" in outcome.err) == (2, True)
+    assert not path.exists()
+    assert go_on("--rerun", "all").code == 0
+    assert go_on("-e", "lrp").code == 0
+
+
+def test_an_anomaly_set_that_no_record_explains_is_used(store, go_on):
+    path = next((store.root / "anomalies").iterdir())
+    before = path.stat().st_mtime_ns
+    for folder in ("cells", "attributions", "scores", "timings"):
+        shutil.rmtree(store.root / folder)
+        (store.root / folder).mkdir()
+    assert go_on().code == 0
+    assert path.stat().st_mtime_ns == before
+
+
+def test_one_bad_cell_is_named_and_the_others_are_scored(store, aexbench_cli):
+    bad, good = store.records()[0]
+    store.path("attributions", bad.cell.key).unlink()
+    (store.root / "cells" / f"{'0' * 32}.json").write_text("{")
+    outcome = aexbench_cli("score", store.root, "-m", "recall[top=2]")
+    assert outcome.code == 1
+    assert "1 cell scored by recall[top=2]" in outcome.out
+    errors = outcome.err.splitlines()
+    assert [line.startswith("error: ") for line in errors] == [True, True]
+    assert any(f"{'0' * 32}.json is no record" in line for line in errors)
+    assert any(f"{bad.cell.key}.safetensors is missing" in line for line in errors)
+    scored = {record.cell.key: "recall[top=2]" in record.scores for record in store.records()[0]}
+    assert scored == {bad.cell.key: False, good.cell.key: True}

@@ -20,7 +20,15 @@ from aexbench.running import staleness
 from aexbench.running.cells import Cell
 from aexbench.running.packed import Packed, ScoreTable, pack, read_records, write_records
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import SCHEMA, Record, Scores, Store, file_info, read_record
+from aexbench.running.store import (
+    SCHEMA,
+    Record,
+    Scores,
+    Store,
+    file_info,
+    pack_anomalies,
+    read_record,
+)
 
 X = np.arange(6, dtype=np.float32).reshape(3, 2)
 ANOMALIES = AnomalySet(
@@ -62,7 +70,7 @@ def finished(store: Store, explainer: str = "residual") -> Record:
         anomaly_seed=3,
         explainer_seed=0,
     )
-    store.write_anomalies(cell.anomaly_key, ANOMALIES)
+    store.write_anomalies(cell.anomaly_key, pack_anomalies(ANOMALIES))
     of_files = {
         "attributions": store.write_attributions(cell.key, X),
         "anomalies": file_info(store.path("anomalies", cell.anomaly_key)),
@@ -99,7 +107,7 @@ def test_a_cell_is_finished_only_with_the_very_attributions_of_its_record(store,
 def test_the_first_writer_of_an_anomaly_set_wins(store):
     record = finished(store)
     later = dataclasses.replace(ANOMALIES, x=X + 1)
-    store.write_anomalies(record.cell.anomaly_key, later)
+    store.write_anomalies(record.cell.anomaly_key, pack_anomalies(later))
     found = store.anomalies_of(record)
     np.testing.assert_array_equal(found.x, X)
     assert (found.label.tolist(), found.features) == (["b", "a", "b"], ANOMALIES.features)
@@ -109,7 +117,8 @@ def test_an_anomaly_set_that_was_changed_is_not_the_records(store):
     record = finished(store)
     path = store.path("anomalies", record.cell.anomaly_key)
     path.unlink()
-    store.write_anomalies(record.cell.anomaly_key, dataclasses.replace(ANOMALIES, x=X + 1))
+    changed = pack_anomalies(dataclasses.replace(ANOMALIES, x=X + 1))
+    store.write_anomalies(record.cell.anomaly_key, changed)
     with pytest.raises(DamagedFileError, match="not the anomaly set of record"):
         store.anomalies_of(record)
 
