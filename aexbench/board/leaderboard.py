@@ -177,8 +177,9 @@ def leaderboard(
         states = ", ".join(sorted({record.state for record in records})) or "no records"
         more = complaints[0] if complaints else f"aexbench status {store.root} says more"
         raise RequestError(f"{store.root} has no scores to rank ({states}): {more}")
+    titles = _titles(table.metrics)
     if metric is not None and metric not in table.metrics:
-        by_title = {info.title: name for name, info in table.metrics.items()}
+        by_title = {title: name for name, title in titles.items()}
         by_title |= {specs.write(*specs.parse(name)): name for name in table.metrics}
         metric = by_title.get(metric) or _named(metric)
         if metric not in table.metrics:
@@ -186,9 +187,23 @@ def leaderboard(
     names = [*([metric] if metric else []), *(name for name in table.metrics if name != metric)]
     rows = _ranked(_Rows(table, names).all(), table.metrics[names[0]])
     notes = [*_notes(records, table, store), *complaints]
-    titles = {name: table.metrics[name].title for name in names}
     suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
-    return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())
+    shown = {name: titles[name] for name in names}
+    return Board(rows, shown, list(table.groups), notes, " + ".join(suites), table.qualities())
+
+
+def _titles(metrics: Mapping[str, MetricInfo]) -> dict[str, str]:
+    """Return the titles of metrics; one that would name another column too has the metric's name
+    beside it.
+    """
+    columns = {name: rendering.columns(info.title) for name, info in metrics.items()}
+    count = Counter(column for own in columns.values() for column in own)
+    count.update(rendering.COLUMNS)
+    shared = {name for name, own in columns.items() if any(count[column] > 1 for column in own)}
+    return {
+        name: f"{info.title} ({name})" if name in shared else info.title
+        for name, info in metrics.items()
+    }
 
 
 def _cells(count: int) -> str:

@@ -52,6 +52,7 @@ def add(
     labels: np.ndarray | None = None,
     metric: str = "m",
     errors: np.ndarray | None = None,
+    titled: str = "wrong",
 ) -> None:
     cell = Cell(
         dataset=component("data"),
@@ -71,7 +72,7 @@ def add(
     }
     values_by = {metric: values}
     if errors is not None:
-        metrics["wrong"] = MetricInfo(title="wrong", higher_is_better=False)
+        metrics["wrong"] = MetricInfo(title=titled, higher_is_better=False)
         values_by["wrong"] = errors
     versions = dict.fromkeys(metrics, "1.1")
     scores = Scores(values_by, metrics, np.arange(n), label, versions)
@@ -320,6 +321,23 @@ def test_an_empty_store_and_an_unknown_metric_are_refused(store):
     add(store, "one", BASE)
     with pytest.raises(RequestError, match="did you mean 'metric'"):
         leaderboard(store, "metrik")
+
+
+@pytest.mark.parametrize(
+    ("title", "own"), [("metric", "metric (m)"), ("metric low", "metric (m)"), ("gain", "metric")]
+)
+def test_metrics_of_one_title_keep_their_columns_in_every_format(store, title, own):
+    add(store, "one", np.full(9, 0.25), errors=np.full(9, 0.75), titled=title)
+    board, other = leaderboard(store), f"{title} (wrong)"
+    assert board.metrics == {"m": own, "wrong": other}
+    (found,) = csv.DictReader(io.StringIO(FORMATS["csv"](board)))
+    assert (found[own], found[other], found[f"{other} low"]) == ("0.25", "0.75", "0.75")
+    for text in (FORMATS["markdown"](board), FORMATS["latex"](board), as_text(board)):
+        head = next(line for line in text.splitlines() if "explainer" in line)
+        assert own in head
+        assert other in head
+    assert json.loads(FORMATS["json"](board))["metrics"] == {"m": own, "wrong": other}
+    assert rows(store, metric=other)["one"].scores["wrong"].mean == 0.75
 
 
 NASTY = "<b>[red]|=1\\&%$#_{}~^"
