@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
+MOST_SHOWN = 200  # characters of what was asked, in a message
+
 
 class RequestError(ValueError):
     """What was asked for is wrong: one line that says what to do. The command line exits with 2."""
@@ -40,6 +42,15 @@ def tell(text: str) -> None:
             print(plain(text), file=sys.stderr, flush=True)
 
 
+def short(text: str) -> str:
+    """Return a text in quotes as a message shows it, cut where it is long.
+
+    >>> print(short("x" * 1000))
+    'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
+    """
+    return repr(text if len(text) <= MOST_SHOWN else f"{text[:60]}…")
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:
     """Return the error for an unknown `name`: it names the nearest of the `known` ones and lists
     them all.
@@ -47,7 +58,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:
     >>> print(unknown("parameter of recall", "topp", ["top"]))
     unknown parameter of recall 'topp'; did you mean 'top'? Known: top
     """
-    choices = sorted(known)
-    nearest = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    choices, asked = sorted(known), str(name)[: 2 * MOST_SHOWN]
+    nearest = difflib.get_close_matches(asked, choices, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-    return RequestError(f"unknown {kind} {str(name)!r}{hint} Known: {', '.join(choices) or 'none'}")
+    return RequestError(
+        f"unknown {kind} {short(str(name))}{hint} Known: {', '.join(choices) or 'none'}"
+    )

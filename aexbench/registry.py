@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import pkgutil
 import re
 import sys
@@ -316,7 +317,7 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
         If there is none, or it breaks: its file and line, and why. Nothing of it is registered.
     """
     path = path.resolve()
-    if not path.is_file():
+    if not os.path.isfile(path):  # nor is what is too long for a path
         raise RequestError(f"there is no plugin file {path}")
     name = f"aexbench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
     content = path.read_bytes()

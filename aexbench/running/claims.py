@@ -71,7 +71,7 @@ class Claims:
     def _left(self, path: Path) -> bool:
         """Whether a claim's owner is gone."""
         try:
-            owner = json.loads(files.read(path))
+            owner = files.parse(files.read(path))
             host, pid = str(owner["host"]), int(owner["pid"])
         except FileNotFoundError:
             return False
@@ -112,7 +112,7 @@ def _host() -> str:
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter for what is no number of a process
         return False
     except OSError:  # somebody else's
         return True

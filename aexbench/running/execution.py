@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -296,6 +297,9 @@ def _derived(
     there = before.metrics if before else {}
     lost = {name: others[name] for name in record.scores if name in others and name not in there}
     attributions, anomalies = store.read_attributions(record), store.anomalies_of(record)
+    if attributions.shape != anomalies.x.shape or not np.isfinite(attributions).all():
+        path = store.path("attributions", record.cell.key)
+        raise files.DamagedFileError(f"{path} holds no attributions of its anomalies")
     try:
         made = _scored(attributions, anomalies, list({**lost, **asked}.values()))
     except Exception as error:

@@ -38,6 +38,7 @@ from aexbench.running.store import (
     Record,
     Scores,
     Store,
+    suite_of,
 )
 from aexbench.running.strata import STRATA
 
@@ -71,15 +72,12 @@ class Packed:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
         path = self._home / PLAN
         try:
-            for plan in json.loads(files.read(path))["plans"]:
+            for plan in files.parse(files.read(path))["plans"]:
                 texts = {key: str(self._records[key].cell) for key in self._records}
-                suite = dict(plan["suite"])
-                if not isinstance(suite.get("metrics", []), list):
-                    raise TypeError("metrics")
-                yield suite, {k: texts.get(k, k) for k in map(str, plan["cells"])}
+                yield suite_of(plan), {k: texts.get(k, k) for k in map(str, plan["cells"])}
         except files.UnreadableError:
             raise
-        except (ValueError, KeyError, TypeError, RecursionError, OSError):
+        except (ValueError, KeyError, TypeError, OSError):
             raise DamagedFileError(f"{path} is damaged: pack the store again") from None
 
     def planned(self) -> dict[str, str]:
@@ -184,10 +182,10 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     """Return the records in a file by their keys, and one line for each that cannot be read."""
     try:
         texts = files.read(path).splitlines()
-        version = json.loads(texts[0])["schema_version"]
+        version = files.parse(texts[0])["schema_version"]
     except files.UnreadableError:
         raise
-    except (ValueError, LookupError, TypeError, RecursionError, OSError) as error:
+    except (ValueError, LookupError, TypeError, OSError) as error:
         raise DamagedFileError(f"{path} holds no records: {error}") from None
     if version != SCHEMA:
         kind = "a newer" if isinstance(version, int) and version > SCHEMA else "an earlier"
@@ -197,12 +195,12 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     complaints = []
     for number, text in enumerate(texts[1:], start=2):
         try:
-            line = json.loads(text)
+            line = files.parse(text, files.no_constant)
             if "shared" in line:
                 shared[line["name"]] = line["value"]
                 continue
             record = _record(line, shared)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             complaints.append(f"{path}, line {number}: no record")
             continue
         if record.cell.key != line["key"]:
@@ -305,7 +303,7 @@ class ScoreTable:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            infos = json.loads(str(arrays["metrics"]))
+            infos = files.parse(str(arrays["metrics"]))
             table = ScoreTable({n: MetricInfo.model_validate(v) for n, v in infos.items()})
             for name in table.metrics:
                 ends = np.cumsum(arrays[f"counts:{name}"])[:-1]
@@ -318,7 +316,7 @@ class ScoreTable:
                     _, key, part = name.split(":", 2)
                     table.sets.setdefault(key, {})[part] = values
             table.check()
-        except (*DAMAGED, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        except (*DAMAGED, ValueError, KeyError, TypeError, OSError) as error:
             raise DamagedFileError(f"{path} holds no scores: {error}") from None
         return table
 

@@ -40,6 +40,7 @@ from aexbench.running.strata import STRATA
 SCHEMA: Literal[2] = 2
 State = Literal["ok", "failed", "timeout", "out-of-memory", "skipped"]
 STATES: tuple[State, ...] = ("ok", "skipped", "failed", "timeout", "out-of-memory")
+MOST_LABEL = 1000  # characters: each sample has the room of the longest
 PACKED = "records.jsonl"  # what a packed store is known by
 FOLDERS = ("cells", "attributions", "scores", "timings", "anomalies", "detectors", "plans")
 
@@ -229,7 +230,10 @@ class Store:
             raise DamagedFileError(
                 f"{path} is missing or not the file of its record: run the suite again to renew it"
             )
-        return files.unpack(path)[0]["attributions"]
+        arrays, _ = _unpacked(path)
+        if "attributions" not in arrays:
+            raise DamagedFileError(f"{path} holds no attributions")
+        return arrays["attributions"]
 
     def write_scores(self, key: str, scores: Scores, attributions: FileInfo) -> FileInfo:
         """Write a cell's scores, and what they derive from: the attributions, and the metrics'
@@ -262,7 +266,7 @@ class Store:
             raise DamagedFileError(f"{path} is missing: {again} it again")
         if not is_that(path, info):
             raise DamagedFileError(f"{path} is not the file of its record: {again} it again")
-        arrays, metadata = files.unpack(path)
+        arrays, metadata = _unpacked(path)
         try:
             if metadata["derived_from"] != record.files["attributions"].sha256:
                 raise DamagedFileError(f"{path} is of other attributions: {again} it again")
@@ -316,14 +320,12 @@ class Store:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
         for path in sorted((self._home / "plans").glob("*.json")):
             try:
-                plan = json.loads(files.read(path))
-                suite = dict(plan["suite"])
-                if not isinstance(suite.get("metrics", []), list):
-                    raise TypeError("metrics")
+                plan = files.parse(files.read(path))
+                suite = suite_of(plan)
                 yield suite, {str(key): str(text) for key, text in plan["cells"].items()}
             except files.UnreadableError:
                 raise
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
+            except (ValueError, KeyError, TypeError, AttributeError, OSError):
                 raise DamagedFileError(
                     f"{path} is damaged: remove it, or run its suite again"
                 ) from None
@@ -337,6 +339,28 @@ class Store:
         return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
+def _unpacked(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the arrays and the metadata of a sidecar; DamagedFileError unless they are real."""
+    arrays, metadata = files.unpack(path)
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise DamagedFileError(f"{path} is damaged: {name} is {array.dtype}, no real numbers")
+    return arrays, metadata
+
+
+def _labels(metadata: Mapping[str, Any], label: NDArray[Any]) -> NDArray[np.str_]:
+    """Return the label of each sample (N,); ValueError where they are none, or too long to be kept
+    for each sample.
+    """
+    texts = [str(text) for text in metadata["labels"]]
+    if max(map(len, texts), default=0) > MOST_LABEL:
+        raise ValueError(f"a label has more than {MOST_LABEL} characters")
+    if not np.issubdtype(label.dtype, np.integer) or (label.size and label.min() < 0):
+        raise ValueError("its labels are no numbers")
+    labels: NDArray[np.str_] = np.asarray(texts, dtype=str)[label]
+    return labels
+
+
 def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:
     """Return the scores in a sidecar; an error of one kind or another where it holds something
     else.
@@ -344,19 +368,26 @@ def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
     metrics = {
         str(name): MetricInfo.model_validate(value) for name, value in metadata["metrics"].items()
     }
-    values = {name: arrays[f"metric:{name}"] for name in metrics}
+    values = {name: arrays[f"metric:{name}"].astype(np.float64) for name in metrics}
     unit, label = arrays["unit"], arrays["label"]
     for array in (*values.values(), unit, label):
         if array.ndim != 1 or len(array) != len(unit) or not np.isfinite(array).all():
             raise ValueError("its arrays do not belong together")
-    if (
-        not (np.issubdtype(unit.dtype, np.integer) and np.issubdtype(label.dtype, np.integer))
-        or label.min() < 0
-    ):
-        raise ValueError("its units or labels are no numbers")
-    labels = np.asarray([str(name) for name in metadata["labels"]])[label]
+    if not np.issubdtype(unit.dtype, np.integer):
+        raise ValueError("its units are no numbers")
     versions = {name: str(metadata["versions"][name]) for name in metrics}
-    return Scores(values, metrics, unit, labels, versions)
+    return Scores(values, metrics, unit, _labels(metadata, label), versions)
+
+
+def suite_of(plan: Any) -> dict[str, Any]:
+    """Return the suite in a plan; an error of one kind or another where it is none."""
+    suite = dict(plan["suite"])
+    metrics = suite.get("metrics", [])
+    if not isinstance(suite["name"], str) or not isinstance(metrics, list):
+        raise TypeError("it has no name, or metrics that are none")
+    if not all(isinstance(entry, str | dict) for entry in metrics):
+        raise TypeError("a metric is a name or a table")
+    return suite
 
 
 def file_info(path: Path) -> FileInfo:
@@ -386,23 +417,23 @@ def read_record(path: Path) -> Record:
     name says.
     """
     try:
-        values = json.loads(files.read(path))
+        values = files.parse(files.read(path), files.no_constant)
         version = values.get("schema_version") if isinstance(values, dict) else None
-        if isinstance(version, int) and version > SCHEMA:
+        if type(version) is int and version > SCHEMA:
             raise NewerSchemaError(
                 f"{path} was written by a newer aexbench (schema {version}): update to read it"
             )
-        if isinstance(version, int) and version < SCHEMA:
+        if type(version) is int and version < SCHEMA:
             raise OlderSchemaError(f"{path} was written by an earlier aexbench (schema {version})")
         record = Record.model_validate(values)
         key = record.cell.key
     except (StoreError, NewerSchemaError):
         raise
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, OSError) as error:
         first = (
             error.errors()[0]
             if isinstance(error, ValidationError)
-            else {"loc": (), "msg": type(error).__name__}
+            else {"loc": (), "msg": str(error)}
         )
         place = ".".join(map(str, first["loc"]))
         raise DamagedFileError(
@@ -428,16 +459,25 @@ def pack_anomalies(anomalies: AnomalySet) -> bytes:
     )
 
 
+def _check_set(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ValueError unless the arrays of an anomaly set are of their kinds, and finite."""
+    kinds = {"x": "f", "truth": "b", "score": "f", "error": "f", "unit": "iu", "label": "iu"}
+    for name, kind in kinds.items():
+        if arrays[name].dtype.kind not in kind or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"its {name} is none")
+
+
 def unpack_anomalies(path: Path) -> AnomalySet:
     """Return the anomaly set in a file; DamagedFileError if there is none."""
-    arrays, metadata = files.unpack(path)
+    arrays, metadata = _unpacked(path)
     try:
+        _check_set(arrays)
         features = {
             k: tuple(v) if isinstance(v, list) else v for k, v in metadata["features"].items()
         }
         return AnomalySet(
             **{name: arrays[name] for name in ("x", "truth", "score", "error", "unit")},
-            label=np.asarray(metadata["labels"], dtype=str)[arrays["label"]],
+            label=_labels(metadata, arrays["label"]),
             features=Features(**features),
             clean=arrays.get("clean"),
             details={
@@ -445,5 +485,5 @@ def unpack_anomalies(path: Path) -> AnomalySet:
             },
             report=metadata["report"],
         )
-    except (KeyError, TypeError, IndexError, RequestError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise DamagedFileError(f"{path} holds no anomaly set: {error}") from None

@@ -8,49 +8,12 @@ from pathlib import Path
 
 import pytest
 
-import aexbench
 from aexbench import files
 from aexbench.board.leaderboard import leaderboard
 from aexbench.files import DamagedFileError
 from aexbench.running.packed import pack
 from aexbench.running.store import Store, file_info
-
-SUITE = """
-name = "faults"
-datasets = ["wine"]
-detectors = ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"]
-corruptions = ["random[threshold=0.2,count=12]"]
-explainers = ["residual", "saliency"]
-controls = false
-"""
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A finished store of two cells, with a metric that no suite names, beside its suite."""
-    home = tmp_path_factory.mktemp("faults")
-    (home / "faults.toml").write_text(SUITE)
-    suite = str(home / "faults.toml")
-    aexbench.run(suite, home / "store", in_process=True)
-    metrics = ["recall[top=1]", "recall[top=3]", "recall[top=5]"]
-    values = aexbench.running.planning.load(suite).model_dump() | {"metrics": metrics}
-    aexbench.run(values, home / "store", in_process=True)
-    return home
-
-
-@pytest.fixture
-def store(finished, tmp_path) -> Store:
-    """A copy to be damaged."""
-    shutil.copytree(finished / "store", tmp_path / "store")
-    shutil.copy(finished / "faults.toml", tmp_path)
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def go_on(store, aexbench_cli):
-    """Run the suite again, perhaps with more."""
-    suite = store.root.parent / "faults.toml"
-    return lambda *more: aexbench_cli("run", suite, "--store", store.root, "--in-process", *more)
+from tests.aexbench.running.conftest import bear
 
 
 def contents(store: Store) -> dict[str, bytes]:
@@ -75,28 +38,20 @@ def lose(path: Path) -> None:
 def of_other_attributions(path: Path) -> None:
     arrays, metadata = files.unpack(path)
     path.write_bytes(files.pack(arrays, metadata | {"derived_from": "0" * 64}))
-    held(path)
+    bear(path)
 
 
 def of_another_version(path: Path) -> None:
     arrays, metadata = files.unpack(path)
     older = {"versions": metadata["versions"] | {"recall": "0.1"}}
     path.write_bytes(files.pack(arrays, metadata | older))
-    held(path)
+    bear(path)
 
 
 def of_an_earlier_aexbench(path: Path) -> None:
     record = path.parents[1] / "cells" / f"{path.stem}.json"
     values = json.loads(record.read_text())
     del values["files"]["scores"]
-    files.write_json(record, values)
-
-
-def held(path: Path) -> None:
-    """Let the record bear the checksum of the scores as they are now."""
-    record = path.parents[1] / "cells" / f"{path.stem}.json"
-    values = json.loads(record.read_text())
-    values["files"]["scores"] = file_info(path).model_dump()
     files.write_json(record, values)
 
 
@@ -155,7 +110,7 @@ def test_an_edited_metric_gives_new_scores_and_no_explainer_runs(
 ):
     plugin, suite = tmp_path / "own.py", tmp_path / "faults.toml"
     plugin.write_text(METRIC.format(value=0.25))
-    suite.write_text(SUITE + 'metrics = ["share", "recall[top=1]"]\n')
+    suite.write_text(suite.read_text() + 'metrics = ["share", "recall[top=1]"]\n')
     monkeypatch.setattr("aexbench.running.execution.explain", None)
     assert go_on("--plugin", plugin).code == 0
     assert {record.scores["share"] for record in store.records()[0]} == {0.25}
