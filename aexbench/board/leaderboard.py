@@ -22,7 +22,7 @@ from aexbench.board import rendering
 from aexbench.board.statistics import Bootstrap, Distribution, Estimate, average
 from aexbench.components import Component, component
 from aexbench.errors import RequestError, unknown
-from aexbench.files import DamagedFileError
+from aexbench.files import DamagedFileError, UnreadableError
 from aexbench.running import staleness
 from aexbench.running.cells import DEFAULT, GIVEN, Cell
 from aexbench.running.packed import AnyStore
@@ -170,7 +170,7 @@ def leaderboard(
                 table.add(record, scores if by is None else _split(store, record, scores, by))
             except StaleError as error:
                 stale[str(error)] += 1
-            except DamagedFileError as error:
+            except (DamagedFileError, UnreadableError) as error:
                 complaints.append(str(error))
     complaints += [f"{_cells(count)}: {said}" for said, count in stale.items()]
     if not table.cells:

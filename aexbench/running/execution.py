@@ -275,7 +275,7 @@ def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component
     for record in ok:
         try:
             derived.append((record, _derived(store, record, asked, others)))
-        except files.DamagedFileError as error:
+        except (files.DamagedFileError, files.UnreadableError) as error:
             complaints.append(str(error))
     for record, scores in derived:
         info = store.write_scores(record.cell.key, scores, record.files["attributions"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -186,3 +189,143 @@ def test_one_bad_cell_is_named_and_the_others_are_scored(store, aexbench_cli):
     assert any(f"{bad.cell.key}.safetensors is missing" in line for line in errors)
     scored = {record.cell.key: "recall[top=2]" in record.scores for record in store.records()[0]}
     assert scored == {bad.cell.key: False, good.cell.key: True}
+
+
+def outcome_of(store: Store) -> dict[str, bytes | dict[str, float]]:
+    """Return what must not differ after a fault: scores, and all files but records."""
+    kept = {name: c for name, c in contents(store).items() if not name.startswith("cells")}
+    return kept | {record.cell.key: record.scores for record in store.records()[0]}
+
+
+@pytest.mark.parametrize("fault", [flip, lose])
+def test_damaged_attributions_are_made_again_and_no_others(store, go_on, aexbench_cli, fault):
+    expected = outcome_of(store)
+    fault(sorted((store.root / "attributions").iterdir())[0])
+    assert aexbench_cli("score", store.root).code == 1
+    outcome = go_on()
+    assert (outcome.code, "1 of them from before" in outcome.out) == (0, True)
+    assert aexbench_cli("score", store.root).code == 0  # by what other suites ask for
+    assert outcome_of(store) == expected
+
+
+def test_lost_anomalies_are_made_again_for_a_new_explainer(store, go_on, aexbench_cli):
+    path = next((store.root / "anomalies").iterdir())
+    expected = path.read_bytes()
+    lose(path)
+    outcome = aexbench_cli("score", store.root)
+    assert (outcome.code, outcome.err.count("put it back, or run the cells on it")) == (1, 2)
+    assert aexbench_cli("leaderboard", store.root).code == 0
+    assert go_on("-e", "lrp").code == 0
+    assert path.read_bytes() == expected
+    assert aexbench_cli("score", store.root).code == 0
+
+
+def test_weights_with_a_changed_byte_are_not_explained(store, go_on):
+    path, before = next((store.root / "detectors").iterdir()), len(store.keys())
+    flip(path)
+    outcome = go_on("-e", "lrp")
+    assert (outcome.code, len(store.keys())) == (2, before)
+    assert f"was made with other weights than {path}: move one of them away" in outcome.err
+
+
+def test_lost_weights_are_trained_again_to_the_same(store, go_on):
+    path = next((store.root / "detectors").iterdir())
+    expected = path.read_bytes()
+    lose(path)
+    assert go_on("-e", "lrp").code == 0
+    assert path.read_bytes() == expected
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def older(path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 1}))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(truncate, "is no record"), (empty, "is no record"), (older, "of an earlier aexbench")],
+)
+def test_a_record_that_cannot_be_read_is_named_and_its_cell_run_again(
+    store, go_on, aexbench_cli, fault, said
+):
+    expected = outcome_of(store)
+    fault(sorted((store.root / "cells").iterdir())[0])
+    for command in ("status", "score"):
+        outcome = aexbench_cli(command, store.root)
+        assert (outcome.code, outcome.err.count(said)) == (1, 1)
+    board = aexbench_cli("leaderboard", store.root)
+    assert (board.code, said in " ".join(board.out.split())) == (0, True)
+    outcome = go_on()
+    assert (outcome.code, "1 of them from before" in outcome.out) == (0, True)
+    assert aexbench_cli("score", store.root).code == 0
+    assert outcome_of(store) == expected
+
+
+def test_a_record_of_a_newer_schema_is_named_and_never_replaced(store, go_on, aexbench_cli):
+    path = sorted((store.root / "cells").iterdir())[0]
+    newer = json.dumps(json.loads(path.read_text()) | {"schema_version": 3})
+    path.write_text(newer)
+    for command, code in (("status", 1), ("score", 1), ("leaderboard", 0)):
+        outcome = aexbench_cli(command, store.root)
+        assert outcome.code == code
+        assert "was written by a newer aexbench" in " ".join((outcome.out + outcome.err).split())
+    assert go_on().code == 2
+    assert path.read_text() == newer
+
+
+@pytest.fixture
+def forbid(monkeypatch) -> Callable[[Path, str], None]:
+    """Let the system refuse what is done to a file or below a folder; root may do all of it."""
+
+    def forbidden(path: Path, mode: str) -> None:
+        usual = io.open
+
+        def refuse(file: object, *arguments: str, **named: object) -> object:
+            asked = str(arguments[0] if arguments else named.get("mode", "r"))
+            if str(file).startswith(str(path)) and asked.startswith(mode):
+                raise PermissionError(13, "Permission denied", str(file))
+            return usual(file, *arguments, **named)
+
+        monkeypatch.setattr(io, "open", refuse)
+
+    return forbidden
+
+
+@pytest.mark.parametrize("folder", ["cells", "scores", "attributions"])
+def test_what_another_user_keeps_to_himself_is_named_and_never_replaced(
+    store, go_on, aexbench_cli, forbid, folder
+):
+    path = sorted((store.root / folder).iterdir())[0]
+    before = path.read_bytes()
+    forbid(path, "r")
+    outcomes = {name: aexbench_cli(name, store.root) for name in ("status", "score")}
+    outcomes["run"] = go_on()
+    told = {"cells": (1, 1, 2), "scores": (2, 1, 2), "attributions": (0, 1, 2)}[folder]
+    assert tuple(outcome.code for outcome in outcomes.values()) == told
+    for outcome in outcomes.values():
+        if outcome.code:
+            assert f"{path} cannot be read: Permission denied" in outcome.err
+    board = aexbench_cli("leaderboard", store.root)
+    assert board.code == 0
+    named = "".join(board.out.split()).count(f"{path.name}cannotberead")
+    assert named == (folder != "attributions")
+    with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
+        assert file.read() == before
+
+
+def test_a_store_that_may_only_be_read_is_read(store, go_on, aexbench_cli, forbid):
+    expected = contents(store)
+    forbid(store.root, "w")
+    for command, code in (("status", 0), ("leaderboard", 0), ("score", 2)):
+        assert aexbench_cli(command, store.root).code == code
+    outcome = aexbench_cli("score", store.root)
+    assert (outcome.err.count("\n"), "cannot write" in outcome.err) == (1, True)
+    assert go_on().code == 2
+    assert contents(store) == expected
