@@ -95,14 +95,14 @@ def run(
 def status(store: StoreFolder, plugin: Plugins = None) -> None:
     """Show the cells by state, with reasons, and whether their scores are as they should be."""
     from aexbench.running import staleness
-    from aexbench.running.packed import open_store
+    from aexbench.running.packed import Packed, open_store
     from aexbench.running.provenance import other_sources
     from aexbench.running.store import STATES
 
     load_plugins(plugin)
     opened = open_store(store)
     records, complaints = opened.records()
-    stale = staleness.lacking(opened, records)
+    stale = [] if isinstance(opened, Packed) else staleness.lacking(opened, records)
     done = {record.cell.key for record in records}
     waiting = [key for key in opened.planned() if key not in done]
     counts = Counter(record.state for record in records)

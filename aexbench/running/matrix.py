@@ -159,10 +159,10 @@ def carry_out(
         on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
         ways = f"stopped; {done} of {len(cells)} cells are finished. {on}"
         raise StoppedError(ways, stop.number or signal.SIGINT) from None
-    asked = {metric.text: metric for metric in metrics}
+    by_name = {metric.text: metric for metric in metrics}
     records = [record for cell in cells if (record := store.record(cell.key)) is not None]
-    _rescored(execution.rescore(store, staleness.lacking(store, records, asked), metrics))
-    names = list(asked)
+    _rescored(execution.rescore(store, staleness.lacking(store, records, by_name), metrics))
+    names = list(by_name)
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
 
 

@@ -31,6 +31,7 @@ from aexbench.files import DamagedFileError
 from aexbench.running import staleness
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import (
+    MOST_LABEL,
     PACKED,
     SCHEMA,
     LackingError,
@@ -44,7 +45,8 @@ from aexbench.running.strata import STRATA
 
 LEFT_OUT = {"schema_version", "output"}  # what a cell printed may name folders of its machine
 SCORES, PLAN = "scores.npz", "plan.json"
-DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)  # what an archive can be
+DAMAGED = (EOFError, MemoryError, zipfile.BadZipFile, zlib.error)  # what an archive can be
+MOST_BYTES = 2**31  # of all scores
 COMPONENTS = ("dataset", "detector", "corruption", "explainer")
 
 
@@ -291,16 +293,22 @@ class ScoreTable:
     def check(self) -> None:
         """Raise ValueError unless the arrays belong together and hold numbers."""
         for values in self.values.values():
-            if not all(v.ndim == 1 and np.isfinite(v).all() for v in values.values()):
+            real = all(v.dtype.kind in "biuf" for v in values.values())
+            if not real or not all(v.ndim == 1 and np.isfinite(v).all() for v in values.values()):
                 raise ValueError("its scores are no numbers")
         for known in self.sets.values():
             if {"unit", "label"} - known.keys() or len({len(v) for v in known.values()}) > 1:
                 raise ValueError("its arrays do not belong together")
+            if known["unit"].dtype.kind not in "iu" or known["label"].dtype.kind != "U":
+                raise ValueError("its units or labels are none")
+            if known["label"].dtype.itemsize > 4 * MOST_LABEL:
+                raise ValueError(f"a label has more than {MOST_LABEL} characters")
 
     @staticmethod
     def read(path: Path) -> ScoreTable:
         """Return the table in a file; DamagedFileError if there is none."""
         try:
+            _check_size(path)
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             infos = files.parse(str(arrays["metrics"]))
@@ -319,6 +327,13 @@ class ScoreTable:
         except (*DAMAGED, ValueError, KeyError, TypeError, OSError) as error:
             raise DamagedFileError(f"{path} holds no scores: {error}") from None
         return table
+
+
+def _check_size(path: Path) -> None:
+    """Raise ValueError where an archive holds more than can be read at once."""
+    with zipfile.ZipFile(path) as file:
+        if sum(member.file_size for member in file.infolist()) > MOST_BYTES:
+            raise ValueError("it holds gigabytes")
 
 
 def _strata(store: AnyStore, record: Record) -> dict[str, NDArray[np.str_]]:

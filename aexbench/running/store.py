@@ -445,8 +445,12 @@ def read_record(path: Path) -> Record:
 
 
 def pack_anomalies(anomalies: AnomalySet) -> bytes:
-    """Return an anomaly set as the bytes of one safetensors file."""
+    """Return an anomaly set as the bytes of one safetensors file; StoreError where its labels are
+    too long to be read again.
+    """
     labels, label = np.unique(anomalies.label, return_inverse=True)
+    if max(map(len, labels.tolist()), default=0) > MOST_LABEL:
+        raise StoreError(f"a label of the anomalies has more than {MOST_LABEL} characters")
     arrays = {name: getattr(anomalies, name) for name in ("x", "truth", "score", "error", "unit")}
     arrays |= {"label": label.astype(np.int64)} | {
         f"detail:{name}": v for name, v in anomalies.details.items()

@@ -113,6 +113,17 @@ def test_the_first_writer_of_an_anomaly_set_wins(store):
     assert (found.label.tolist(), found.features) == (["b", "a", "b"], ANOMALIES.features)
 
 
+@pytest.mark.parametrize(("length", "written"), [(1000, True), (1001, False)])
+def test_a_label_that_could_not_be_read_again_is_not_written(store, length, written):
+    made = dataclasses.replace(ANOMALIES, label=np.array(["x" * length] * 3))
+    if written:
+        store.write_anomalies("key", pack_anomalies(made))
+        assert store.read_anomalies("key").label.tolist() == made.label.tolist()
+        return
+    with pytest.raises(StoreError, match="more than 1000 characters"):
+        pack_anomalies(made)
+
+
 def test_an_anomaly_set_that_was_changed_is_not_the_records(store):
     record = finished(store)
     path = store.path("anomalies", record.cell.anomaly_key)
