@@ -83,6 +83,7 @@ def test_sidecars_of_other_kinds_of_numbers(store, every_command, folder, kind):
 
 DEEP, DEEPER, LONG = "[" * 900 + "]" * 900, "[" * 100_000 + "]" * 100_000, "9" * 5000
 METADATA = {
+    "long label": lambda values: json.dumps(values | {"labels": ["x" * 1001]}),
     "label of 50 MB": lambda values: json.dumps(values | {"labels": ["x" * 50_000_000]}),
     "no labels": lambda values: json.dumps(values | {"labels": 5}),
     "long integer": lambda values: json.dumps(values | {"labels": [10**100]}),
