@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from aexbench import specs
-from aexbench.digests import file_digest, value_digest
+from aexbench.digests import LEAST, MOST, file_digest, value_digest
 from aexbench.errors import RequestError
 from aexbench.registry import Plugin, Registry
 from aexbench.versions import stage
@@ -137,6 +137,8 @@ def _plain(value: object, owner: str) -> Any:
         return f"sha256:{file_digest(value)}"
     if isinstance(value, Mapping):
         return {str(key): _plain(item, owner) for key, item in value.items()}
+    if isinstance(value, int) and not LEAST <= value <= MOST:
+        raise RequestError(f"{owner}: an integer of more than 64 bits cannot stand in a cell")
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, owner) for item in value]
     if value is None or isinstance(value, str | bool | int | float):

@@ -14,12 +14,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aexbench.rows import Rows
 
+LEAST, MOST, MOST_LEVELS = -(2**63), 2**64 - 1, 100
+
 
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces: one text for one value."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
+
+
+def check_plain(value: object) -> None:
+    """Raise ValueError where a value of lists, mappings and numbers is none that others can read:
+    with integers of more than 64 bits, or more than a hundred levels.
+    """
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        if any(isinstance(part, int) and not LEAST <= part <= MOST for part in level):
+            raise ValueError("it holds an integer of more than 64 bits")
+        level = [item for part in level for item in _held(part)]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def _held(part: object) -> Iterable[object]:
+    """Return what a list or a mapping holds."""
+    if isinstance(part, dict):
+        return part.values()
+    return part if isinstance(part, list | tuple) else ()
 
 
 def value_digest(value: object) -> str:

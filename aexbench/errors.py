@@ -12,6 +12,7 @@ from contextlib import suppress
 
 # letters and marks without a shape; what else is not seen is no printable character
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]")
+MOST_SHOWN = 200  # characters of what was asked, in a message
 
 
 class RequestError(ValueError):
@@ -52,6 +53,15 @@ def tell(text: str) -> None:
             print(plain(text), file=sys.stderr, flush=True)
 
 
+def short(text: str) -> str:
+    """Return a text in quotes as a message shows it, cut where it is long.
+
+    >>> print(short("x" * 1000))
+    'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
+    """
+    return repr(text if len(text) <= MOST_SHOWN else f"{text[:60]}…")
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:
     """Return the error for an unknown `name`: it names the nearest of the `known` ones and lists
     them all.
@@ -59,7 +69,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> RequestError:
     >>> print(unknown("parameter of recall", "topp", ["top"]))
     unknown parameter of recall 'topp'; did you mean 'top'? Known: top
     """
-    choices = sorted(known)
-    nearest = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    choices, asked = sorted(known), str(name)[: 2 * MOST_SHOWN]
+    nearest = difflib.get_close_matches(asked, choices, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-    return RequestError(f"unknown {kind} {str(name)!r}{hint} Known: {', '.join(choices) or 'none'}")
+    return RequestError(
+        f"unknown {kind} {short(str(name))}{hint} Known: {', '.join(choices) or 'none'}"
+    )

@@ -6,6 +6,7 @@ Nothing here unpickles: arrays travel as safetensors.
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import shutil
@@ -21,9 +22,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aexbench.digests import check_plain
 from aexbench.errors import StoreError
 
 TEMPORARY = ".part"
+MOST_BYTES = 2**28  # of what is read whole: records, plans
 METADATA = "aexbench"  # the key in a file's head
 
 
@@ -41,15 +44,16 @@ def read(path: Path) -> bytes:
     Raises
     ------
     DamagedFileError
-        If it is none: a pipe, a device, a folder.
+        If it is none: a pipe, a device, a folder; or larger than any of ours.
     UnreadableError
         If the system does not let it be read.
     FileNotFoundError
         If there is none.
     """
     try:
-        with _regular(path).open("rb") as file:
-            return file.read()
+        if _regular(path).stat().st_size > MOST_BYTES:
+            raise DamagedFileError(f"{path} is no file of ours: it is too large")
+        return path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -127,15 +131,44 @@ def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
     except DamagedFileError:
         raise
-    except (SafetensorError, ValueError, RecursionError) as error:
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:  # bfloat16, float8
         raise DamagedFileError(f"{path} is damaged: {error}") from None
 
 
 def _metadata(texts: Mapping[str, str]) -> dict[str, Any]:
     """Return what `pack` was given; older files have a key for each part."""
     if METADATA in texts:
-        return dict(json.loads(texts[METADATA]))
-    return {key: json.loads(value) for key, value in texts.items()}
+        return dict(parse(texts[METADATA]))
+    return {key: parse(value) for key, value in texts.items()}
+
+
+def parse(text: str | bytes, constant: Callable[[str], Any] = float) -> Any:
+    """Return the value of a JSON text that a stranger may have written; `constant` makes something
+    of NaN and infinities.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or holds what no file of ours does: numbers beyond the range of floats, and
+        what `digests.check_plain` refuses.
+    """
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    check_plain(value)
+    return value
+
+
+def no_constant(text: str) -> Any:
+    """Raise ValueError for NaN and infinities, which are no numbers in JSON."""
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError("it holds a number beyond the range of floats")
+    return value
 
 
 def make_folder(path: Path) -> Path:
@@ -196,7 +229,8 @@ def _write_temporary(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where its name is too long, there is none
+            temporary.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
     return temporary
 

@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import pkgutil
 import re
 import sys
@@ -159,6 +160,7 @@ class Registry(Generic[Made, Declared]):
     check: Callable[[Plugin[Declared]], None] | None = None
     broken: dict[str, str] = field(default_factory=dict)
     _plugins: dict[str, Plugin[Declared]] = field(default_factory=dict)
+    _of_file: set[str] | None = None  # what the plugin file that runs now has registered
     _loaded: bool = False
 
     def register(self, name: str, **declaration: Any) -> Callable[[Target], Target]:
@@ -178,15 +180,25 @@ class Registry(Generic[Made, Declared]):
 
         def decorate(target: Target) -> Target:
             plugin = self.adapt(target, name, **declaration)
-            if name in self._plugins and not _same(self._plugins[name].target, target):
-                other = self._plugins[name].target.__module__
+            known = self._plugins.get(name)
+            if known is not None and self._another(known.target, target, name):
                 raise RequestError(
-                    f"{self.family} {name!r} is registered already, by {other}: choose another name"
+                    f"{self.family} {name!r} is registered already, by {_origin(known.target)}: "
+                    "choose another name"
                 )
             self._plugins[name] = plugin
+            if self._of_file is not None:
+                self._of_file.add(name)
             return target
 
         return decorate
+
+    def _another(self, known: Callable[..., Any], target: Callable[..., Any], name: str) -> bool:
+        """Whether a name is taken by another definition. One that is run again takes its own place,
+        such as a notebook's; in one file a name has one definition.
+        """
+        twice = self._of_file is not None and name in self._of_file
+        return known is not target and (twice or not _same(known, target))
 
     def adapt(
         self, target: Callable[..., Any], name: str = "", **declaration: Any
@@ -305,7 +317,7 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
         If there is none, or it breaks: its file and line, and why. Nothing of it is registered.
     """
     path = path.resolve()
-    if not path.is_file():
+    if not os.path.isfile(path):  # nor is what is too long for a path
         raise RequestError(f"there is no plugin file {path}")
     name = f"aexbench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
     content = path.read_bytes()
@@ -322,6 +334,8 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
     for family in families:
         family.load()
     before = [dict(family._plugins) for family in families]
+    for family in families:
+        family._of_file = set()
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -329,6 +343,9 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
         for family, plugins in zip(families, before, strict=True):  # what it has registered goes
             family._plugins = plugins
         raise RequestError(f"plugin {_place(error, path)}: {_reason(error)}") from error
+    finally:
+        for family in families:
+            family._of_file = None
 
 
 def _place(error: BaseException, path: Path) -> str:
@@ -343,6 +360,18 @@ def _reason(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     first = str(text).partition("\n")[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _origin(target: Any) -> str:
+    """Return where a target is defined: a plugin file with its line, or a module."""
+    module = sys.modules.get(target.__module__)
+    if module is None or not hasattr(module, "__aexbench__"):
+        return str(target.__module__)
+    try:
+        _, line = inspect.getsourcelines(target)
+    except (OSError, TypeError):  # made by something else than a definition
+        return str(module.__file__)
+    return f"{module.__file__}, line {line}"
 
 
 def _same(one: Any, other: Any) -> bool:

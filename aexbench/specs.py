@@ -11,9 +11,10 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, short
 
 _SPEC = re.compile(r"\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\[(?P<inside>.*)\]\s*)?", re.DOTALL)
+MOST = 10_000  # characters; longer ones take long to be read
 _PLAIN = re.compile(r"[\w./:~+-]+")
 
 
@@ -26,13 +27,13 @@ def parse(text: str) -> tuple[str, dict[str, object]]:
     >>> parse("lrp[root=0.5,first=z-box]")
     ('lrp', {'root': 0.5, 'first': 'z-box'})
     """
-    match = _SPEC.fullmatch(text)
+    match = _SPEC.fullmatch(text) if len(text) <= MOST else None
     if match is None:
-        raise RequestError(f"cannot read {text!r}: write name or name[parameter=value,...]")
+        raise RequestError(f"cannot read {short(text)}: write name or name[parameter=value,...]")
     pairs = [_pair(part, text) for part in _split(match["inside"] or "", text)]
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
-        raise RequestError(f"a parameter stands twice in {text!r}")
+        raise RequestError(f"a parameter stands twice in {short(text)}")
     return match["name"], parameters
 
 
@@ -63,7 +64,7 @@ def _split(inside: str, text: str) -> Iterator[str]:
         else:
             part += character
     if depth != 0 or quote:
-        raise RequestError(f"brackets or quotes do not close in {text!r}")
+        raise RequestError(f"brackets or quotes do not close in {short(text)}")
     if part.strip():
         yield part
 
@@ -71,7 +72,9 @@ def _split(inside: str, text: str) -> Iterator[str]:
 def _pair(part: str, text: str) -> tuple[str, object]:
     key, equals, value = part.partition("=")
     if not equals or not key.strip():
-        raise RequestError(f"cannot read {part.strip()!r} in {text!r}: write parameter=value")
+        raise RequestError(
+            f"cannot read {short(part.strip())} in {short(text)}: write parameter=value"
+        )
     return key.strip(), _value(value.strip())
 
 
@@ -82,6 +85,8 @@ def _value(raw: str) -> object:
         if raw.startswith("[") and raw.endswith("]"):  # a list of words without quotes
             return [_value(part.strip()) for part in _split(raw[1:-1], raw)]
         return raw
+    except (RecursionError, ValueError) as error:  # thousands of brackets, or of digits
+        raise RequestError(f"cannot read {short(raw)}: it is too deep or too long") from error
     return value if isinstance(value, str | bool | int | float | list) else raw
 
 

@@ -22,12 +22,13 @@ from aexbench.board import rendering
 from aexbench.board.statistics import Bootstrap, Distribution, Estimate, average
 from aexbench.components import Component, component
 from aexbench.errors import RequestError, unknown
-from aexbench.files import DamagedFileError
+from aexbench.files import DamagedFileError, UnreadableError
+from aexbench.running import staleness
 from aexbench.running.cells import DEFAULT, GIVEN, Cell
 from aexbench.running.packed import AnyStore
 from aexbench.running.provenance import describe, jobs
 from aexbench.running.scoring import MetricInfo, score
-from aexbench.running.store import Record, Scores
+from aexbench.running.store import Record, Scores, StaleError
 from aexbench.running.strata import STRATA
 from aexbench.texts import pathless
 
@@ -165,20 +166,24 @@ def leaderboard(
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
     records.sort(key=_by_name)
-    table = _Table()
+    table, stale, metrics = _Table(), Counter[str](), staleness.of_records(records)
     for record in records:
         if record.state == "ok":
             try:
-                scores = store.read_scores(record)
+                scores = staleness.current(store, record, metrics)
                 table.add(record, scores if by is None else _split(store, record, scores, by))
-            except DamagedFileError as error:
+            except StaleError as error:
+                stale[str(error)] += 1
+            except (DamagedFileError, UnreadableError) as error:
                 complaints.append(str(error))
+    complaints += [f"{_cells(count)}: {said}" for said, count in stale.items()]
     if not table.cells:
         states = ", ".join(sorted({record.state for record in records})) or "no records"
         more = complaints[0] if complaints else f"aexbench status {store.root} says more"
         raise RequestError(f"{store.root} has no scores to rank ({states}): {more}")
+    titles = _titles(table.metrics)
     if metric is not None and metric not in table.metrics:
-        by_title = {info.title: name for name, info in table.metrics.items()}
+        by_title = {title: name for name, title in titles.items()}
         by_title |= {specs.write(*specs.parse(name)): name for name in table.metrics}
         metric = by_title.get(metric) or _named(metric)
         if metric not in table.metrics:
@@ -186,9 +191,27 @@ def leaderboard(
     names = [*([metric] if metric else []), *(name for name in table.metrics if name != metric)]
     rows = _ranked(_Rows(table, names).all(), table.metrics[names[0]])
     notes = [pathless(note) for note in (*_notes(records, table, store), *complaints)]
-    titles = {name: table.metrics[name].title for name in names}
     suites = [str(suite.get("name", "")) for suite, _ in store.plans()]
-    return Board(rows, titles, list(table.groups), notes, " + ".join(suites), table.qualities())
+    shown = {name: titles[name] for name in names}
+    return Board(rows, shown, list(table.groups), notes, " + ".join(suites), table.qualities())
+
+
+def _titles(metrics: Mapping[str, MetricInfo]) -> dict[str, str]:
+    """Return the titles of metrics; one that would name another column too has the metric's name
+    beside it.
+    """
+    columns = {name: rendering.columns(info.title) for name, info in metrics.items()}
+    count = Counter(column for own in columns.values() for column in own)
+    count.update(rendering.COLUMNS)
+    shared = {name for name, own in columns.items() if any(count[column] > 1 for column in own)}
+    return {
+        name: f"{info.title} ({name})" if name in shared else info.title
+        for name, info in metrics.items()
+    }
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _named(metric: str) -> str:

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 
 NAME_WIDTH, FLOOR_WIDTH, GROUP_WIDTH, GROUP_COLUMNS = 22, 9, 13, 4  # of a terminal of 80 columns
 VERSION = 1  # of the form of boards in files
+COLUMNS = (  # that a board has besides its metrics
+    *("#", "rank", "explainer", "role", "complete", "latency", "best floor", "floor score", "gain"),
+    *("gain low", "above floor", "latency_s", "samples_per_s", "prepare_s", "hardware", "note"),
+)
 MOST_GROUPS = 24  # that a terminal shows
+
+
+def columns(title: str) -> tuple[str, str, str]:
+    """Return the names of the columns of a metric: its mean, and both ends of its interval."""
+    shown = plain(title)
+    return shown, f"{shown} low", f"{shown} high"
 
 
 def headers(board: Board) -> list[str]:
@@ -263,8 +273,8 @@ def _flat(row: Row, board: Board) -> dict[str, object]:
         "complete": row.complete,
     }
     for metric, estimate in row.scores.items():
-        title = board.metrics[metric]
-        flat |= {title: estimate.mean, f"{title} low": estimate.low, f"{title} high": estimate.high}
+        names = columns(board.metrics[metric])
+        flat |= dict(zip(names, (estimate.mean, estimate.low, estimate.high), strict=True))
     if row.gain is not None:
         flat |= {"best floor": row.gain.floor, "floor score": row.gain.floor_score}
         flat |= {"gain": row.gain.gain, "gain low": row.gain.low, "above floor": row.gain.above}

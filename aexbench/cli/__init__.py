@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from aexbench.cli import boards, data, listing, runs
-from aexbench.errors import RequestError, SkipError, tell
+from aexbench.errors import RequestError, SkipError, short, tell
 
 app = typer.Typer(
     name="aexbench",
@@ -51,6 +51,9 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            tell(f"error: {short(str(error.filename))} is no name of a file: it is too long")
+            sys.exit(2)
         if error.errno != errno.ENOSPC:
             raise
         tell("error: what was to be printed cannot be written: no space left")

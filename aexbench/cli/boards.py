@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from aexbench.cli.shared import StoreFolder, console, say
+from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, say
 from aexbench.errors import unknown
 
 app = typer.Typer()
@@ -26,6 +26,7 @@ def leaderboard(
     everything: Annotated[
         bool, typer.Option("--all", help="Also cells that no suite asks for any more.")
     ] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Rank the explainers of a store, beside their floors."""
     from aexbench.board import leaderboard as boards
@@ -34,6 +35,7 @@ def leaderboard(
 
     if format not in ("table", *rendering.FORMATS):
         raise unknown("format", format, ["table", *rendering.FORMATS])
+    load_plugins(plugin)
     opened = open_store(store)
     planned = opened.planned()
     shown = None if everything or not planned else planned

@@ -109,14 +109,17 @@ def _expected(seconds: float | None, jobs: int) -> str:
 
 
 @app.command()
-def status(store: StoreFolder) -> None:
-    """Show the cells by state, with reasons."""
-    from aexbench.running.packed import open_store
+def status(store: StoreFolder, plugin: Plugins = None) -> None:
+    """Show the cells by state, with reasons, and whether their scores are as they should be."""
+    from aexbench.running import staleness
+    from aexbench.running.packed import Packed, open_store
     from aexbench.running.provenance import other_sources
     from aexbench.running.store import STATES
 
+    load_plugins(plugin)
     opened = open_store(store)
     records, complaints = opened.records()
+    stale = [] if isinstance(opened, Packed) else staleness.lacking(opened, records)
     done = {record.cell.key for record in records}
     waiting = [key for key in opened.planned() if key not in done]
     counts = Counter(record.state for record in records)
@@ -125,12 +128,16 @@ def status(store: StoreFolder) -> None:
             say(f"{state:>14}  {counts[state]}")
     say(f"{'not yet run':>14}  {len(waiting)}")
     print_reasons(records)
+    if stale:
+        again = f"aexbench score {shlex.quote(str(store))}"
+        say(f"scores of {_cells(len(stale))} are stale or lost: {again} derives them again")
     others = other_sources(records)
     if others:
         say(f"made by other source of the same version: {', '.join(others)}")
     for complaint in complaints:
         tell(f"error: {complaint}")
-    raise typer.Exit(0 if counts["ok"] == len(records) and not complaints and not waiting else 1)
+    whole = counts["ok"] == len(records) and not complaints and not waiting and not stale
+    raise typer.Exit(0 if whole else 1)
 
 
 @app.command()
@@ -142,7 +149,9 @@ def score(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Derive scores again from stored attributions; no explainer runs."""
+    """Derive scores again from stored attributions; no explainer runs. What cannot be scored is
+    named, and the rest is scored.
+    """
     from aexbench import families
     from aexbench.components import component
     from aexbench.running import execution
@@ -155,14 +164,15 @@ def score(
     named = [component(families.metrics, entry) for entry in entries]
     metrics = list({made.text: made for made in named}.values())
     records, complaints = opened.records()
-    if complaints:
-        raise RequestError(complaints[0])
     if isinstance(opened, Packed):
         raise opened.lacks("attributions")
-    execution.rescore(opened, records, metrics)
-    ok = sum(record.state == "ok" for record in records)
-    say(f"{ok} cells scored by {', '.join(made.text for made in metrics)}")
+    unscored = execution.rescore(opened, records, metrics)
+    ok = sum(record.state == "ok" for record in records) - len(unscored)
+    for complaint in (*complaints, *unscored):
+        tell(f"error: {complaint}")
+    say(f"{_cells(ok)} scored by {', '.join(made.text for made in metrics)}")
     say(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
+    raise typer.Exit(1 if complaints or unscored else 0)
 
 
 @app.command()
@@ -187,6 +197,10 @@ def prune(
         say(f"Next: aexbench prune {shlex.quote(str(store))} --yes   # removes them")
     for path in paths if yes else ():
         path.unlink()
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _finish(results: Results, seconds: float) -> None:

@@ -108,7 +108,7 @@ def _owner(path: Path) -> tuple[str, int]:
     written: its age tells.
     """
     try:
-        owner = json.loads(files.read(path))
+        owner = files.parse(files.read(path))
         return str(owner["host"]), int(owner["pid"])
     except (ValueError, LookupError, TypeError, FileNotFoundError):
         return "", 0
@@ -126,7 +126,7 @@ def _host() -> str:
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter for what is no number of a process
         return False
     except OSError:  # somebody else's
         return True

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError, line
-from aexbench.running import planning, references, scoring, timing
+from aexbench.running import planning, references, scoring, staleness, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled
 from aexbench.running.estimate import EXPLAINING
@@ -32,7 +31,7 @@ from aexbench.running.provenance import provenance
 from aexbench.running.sources import Trained
 from aexbench.running.spent import Spent
 from aexbench.running.stopping import is_own
-from aexbench.running.store import SCHEMA, FileInfo, Record, Store
+from aexbench.running.store import SCHEMA, Record, Scores, Store
 from aexbench.running.workspace import Lent, Workspace
 
 
@@ -162,32 +161,35 @@ def _result(
         "attributions": store.write_attributions(cell.key, attributions),
         "anomalies": workspace.anomalies_info(cell),
     }
+    with kept_process("a metric"):
+        scores = _scored(attributions, anomalies, metrics)
+    written["scores"] = store.write_scores(cell.key, scores, written["attributions"])
     return {
         "files": written,
         "anomalies": dict(anomalies.report),
         "detector": dict(explained.report or workspace.detector(cell).report),
         "measures": explained.measures,
-        "scored_by": {metric.text: metric.version for metric in metrics},
-        "scores": _write_scores(
-            store, cell, attributions, anomalies, metrics, written["attributions"]
-        ),
+        **_summary(scores),
     }
 
 
-def _write_scores(
-    store: Store,
-    cell: Cell,
-    attributions: NDArray[Any],
-    anomalies: AnomalySet,
-    metrics: Sequence[Component],
-    info: FileInfo,
-) -> dict[str, float]:
-    """Derive a cell's scores, write one value per sample, and return the means."""
-    with kept_process("a metric"):
-        scores = scoring.score(attributions, anomalies, metrics)
-    described = {metric.text: scoring.info(metric) for metric in metrics}
-    store.write_scores(cell.key, scores, described, anomalies, info)
-    return scoring.summarize(scores, anomalies.label)
+def _scored(
+    attributions: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
+) -> Scores:
+    """Return what metrics make of attributions, one value per sample."""
+    return Scores(
+        scoring.score(attributions, anomalies, metrics),
+        {metric.text: scoring.info(metric) for metric in metrics},
+        anomalies.unit,
+        anomalies.label,
+        {metric.text: metric.version for metric in metrics},
+    )
+
+
+def _summary(scores: Scores) -> dict[str, Any]:
+    """Return what a record says of a cell's scores."""
+    means = scoring.summarize(scores.values, scores.label)
+    return {"scores": means, "scored_by": dict(scores.versions)}
 
 
 class Explained(NamedTuple):
@@ -234,32 +236,48 @@ def _measures(explainer: Any, x: torch.Tensor, attributions: torch.Tensor) -> di
     }
 
 
-def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:
-    """Derive metrics from stored attributions and add them to the records; other metrics stay.
+def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> list[str]:
+    """Derive metrics from stored attributions and add them to the records; other metrics stay, or
+    are derived again where they lack something. Return a line for each record that cannot be
+    scored.
 
     Everything is scored before anything is written: a metric that fails changes nothing.
     """
-    derived = [
-        (record, *_derived(store, record, metrics)) for record in records if record.state == "ok"
-    ]
-    for record, scores, anomalies in derived:
-        values, described = dict(scores), {metric.text: scoring.info(metric) for metric in metrics}
-        with suppress(files.DamagedFileError):  # no scores so far, or of other attributions
-            before = store.read_scores(record)
-            values, described = {**before.values, **values}, {**before.metrics, **described}
-        store.write_scores(
-            record.cell.key, values, described, anomalies, record.files["attributions"]
-        )
-        by = record.scored_by | {metric.text: metric.version for metric in metrics}
-        scored = {"scores": scoring.summarize(values, anomalies.label), "scored_by": by}
-        store.write_record(record.model_copy(update=scored))
+    ok = [record for record in records if record.state == "ok"]
+    others, asked = staleness.of_records(ok), {metric.text: metric for metric in metrics}
+    derived, complaints = [], []
+    for record in ok:
+        try:
+            derived.append((record, _derived(store, record, asked, others)))
+        except (files.DamagedFileError, files.UnreadableError) as error:
+            complaints.append(str(error))
+    for record, scores in derived:
+        info = store.write_scores(record.cell.key, scores, record.files["attributions"])
+        update = {"files": {**record.files, "scores": info}, **_summary(scores)}
+        store.write_record(record.model_copy(update=update))
+    return complaints
 
 
 def _derived(
-    store: Store, record: Record, metrics: Sequence[Component]
-) -> tuple[dict[str, NDArray[np.float64]], AnomalySet]:
+    store: Store,
+    record: Record,
+    asked: Mapping[str, Component],
+    others: Mapping[str, Component],
+) -> Scores:
+    """Return a cell's scores by the metrics that are asked for, and by those that it had; of these
+    the ones that are not known here are lost with their file.
+    """
+    before = staleness.kept(store, record, others)
+    there = before.metrics if before else {}
+    lost = {name: others[name] for name in record.scores if name in others and name not in there}
     attributions, anomalies = store.read_attributions(record), store.anomalies_of(record)
+    if attributions.shape != anomalies.x.shape or not np.isfinite(attributions).all():
+        path = store.path("attributions", record.cell.key)
+        raise files.DamagedFileError(f"{path} holds no attributions of its anomalies")
     try:
-        return scoring.score(attributions, anomalies, metrics), anomalies
+        made = _scored(attributions, anomalies, list({**lost, **asked}.values()))
     except Exception as error:
         raise RequestError(f"cannot score {record.cell}: {line(error)}") from error
+    whole = made.joined(before) if before else made
+    order = dict.fromkeys([*record.scores, *asked])
+    return whole.only([name for name in order if name in whole.metrics])

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from aexbench import families
 from aexbench.components import Component, Entry
-from aexbench.errors import RequestError, unknown
+from aexbench.errors import RequestError, StoreError, tell, unknown
 from aexbench.results import Results
-from aexbench.running import planning, plans
+from aexbench.running import planning, plans, staleness
 from aexbench.running.cells import Cell
 from aexbench.running.estimate import CORRUPTING, TIMING, TRAINING, Estimate
 from aexbench.running.planning import Suite
@@ -152,6 +152,7 @@ def carry_out(
     store = workspace.store
     todo = execution.pending(cells, store, chosen)
     timed = rounds.expected(cells, store, todo)
+    workspace.borne = store.borne(apart_from=todo) if todo else {}
     stop = Stop()
     estimate = estimated(store, todo, 1 if apart is None else apart.jobs)
     try:
@@ -171,8 +172,10 @@ def carry_out(
         on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
         ways = f"stopped; {done} of {len(cells)} cells are finished. {on}"
         raise StoppedError(ways, stop.number or signal.SIGINT) from None
-    execution.rescore(store, _lacking(store, cells, metrics), metrics)
-    names = [metric.text for metric in metrics]
+    by_name = {metric.text: metric for metric in metrics}
+    records = [record for cell in cells if (record := store.record(cell.key)) is not None]
+    _rescored(execution.rescore(store, staleness.lacking(store, records, by_name), metrics))
+    names = list(by_name)
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
 
 
@@ -192,16 +195,12 @@ def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:
     return estimate
 
 
-def _lacking(store: Store, cells: Sequence[Cell], metrics: Sequence[Component]) -> list[Record]:
-    """Return the finished records that lack a metric, or were scored by another version of it."""
-    records = (store.record(cell.key) for cell in cells)
-    return [
-        record
-        for record in records
-        if record is not None
-        and record.state == "ok"
-        and any(record.version_of(metric.text) != metric.version for metric in metrics)
-    ]
+def _rescored(complaints: Sequence[str]) -> None:
+    """Say which cells cannot be scored; StoreError if there are some."""
+    for complaint in complaints[:-1]:
+        tell(f"error: {complaint}")
+    if complaints:
+        raise StoreError(complaints[-1])
 
 
 def left(

@@ -28,9 +28,11 @@ from aexbench.contracts import AnomalySet
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
+from aexbench.running import staleness
 from aexbench.running.plans import without_folders
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import (
+    MOST_LABEL,
     PACKED,
     SCHEMA,
     LackingError,
@@ -38,12 +40,14 @@ from aexbench.running.store import (
     Record,
     Scores,
     Store,
+    suite_of,
 )
 from aexbench.running.strata import STRATA
 
 LEFT_OUT = {"schema_version", "output"}  # what a cell printed may name folders of its machine
 SCORES, PLAN = "scores.npz", "plan.json"
-DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)  # what an archive can be
+DAMAGED = (EOFError, MemoryError, zipfile.BadZipFile, zlib.error)  # what an archive can be
+MOST_BYTES = 2**31  # of all scores
 COMPONENTS = ("dataset", "detector", "corruption", "explainer")
 
 
@@ -71,15 +75,12 @@ class Packed:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
         path = self._home / PLAN
         try:
-            for plan in json.loads(files.read(path))["plans"]:
+            for plan in files.parse(files.read(path))["plans"]:
                 texts = {key: str(self._records[key].cell) for key in self._records}
-                suite = dict(plan["suite"])
-                if not isinstance(suite.get("metrics", []), list):
-                    raise TypeError("metrics")
-                yield suite, {k: texts.get(k, k) for k in map(str, plan["cells"])}
+                yield suite_of(plan), {k: texts.get(k, k) for k in map(str, plan["cells"])}
         except files.UnreadableError:
             raise
-        except (ValueError, KeyError, TypeError, RecursionError, OSError):
+        except (ValueError, KeyError, TypeError, OSError):
             raise DamagedFileError(f"{path} is damaged: pack the store again") from None
 
     def planned(self) -> dict[str, str]:
@@ -166,6 +167,7 @@ def write_records(records: Sequence[Record]) -> bytes:
     lines = []
     for record in records:
         values = record.model_dump(mode="json", exclude_defaults=True, exclude=LEFT_OUT)
+        values.get("files", {}).pop("scores", None)  # the scores are packed, and not their file
         values["provenance"], time = _without(values.get("provenance", {}), "time")
         for name, parent, key in _places(values):
             if key in parent:
@@ -183,10 +185,10 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     """Return the records in a file by their keys, and one line for each that cannot be read."""
     try:
         texts = files.read(path).splitlines()
-        version = json.loads(texts[0])["schema_version"]
+        version = files.parse(texts[0])["schema_version"]
     except files.UnreadableError:
         raise
-    except (ValueError, LookupError, TypeError, RecursionError, OSError) as error:
+    except (ValueError, LookupError, TypeError, OSError) as error:
         raise DamagedFileError(f"{path} holds no records: {error}") from None
     if version != SCHEMA:
         kind = "a newer" if isinstance(version, int) and version > SCHEMA else "an earlier"
@@ -196,12 +198,12 @@ def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     complaints = []
     for number, text in enumerate(texts[1:], start=2):
         try:
-            line = json.loads(text)
+            line = files.parse(text, files.no_constant)
             if "shared" in line:
                 shared[line["name"]] = line["value"]
                 continue
             record = _record(line, shared)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             complaints.append(f"{path}, line {number}: no record")
             continue
         if record.cell.key != line["key"]:
@@ -246,11 +248,11 @@ class ScoreTable:
     @staticmethod
     def of(store: AnyStore, records: Sequence[Record]) -> ScoreTable:
         """Return the scores of a store's records."""
-        table = ScoreTable()
+        table, metrics = ScoreTable(), staleness.of_records(records)
         for record in records:
             if record.state != "ok":
                 continue
-            scores, cell = store.read_scores(record), record.cell
+            scores, cell = staleness.current(store, record, metrics), record.cell
             table.metrics |= scores.metrics
             table.values[cell.key] = scores.values
             if cell.anomaly_key not in table.sets:
@@ -292,19 +294,25 @@ class ScoreTable:
     def check(self) -> None:
         """Raise ValueError unless the arrays belong together and hold numbers."""
         for values in self.values.values():
-            if not all(v.ndim == 1 and np.isfinite(v).all() for v in values.values()):
+            real = all(v.dtype.kind in "biuf" for v in values.values())
+            if not real or not all(v.ndim == 1 and np.isfinite(v).all() for v in values.values()):
                 raise ValueError("its scores are no numbers")
         for known in self.sets.values():
             if {"unit", "label"} - known.keys() or len({len(v) for v in known.values()}) > 1:
                 raise ValueError("its arrays do not belong together")
+            if known["unit"].dtype.kind not in "iu" or known["label"].dtype.kind != "U":
+                raise ValueError("its units or labels are none")
+            if known["label"].dtype.itemsize > 4 * MOST_LABEL:
+                raise ValueError(f"a label has more than {MOST_LABEL} characters")
 
     @staticmethod
     def read(path: Path) -> ScoreTable:
         """Return the table in a file; DamagedFileError if there is none."""
         try:
+            _check_size(path)
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            infos = json.loads(str(arrays["metrics"]))
+            infos = files.parse(str(arrays["metrics"]))
             table = ScoreTable({n: MetricInfo.model_validate(v) for n, v in infos.items()})
             for name in table.metrics:
                 ends = np.cumsum(arrays[f"counts:{name}"])[:-1]
@@ -317,9 +325,16 @@ class ScoreTable:
                     _, key, part = name.split(":", 2)
                     table.sets.setdefault(key, {})[part] = values
             table.check()
-        except (*DAMAGED, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        except (*DAMAGED, ValueError, KeyError, TypeError, OSError) as error:
             raise DamagedFileError(f"{path} holds no scores: {error}") from None
         return table
+
+
+def _check_size(path: Path) -> None:
+    """Raise ValueError where an archive holds more than can be read at once."""
+    with zipfile.ZipFile(path) as file:
+        if sum(member.file_size for member in file.infolist()) > MOST_BYTES:
+            raise ValueError("it holds gigabytes")
 
 
 def _strata(store: AnyStore, record: Record) -> dict[str, NDArray[np.str_]]:

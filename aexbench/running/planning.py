@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aexbench import families, specs
 from aexbench.components import Component, Entry, component, read_entry
-from aexbench.digests import value_digest
+from aexbench.digests import check_plain, value_digest
 from aexbench.errors import RequestError, unknown
 from aexbench.registry import Registry
 from aexbench.running import references
@@ -23,6 +24,7 @@ from aexbench.running.references import LABELS
 from aexbench.versions import stage
 
 IsImage = Callable[[Component], bool]
+MOST = 100_000  # characters of a suite; longer ones may take long to be read
 Axis = Annotated[list[Entry], Field(min_length=1)]
 
 
@@ -37,7 +39,7 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100)  # names files
     description: str = ""
     notes: str = ""
     datasets: Axis
@@ -73,15 +75,22 @@ def load(name: str) -> Suite:
     path: Any = Path(name)
     if name in bundled():
         path = _folder() / f"{name}.toml"
-    elif not path.is_file():
+    elif not os.path.isfile(name):  # nor is what is too long for a path
         if path.suffix == ".toml" or len(path.parts) > 1:
             raise RequestError(f"there is no suite file {name}")
         raise unknown("suite", name, bundled())
     try:
-        return from_values(tomllib.loads(path.read_text(encoding="utf-8-sig")), str(name))
+        text = path.read_text(encoding="utf-8-sig")
+        if len(text) > MOST:
+            raise RequestError(f"{name} is no suite: it is too long")
+        return from_values(tomllib.loads(text), str(name))
     except UnicodeDecodeError:
         raise RequestError(f"{name} is no TOML, which is UTF-8: save it as that") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise RequestError(f"{name} is no suite: it is nested too deeply") from None
+    except ValueError as error:  # no TOML, or an integer of thousands of digits
+        if isinstance(error, RequestError):
+            raise
         raise RequestError(f"{name} is no TOML: {error}") from None
 
 
@@ -92,6 +101,10 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
     for key in values:
         if key not in Suite.model_fields:
             raise unknown(f"key of suite {origin}", key, Suite.model_fields)
+    try:
+        check_plain(values)
+    except ValueError as error:
+        raise RequestError(f"suite {origin}: {error}") from None
     try:
         return Suite.model_validate(values)
     except ValidationError as error:

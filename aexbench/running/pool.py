@@ -83,6 +83,7 @@ def _setup(
         plugins=tuple(families.files),
         needed=frozenset(wire.names_of(cells) | {wire.name_of(m.plugin) for m in metrics}),
         metrics=wire.dumps(list(metrics)),
+        borne=workspace.borne,
     )
 
 

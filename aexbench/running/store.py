@@ -2,7 +2,7 @@
 
     cells/<key>.json                 the record: cell, state and reason, timing, scores, provenance
     attributions/<key>.safetensors   what the explainer returned, raw
-    scores/<key>.safetensors         one value per sample and metric
+    scores/<key>.safetensors         one value per sample and metric, and what they derive from
     timings/<key>.json               every timing sample
     anomalies/<key>.safetensors      anomaly sets, first writer wins
     detectors/<key>.safetensors      the weights that everyone explains, first writer wins
@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,12 +43,17 @@ State = Literal["ok", "failed", "timeout", "out-of-memory", "skipped"]
 STATES: tuple[State, ...] = ("ok", "skipped", "failed", "timeout", "out-of-memory")
 Line = Annotated[str, AfterValidator(lambda text: plain(pathless(text)))]
 Lines = Annotated[str, AfterValidator(lambda text: plain_lines(pathless(text)))]
+MOST_LABEL = 1000  # characters: each sample has the room of the longest
 PACKED = "records.jsonl"  # what a packed store is known by
 FOLDERS = ("cells", "attributions", "scores", "timings", "anomalies", "detectors", "plans")
 
 
 class OlderSchemaError(DamagedFileError):
     """A record of an earlier version, whose keys counted other things."""
+
+
+class StaleError(DamagedFileError):
+    """Scores that are whole, and of another time than what they belong to."""
 
 
 class LackingError(RequestError):
@@ -110,26 +116,41 @@ class Record(BaseModel):
     timing: Times | None = None
     untimed: Line = ""  # why it could not be timed
     scores: dict[str, float] = Field(default_factory=dict)
-    scored_by: dict[str, str] = Field(
-        default_factory=dict
-    )  # the metrics' versions, "1.1" unless said
+    scored_by: dict[str, str] = Field(default_factory=dict)  # the metrics' versions
     provenance: dict[str, Any] = Field(default_factory=dict)
-
-    def version_of(self, metric: str) -> str | None:
-        """Return the version of the metric that has scored it; None where none has."""
-        return self.scored_by.get(metric, "1.1") if metric in self.scores else None
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One value per sample (N,) by metric, what the metrics are, and each sample's
-    unit and label.
+    """One value per sample (N,) by metric, what the metrics are, each sample's unit and label,
+    and the versions of the metrics, where these are known.
     """
 
     values: dict[str, NDArray[np.float64]]
     metrics: dict[str, MetricInfo]
     unit: NDArray[np.int64]
     label: NDArray[np.str_]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def only(self, names: Sequence[str]) -> Scores:
+        """Return the scores by some of the metrics, in that order."""
+        return replace(
+            self,
+            values={name: self.values[name] for name in names},
+            metrics={name: self.metrics[name] for name in names},
+            versions={name: self.versions[name] for name in names},
+        )
+
+    def joined(self, other: Scores) -> Scores:
+        """Return these scores and others of the same samples; where both have a metric, its own
+        count.
+        """
+        return replace(
+            self,
+            values={**other.values, **self.values},
+            metrics={**other.metrics, **self.metrics},
+            versions={**other.versions, **self.versions},
+        )
 
 
 def check_home(root: Path) -> None:
@@ -183,8 +204,8 @@ class Store:
         record = self.record(cell.key)
         if record is None or record.state != "ok":
             return record
-        path, info = self.path("attributions", cell.key), record.files.get("attributions")
-        return record if info and path.exists() and file_info(path) == info else None
+        path = self.path("attributions", cell.key)
+        return record if is_that(path, record.files.get("attributions")) else None
 
     def keys(self) -> list[str]:
         """Return the keys of all cells that have a record."""
@@ -200,7 +221,7 @@ class Store:
                 found.append(read_record(path))
             except OlderSchemaError:
                 older += 1
-            except (DamagedFileError, files.UnreadableError) as error:
+            except (DamagedFileError, NewerSchemaError, files.UnreadableError) as error:
                 complaints.append(str(error))
         if older:
             complaints.append(
@@ -220,64 +241,63 @@ class Store:
     def read_attributions(self, record: Record) -> NDArray[Any]:
         """Return a cell's attributions; DamagedFileError if they are not those of the record."""
         path, info = self.path("attributions", record.cell.key), record.files.get("attributions")
-        if info is None or not path.exists() or file_info(path) != info:
+        if not is_that(path, info):
             raise DamagedFileError(
                 f"{path} is missing or not the file of its record: run the suite again to renew it"
             )
-        return files.unpack(path)[0]["attributions"]
+        arrays, _ = _unpacked(path)
+        if "attributions" not in arrays:
+            raise DamagedFileError(f"{path} holds no attributions")
+        return arrays["attributions"]
 
-    def write_scores(
-        self,
-        record_key: str,
-        scores: Mapping[str, NDArray[np.float64]],
-        metrics: Mapping[str, MetricInfo],
-        anomalies: AnomalySet,
-        attributions: FileInfo,
-    ) -> None:
-        """Write one value per sample and metric, with each sample's unit and label, and what they
-        were derived from.
+    def write_scores(self, key: str, scores: Scores, attributions: FileInfo) -> FileInfo:
+        """Write a cell's scores, and what they derive from: the attributions, and the metrics'
+        versions.
         """
-        labels, label = np.unique(anomalies.label, return_inverse=True)
+        labels, label = np.unique(scores.label, return_inverse=True)
         arrays: dict[str, NDArray[Any]] = {
-            f"metric:{name}": values for name, values in scores.items()
+            f"metric:{name}": values for name, values in scores.values.items()
         }
-        arrays |= {"unit": anomalies.unit, "label": label.astype(np.int64)}
-        described = {name: metrics[name].model_dump() for name in scores}
+        arrays |= {"unit": scores.unit, "label": label.astype(np.int64)}
         metadata = {
             "labels": labels.tolist(),
-            "metrics": described,
+            "metrics": {name: info.model_dump() for name, info in scores.metrics.items()},
             "derived_from": attributions.sha256,
+            "versions": dict(scores.versions),
         }
-        files.write_bytes(self.path("scores", record_key), files.pack(arrays, metadata))
+        return self._write("scores", key, files.pack(arrays, metadata))
 
     def read_scores(self, record: Record) -> Scores:
-        """Return a cell's scores; DamagedFileError if they are missing or were derived from other
-        attributions.
+        """Return a cell's scores; DamagedFileError if they are missing, are not the file of the
+        record, or derive from other attributions.
         """
-        path, info = self.path("scores", record.cell.key), record.files.get("attributions")
-        if not path.exists():
-            raise DamagedFileError(
-                f"{path} is missing: aexbench score {self.root} derives it again"
+        path, info = self.path("scores", record.cell.key), record.files.get("scores")
+        again = f"aexbench score {self.root} derives"
+        if info is None:
+            raise StaleError(
+                f"scores of an earlier aexbench, not held to theirs: {again} them again"
             )
-        arrays, metadata = files.unpack(path)
+        if not path.exists():
+            raise DamagedFileError(f"{path} is missing: {again} it again")
+        if not is_that(path, info):
+            raise DamagedFileError(f"{path} is not the file of its record: {again} it again")
+        arrays, metadata = _unpacked(path)
         try:
-            if info is None or metadata["derived_from"] != info.sha256:
-                raise DamagedFileError(
-                    f"{path} is of other attributions: aexbench score {self.root} derives it again"
-                )
+            if metadata["derived_from"] != record.files["attributions"].sha256:
+                raise DamagedFileError(f"{path} is of other attributions: {again} it again")
             return _scores(arrays, metadata)
+        except DamagedFileError:
+            raise
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, DamagedFileError):
-                raise
             raise DamagedFileError(f"{path} holds no scores: {error}") from None
 
     def write_timings(self, key: str, samples: Mapping[str, Any]) -> FileInfo:
         """Write every timing sample of a cell."""
         return self._write("timings", key, (json.dumps(samples) + "\n").encode())
 
-    def write_anomalies(self, key: str, anomalies: AnomalySet) -> None:
-        """Write an anomaly set unless it is there: the first writer wins."""
-        files.write_once(self.path("anomalies", key), pack_anomalies(anomalies))
+    def write_anomalies(self, key: str, content: bytes) -> None:
+        """Write what `pack_anomalies` returns unless a set is there: the first writer wins."""
+        files.write_once(self.path("anomalies", key), content)
 
     def read_anomalies(self, key: str) -> AnomalySet | None:
         """Return an anomaly set, or None where there is none."""
@@ -289,11 +309,22 @@ class Store:
         not there any more.
         """
         path, info = self.path("anomalies", record.cell.anomaly_key), record.files.get("anomalies")
-        if info is None or not path.exists() or file_info(path) != info:
+        if not is_that(path, info):
             raise DamagedFileError(
-                f"{path} is missing or not the anomaly set of record {record.cell.key}"
+                f"{path} is missing or not the anomaly set of record {record.cell.key}: put it "
+                "back, or run the cells on it again with --rerun all"
             )
         return unpack_anomalies(path)
+
+    def borne(self, apart_from: Collection[Cell]) -> dict[str, frozenset[str]]:
+        """Return the checksums of the anomaly sets that records bear, by the keys of the sets;
+        records of some cells do not count.
+        """
+        left_out, found = {cell.key for cell in apart_from}, defaultdict[str, set[str]](set)
+        for record in self.records()[0]:
+            if "anomalies" in record.files and record.cell.key not in left_out:
+                found[record.cell.anomaly_key].add(record.files["anomalies"].sha256)
+        return {key: frozenset(checksums) for key, checksums in found.items()}
 
     def write_plan(self, suite: Mapping[str, Any], cells: Iterable[Cell]) -> None:
         """Write which cells a run has asked for."""
@@ -304,14 +335,12 @@ class Store:
         """Yield each plan: the suite's values, and its cells' keys with their texts."""
         for path in sorted((self._home / "plans").glob("*.json")):
             try:
-                plan = json.loads(files.read(path))
-                suite = dict(plan["suite"])
-                if not isinstance(suite.get("metrics", []), list):
-                    raise TypeError("metrics")
+                plan = files.parse(files.read(path))
+                suite = suite_of(plan)
                 yield suite, {str(key): str(text) for key, text in plan["cells"].items()}
             except files.UnreadableError:
                 raise
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
+            except (ValueError, KeyError, TypeError, AttributeError, OSError):
                 raise DamagedFileError(
                     f"{path} is damaged: remove it, or run its suite again"
                 ) from None
@@ -325,6 +354,28 @@ class Store:
         return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
+def _unpacked(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the arrays and the metadata of a sidecar; DamagedFileError unless they are real."""
+    arrays, metadata = files.unpack(path)
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise DamagedFileError(f"{path} is damaged: {name} is {array.dtype}, no real numbers")
+    return arrays, metadata
+
+
+def _labels(metadata: Mapping[str, Any], label: NDArray[Any]) -> NDArray[np.str_]:
+    """Return the label of each sample (N,); ValueError where they are none, or too long to be kept
+    for each sample.
+    """
+    texts = [str(text) for text in metadata["labels"]]
+    if max(map(len, texts), default=0) > MOST_LABEL:
+        raise ValueError(f"a label has more than {MOST_LABEL} characters")
+    if not np.issubdtype(label.dtype, np.integer) or (label.size and label.min() < 0):
+        raise ValueError("its labels are no numbers")
+    labels: NDArray[np.str_] = np.asarray(texts, dtype=str)[label]
+    return labels
+
+
 def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:
     """Return the scores in a sidecar; an error of one kind or another where it holds something
     else.
@@ -332,19 +383,26 @@ def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
     metrics = {
         str(name): MetricInfo.model_validate(value) for name, value in metadata["metrics"].items()
     }
-    values = {name: arrays[f"metric:{name}"] for name in metrics}
+    values = {name: arrays[f"metric:{name}"].astype(np.float64) for name in metrics}
     unit, label = arrays["unit"], arrays["label"]
     for array in (*values.values(), unit, label):
         if array.ndim != 1 or len(array) != len(unit) or not np.isfinite(array).all():
             raise ValueError("its arrays do not belong together")
-    if (
-        not (np.issubdtype(unit.dtype, np.integer) and np.issubdtype(label.dtype, np.integer))
-        or label.min() < 0
-    ):
-        raise ValueError("its units or labels are no numbers")
-    return Scores(
-        values, metrics, unit, np.asarray([str(name) for name in metadata["labels"]])[label]
-    )
+    if not np.issubdtype(unit.dtype, np.integer):
+        raise ValueError("its units are no numbers")
+    versions = {name: str(metadata["versions"][name]) for name in metrics}
+    return Scores(values, metrics, unit, _labels(metadata, label), versions)
+
+
+def suite_of(plan: Any) -> dict[str, Any]:
+    """Return the suite in a plan; an error of one kind or another where it is none."""
+    suite = dict(plan["suite"])
+    metrics = suite.get("metrics", [])
+    if not isinstance(suite["name"], str) or not isinstance(metrics, list):
+        raise TypeError("it has no name, or metrics that are none")
+    if not all(isinstance(entry, str | dict) for entry in metrics):
+        raise TypeError("a metric is a name or a table")
+    return suite
 
 
 def file_info(path: Path) -> FileInfo:
@@ -352,28 +410,45 @@ def file_info(path: Path) -> FileInfo:
     return FileInfo(bytes=path.stat().st_size, sha256=file_digest(path))
 
 
+def is_that(path: Path, info: FileInfo | None) -> bool:
+    """Whether a file is the one whose size and checksum a record bears; of one of another size
+    nothing is read.
+
+    Raises
+    ------
+    UnreadableError
+        If the system does not let it be read.
+    """
+    try:
+        if info is None or not path.is_file() or path.stat().st_size != info.bytes:
+            return False
+        return file_digest(path) == info.sha256
+    except OSError as error:
+        raise files.UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
 def read_record(path: Path) -> Record:
     """Return a record from its file; DamagedFileError if it is none, or not of the cell that its
     name says.
     """
     try:
-        values = json.loads(files.read(path))
+        values = files.parse(files.read(path), files.no_constant)
         version = values.get("schema_version") if isinstance(values, dict) else None
-        if isinstance(version, int) and version > SCHEMA:
+        if type(version) is int and version > SCHEMA:
             raise NewerSchemaError(
                 f"{path} was written by a newer aexbench (schema {version}): update to read it"
             )
-        if isinstance(version, int) and version < SCHEMA:
+        if type(version) is int and version < SCHEMA:
             raise OlderSchemaError(f"{path} was written by an earlier aexbench (schema {version})")
         record = Record.model_validate(values)
         key = record.cell.key
     except (StoreError, NewerSchemaError):
         raise
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, OSError) as error:
         first = (
             error.errors()[0]
             if isinstance(error, ValidationError)
-            else {"loc": (), "msg": type(error).__name__}
+            else {"loc": (), "msg": str(error)}
         )
         place = ".".join(map(str, first["loc"]))
         raise DamagedFileError(
@@ -385,8 +460,12 @@ def read_record(path: Path) -> Record:
 
 
 def pack_anomalies(anomalies: AnomalySet) -> bytes:
-    """Return an anomaly set as the bytes of one safetensors file."""
+    """Return an anomaly set as the bytes of one safetensors file; StoreError where its labels are
+    too long to be read again.
+    """
     labels, label = np.unique(anomalies.label, return_inverse=True)
+    if max(map(len, labels.tolist()), default=0) > MOST_LABEL:
+        raise StoreError(f"a label of the anomalies has more than {MOST_LABEL} characters")
     arrays = {name: getattr(anomalies, name) for name in ("x", "truth", "score", "error", "unit")}
     arrays |= {"label": label.astype(np.int64)} | {
         f"detail:{name}": v for name, v in anomalies.details.items()
@@ -399,16 +478,25 @@ def pack_anomalies(anomalies: AnomalySet) -> bytes:
     )
 
 
+def _check_set(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ValueError unless the arrays of an anomaly set are of their kinds, and finite."""
+    kinds = {"x": "f", "truth": "b", "score": "f", "error": "f", "unit": "iu", "label": "iu"}
+    for name, kind in kinds.items():
+        if arrays[name].dtype.kind not in kind or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"its {name} is none")
+
+
 def unpack_anomalies(path: Path) -> AnomalySet:
     """Return the anomaly set in a file; DamagedFileError if there is none."""
-    arrays, metadata = files.unpack(path)
+    arrays, metadata = _unpacked(path)
     try:
+        _check_set(arrays)
         features = {
             k: tuple(v) if isinstance(v, list) else v for k, v in metadata["features"].items()
         }
         return AnomalySet(
             **{name: arrays[name] for name in ("x", "truth", "score", "error", "unit")},
-            label=np.asarray(metadata["labels"], dtype=str)[arrays["label"]],
+            label=_labels(metadata, arrays["label"]),
             features=Features(**features),
             clean=arrays.get("clean"),
             details={
@@ -416,5 +504,5 @@ def unpack_anomalies(path: Path) -> AnomalySet:
             },
             report=metadata["report"],
         )
-    except (KeyError, TypeError, IndexError, RequestError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise DamagedFileError(f"{path} holds no anomaly set: {error}") from None

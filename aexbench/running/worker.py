@@ -40,6 +40,8 @@ class Setup:
     ----------
     plugins, needed
         The files that register components, and what must be known once they have run.
+    borne
+        The checksums of the anomaly sets that records of the store explain, by their keys.
     """
 
     store: Path
@@ -49,6 +51,7 @@ class Setup:
     plugins: tuple[Path, ...]
     needed: frozenset[wire.Name]
     metrics: bytes
+    borne: Mapping[str, frozenset[str]]
     folder: str = field(default_factory=os.getcwd)
     path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -128,6 +131,7 @@ def _take_place(link: Connection, setup: Setup) -> None:
         setup.device,
         say=lambda text, share: link.send(("say", text, share)),
         jobs=setup.jobs,
+        borne=setup.borne,
     )
 
 

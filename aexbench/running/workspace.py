@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from aexbench.running.kept import kept
 from aexbench.running.progress import Show
 from aexbench.running.sources import Say, Source, Trained
 from aexbench.running.spent import Spent
-from aexbench.running.store import FileInfo, Store, file_info
+from aexbench.running.store import FileInfo, Store, file_info, pack_anomalies
 
 KEPT = 16  # data sets, their backgrounds, detectors and anomaly sets
 MOST_LENT = 2**28  # bytes of a background that is copied
@@ -39,7 +40,9 @@ class Workspace:
 
     `jobs` cells run at once on this machine. `source` says where data sets and detectors come from;
     the store is where anomaly sets come from and go to. `show` is told which cells run, `say` what
-    is done for one; `spent` holds what a cell has taken so far.
+    is done for one; `spent` holds what a cell has taken so far. `borne` are the checksums, by their
+    keys, of the anomaly sets that records of the store explain: no other ones are explained beside
+    them.
     """
 
     store: Store
@@ -49,6 +52,7 @@ class Workspace:
     source: Source | None = None
     show: Show = field(default_factory=Show)
     spent: Spent = field(default_factory=Spent)
+    borne: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _kept: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     @property
@@ -129,7 +133,16 @@ class Workspace:
             raise StoreError(
                 f"{path} was made with other weights than {detector}: move one of them away"
             )
+        if self._is_other(cell, self.anomalies_info(cell).sha256):
+            raise StoreError(
+                f"{path} is not the anomaly set that records of this store explain: put that back, "
+                "or move this one away, and it is made again"
+            )
         return stored
+
+    def _is_other(self, cell: Cell, checksum: str) -> bool:
+        """Whether records explain an anomaly set of another checksum."""
+        return bool(self.borne.get(cell.anomaly_key, frozenset()) - {checksum})
 
     def _made(self, cell: Cell, weights: str) -> AnomalySet | SkipError:
         """Make an anomaly set and put it into the store; what is there then counts."""
@@ -143,10 +156,22 @@ class Workspace:
         if len(made) == 0:
             return SkipError(f"no anomaly found: {_reasons(made.report)}")
         made = replace(made, report={**made.report, "detector": weights})
-        self.store.write_anomalies(cell.anomaly_key, made)
+        self._write(cell, pack_anomalies(made))
         written = self.store.read_anomalies(cell.anomaly_key)
         assert written is not None
         return written
+
+    def _write(self, cell: Cell, content: bytes) -> None:
+        """Put an anomaly set into the store; StoreError if records explain another one, which is
+        not there any more.
+        """
+        if self._is_other(cell, hashlib.sha256(content).hexdigest()):
+            path = self.store.path("anomalies", cell.anomaly_key)
+            raise StoreError(
+                f"{path} is lost, and comes out otherwise here than records of this store explain "
+                "it: put it back, run the cells on it again with --rerun all, or use another store"
+            )
+        self.store.write_anomalies(cell.anomaly_key, content)
 
     def _generate(self, cell: Cell) -> AnomalySet:
         dataset, detector = self.dataset(cell.dataset), self.detector(cell)

@@ -133,6 +133,76 @@ def test_nothing_of_a_plugin_file_that_breaks_is_registered(tmp_path):
         families.load_plugin(tmp_path / "missing.py")
 
 
+OWN = """
+from aexbench import explainers
+
+@explainers.register({name!r})
+def own(detector, x):
+    \"\"\"Return the error map.\"\"\"
+    return detector.error_map(x)
+"""
+
+
+def refused(aexbench_cli, *plugins: Path) -> str:
+    """Return the one line by which plugin files are refused."""
+    before = families.explainers.names()
+    outcome = aexbench_cli("list", "explainers", *(f"--plugin={path}" for path in plugins))
+    assert outcome.code == 2
+    assert families.explainers.names()[: len(before)] == before
+    (line,) = outcome.err.splitlines()
+    return line
+
+
+def test_one_name_twice_in_a_file_names_both_lines(aexbench_cli, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(OWN.format(name="zz") * 2)
+    said = "error: plugin own.py, line 11: RequestError: explainer 'zz' is registered already, by "
+    assert refused(aexbench_cli, path).startswith(f"{said}{path}, line 4: choose another name")
+    path.write_text(OWN.format(name="zz") + OWN.format(name="zz").replace("own(", "other("))
+    assert refused(aexbench_cli, path).startswith(said)
+
+
+def test_one_name_in_two_files_names_both(aexbench_cli, tmp_path):
+    paths = [tmp_path / name for name in ("first.py", "second.py")]
+    for path in paths:
+        path.write_text(OWN.format(name="zz"))
+    line = refused(aexbench_cli, *paths)
+    assert line.startswith("error: plugin second.py, line 4: ")
+    assert f"by {paths[0]}, line 4" in line
+
+
+@pytest.mark.parametrize(("name", "by"), [("lrp", "aexbench.explainers.lrp"), ("own", "outside")])
+def test_the_name_of_a_built_in_or_installed_plugin_is_taken(
+    aexbench_cli, tmp_path, monkeypatch, name, by
+):
+    (tmp_path / "outside.py").write_text("def own(detector, x):\n    return x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [importlib.metadata.EntryPoint("own", "outside:own", "aexbench.explainers")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
+    monkeypatch.setattr(families.explainers, "_loaded", False)
+    path = tmp_path / "plugin.py"
+    path.write_text(OWN.format(name=name))
+    line = refused(aexbench_cli, path)
+    assert f"plugin.py, line 4: RequestError: explainer {name!r} is registered already" in line
+    assert f", by {by}" in line
+
+
+def test_a_file_named_twice_or_by_a_link_or_edited_is_no_second_one(aexbench_cli, tmp_path):
+    path, link = tmp_path / "own.py", tmp_path / "link.py"
+    path.write_text(OWN.format(name="zz"))
+    link.symlink_to(path)
+    options = [f"--plugin={one}" for one in (path, path, link)]
+    assert aexbench_cli("list", "explainers", *options).code == 0
+    path.write_text(OWN.format(name="zz") + "# edited\n")
+    assert aexbench_cli("list", "explainers", *options).code == 0
+
+
+def test_a_definition_that_is_run_again_takes_its_own_place(registry):
+    for figure in (1, 2):
+        registry.register("sum")(lambda figure=figure: figure)  # as in a notebook
+    assert registry.describe("sum").target() == 2
+
+
 def test_every_plugin_package_is_in_the_wheel():
     root = Path(__file__).parents[2]
     import tomllib

@@ -12,7 +12,7 @@ from aexbench.board import gallery
 from aexbench.components import Component
 from aexbench.families import datasets
 from aexbench.running.cells import Cell
-from aexbench.running.store import SCHEMA, Record, Store, file_info
+from aexbench.running.store import SCHEMA, Record, Store, file_info, pack_anomalies
 from tests.aexbench.conftest import Cli
 
 PICTURES = np.stack([np.full((3, 2, 4), level, np.float32) for level in (0.1, 0.2)])
@@ -37,7 +37,7 @@ def add(
         explainer=component(explainer),
         control=control,  # type: ignore[arg-type]
     )
-    store.write_anomalies(cell.anomaly_key, ANOMALIES)
+    store.write_anomalies(cell.anomaly_key, pack_anomalies(ANOMALIES))
     of_files = {
         "attributions": store.write_attributions(cell.key, maps),
         "anomalies": file_info(store.path("anomalies", cell.anomaly_key)),

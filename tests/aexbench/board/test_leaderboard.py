@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aexbench import Features, RequestError, files
+from aexbench import RequestError, files
 from aexbench.board.leaderboard import (
     BESIDE,
     Board,
@@ -27,12 +27,11 @@ from aexbench.board.leaderboard import (
 from aexbench.board.rendering import FORMATS, as_rich, as_text, groups_table
 from aexbench.board.statistics import Estimate
 from aexbench.components import Component
-from aexbench.contracts import AnomalySet
 from aexbench.running.cells import Cell
 from aexbench.running.plans import write_grown
 from aexbench.running.provenance import describe
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import SCHEMA, FileInfo, Record, Store, Times
+from aexbench.running.store import SCHEMA, FileInfo, Record, Scores, Store, Times, file_info
 
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
@@ -55,6 +54,7 @@ def add(
     labels: np.ndarray | None = None,
     metric: str = "m",
     errors: np.ndarray | None = None,
+    titled: str = "wrong",
 ) -> None:
     cell = Cell(
         dataset=component("data"),
@@ -68,17 +68,17 @@ def add(
     )
     n = len(values)
     label = np.full(n, corruption) if labels is None else labels
-    x = np.ones((n, 2), np.float32)
-    anomalies = AnomalySet(x, x > 0, np.ones(n), np.ones(n), label, np.arange(n), Features())
     info = FileInfo(bytes=1, sha256="0" * 64)
     metrics = {
         metric: MetricInfo(title="metric" if metric == "m" else metric, higher_is_better=higher)
     }
-    scores = {metric: values}
+    values_by = {metric: values}
     if errors is not None:
-        metrics["wrong"] = MetricInfo(title="wrong", higher_is_better=False)
-        scores["wrong"] = errors
-    store.write_scores(cell.key, scores, metrics, anomalies, info)
+        metrics["wrong"] = MetricInfo(title=titled, higher_is_better=False)
+        values_by["wrong"] = errors
+    versions = dict.fromkeys(metrics, "1.1")
+    scores = Scores(values_by, metrics, np.arange(n), label, versions)
+    written = {"attributions": info, "scores": store.write_scores(cell.key, scores, info)}
     timing = (
         {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
     )
@@ -88,7 +88,7 @@ def add(
             cell=cell,
             state="ok",
             role=role,  # type: ignore[arg-type]
-            files={"attributions": info},
+            files=written,
             timing=timing,  # type: ignore[arg-type]
             scores={"m": float(values.mean())},
             provenance={"hardware": hardware},
@@ -328,9 +328,8 @@ def test_scores_of_other_attributions_are_not_used(store):
     add(store, "good", BASE)
     add(store, "stale", BASE)
     record = next(r for r in store.records()[0] if r.cell.explainer.name == "stale")
-    store.write_record(
-        record.model_copy(update={"files": {"attributions": FileInfo(bytes=1, sha256="1" * 64)}})
-    )
+    other = {**record.files, "attributions": FileInfo(bytes=1, sha256="1" * 64)}
+    store.write_record(record.model_copy(update={"files": other}))
     board = leaderboard(store)
     assert [row.explainer for row in board.rows] == ["good"]
     assert any("is of other attributions" in note for note in board.notes)
@@ -353,6 +352,23 @@ def test_an_empty_store_and_an_unknown_metric_are_refused(store):
     add(store, "one", BASE)
     with pytest.raises(RequestError, match="did you mean 'metric'"):
         leaderboard(store, "metrik")
+
+
+@pytest.mark.parametrize(
+    ("title", "own"), [("metric", "metric (m)"), ("metric low", "metric (m)"), ("gain", "metric")]
+)
+def test_metrics_of_one_title_keep_their_columns_in_every_format(store, title, own):
+    add(store, "one", np.full(9, 0.25), errors=np.full(9, 0.75), titled=title)
+    board, other = leaderboard(store), f"{title} (wrong)"
+    assert board.metrics == {"m": own, "wrong": other}
+    (found,) = csv.DictReader(io.StringIO(FORMATS["csv"](board)))
+    assert (found[own], found[other], found[f"{other} low"]) == ("0.25", "0.75", "0.75")
+    for text in (FORMATS["markdown"](board), FORMATS["latex"](board), as_text(board)):
+        head = next(line for line in text.splitlines() if "explainer" in line)
+        assert own in head
+        assert other in head
+    assert json.loads(FORMATS["json"](board))["metrics"] == {"m": own, "wrong": other}
+    assert rows(store, metric=other)["one"].scores["wrong"].mean == 0.75
 
 
 NASTY = "<b>[red]|=1\\&%$#_{}~^"
@@ -414,7 +430,7 @@ def test_what_a_reader_must_know_of_anomalies_is_said(report, said):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[" * 100_000, "RecursionError"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"cell": {}}', "schema_version Field required"),
         ("not json", "is no record"),
         (None, "is no regular file"),
@@ -449,6 +465,8 @@ def test_sidecars_whose_arrays_do_not_belong_together_are_left_out(store):
         ("label", arrays["label"] - 1),
     ):
         path.write_bytes(files.pack({**arrays, name: broken}, metadata))
+        of_files = {**record.files, "scores": file_info(path)}
+        store.write_record(record.model_copy(update={"files": of_files}))
         board = leaderboard(store)
         assert [row.explainer for row in board.rows] == ["good"]
         assert any("holds no scores" in note for note in board.notes)

@@ -16,11 +16,19 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import StoreError
 from aexbench.files import DamagedFileError, UnreadableError, unpack
+from aexbench.running import staleness
 from aexbench.running.cells import Cell
-from aexbench.running.matrix import _lacking
 from aexbench.running.packed import Packed, ScoreTable, pack, read_records, write_records
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import SCHEMA, Record, Store, file_info, read_record
+from aexbench.running.store import (
+    SCHEMA,
+    Record,
+    Scores,
+    Store,
+    file_info,
+    pack_anomalies,
+    read_record,
+)
 
 X = np.arange(6, dtype=np.float32).reshape(3, 2)
 ANOMALIES = AnomalySet(
@@ -37,6 +45,20 @@ def store(tmp_path) -> Store:
     return Store(tmp_path / "store", create=True)
 
 
+def write_scores(store: Store, record: Record, **values: list[float]) -> Record:
+    """Write a cell's scores, and return the record that bears their checksum."""
+    metrics = {name: MetricInfo(title=name) for name in values}
+    versions = dict.fromkeys(values, "2.1")
+    arrays = {name: np.array(one) for name, one in values.items()}
+    scores = Scores(arrays, metrics, ANOMALIES.unit, ANOMALIES.label, versions)
+    info = store.write_scores(record.cell.key, scores, record.files["attributions"])
+    means = {name: float(np.mean(one)) for name, one in arrays.items()}
+    update = {"files": {**record.files, "scores": info}, "scores": means, "scored_by": versions}
+    record = record.model_copy(update=update)
+    store.write_record(record)
+    return record
+
+
 def finished(store: Store, explainer: str = "residual") -> Record:
     """Write a finished cell."""
     cell = Cell(
@@ -48,7 +70,7 @@ def finished(store: Store, explainer: str = "residual") -> Record:
         anomaly_seed=3,
         explainer_seed=0,
     )
-    store.write_anomalies(cell.anomaly_key, ANOMALIES)
+    store.write_anomalies(cell.anomaly_key, pack_anomalies(ANOMALIES))
     of_files = {
         "attributions": store.write_attributions(cell.key, X),
         "anomalies": file_info(store.path("anomalies", cell.anomaly_key)),
@@ -85,17 +107,29 @@ def test_a_cell_is_finished_only_with_the_very_attributions_of_its_record(store,
 def test_the_first_writer_of_an_anomaly_set_wins(store):
     record = finished(store)
     later = dataclasses.replace(ANOMALIES, x=X + 1)
-    store.write_anomalies(record.cell.anomaly_key, later)
+    store.write_anomalies(record.cell.anomaly_key, pack_anomalies(later))
     found = store.anomalies_of(record)
     np.testing.assert_array_equal(found.x, X)
     assert (found.label.tolist(), found.features) == (["b", "a", "b"], ANOMALIES.features)
+
+
+@pytest.mark.parametrize(("length", "written"), [(1000, True), (1001, False)])
+def test_a_label_that_could_not_be_read_again_is_not_written(store, length, written):
+    made = dataclasses.replace(ANOMALIES, label=np.array(["x" * length] * 3))
+    if written:
+        store.write_anomalies("key", pack_anomalies(made))
+        assert store.read_anomalies("key").label.tolist() == made.label.tolist()
+        return
+    with pytest.raises(StoreError, match="more than 1000 characters"):
+        pack_anomalies(made)
 
 
 def test_an_anomaly_set_that_was_changed_is_not_the_records(store):
     record = finished(store)
     path = store.path("anomalies", record.cell.anomaly_key)
     path.unlink()
-    store.write_anomalies(record.cell.anomaly_key, dataclasses.replace(ANOMALIES, x=X + 1))
+    changed = pack_anomalies(dataclasses.replace(ANOMALIES, x=X + 1))
+    store.write_anomalies(record.cell.anomaly_key, changed)
     with pytest.raises(DamagedFileError, match="not the anomaly set of record"):
         store.anomalies_of(record)
 
@@ -103,7 +137,7 @@ def test_an_anomaly_set_that_was_changed_is_not_the_records(store):
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
 @pytest.mark.parametrize("folder", ["cells", "anomalies", "scores", "plans"])
 def test_only_regular_files_are_opened(store, folder, kind):
-    record = finished(store)
+    record = write_scores(store, finished(store), recall=[1.0] * 3)
     store.write_plan({"name": "mine"}, [record.cell])
     key = {"anomalies": record.cell.anomaly_key, "plans": "mine"}.get(folder, record.cell.key)
     path = store.path(folder, key)
@@ -116,7 +150,7 @@ def test_only_regular_files_are_opened(store, folder, kind):
         "scores": lambda: store.read_scores(record),
         "plans": store.planned,
     }
-    with pytest.raises(DamagedFileError, match=r"is no regular file|is damaged"):
+    with pytest.raises(DamagedFileError, match=r"is no regular file|is damaged|is not the file"):
         reads[folder]()
 
 
@@ -147,12 +181,9 @@ def test_files_of_one_content_are_the_same_bytes():
 
 
 def test_metrics_stay_in_the_order_of_their_suite(store):
-    record = finished(store)
-    metrics = {name: MetricInfo(title=name) for name in ("z", "recall", "a")}
-    values = {name: np.ones(3) for name in metrics}
-    info = record.files["attributions"]
-    store.write_scores(record.cell.key, values, metrics, ANOMALIES, info)
-    assert list(store.read_scores(record).metrics) == ["z", "recall", "a"]
+    ones = dict.fromkeys(("z", "own", "a"), [1.0] * 3)
+    record = write_scores(store, finished(store), **ones)
+    assert list(store.read_scores(record).metrics) == ["z", "own", "a"]
 
 
 def test_files_of_earlier_versions_are_read(tmp_path):
@@ -167,10 +198,8 @@ def test_files_of_earlier_versions_are_read(tmp_path):
 
 def test_what_no_plan_asks_for_is_not_packed(store, tmp_path):
     wanted, stray = finished(store), finished(store, "stray")
-    metrics = {"recall": MetricInfo(title="recall@1")}
     for record in (wanted, stray):
-        ones, info = {"recall": np.ones(3)}, record.files["attributions"]
-        store.write_scores(record.cell.key, ones, metrics, ANOMALIES, info)
+        write_scores(store, record, own=[1.0] * 3)
     store.write_plan({"name": "mine"}, [wanted.cell])
     pack(store, tmp_path / "packed")
     assert Packed(tmp_path / "packed").keys() == [wanted.cell.key]
@@ -189,11 +218,19 @@ def test_a_packed_record_whose_cell_was_changed_does_not_count(store, tmp_path):
     assert complaints == [f"{path}, line 8: its cell has another key"]
 
 
-def test_scores_of_another_version_of_a_metric_are_lacking(store):
-    record = finished(store)
-    for version, lacking in (("2.1", []), ("3.1", [record]), ("1.1", [record])):
-        assert _lacking(store, [record.cell], [component("recall", version)]) == lacking
-    assert _lacking(store, [record.cell], [component("pixel-ap")]) == [record]
+@pytest.mark.parametrize(
+    ("asked", "lacking"),
+    [
+        (("recall", "2.1"), False),
+        (("recall", "3.1"), True),
+        (("recall", "1.1"), True),
+        (("pixel-ap", "1.1"), True),
+    ],
+)
+def test_scores_of_another_version_of_a_metric_are_lacking(store, asked, lacking):
+    record = write_scores(store, finished(store), recall=[1.0] * 3)
+    known = {"recall": component("recall", "2.1"), asked[0]: component(*asked)}
+    assert staleness.lacking(store, [record], known) == ([record] if lacking else [])
 
 
 @pytest.mark.parametrize(
@@ -213,31 +250,24 @@ def test_a_record_holds_numbers_and_times_that_can_be(store, part, value):
 
 
 def test_a_cell_that_failed_is_packed_with_its_reason(store, tmp_path):
-    good, bad = finished(store), finished(store, "bad")
-    ones, info = {"recall": np.ones(3)}, good.files["attributions"]
-    store.write_scores(good.cell.key, ones, {"recall": MetricInfo(title="r")}, ANOMALIES, info)
+    bad = finished(store, "bad")
+    write_scores(store, finished(store), own=[1.0] * 3)
     store.write_record(bad.model_copy(update={"state": "failed", "reason": "why"}))
     pack(store, tmp_path / "packed")
     assert Packed(tmp_path / "packed").record(bad.cell.key).reason == "why"
 
 
 def test_packed_cells_keep_their_own_metrics_and_values(store, tmp_path):
-    one, other = finished(store), finished(store, "other")
-    metrics = {name: MetricInfo(title=name) for name in ("recall", "ap")}
-    both = {"recall": np.array([1.0, 0.0, 0.5]), "ap": np.array([0.1, 0.2, 0.3])}
-    for record, scores in ((one, both), (other, {"recall": np.array([0.0, 0.25, 1.0])})):
-        info = record.files["attributions"]
-        store.write_scores(record.cell.key, scores, metrics, ANOMALIES, info)
+    one = write_scores(store, finished(store), own=[1.0, 0.0, 0.5], area=[0.1, 0.2, 0.3])
+    other = write_scores(store, finished(store, "other"), own=[0.0, 0.25, 1.0])
     pack(store, tmp_path / "packed")
     packed = Packed(tmp_path / "packed")
     found = [packed.read_scores(record).values for record in (one, other)]
     assert {name: values.tolist() for name, values in found[0].items()} == {
-        "recall": [1.0, 0.0, 0.5],
-        "ap": [0.1, 0.2, 0.3],
+        "own": [1.0, 0.0, 0.5],
+        "area": [0.1, 0.2, 0.3],
     }
-    assert {name: values.tolist() for name, values in found[1].items()} == {
-        "recall": [0.0, 0.25, 1.0]
-    }
+    assert {name: values.tolist() for name, values in found[1].items()} == {"own": [0.0, 0.25, 1.0]}
 
 
 @pytest.mark.parametrize(
