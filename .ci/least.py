@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-LEFT_OUT = {"test", "cluster"}  # tools, and what is not used yet
+LEFT_OUT = {"test"}  # tools
 DECLARED = re.compile(r"([\w.-]+)>=([\w.]+)")
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]

@@ -53,6 +53,9 @@ def run(
     memory: Annotated[
         float | None, typer.Option(metavar="GB", help="Memory its process may hold.")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run cells on a Dask cluster.")
+    ] = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Run cells in this process, for a debugger.")
     ] = False,
@@ -89,6 +92,7 @@ def run(
             jobs=jobs,
             timeout=timeout,
             memory=memory,
+            scheduler=scheduler,
             in_process=in_process,
             quiet=quiet,
         )

@@ -1,13 +1,14 @@
-"""What a worker answers: a record, times, or what it came to where it gave no answer.
+"""What comes of a request to a worker process: an answer, or why there is none.
 
-Whoever has a worker process hears it here, on this machine or on one of a cluster.
+Whoever has the process beside it hears it here, on this machine or on one of a cluster; what is
+made of the answer knows the cells.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import connection
@@ -19,11 +20,33 @@ from aexbench.running.cells import Cell
 from aexbench.running.estimate import EXPLAINING
 from aexbench.running.progress import Show
 from aexbench.running.provenance import provenance
-from aexbench.running.rounds import Found, Round
+from aexbench.running.rounds import Found
 from aexbench.running.store import SCHEMA, Record, State
 from aexbench.running.workers import POLL_S, DiedError, Limits, Worker
 
-PATIENCE = 3  # an explainer that is timed is prepared twice, and called on one sample and on all
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker process has found, or the state that its silence is, with the reason.
+
+    Attributes
+    ----------
+    found
+        A record as JSON, or what came of a round.
+    output
+        The end of what was printed.
+    seconds
+        How long an explainer was waited for that gave no answer.
+    provenance
+        Where no answer came from.
+    """
+
+    found: Any = None
+    silence: State | None = None
+    reason: str = ""
+    output: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -34,105 +57,83 @@ class Hearing:
     show: Show
     warned: set[tuple[Any, ...]] = field(default_factory=set)
 
-    def record(self, worker: Worker) -> Record | None:
-        """Return the record of a worker's cell if it has come to its end."""
-        answer = self._answer(worker, self.limits)
-        if answer is None:
-            return None
-        if isinstance(answer, Silence):
-            return _ended(worker, answer)
-        _, text, spent = answer
-        return _recorded(worker, text, spent)
-
-    def times(self, worker: Worker, cells: Round) -> Found | None:
-        """Return what a worker has found of a round if it has come to its end."""
-        answer = self._answer(worker, self.limits.times(PATIENCE * len(cells)))
-        if answer is None:
-            return None
-        if isinstance(answer, Silence):
-            worker.replace()
-            return answer.reason
-        _, found, spent = answer
-        if spent:
-            worker.replace()
-        return found  # type: ignore[no-any-return]  # of a worker of ours
-
-    def looked(self, worker: Worker) -> None:
-        """Wait until a worker has looked at a cell; RequestError where it cannot be."""
-        answer = waited(worker, partial(self._answer, worker, Limits()))
-        if isinstance(answer, Silence):
-            assert worker.cell is not None
-            what = f"{worker.cell.dataset.text} with detector {worker.cell.detector.text}"
-            raise RequestError(f"{what}: {answer.reason}")
-
-    def _answer(self, worker: Worker, limits: Limits) -> tuple[Any, ...] | Silence | None:
-        """Return the answer to a request, or why there is none; None as long as there may be
-        one.
+    def answer(self, worker: Worker) -> Answer | None:
+        """Return what came of a request, if it has come to its end. A worker that can take no other
+        one is replaced.
         """
         try:
             message = worker.message()
         except DiedError:
             when = "" if worker.asked else " while its data, detector or anomalies were made"
-            return Silence("failed", f"its process {worker.fate()}{when}")
+            return _silence(worker, "failed", f"its process {worker.fate()}{when}")
         if message is None:
-            over = worker.over(limits)
-            return None if over is None else Silence(*over)
+            over = worker.over(self.limits)
+            return None if over is None else _silence(worker, *over)
         if message[0] == "end":
             raise (StoreError if message[1] else RequestError)(message[2])
-        return None if self._told(worker, message) else message
+        return None if self._told(worker, message) else _answered(worker, *message[1:])
+
+    def awaited(self, worker: Worker, beat: Callable[[], object] = bool) -> Answer:
+        """Return what came of a request once it has; `beat` is called until then."""
+        while (found := self.answer(worker)) is None:
+            connection.wait(worker.stirs(), POLL_S)
+            beat()
+        return found
 
     def _told(self, worker: Worker, message: tuple[Any, ...]) -> bool:
         """Take in what is no answer; return whether it is none."""
+        say = partial(self.show.say, cell=worker.request.cell)
         if message[0] == "say":
-            self.show.say(message[1], message[2], worker.cell)
+            say(message[1], message[2])
         elif message[0] == "asked":
             worker.asked = worker.now()
-            self.show.say(worker.task, None, worker.cell)
+            say(worker.request.task, None)
         elif message[0] == "warn" and message not in self.warned:
             self.warned.add(message)
             warnings.warn(plain(message[1]), message[2], stacklevel=2)
         return message[0] in ("say", "asked", "warn")
 
 
-@dataclass(frozen=True)
-class Silence:
-    """Why a worker gives no answer."""
-
-    state: State
-    reason: str
-
-
-def waited(worker: Worker, hear: Callable[[], Any], beat: Callable[[], object] = bool) -> Any:
-    """Return what `hear` gives once there is something; `beat` is called until then."""
-    while (found := hear()) is None:
-        connection.wait(worker.stirs(), POLL_S)
-        beat()
-    return found
-
-
-def _recorded(worker: Worker, text: str, spent: bool) -> Record:
-    """Return a record that a worker has sent; one that is spent is replaced."""
+def _answered(worker: Worker, found: Any, spent: bool) -> Answer:
     worker.drain()
-    parts = json.loads(text) | {"output": worker.text()}
-    record = Record.model_validate(parts).model_copy(update={"cell": worker.cell})
+    answer = Answer(found, output=worker.text())
     if spent:
         worker.replace()
-    return record
+    return answer
 
 
-def _ended(worker: Worker, silence: Silence) -> Record:
-    """Replace a worker, and return the record of the cell that it has not finished."""
-    assert worker.cell is not None
-    cell: Cell = worker.cell
+def _silence(worker: Worker, state: State, reason: str) -> Answer:
     took = {} if worker.asked is None else {EXPLAINING: worker.now() - worker.asked}
+    origin = provenance(worker.setup.device, worker.setup.jobs)
     worker.replace()
+    return Answer(None, state, reason, worker.text(), took, origin)
+
+
+def record_of(cell: Cell, answer: Answer) -> Record:
+    """Return the record that comes of an answer on a cell."""
+    if answer.silence is None:
+        parts = json.loads(answer.found) | {"output": answer.output}
+        return Record.model_validate(parts).model_copy(update={"cell": cell})
     return Record(
         schema_version=SCHEMA,
         cell=cell,
-        state=silence.state,
-        reason=silence.reason,
-        output=worker.text(),
-        seconds=took,
+        state=answer.silence,
+        reason=answer.reason,
+        output=answer.output,
+        seconds=dict(answer.seconds),
         role=planning.role(cell.explainer),
-        provenance=provenance(worker.setup.device, worker.setup.jobs) | {"sources": cell.sources},
+        provenance={**answer.provenance, "sources": cell.sources},
     )
+
+
+def found_of(answer: Answer) -> Found:
+    """Return what came of a round."""
+    found: Found = answer.reason if answer.silence else answer.found
+    return found
+
+
+def check_looked(cell: Cell, answer: Answer) -> None:
+    """Raise RequestError where no worker could look at a cell's data set and network."""
+    if answer.silence:
+        what = f"{cell.dataset.text} with detector {cell.detector.text}"
+        raise RequestError(f"{what}: {answer.reason}")

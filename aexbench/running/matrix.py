@@ -49,6 +49,7 @@ def run(
     jobs: int = 1,
     timeout: float | None = None,
     memory: float | None = None,
+    scheduler: str | None = None,
     in_process: bool = False,
     quiet: bool = False,
 ) -> Results:
@@ -80,6 +81,8 @@ def run(
     timeout, memory
         Seconds and GB that an explainer may take for a cell; then its process is killed, and the
         cell is `timeout` or `out-of-memory`. The suite's own timeout where it is left out.
+    scheduler
+        The address of a Dask scheduler, whose workers then run the cells.
     in_process
         Run cells in this process, as a debugger needs it. What hangs or dies is then not contained.
         So it is too where a component is known to this process alone.
@@ -116,10 +119,10 @@ def run(
     from aexbench.running.workers import Limits
     from aexbench.running.workspace import Workspace
 
-    if in_process and (jobs, timeout, memory) != (1, None, None):
+    if in_process and (jobs, timeout, memory, scheduler) != (1, None, None, None):
         raise RequestError("nothing is contained in this process: leave in_process out, or limits")
     limits = Limits(own.timeout if timeout is None else timeout, memory)
-    apart = None if in_process else Apart(jobs, limits).checked()
+    apart = None if in_process else Apart(jobs, limits, scheduler).checked()
     folder = RESULTS / own.name if store is None else Path(store)
     workspace = Workspace(Store(folder, create=True), device)
     cells = planning.plan(own, workspace.is_image)

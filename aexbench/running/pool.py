@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import takewhile
 from multiprocessing import connection
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -18,27 +18,35 @@ from aexbench import families
 from aexbench.components import Component
 from aexbench.errors import RequestError, tell
 from aexbench.running import execution, rounds, wire
-from aexbench.running.answers import Hearing, waited
+from aexbench.running.answers import Hearing, check_looked, found_of, record_of
 from aexbench.running.cells import Cell
 from aexbench.running.rounds import Found, Round
 from aexbench.running.sharing import Shared
 from aexbench.running.store import Record
 from aexbench.running.worker import Setup
-from aexbench.running.workers import METHOD, POLL_S, Limits, Worker
+from aexbench.running.workers import METHOD, POLL_S, Limits, Worker, looking, running, timing
 from aexbench.running.workspace import Workspace
+
+if TYPE_CHECKING:
+    from aexbench.running.cluster import Cluster
 
 
 @dataclass(frozen=True)
 class Apart:
-    """How cells run in processes of their own: so many at once, and what each may take."""
+    """How cells run in processes of their own: so many at once, and what each may take; on this
+    machine, or on the workers of a Dask scheduler.
+    """
 
     jobs: int = 1
     limits: Limits = field(default_factory=Limits)
+    scheduler: str | None = None
 
     def checked(self) -> Apart:
         """Return this; RequestError where it cannot be."""
         if self.jobs < 1:
             raise RequestError(f"jobs must be at least 1, not {self.jobs}")
+        if self.scheduler is not None and self.jobs != 1:
+            raise RequestError("jobs are those of the scheduler's workers: leave jobs out")
         self.limits.check()
         return self
 
@@ -46,7 +54,7 @@ class Apart:
 @contextmanager
 def opened(
     apart: Apart | None, cells: Sequence[Cell], metrics: Sequence[Component], workspace: Workspace
-) -> Iterator[Pool | Here]:
+) -> Iterator[Runner]:
     """Give what runs cells: workers, or this process where None is asked for, or where a component
     is known here alone.
 
@@ -60,7 +68,7 @@ def opened(
     if apart is None or METHOD is None or not cells:
         yield Here(metrics, workspace)
         return
-    pool = Pool(_setup(apart.jobs, cells, metrics, workspace), apart.limits, workspace)
+    pool = _started_by(apart, _setup(apart.jobs, cells, metrics, workspace), workspace)
     try:
         if lacking := pool.start():
             pool.end()
@@ -70,6 +78,15 @@ def opened(
             yield pool
     finally:
         pool.end()
+
+
+def _started_by(apart: Apart, setup: Setup, workspace: Workspace) -> Pool | Cluster:
+    """Return workers on this machine, or those of a scheduler."""
+    if apart.scheduler is None:
+        return Pool(setup, apart.limits, workspace)
+    from aexbench.running.cluster import Cluster
+
+    return Cluster(apart.scheduler, setup, apart.limits, workspace)
 
 
 def _setup(
@@ -96,6 +113,24 @@ def _known_here_alone(lacking: Sequence[wire.Name], apart: Apart) -> None:
             f"{names} is known to this process alone, and no other one can be given it: {way}"
         )
     tell(f"cells run in this process, as {names} is known to it alone: {way}")
+
+
+class Runner(Protocol):
+    """What runs cells, and times them."""
+
+    def look(self, cells: Sequence[Cell]) -> None:
+        """Load every data set and build every network; RequestError where one cannot be."""
+        ...
+
+    def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
+        """Execute cells, and yield each record once it is in the store; begin none once `stops`
+        says so.
+        """
+        ...
+
+    def times(self, cells: Round, beat: Callable[[], object]) -> Found:
+        """Return what came of a round; `beat` is called while it is awaited."""
+        ...
 
 
 class Here:
@@ -142,8 +177,8 @@ class Pool:
         one cannot be.
         """
         for cell in {(c.detector_key, c.corruption.key): c for c in cells}.values():
-            self.workers[0].give("look", [cell], str(cell))
-            self.hearing.looked(self.workers[0])
+            self.workers[0].give(looking(cell))
+            check_looked(cell, self.hearing.awaited(self.workers[0]))
 
     def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
@@ -160,7 +195,9 @@ class Pool:
                 self._wait(busy.values())
                 shared.beat()
                 for number, worker in list(busy.items()):
-                    if (record := self.hearing.record(worker)) is not None:
+                    if (answer := self.hearing.answer(worker)) is not None:
+                        assert worker.request.cell is not None
+                        record = record_of(worker.request.cell, answer)
                         self.store.write_record(record)
                         shared.done(record.cell)
                         del busy[number]
@@ -171,9 +208,8 @@ class Pool:
     def times(self, cells: Round, beat: Callable[[], object]) -> Found:
         """Return what came of a round; `beat` is called while it is awaited."""
         worker = self._alone()
-        worker.give("time", cells, rounds.name(cells))
-        found: Found = waited(worker, partial(self.hearing.times, worker, cells), beat)
-        return found
+        worker.give(timing(cells, rounds.name(cells)))
+        return found_of(self.hearing.awaited(worker, beat))
 
     def _alone(self) -> Worker:
         """Return the one worker there is now, with the threads of all."""
@@ -194,11 +230,11 @@ class Pool:
 
     def _set_to_work(self, worker: Worker, number: int, queue: Shared) -> bool:
         """Give a worker a cell, and return whether there was one for it."""
-        cell = queue.take(number, worker.cell)
+        cell = queue.take(number, worker.request.cell)
         if cell is None:
             return False
         if worker.process is None:
             worker.start()
         self.hearing.show.begin(cell)
-        worker.give("run", [cell], str(cell))
+        worker.give(running(cell))
         return True

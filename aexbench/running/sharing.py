@@ -120,6 +120,12 @@ class Shared:
         self.queue.done(cell)
         self.claims.release(cell.key)
 
+    def again(self, cell: Cell) -> None:
+        """Let a cell wait again, whose worker is lost."""
+        self.queue.back(cell)
+        self.queue.add([cell])
+        self.claims.release(cell.key)
+
     def by_others(self) -> Iterator[Record]:
         """Yield the records of cells that others have finished since."""
         while self._theirs:

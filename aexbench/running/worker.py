@@ -60,19 +60,19 @@ class Setup:
 def main(link: Connection, output: Connection, setup: bytes) -> None:
     """Answer requests until the coordinator closes the link.
 
-    It is sent `wire.dumps` of `("run", [cell])`, of `("time", cells)`, or of `("look", [cell])` to
-    see that the cell's data set and network can be made. It sends `("ready", names)` with what it
+    It is sent `("run", cells)`, `("time", cells)`, or `("look", cells)` to see that data set and
+    network can be made, cells as `wire.dumps` has them. It sends `("ready", names)` with what it
     does not know, `("say", text, share)`, `("warn", text, category)`, `("asked",)` when explainers
     are called, and at the end of a request `("record", JSON, spent)`, `("timed", outcomes or a
-    reason, spent)`, `("looked",)`, or `("end", kind, text)` where the run must end. A worker that
-    is `spent` answers no more.
+    reason, spent)`, `("looked", None, spent)`, or `("end", kind, text)` where the run must end. A
+    worker that is `spent` answers no more.
     """
     _alone(output)
     _take_place(link, wire.loads(setup))
     with suppress(EOFError, OSError):  # the coordinator is gone
         spent = False
         while not spent:
-            request, cells = wire.loads(link.recv_bytes())
+            request, cells = link.recv()
             spent = _answered(link, request, cells)
     os._exit(0)  # whatever its cells have left does not hold it
 
@@ -135,11 +135,11 @@ def _take_place(link: Connection, setup: Setup) -> None:
     )
 
 
-def _answered(link: Connection, request: str, cells: list[Cell]) -> bool:
+def _answered(link: Connection, request: str, cells: bytes) -> bool:
     """Answer one request, and return whether this process can answer no other one."""
     DESK.asking, DESK.own = False, None
     try:
-        answer = ANSWERS[request](cells, partial(_begun, link))
+        answer = ANSWERS[request](wire.loads(cells), partial(_begun, link))
     except RequestError as error:
         link.send(("end", isinstance(error, StoreError), str(error)))
         return True
@@ -168,12 +168,12 @@ def _time(cells: list[Cell], begun: Callable[[], None]) -> tuple[str, Any]:
     return "timed", rounds.found(ask, DESK.workspace.device)
 
 
-def _look(cells: list[Cell], begun: Callable[[], None]) -> tuple[str]:
+def _look(cells: list[Cell], begun: Callable[[], None]) -> tuple[str, None]:
     """See that the data set and the network of a cell can be made."""
     from aexbench.running import execution
 
     execution.preflight(cells, DESK.workspace)
-    return ("looked",)
+    return "looked", None
 
 
 ANSWERS: Mapping[str, Callable[..., tuple[Any, ...]]] = {

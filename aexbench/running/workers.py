@@ -27,6 +27,7 @@ from aexbench.running.worker import Setup, main
 POLL_S = 0.05  # between looks at the clock and at the memory of workers
 OUTPUT = 2**16  # bytes that are kept of what a cell prints
 START_S = 120.0  # for a worker to be ready
+PATIENCE = 3.0  # times the time-out, for each explainer that is timed
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
 
 
@@ -39,10 +40,6 @@ class Limits:
     timeout: float | None = None
     memory: float | None = None
 
-    def times(self, factor: float) -> Limits:
-        """Return the same memory for so many times the seconds."""
-        return Limits(None if self.timeout is None else self.timeout * factor, self.memory)
-
     def check(self) -> None:
         """Raise RequestError for limits that cannot be kept."""
         for name, value in (("timeout", self.timeout), ("memory", self.memory)):
@@ -52,8 +49,49 @@ class Limits:
             raise RequestError("memory needs Linux, which says how much a process holds")
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a worker is asked.
+
+    Attributes
+    ----------
+    kind, cells
+        `run`, `time` or `look`, and for which cells (`wire.dumps` of them).
+    task, cell
+        The request in words, and the cell that it is shown under.
+    patience
+        How many times the time-out it may take.
+    """
+
+    kind: str
+    cells: bytes
+    task: str
+    cell: Cell | None = None
+    patience: float = 1.0
+
+
+def running(cell: Cell) -> Request:
+    """Return the request to run a cell."""
+    return Request("run", wire.dumps([cell]), str(cell), cell)
+
+
+def looking(cell: Cell) -> Request:
+    """Return the request to see that a cell's data set and network can be made."""
+    return Request("look", wire.dumps([cell]), str(cell), cell)
+
+
+def timing(cells: Sequence[Cell], task: str) -> Request:
+    """Return the request to time the explainers of cells, each of which is prepared twice, and
+    called on one sample and on all.
+    """
+    return Request("time", wire.dumps(list(cells)), task, cells[0], PATIENCE * len(cells))
+
+
 class DiedError(Exception):
     """A worker ended in the middle of a request."""
+
+
+NOTHING = Request("", b"", "")
 
 
 @dataclass
@@ -62,8 +100,8 @@ class Worker:
 
     Attributes
     ----------
-    cell, task
-        What it works on, and in words.
+    request
+        What it works on.
     asked
         Since when explainers are being asked (monotonic seconds).
     printed
@@ -74,8 +112,7 @@ class Worker:
     process: Any = None
     link: Any = None
     output: Any = None
-    cell: Cell | None = None
-    task: str = ""
+    request: Request = NOTHING
     asked: float | None = None
     printed: bytearray = field(default_factory=bytearray)
     silent: bool = False
@@ -86,9 +123,10 @@ class Worker:
         context.set_forkserver_preload(["aexbench.running.preloaded"])
         self.link, other = context.Pipe()
         self.output, written = context.Pipe(duplex=False)
-        self.process = context.Process(target=main, args=(other, written, wire.dumps(self.setup)))
+        process = context.Process(target=main, args=(other, written, wire.dumps(self.setup)))
         with _without_main():
-            self.process.start()
+            process.start()
+        self.process = process
         other.close()
         written.close()
         os.set_blocking(self.output.fileno(), False)
@@ -105,12 +143,12 @@ class Worker:
         found: list[wire.Name] = lacking
         return found
 
-    def give(self, request: str, cells: Sequence[Cell], task: str) -> None:
+    def give(self, request: Request) -> None:
         """Send a request."""
-        self.cell, self.task, self.asked = cells[0], task, None
+        self.request, self.asked = request, None
         self.printed.clear()
         with suppress(OSError):  # it is dead: that shows when its answer is awaited
-            self.link.send_bytes(wire.dumps((request, list(cells))))
+            self.link.send((request.kind, request.cells))
 
     def drain(self) -> None:
         """Take what was printed since, and keep its end."""
@@ -179,8 +217,9 @@ class Worker:
         """Return the state and the reason where the cell has taken more than it may."""
         if self.asked is None:
             return None
-        if limits.timeout is not None and self.now() - self.asked > limits.timeout:
-            return "timeout", f"no answer within {limits.timeout:g} s"
+        most = None if limits.timeout is None else limits.timeout * self.request.patience
+        if most is not None and self.now() - self.asked > most:
+            return "timeout", f"no answer within {most:g} s"
         if limits.memory is not None and resident(self.process.pid) > limits.memory * 1e9:
             return "out-of-memory", f"its process held more than {limits.memory:g} GB"
         return None

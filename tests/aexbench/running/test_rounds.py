@@ -11,13 +11,12 @@ import torch
 from aexbench import Detector, explainers, families
 from aexbench.components import component
 from aexbench.running import arithmetic, planning, rounds, sharing
-from aexbench.running.answers import Hearing
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
 from aexbench.running.progress import Show
 from aexbench.running.rounds import Outcome
 from aexbench.running.store import SCHEMA, Record, Store, Times
-from aexbench.running.workers import Limits, Worker
+from aexbench.running.workers import Limits, Worker, timing
 from aexbench.running.workspace import Lent
 
 TIMES = Times(prepare_s=1, latency_s=2, samples_per_s=3, hardware={"jobs": 1})
@@ -137,16 +136,11 @@ def test_backward_rows_are_told_from_forward_rows():
 
 
 def test_a_round_has_three_times_the_limit_for_each_of_its_explainers():
-    worker = Worker(None, SimpleNamespace(pid=1), asked=100.0)  # type: ignore[arg-type]
-    worker.message = lambda: None  # type: ignore[method-assign]
-    replaced: list[bool] = []
-    worker.replace = lambda: replaced.append(True)  # type: ignore[method-assign]
-    hearing, cells = Hearing(Limits(timeout=10.0), Show()), [cell("residual"), cell("lrp")]
-    worker.now = lambda: 159.9  # type: ignore[method-assign]
-    assert hearing.times(worker, cells) is None
-    worker.now = lambda: 160.1  # type: ignore[method-assign]
-    assert hearing.times(worker, cells) == "no answer within 60 s"
-    assert replaced == [True]
+    request = timing([cell("residual"), cell("lrp")], "a round")
+    worker = Worker(None, SimpleNamespace(pid=1), request=request, asked=100.0)  # type: ignore[arg-type]
+    for now, over in ((159.9, None), (160.1, ("timeout", "no answer within 60 s"))):
+        worker.now = lambda now=now: now  # type: ignore[method-assign]
+        assert worker.over(Limits(timeout=10.0)) == over
 
 
 class Runner:
