@@ -167,6 +167,7 @@ class Pool:
                 yield from shared.by_others()
                 self._wait(busy.values())
                 shared.beat()
+                self.show.beat()
                 for number, worker in list(busy.items()):
                     if (record := self._heard(worker)) is not None:
                         self.store.write_record(record)
