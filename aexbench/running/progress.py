@@ -91,6 +91,9 @@ class Show:
             self.estimate.done(record.cell, seconds, kind)
             self.done += 1
 
+    def beat(self) -> None:
+        """Take note that the run is alive, some times a second."""
+
     def left(self) -> str:
         """Return how long the rest takes, in words; nothing where nobody can say, or none is."""
         if self.done >= self.total:
@@ -122,6 +125,10 @@ class Lines(Show):
     def say(self, text: str, share: float | None, cell: Cell | None = None) -> None:
         """Print a line unless one was printed just now."""
         super().say(text, share, cell)
+        self.beat()
+
+    def beat(self) -> None:
+        """Print what takes long, unless a line was printed just now."""
         if self.running and time.monotonic() - self._last >= EVERY_S:
             self._print(self.now())
 

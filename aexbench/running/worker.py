@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def main(link: Connection, output: Connection, setup: bytes) -> None:
 def _alone(output: Connection) -> None:
     """Leave the coordinator's process group and terminal, and die when the server does."""
     os.setsid()
+    _let_the_server_end()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     ignore()  # the coordinator is asked
@@ -91,6 +93,16 @@ def _alone(output: Connection) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     output.close()
+
+
+def _let_the_server_end() -> None:
+    """Close the end of the pipe whose other end the server watches: it ends when nobody holds one
+    any more, and a worker that hangs would hold it for ever.
+    """
+    server: Any = forkserver._forkserver
+    if (alive := server._forkserver_alive_fd) is not None:
+        os.close(alive)
+        server._forkserver_alive_fd = None
 
 
 @dataclass

@@ -66,8 +66,13 @@ def test_a_log_shows_now_and_then_that_long_work_goes_on(clock, capsys):
     for _ in range(25):
         clock[0] += 1
         lines.say("training small", 0.5)
+    lines.say("of one that hangs", None)
+    for _ in range(25):
+        clock[0] += 1
+        lines.beat()
     err = capsys.readouterr().err
-    assert err.count("\n") == 2
+    assert err.count("\n") == 5
+    assert "50 s: of one that hangs" in err
     assert "[0/1, 1 s left] 10 s: training small (50% of the epochs)" in err
 
 
