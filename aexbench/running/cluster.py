@@ -6,11 +6,13 @@ warm, and alone writes records. What a lost worker had goes to another one.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -161,7 +163,7 @@ class Cluster:
         from distributed import wait
 
         if busy := self._busy():
-            with suppress(TimeoutError), self.client.as_current():
+            with suppress(TimeoutError, CancelledError), self.client.as_current():
                 wait([slot.future for slot in busy], POLL_S, "FIRST_COMPLETED")
         else:  # others have what is left, or no worker is there
             time.sleep(POLL_S)
@@ -266,6 +268,7 @@ def _client(address: str) -> Any:
         distributed = extras.optional("distributed", "cluster")
     except SkipError as error:
         raise RequestError(f"scheduler: {error}") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # we say what it means
     try:
         return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
