@@ -106,6 +106,7 @@ class Cluster:
                 yield from shared.by_others()
                 self._wait()
                 shared.beat()
+                self.show.beat()
                 for slot in [one for one in self._busy() if one.future.done()]:
                     yield self._recorded(slot, shared)
         finally:

@@ -194,7 +194,7 @@ class Pool:
                 yield from shared.by_others()
                 self._wait(busy.values())
                 shared.beat()
-                self.show.beat()
+                self.hearing.show.beat()
                 for number, worker in list(busy.items()):
                     if (answer := self.hearing.answer(worker)) is not None:
                         assert worker.request.cell is not None

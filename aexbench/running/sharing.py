@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Protocol
 
 from aexbench.errors import tell
@@ -169,31 +168,36 @@ def taking_turns(
         else:
             for cell in mine:
                 show.begin(cell, TIMING)
-            _timed(mine, store, runner, claims, stops)
+            _timed(mine, store, runner, claims, show, stops)
             for record in filter(None, (store.record(cell.key) for cell in mine)):
                 show.end(record, TIMING)
         waiting = rounds.waiting((cell for one in waiting for cell in one), store)
 
 
 def _timed(
-    cells: Round, store: Store, runner: Runner, claims: Claims, stops: Callable[[], bool]
+    cells: Round,
+    store: Store,
+    runner: Runner,
+    claims: Claims,
+    show: Show,
+    stops: Callable[[], bool],
 ) -> None:
     """Time a round, and put into the records what came of it, marked where others worked on this
     machine.
     """
     try:
         others = claims.others()
-        beat = partial(_beat, claims)
+
+        def beat() -> None:
+            claims.beat(time.monotonic())
+            show.beat()
+
         found = rounds.outcomes(cells, lambda some: runner.times(some, beat), stops)
         others = max(others, claims.others())
         for key, outcome in found.items():
             rounds.write(store, key, outcome.beside(others))
     finally:
         claims.release_all()
-
-
-def _beat(claims: Claims) -> None:
-    claims.beat(time.monotonic())
 
 
 def _claim(cells: Round) -> tuple[str, str]:
