@@ -29,7 +29,7 @@ from aexbench.models import (
     with_plain_weights,
 )
 from aexbench.rows import Array, as_rows, blocks, most, sample
-from aexbench.state import Key
+from aexbench.state import Key, seeded
 
 Share = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Loss = Literal["l1", "l2"] | Share
@@ -334,9 +334,7 @@ class Detector:
 
     def _mean_draw(self, x: torch.Tensor) -> torch.Tensor:
         """Return the mean of x̂ over draws of the model's noise for one sample, always the same."""
-        devices = [x.device] if x.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(0)
+        with seeded(0, x.device):
             many = x.expand(self.draws, *x.shape[1:]).contiguous()
             return self._picked(many).mean(dim=0, keepdim=True)
 

@@ -42,7 +42,8 @@ UNSEEDED = (
 )
 BATCH_GAP = (
     "a sample's error depends on the batch that it comes in (statistics of the batch, or batch and "
-    "time exchanged: batch_first=True?). Mend the model, or Detector(model, batch=1); "
+    "time exchanged: batch_first=True? On a GPU: torch.backends.cudnn.allow_tf32 = False). Mend "
+    "the model, or Detector(model, batch=1); "
     "alone and in a batch it differs by {gap:.1g} of itself"
 )
 

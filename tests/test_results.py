@@ -17,7 +17,7 @@ from aexbench.running.packed import Packed, open_store
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 DATA = ROOT.parent / "shared" / "data"  # real images, for the keys of their cells
-NAMES = ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "mvtec"]
+NAMES = ["quickstart", "tabular", "beyond", "lrp-roots", "sql", "images", "images-h200", "mvtec"]
 
 
 def test_results_are_complete_where_no_cell_is_missing():

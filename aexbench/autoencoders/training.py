@@ -18,6 +18,7 @@ from aexbench.contracts import Dataset, Progress, Untrained
 from aexbench.detector import Detector, ScoreScale
 from aexbench.digests import array_digest, value_digest
 from aexbench.rows import Array
+from aexbench.state import seeded
 
 
 def recipe(text: str, default: str) -> Component:
@@ -35,8 +36,7 @@ def recipe(text: str, default: str) -> Component:
 
 def build(made: Component, shape: tuple[int, ...], seed: int) -> Untrained:
     """Return the model at its initial weights; torch's own random state stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, torch.device("cpu")):
         untrained: Untrained = made.make(shape)
     return untrained
 

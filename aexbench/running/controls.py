@@ -97,9 +97,9 @@ def _twin(detector: Detector, control: Control, seed: int) -> Detector:
 
     from aexbench.models import copied
     from aexbench.running import untrained
+    from aexbench.state import seeded
 
-    with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.inference_mode(False), torch.no_grad(), seeded(seed, detector.device):
         if control == "initial":
             return untrained.initial(detector)
         model = copied(detector.model)

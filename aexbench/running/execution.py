@@ -165,7 +165,7 @@ def _result(
         scores = _scored(attributions, anomalies, metrics)
     written["scores"] = store.write_scores(cell.key, scores, written["attributions"])
     return {
-        "files": written,
+        "files": dict(sorted(written.items())),
         "anomalies": dict(anomalies.report),
         "detector": dict(explained.report or workspace.detector(cell).report),
         "measures": explained.measures,
@@ -253,7 +253,7 @@ def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component
             complaints.append(str(error))
     for record, scores in derived:
         info = store.write_scores(record.cell.key, scores, record.files["attributions"])
-        update = {"files": {**record.files, "scores": info}, **_summary(scores)}
+        update = {"files": record.files_with("scores", info), **_summary(scores)}
         store.write_record(record.model_copy(update=update))
     return complaints
 

@@ -149,7 +149,7 @@ def carry_out(
     they do; `quiet` shows no progress.
     """
     from aexbench.running import execution, pool, rounds  # imports torch
-    from aexbench.running.sharing import taking_turns
+    from aexbench.running.turns import Turns
     from aexbench.state import as_usual
 
     store = workspace.store
@@ -167,7 +167,7 @@ def carry_out(
                 plans.write_grown(store, suite, cells)
                 for record in runner.records(todo, stop):
                     show.end(record)
-                taking_turns(cells, store, runner, show, stop)
+                Turns(store, runner, show, stop).take(cells)
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:

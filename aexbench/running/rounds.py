@@ -197,5 +197,5 @@ def write(store: Store, key: str, outcome: Outcome) -> None:
     update: dict[str, Any] = {"untimed": outcome.reason}
     if outcome.times is not None and outcome.samples is not None:
         info = store.write_timings(key, outcome.samples)
-        update = {"timing": outcome.times, "files": {**record.files, "timings": info}}
+        update = {"timing": outcome.times, "files": record.files_with("timings", info)}
     store.write_record(record.model_copy(update=update))

@@ -6,16 +6,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 from aexbench.errors import tell
-from aexbench.running import rounds
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
-from aexbench.running.estimate import TIMING
-from aexbench.running.progress import Show
-from aexbench.running.rounds import Found, Round
 from aexbench.running.store import Record, Store
 
 LOOK_S = 1.0  # between two looks at what others have claimed
@@ -144,61 +139,3 @@ class Shared:
             self._looked = time.monotonic()
             cells, self.elsewhere = self.elsewhere, []
             self.queue.add(cells)
-
-
-class Runner(Protocol):
-    """What times rounds."""
-
-    def times(self, cells: Round, beat: Callable[[], object]) -> Found:
-        """Return what came of a round; `beat` is called while it is awaited."""
-        ...
-
-
-def taking_turns(
-    cells: Sequence[Cell], store: Store, runner: Runner, show: Show, stops: Callable[[], bool]
-) -> None:
-    """Time the explainers of cells, round by round; begin none once `stops` says so. What another
-    coordinator times is waited for.
-    """
-    claims, waiting = Claims(store), rounds.waiting(cells, store)
-    while waiting and not stops():
-        mine = next((one for one in waiting if claims.take(*_claim(one))), None)
-        if mine is None:
-            time.sleep(LOOK_S)
-        else:
-            for cell in mine:
-                show.begin(cell, TIMING)
-            _timed(mine, store, runner, claims, show, stops)
-            for record in filter(None, (store.record(cell.key) for cell in mine)):
-                show.end(record, TIMING)
-        waiting = rounds.waiting((cell for one in waiting for cell in one), store)
-
-
-def _timed(
-    cells: Round,
-    store: Store,
-    runner: Runner,
-    claims: Claims,
-    show: Show,
-    stops: Callable[[], bool],
-) -> None:
-    """Time a round, and put into the records what came of it, marked where others worked on this
-    machine.
-    """
-    try:
-        others = claims.others()
-
-        def beat() -> None:
-            claims.beat(time.monotonic())
-            show.beat()
-
-        found = rounds.outcomes(cells, lambda some: runner.times(some, beat), stops)
-        others = max(others, claims.others())
-        for key, outcome in found.items():
-            rounds.write(store, key, outcome.beside(others))
-    finally:
-        claims.release_all()
-
-
-def _claim(cells: Round) -> tuple[str, str]:
-    return f"timing-{cells[0].anomaly_key}", rounds.name(cells)

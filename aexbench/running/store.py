@@ -119,6 +119,10 @@ class Record(BaseModel):
     scored_by: dict[str, str] = Field(default_factory=dict)  # the metrics' versions
     provenance: dict[str, Any] = Field(default_factory=dict)
 
+    def files_with(self, name: str, info: FileInfo) -> dict[str, FileInfo]:
+        """Return its files with another one, in the order of their names."""
+        return dict(sorted({**self.files, name: info}.items()))
+
 
 @dataclass(frozen=True)
 class Scores:

@@ -48,7 +48,7 @@ def initial(detector: Detector) -> Detector:
     """
     if detector.fresh is not None:
         return detector.with_model(_fresh(detector))
-    model = copied(detector.model)
+    model = copied(detector.model).cpu()  # where all devices draw the same
     before = Before(model)
     _visit(model, before)
     redrawn = [n for n in before.parameters() if _initialiser(before.owner(n)) is None]
@@ -59,7 +59,7 @@ def initial(detector: Detector) -> Detector:
         _settle(module)
     _forget_statistics(before)
     said = {"redrawn": redrawn, "kept": _kept(before)}
-    twin = detector.with_model(model)
+    twin = detector.with_model(model.to(detector.device))
     twin.report = {**twin.report, **{key: names for key, names in said.items() if names}}
     return twin
 

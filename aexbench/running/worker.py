@@ -130,8 +130,10 @@ def _take_place(link: Connection, setup: Setup) -> None:
     from aexbench import families
     from aexbench.running.store import Store
     from aexbench.running.workspace import Workspace
+    from aexbench.state import exact_convolutions
 
     torch.set_num_threads(setup.threads)
+    exact_convolutions()
     for path in setup.plugins:
         families.load_plugin(path)
     warnings.showwarning = partial(_warned, link)

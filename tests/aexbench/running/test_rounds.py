@@ -10,12 +10,13 @@ import torch
 
 from aexbench import Detector, explainers, families
 from aexbench.components import component
-from aexbench.running import arithmetic, planning, rounds, sharing
+from aexbench.running import arithmetic, planning, rounds, turns
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
 from aexbench.running.progress import Show
 from aexbench.running.rounds import Outcome
 from aexbench.running.store import SCHEMA, Record, Store, Times
+from aexbench.running.turns import Turns
 from aexbench.running.workers import Limits, Worker, timing
 from aexbench.running.workspace import Lent
 
@@ -156,7 +157,7 @@ class Runner:
 
 def test_a_round_that_another_coordinator_times_is_left_to_it(store, monkeypatch):
     cells, runner, theirs = explained(store, "residual", "lrp"), Runner(), Claims(store)
-    theirs.take(*sharing._claim(cells))
+    theirs.take(f"timing-{cells[0].anomaly_key}", "a round")
     waits = []
 
     def wait(seconds):
@@ -164,16 +165,16 @@ def test_a_round_that_another_coordinator_times_is_left_to_it(store, monkeypatch
         for one in cells:
             rounds.write(store, one.key, Outcome(TIMES, {}))
 
-    monkeypatch.setattr(sharing, "time", SimpleNamespace(sleep=wait, monotonic=lambda: 0.0))
-    sharing.taking_turns(cells, store, runner, Show(), lambda: False)
-    assert (runner.asked, waits) == ([], [sharing.LOOK_S])
+    monkeypatch.setattr(turns, "time", SimpleNamespace(sleep=wait, monotonic=lambda: 0.0))
+    Turns(store, runner, Show(), lambda: False).take(cells)
+    assert (runner.asked, waits) == ([], [turns.LOOK_S])
 
 
 def test_rounds_are_timed_unless_the_run_stops(store):
     cells, runner = explained(store, "residual", "lrp"), Runner()
-    sharing.taking_turns(cells, store, runner, Show(), lambda: True)
+    Turns(store, runner, Show(), lambda: True).take(cells)
     assert runner.asked == []
     runner.times = lambda some, beat: {one.key: Outcome(TIMES, {}) for one in some}
-    sharing.taking_turns(cells, store, runner, Show(), lambda: False)
+    Turns(store, runner, Show(), lambda: False).take(cells)
     assert [store.record(one.key).timing for one in cells] == [TIMES, TIMES]
     assert list((store.root / "claims").iterdir()) == []

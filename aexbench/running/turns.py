@@ -1,0 +1,77 @@
+"""Rounds of timing, one after the other, once nothing else of the run is at work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aexbench.running import rounds
+from aexbench.running.cells import Cell
+from aexbench.running.claims import Claims
+from aexbench.running.estimate import TIMING
+from aexbench.running.progress import Show
+from aexbench.running.rounds import Found, Round
+from aexbench.running.sharing import LOOK_S
+from aexbench.running.store import Store
+
+
+class Runner(Protocol):
+    """What times rounds."""
+
+    def times(self, cells: Round, beat: Callable[[], object]) -> Found:
+        """Return what came of a round; `beat` is called while it is awaited."""
+        ...
+
+
+@dataclass
+class Turns:
+    """Has rounds timed, and puts into the records what came of them. Coordinators of one store
+    share the rounds; begins none once `stops` says so.
+    """
+
+    store: Store
+    runner: Runner
+    show: Show
+    stops: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        """Claim nothing yet."""
+        self.claims = Claims(self.store)
+
+    def take(self, cells: Iterable[Cell]) -> None:
+        """Time the explainers of cells. What another coordinator times is waited for."""
+        waiting = rounds.waiting(cells, self.store)
+        while waiting and not self.stops():
+            mine = next((one for one in waiting if self._claimed(one)), None)
+            if mine is None:
+                time.sleep(LOOK_S)
+            else:
+                self._round(mine)
+            waiting = rounds.waiting((cell for one in waiting for cell in one), self.store)
+
+    def _claimed(self, cells: Round) -> bool:
+        return self.claims.take(f"timing-{cells[0].anomaly_key}", rounds.name(cells))
+
+    def _round(self, cells: Round) -> None:
+        for cell in cells:
+            self.show.begin(cell, TIMING)
+        try:
+            self._timed(cells)
+        finally:
+            self.claims.release_all()
+        for record in filter(None, (self.store.record(cell.key) for cell in cells)):
+            self.show.end(record, TIMING)
+
+    def _timed(self, cells: Round) -> None:
+        """Time a round; where others work on this machine, its times say so."""
+        others = self.claims.others()
+        found = rounds.outcomes(cells, lambda some: self.runner.times(some, self._beat), self.stops)
+        others = max(others, self.claims.others())
+        for key, outcome in found.items():
+            rounds.write(self.store, key, outcome.beside(others))
+
+    def _beat(self) -> None:
+        self.claims.beat(time.monotonic())
+        self.show.beat()
