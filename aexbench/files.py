@@ -22,11 +22,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench.digests import check_plain
+from aexbench.digests import LEAST, MOST, MOST_LEVELS, check_plain
 from aexbench.errors import StoreError
 
 TEMPORARY = ".part"
 MOST_BYTES = 2**28  # of what is read whole: records, plans
+MOST_DIGITS = 20  # of an integer of 64 bits, with its sign
 METADATA = "aexbench"  # the key in a file's head
 
 
@@ -153,10 +154,25 @@ def parse(text: str | bytes, constant: Callable[[str], Any] = float) -> Any:
         what `digests.check_plain` refuses.
     """
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=constant)
+        value = json.loads(
+            text, parse_float=_finite, parse_int=_of_64_bits, parse_constant=constant
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    check_plain(value)
+    if _openings(text) > MOST_LEVELS:  # with fewer it cannot be nested more deeply
+        check_plain(value)
+    return value
+
+
+def _openings(text: str | bytes) -> int:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
+def _of_64_bits(text: str) -> int:
+    if len(text) > MOST_DIGITS or not LEAST <= (value := int(text)) <= MOST:
+        raise ValueError("it holds an integer of more than 64 bits")
     return value
 
 

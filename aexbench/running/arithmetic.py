@@ -29,7 +29,7 @@ class Arithmetic(TorchDispatchMode):
     """Counts floating-point operations of products and convolutions while it is entered."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.forward, self.backward = 0, 0
 
     def __torch_dispatch__(

@@ -165,7 +165,8 @@ class Cluster:
 
         if busy := self._busy():
             with suppress(TimeoutError, CancelledError), self.client.as_current():
-                wait([slot.future for slot in busy], POLL_S, "FIRST_COMPLETED")
+                futures = [slot.future for slot in busy]
+                wait(futures, POLL_S, "FIRST_COMPLETED")  # type: ignore[no-untyped-call]
         else:  # others have what is left, or no worker is there
             time.sleep(POLL_S)
 

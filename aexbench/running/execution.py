@@ -34,13 +34,27 @@ from aexbench.running.stopping import is_own
 from aexbench.running.store import SCHEMA, Record, Scores, Store
 from aexbench.running.workspace import Lent, Workspace
 
+Finished = dict[str, Record | None]
+
 
 def pending(
     cells: Sequence[Cell], store: Store, again: Callable[[Record], bool] = lambda record: False
 ) -> list[Cell]:
     """Return the cells that have no finished record, or one that is to be made again."""
-    records = ((cell, store.finished(cell)) for cell in cells)
-    return [cell for cell, record in records if record is None or again(record)]
+    return unfinished(cells, finished(cells, store), again)
+
+
+def finished(cells: Iterable[Cell], store: Store) -> Finished:
+    """Return the finished records of cells by their keys."""
+    return {cell.key: store.finished(cell) for cell in cells}
+
+
+def unfinished(
+    cells: Sequence[Cell], known: Finished, again: Callable[[Record], bool]
+) -> list[Cell]:
+    """Return the cells that have no finished record, or one that is to be made again."""
+    found = ((cell, known[cell.key]) for cell in cells)
+    return [cell for cell, record in found if record is None or again(record)]
 
 
 def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:

@@ -153,7 +153,8 @@ def carry_out(
     from aexbench.state import as_usual
 
     store = workspace.store
-    todo = execution.pending(cells, store, chosen)
+    known = execution.finished(cells, store)
+    todo = execution.unfinished(cells, known, chosen)
     timed = rounds.expected(cells, store, todo)
     workspace.borne = store.borne(apart_from=todo) if todo else {}
     stop = Stop()
@@ -175,11 +176,20 @@ def carry_out(
         on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
         ways = f"stopped; {done} of {len(cells)} cells are finished. {on}"
         raise StoppedError(ways, stop.number or signal.SIGINT) from None
-    by_name = {metric.text: metric for metric in metrics}
-    records = [record for cell in cells if (record := store.record(cell.key)) is not None]
-    _rescored(execution.rescore(store, staleness.lacking(store, records, by_name), metrics))
-    names = list(by_name)
+    for cell in (*todo, *timed):
+        known[cell.key] = store.record(cell.key)
+    _score(store, list(filter(None, known.values())), metrics)
+    names = [metric.text for metric in metrics]
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
+
+
+def _score(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:
+    """Derive the scores that records lack; StoreError if some cannot be derived."""
+    from aexbench.running import execution
+
+    lacking = staleness.lacking(store, records, {metric.text: metric for metric in metrics})
+    now = [store.record(record.cell.key) for record in lacking]  # others may have added to them
+    _rescored(execution.rescore(store, list(filter(None, now)), metrics))
 
 
 def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:

@@ -105,7 +105,8 @@ class Last:
     """A call that keeps what came of it last."""
 
     def __init__(self, call: Callable[[], Any]) -> None:
-        self.call, self.value = call, None
+        self.call = call
+        self.value: Any = None
 
     def __call__(self) -> None:
         """Call."""
@@ -168,10 +169,11 @@ def found(ask: Ask, device: str) -> Found:
             raise
         return line(error)
     machine = hardware(device)
-    return {
-        key: Outcome(Times(**clock.summary(), hardware=machine), clock.samples())
-        for key, clock in clocks.items()
-    }
+    return {key: Outcome(_times(clock, machine), clock.samples()) for key, clock in clocks.items()}
+
+
+def _times(clock: timing.Timing, machine: dict[str, Any]) -> Times:
+    return Times.model_validate({**clock.summary(), "hardware": machine})
 
 
 def outcomes(
