@@ -566,7 +566,10 @@ def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
 def _untimed(records: Sequence[Record]) -> list[str]:
     """Return a line for each explainer that could not be timed somewhere, and why."""
     reasons = {(r.cell.explainer.text, r.untimed) for r in records if r.untimed}
-    return [f"{name} could not be timed: {reason}" for name, reason in sorted(reasons)]
+    return [
+        f"{name} could not be timed: {reason} (--rerun {name!r} tries it again)"
+        for name, reason in sorted(reasons)
+    ]
 
 
 OF_TWINS = {

@@ -49,12 +49,17 @@ class Answer:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _warn(text: str, category: type[Warning]) -> None:
+    warnings.warn(text, category, stacklevel=2)
+
+
 @dataclass
 class Hearing:
     """Listens to workers. What they say is passed on; what they warn of, once."""
 
     limits: Limits
     show: Show
+    warn: Callable[[str, type[Warning]], object] = _warn
     warned: set[tuple[Any, ...]] = field(default_factory=set)
 
     def answer(self, worker: Worker) -> Answer | None:
@@ -90,7 +95,7 @@ class Hearing:
             say(worker.request.task, None)
         elif message[0] == "warn" and message not in self.warned:
             self.warned.add(message)
-            warnings.warn(plain(message[1]), message[2], stacklevel=2)
+            self.warn(plain(message[1]), message[2])
         return message[0] in ("say", "asked", "warn")
 
 

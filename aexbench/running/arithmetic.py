@@ -54,11 +54,16 @@ class Arithmetic(TorchDispatchMode):
 
 
 def rows(call: Callable[[], object], x: torch.Tensor, detector: Detector) -> Rows | None:
-    """Return what a call for one sample x (1, …) costs; None of a network without products."""
-    with Arithmetic() as one:
-        detector.reconstruct(x)
-    with Arithmetic() as spent:
-        call()
+    """Return what a call for one sample x (1, …) costs; None of a network without products, and of
+    a call that cannot be looked into.
+    """
+    try:
+        with Arithmetic() as one:
+            detector.reconstruct(x)
+        with Arithmetic() as spent:
+            call()
+    except Exception:  # it works when nobody counts: some capture torch's operations themselves
+        return None
     if not one.forward:
         return None
     return Rows(spent.forward / one.forward, spent.backward / one.forward)

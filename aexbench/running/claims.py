@@ -15,9 +15,11 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from aexbench import files
 from aexbench.digests import value_digest
+from aexbench.errors import StoreError
 from aexbench.running.cells import Cell
 from aexbench.running.store import Store
 
@@ -31,17 +33,19 @@ class Claims:
     def __init__(self, store: Store) -> None:
         self.folder = files.make_folder(store.root.absolute() / "claims")
         self.own: dict[str, Path] = {}
-        self._host, self._beaten = _host(), 0.0
+        self._me, self._beaten = Owner(_host(), os.getpid(), _started(os.getpid())), 0.0
 
     def take(self, key: str, what: str) -> bool:
         """Claim a cell or a round by its key, and return whether nobody else has it."""
         path = self._path(key)
         if self._left(path):
             self._remove(path)
-        owner = {"host": self._host, "pid": os.getpid(), "cell": what}
-        with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
-            json.dump(owner, file)
-            self.own[key] = path
+        try:
+            with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+                json.dump({**self._me._asdict(), "cell": what}, file)
+                self.own[key] = path
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
         return key in self.own
 
     def release(self, key: str) -> None:
@@ -63,12 +67,9 @@ class Claims:
 
     def others(self) -> int:
         """Return how many other coordinators work on the store at this host."""
-        found = set()
-        for path in self.folder.glob("*.json"):
-            host, pid = _owner(path)
-            if host == self._host and pid != os.getpid() and _runs(pid):
-                found.add(pid)
-        return len(found)
+        found = {_owner(path) for path in self.folder.glob("*.json")}
+        here = {owner for owner in found if owner.host == self._me.host and owner.runs()}
+        return len(here - {self._me})
 
     def begun(self, cells: Iterable[Cell]) -> list[Cell]:
         """Return the cells whose owner is gone."""
@@ -79,9 +80,9 @@ class Claims:
 
     def _left(self, path: Path) -> bool:
         """Whether a claim's owner is gone."""
-        host, pid = _owner(path)
-        if host == self._host:
-            return not _runs(pid)
+        owner = _owner(path)
+        if owner.host == self._me.host:
+            return not owner.runs()
         with suppress(FileNotFoundError):
             return self._now() - path.stat().st_mtime > GONE_S
         return False
@@ -100,18 +101,46 @@ class Claims:
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{files.TEMPORARY}")
         with suppress(FileNotFoundError):
             os.rename(path, aside)
+            if not self._left(aside):  # one was quicker, and has claimed it since
+                with suppress(FileExistsError):
+                    os.link(aside, path)
             aside.unlink()
 
 
-def _owner(path: Path) -> tuple[str, int]:
-    """Return a claim's host and process; nothing of one that is gone, or was cut off while it was
-    written: its age tells.
+class Owner(NamedTuple):
+    """Whose a claim is: a process of a host, and when that was started. Numbers of processes are
+    given again.
+    """
+
+    host: str
+    pid: int
+    started: str
+
+    def runs(self) -> bool:
+        """Whether it is alive, if it is of this host."""
+        return _runs(self.pid) and self.started in ("", _started(self.pid))
+
+
+def _owner(path: Path) -> Owner:
+    """Return a claim's owner; nobody of one that is gone, or was cut off while it was written: its
+    age tells.
     """
     try:
         owner = files.parse(files.read(path))
-        return str(owner["host"]), int(owner["pid"])
-    except (ValueError, LookupError, TypeError, FileNotFoundError):
-        return "", 0
+        return Owner(str(owner["host"]), int(owner["pid"]), str(owner.get("started", "")))
+    except (ValueError, LookupError, TypeError, AttributeError, FileNotFoundError):
+        return Owner("", 0, "")
+
+
+def _started(pid: int) -> str:
+    """Return when a process was started, in ticks since its host was; nothing where the system does
+    not say.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
 
 
 def _host() -> str:

@@ -11,17 +11,18 @@ import secrets
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aexbench import extras, files
-from aexbench.errors import RequestError, SkipError, StoreError, line, plain
+from aexbench.errors import RequestError, SkipError, StoreError, line, plain, tell
 from aexbench.running import remote, rounds, wire
 from aexbench.running.answers import Answer, check_looked, found_of, record_of
 from aexbench.running.cells import Cell
+from aexbench.running.claims import BEAT_S
 from aexbench.running.remote import At, Reply, Seen, Task
 from aexbench.running.rounds import Found, Round
 from aexbench.running.sharing import LOOK_S, Shared
@@ -32,6 +33,7 @@ from aexbench.running.workspace import Workspace
 
 CONNECT_S = 20.0  # for the scheduler to answer
 BACK_S = 10.0  # for it to come back
+SAID_S = 20.0  # of waiting, before it is said
 WAIT_S = 300.0  # for a first worker, and for one to come back
 DEATHS = 3  # of Dask workers with one cell: then the cell has failed
 DIED = Answer(silence="failed", reason=f"{DEATHS} Dask workers died with it")
@@ -42,13 +44,19 @@ GONE = "the Dask scheduler is gone: the same command goes on from here once ther
 
 @dataclass
 class Slot:
-    """A thread of a Dask worker: what it works on, and which files of the store it has."""
+    """A thread of a Dask worker, and what it works on."""
 
     number: int
     address: str
     last: Cell | None = None
     future: Any = None
-    shared: bool = False
+
+
+@dataclass
+class Host:
+    """A Dask worker: whether it sees the store, or else which files of it it has."""
+
+    shared: bool
     has: set[At] = field(default_factory=set)
 
 
@@ -61,10 +69,13 @@ class Cluster:
         self.plugins = tuple(Seen(path.absolute(), files.read(path)) for path in setup.plugins)
         self.setup = replace(setup, plugins=(), folder="", path=(), environment={})
         self.slots: dict[int, Slot] = {}
+        self.hosts: dict[str, Host] = {}
+        self._looked, self._beaten = -LOOK_S, 0.0
         self.deaths: Counter[str] = Counter()
         self.client: Any = None
-        name = f".{secrets.token_hex(8)}{files.TEMPORARY}"
-        self.probe = Seen(self.store.path("cells", "x").with_name(name), name.encode())
+        self.run = secrets.token_hex(8)
+        folder = self.store.path("cells", "x").parents[1] / "claims"
+        self.probe = Seen(folder / f"{self.run}.probe", self.run.encode())
 
     def start(self) -> list[wire.Name]:
         """Find the scheduler; RequestError where there is none, or no worker."""
@@ -75,6 +86,7 @@ class Cluster:
 
     def _write_probe(self) -> None:
         """Write what tells a host whether it sees the store."""
+        files.make_folder(self.probe.path.parent)
         files.write_bytes(self.probe.path, self.probe.content)
 
     def end(self) -> None:
@@ -82,7 +94,7 @@ class Cluster:
         self.probe.path.unlink(missing_ok=True)
         if self.client is not None:
             if self.client.status == "running":
-                self.client.run(remote.end, on_error="return")
+                self.client.run(remote.end, self.run, on_error="return")
             self.client.close(timeout=1)
             self.client = None
 
@@ -93,11 +105,13 @@ class Cluster:
         for cell in {(c.detector_key, c.corruption.key): c for c in cells}.values():
             check_looked(cell, self._awaited(looking(cell)))
 
-    def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
+    def records(
+        self, cells: Sequence[Cell], again: Collection[str], stops: Callable[[], bool]
+    ) -> Iterator[Record]:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
-        says so.
+        says so. Those with keys in `again` are executed although they have a record.
         """
-        shared = Shared(cells, self.store)
+        shared = Shared(cells, self.store, again)
         try:
             while (shared.waits and not stops()) or self._busy():
                 yield from self._taken_back(shared)
@@ -117,18 +131,36 @@ class Cluster:
         return found_of(self._awaited(timing(cells, rounds.name(cells)), beat))
 
     def _find_slots(self) -> list[Slot]:
-        """Take note of workers that have come, and return the slots of those that are gone."""
+        """Take note of workers that have come, and return the slots of those that are gone; once a
+        second.
+        """
+        if time.monotonic() - self._looked < LOOK_S:
+            return []
+        self._looked = time.monotonic()
         there = _threads(self.client, self.setup.device)
+        self._meet(there)
         gone = [slot for slot in self.slots.values() if slot.address not in there]
         for slot in gone:
             del self.slots[slot.number]
         for address, threads in there.items():
+            if address not in self.hosts:  # it was gone before it could answer
+                continue
             known = sum(slot.address == address for slot in self.slots.values())
             for _ in range(threads - known):
                 number = max(self.slots, default=-1) + 1
                 self.slots[number] = Slot(number, address)
         self.show.estimate.workers = max(1, len(self.slots))
         return gone
+
+    def _meet(self, there: Mapping[str, int]) -> None:
+        """Ask new workers whether they see the store, and let all know that this run is alive."""
+        if new := [address for address in there if address not in self.hosts]:
+            sees = self.client.run(remote.sees, self.probe, workers=new, on_error="return")
+            self.hosts |= {at: Host(seen) for at, seen in sees.items() if isinstance(seen, bool)}
+        self.hosts = {at: host for at, host in self.hosts.items() if at in there}
+        if time.monotonic() - self._beaten > BEAT_S:
+            self._beaten = time.monotonic()
+            self.client.run(remote.beat, self.run, on_error="return")
 
     def _await_workers(self) -> None:
         """Wait until there is a worker."""
@@ -183,22 +215,25 @@ class Cluster:
         """Return how many cells run at once on a worker's host."""
         return sum(_host(slot.address) == _host(address) for slot in self.slots.values())
 
-    def _submitted(self, request: Request, slot: Slot, jobs: int, again: bool = False) -> Any:
+    def _submitted(self, request: Request, slot: Slot, jobs: int) -> Any:
         """Return the future of a request to one Dask worker, with the files that it needs and has
-        not, or with all of them again.
+        not.
         """
+        host = self.hosts[slot.address]
         cell = request.cell
         assert cell is not None
         made = {("detectors", cell.detector_key), ("anomalies", cell.anomaly_key)}
         there = {at: self.store.path(*at) for at in made if self.store.path(*at).exists()}
-        sent = {} if slot.shared else {a: p for a, p in there.items() if again or a not in slot.has}
+        sent = {} if host.shared else {a: p for a, p in there.items() if a not in host.has}
+        host.has |= sent.keys()
         task = Task(
+            self.run,
             replace(request, cell=None),
             wire.dumps(replace(self.setup, jobs=jobs)),
             self.limits,
-            self.probe,
+            host.shared,
             self.plugins,
-            {at: files.read(path) for at, path in sent.items()},
+            {at: path.read_bytes() for at, path in sent.items()},
             (*sorted(made - there.keys()), ("attributions", cell.key), ("scores", cell.key)),
         )
         gpu = {"GPU": 1} if self.setup.device.startswith("cuda") else None
@@ -212,15 +247,23 @@ class Cluster:
         for _ in range(DEATHS):
             self._await_workers()
             slot = self.slots[min(self.slots)]
-            future = self._submitted(request, slot, 1, again=True)
+            future, start = self._submitted(request, slot, 1), time.monotonic()
             while not future.done() and slot.number in self.slots:
                 time.sleep(POLL_S)
                 beat()
                 self._find_slots()
+                start = self._patient(start)
             if future.done():
                 return self._answer(future, slot)
             future.cancel()
         return DIED
+
+    def _patient(self, start: float) -> float:
+        """Say once that a worker lets wait; return since when it does, or for ever."""
+        if time.monotonic() - start < SAID_S:
+            return start
+        tell(f"waiting for a worker of {self.address}: it may be busy with another run")
+        return float("inf")
 
     def _recorded(self, slot: Slot, shared: Shared) -> Record:
         """Return the record that came of a slot's cell, in the store."""
@@ -228,7 +271,6 @@ class Cluster:
         assert cell is not None
         slot.future = None
         answer = self._answer(future, slot)
-        slot.has |= {("detectors", cell.detector_key), ("anomalies", cell.anomaly_key)}
         return self._written(record_of(cell, answer), shared)
 
     def _written(self, record: Record, shared: Shared) -> Record:
@@ -247,8 +289,9 @@ class Cluster:
             raise (StoreError if got.error[0] else RequestError)(got.error[1])
         for text, category in got.warned:
             warnings.warn(plain(text), category, stacklevel=2)
-        slot.shared = got.shared
         self._keep(got.files)
+        if slot.address in self.hosts:
+            self.hosts[slot.address].has |= got.files.keys()
         assert got.answer is not None
         return got.answer
 
@@ -260,7 +303,7 @@ class Cluster:
                 files.write_bytes(path, found)
                 continue
             files.write_once(path, found)
-            if files.read(path) != found:
+            if path.read_bytes() != found:
                 raise StoreError(f"{path} was made twice at once: the same call goes on from here")
 
 

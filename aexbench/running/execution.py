@@ -266,10 +266,20 @@ def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component
         except (files.DamagedFileError, files.UnreadableError) as error:
             complaints.append(str(error))
     for record, scores in derived:
-        info = store.write_scores(record.cell.key, scores, record.files["attributions"])
-        update = {"files": record.files_with("scores", info), **_summary(scores)}
-        store.write_record(record.model_copy(update=update))
+        _write_scores(store, record, scores)
     return complaints
+
+
+def _write_scores(store: Store, record: Record, scores: Scores) -> None:
+    """Put scores into a record as it is now: it may have been timed since it was read. One that was
+    run again has scores of its own.
+    """
+    explained, now = record.files["attributions"], store.record(record.cell.key)
+    if now is None or now.files.get("attributions") != explained:
+        return
+    info = store.write_scores(record.cell.key, scores, explained)
+    update = {"files": now.files_with("scores", info), **_summary(scores)}
+    store.write_record(now.model_copy(update=update))
 
 
 def _derived(

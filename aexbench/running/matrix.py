@@ -155,8 +155,9 @@ def carry_out(
     store = workspace.store
     known = execution.finished(cells, store)
     todo = execution.unfinished(cells, known, chosen)
+    again = {cell.key for cell in todo if known[cell.key] is not None}
     timed = rounds.expected(cells, store, todo)
-    workspace.borne = store.borne(apart_from=todo) if todo else {}
+    workspace.borne = store.borne(apart_from=todo) if todo or timed else {}
     stop = Stop()
     estimate = estimated(store, todo, 1 if apart is None else apart.jobs)
     try:
@@ -166,7 +167,7 @@ def carry_out(
             with pool.opened(apart, [*todo, *timed], metrics, workspace) as runner:
                 runner.look(todo)
                 plans.write_grown(store, suite, cells)
-                for record in runner.records(todo, stop):
+                for record in runner.records(todo, again, stop):
                     show.end(record)
                 Turns(store, runner, show, stop).take(cells)
         if stop():

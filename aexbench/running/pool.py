@@ -5,7 +5,7 @@ on; or in this process. The coordinator alone writes records.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -122,9 +122,11 @@ class Runner(Protocol):
         """Load every data set and build every network; RequestError where one cannot be."""
         ...
 
-    def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
+    def records(
+        self, cells: Sequence[Cell], again: Collection[str], stops: Callable[[], bool]
+    ) -> Iterator[Record]:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
-        says so.
+        says so. Those with keys in `again` are executed although they have a record.
         """
         ...
 
@@ -143,9 +145,11 @@ class Here:
         """Load every data set and build every network; RequestError where one cannot be."""
         execution.preflight(cells, self.workspace)
 
-    def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
+    def records(
+        self, cells: Sequence[Cell], again: Collection[str], stops: Callable[[], bool]
+    ) -> Iterator[Record]:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
-        says so.
+        says so. Those with keys in `again` are executed although they have a record.
         """
         begun = takewhile(lambda cell: not stops(), cells)
         yield from execution.run(begun, self.metrics, self.workspace)
@@ -180,11 +184,13 @@ class Pool:
             self.workers[0].give(looking(cell))
             check_looked(cell, self.hearing.awaited(self.workers[0]))
 
-    def records(self, cells: Sequence[Cell], stops: Callable[[], bool]) -> Iterator[Record]:
+    def records(
+        self, cells: Sequence[Cell], again: Collection[str], stops: Callable[[], bool]
+    ) -> Iterator[Record]:
         """Execute cells, and yield each record once it is in the store; begin none once `stops`
-        says so.
+        says so. Those with keys in `again` are executed although they have a record.
         """
-        shared, busy = Shared(cells, self.store), dict[int, Worker]()
+        shared, busy = Shared(cells, self.store, again), dict[int, Worker]()
         try:
             while (shared.waits and not stops()) or busy:
                 for number, worker in enumerate(self.workers):

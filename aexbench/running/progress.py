@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from aexbench.errors import plain, tell
 from aexbench.running.cells import Cell
-from aexbench.running.estimate import EXPLAINING, Estimate, in_words
+from aexbench.running.estimate import EXPLAINING, TIMING, Estimate, in_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -138,7 +138,9 @@ class Lines(Show):
         took = record.seconds.get(kind)
         seconds = "" if took is None else f", {in_words(took)}"
         what = str(record.cell) if kind == EXPLAINING else f"{kind} {record.cell}"
-        self._print(f"{what}: {record.state}{seconds}")
+        untimed = record.untimed if kind == TIMING else ""
+        state = f"not timed: {untimed}" if untimed else record.state
+        self._print(f"{what}: {state}{seconds}")
 
     def _print(self, text: str) -> None:
         self._last = time.monotonic()

@@ -7,13 +7,14 @@ back with its answer.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
 import threading
-import warnings
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.util import Finalize
@@ -31,6 +32,7 @@ from aexbench.running.store import Store
 from aexbench.running.worker import Setup
 from aexbench.running.workers import Limits, Request, Worker
 
+LOST_S = 120.0  # without a word of the coordinator, which sends one every ten seconds
 At = tuple[str, str]
 """A file of a store: its folder, and the key that names it."""
 
@@ -64,20 +66,25 @@ class Task:
 
     Attributes
     ----------
+    run
+        Tells runs apart that share a cluster.
     setup
         `Setup` without plugins, from `wire.dumps`.
-    probe, plugins
-        A file of the store's folder, and the files that register components.
+    shared
+        Whether the store's folder is seen.
+    plugins
+        The files that register components.
     needs
         The detector and the anomaly set, as far as they are there.
     gives
         What the request may write, for whoever does not see the store.
     """
 
+    run: str
     request: Request
     setup: bytes
     limits: Limits
-    probe: Seen
+    shared: bool
     plugins: tuple[Seen, ...] = ()
     needs: Mapping[At, bytes] = field(default_factory=dict)
     gives: tuple[At, ...] = ()
@@ -85,13 +92,11 @@ class Task:
 
 @dataclass
 class Reply:
-    """What comes back: an answer, warnings, files that the sender does not see, and whether there
-    are none as the store is shared; or an error with which the run must end, and whether it is one
-    of files.
+    """What comes back: an answer, warnings, files that the sender does not see; or an error with
+    which the run must end, and whether it is one of files.
     """
 
     answer: Answer | None = None
-    shared: bool = False
     warned: list[tuple[str, type[Warning]]] = field(default_factory=list)
     files: dict[At, bytes] = field(default_factory=dict)
     error: tuple[bool, str] | None = None
@@ -99,63 +104,102 @@ class Reply:
 
 @dataclass
 class Place:
-    """Where a thread of a Dask worker works: its worker process, and its store."""
+    """Where a thread of a Dask worker works for a run: its worker process."""
 
     made_for: tuple[bytes, Any]
     worker: Worker
-    store: Store
-    shared: bool
 
 
-PLACES: dict[int, Place] = {}  # by thread
+PLACES: dict[tuple[str, int], Place] = {}  # by run and thread
+FOLDERS: dict[str, Path] = {}  # of runs whose store is not seen here: a store for all threads
+BEATS: dict[str, float] = {}  # of runs: when their coordinator was last heard of
+ONE = threading.RLock()  # processes are started, and folders made, one at a time
+
+
+class LostError(Exception):
+    """The coordinator of a run is gone."""
+
+
+def beat(run: str) -> None:
+    """Take note that the coordinator of a run is alive."""
+    BEATS[run] = time.monotonic()
+
+
+def sees(probe: Seen) -> bool:
+    """Whether this host sees the folder of a store."""
+    return probe.here()
 
 
 def reply(task: Task) -> Reply:
     """Have a worker process answer, which stays warm for the next task."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            place = _place(task)
-            place.worker.give(task.request)
-            answer = Hearing(task.limits, Show()).awaited(place.worker)
-        except RequestError as error:
-            end(threading.get_ident())
-            return Reply(error=(isinstance(error, StoreError), str(error)))
-    warned = [(str(one.message), one.category) for one in caught]
-    written = {} if place.shared else _written(place.store, task)
-    return Reply(answer, place.shared, warned, written)
+    warned: list[tuple[str, type[Warning]]] = []
+    hearing = Hearing(task.limits, Show(), lambda *warning: warned.append(warning))
+    beat(task.run)
+    try:
+        place = _place(task)
+        place.worker.give(task.request)
+        answer = hearing.awaited(place.worker, lambda: _listen(task.run))
+    except LostError:
+        end(task.run)
+        return Reply()
+    except RequestError as error:
+        end(task.run, threading.get_ident())
+        return Reply(error=(isinstance(error, StoreError), str(error)))
+    return Reply(answer, warned, {} if task.shared else _written(task))
 
 
-def end(thread: int | None = None) -> None:
-    """End the worker process of a thread, or all of them."""
-    for one in [*PLACES] if thread is None else [thread]:
-        if (place := PLACES.pop(one, None)) is not None:
-            place.worker.end()
-            if not place.shared:
-                shutil.rmtree(place.store.root, ignore_errors=True)
+def _listen(run: str) -> None:
+    """Raise LostError where nothing was heard of a coordinator for long: nobody wants an answer."""
+    if time.monotonic() - BEATS.get(run, 0.0) > LOST_S:
+        raise LostError
+
+
+def end(run: str | None = None, thread: int | None = None) -> None:
+    """End the worker process of a thread of a run, or all of a run, or all; with a run goes the
+    folder of its store.
+    """
+    for key in [*PLACES]:
+        if run in (None, key[0]) and thread in (None, key[1]):
+            PLACES.pop(key).worker.end()
+    if thread is None:
+        for name in [name for name in FOLDERS if run in (None, name)]:
+            shutil.rmtree(FOLDERS.pop(name), ignore_errors=True)
 
 
 def _place(task: Task) -> Place:
     """Return the place of this thread, with all that a task needs."""
-    thread, made_for = threading.get_ident(), (task.setup, task.plugins)
-    place = PLACES.get(thread)
-    if place is None or place.made_for != made_for:
-        end(thread)
-        place = PLACES[thread] = _made(task, made_for)
-    for at, content in {} if place.shared else task.needs.items():
-        files.write_once(place.store.path(*at), content)
-    if place.worker.process is None:
-        _start(place.worker)
+    key, made_for = (task.run, threading.get_ident()), (task.setup, task.plugins)
+    with ONE:
+        place = PLACES.get(key)
+        if place is None or place.made_for != made_for:
+            end(*key)
+            place = _made(task, made_for)
+            PLACES[key] = place
+        if place.worker.process is None:
+            _start(place.worker)
+    store = Store(_root(task))
+    for at, content in task.needs.items():
+        files.write_once(store.path(*at), content)
     return place
 
 
+def _root(task: Task) -> Path:
+    """Return the folder of the store: the run's own where that is seen, or else one for it here."""
+    if task.shared:
+        setup: Setup = wire.loads(task.setup)
+        return setup.store
+    with ONE:
+        if task.run not in FOLDERS:
+            FOLDERS[task.run] = Path(tempfile.mkdtemp(prefix="aexbench-"))
+            Store(FOLDERS[task.run], create=True)
+    return FOLDERS[task.run]
+
+
 def _made(task: Task, made_for: tuple[bytes, Any]) -> Place:
-    """Return a place in the store itself where that is seen, or else in a folder of its own."""
+    """Return a place whose worker process works in the store, or in a folder that stands for it."""
     _as_parent()
     setup: Setup = wire.loads(task.setup)
-    shared = task.probe.here()
-    root = setup.store if shared else Path(tempfile.mkdtemp(prefix="aexbench-"))
-    store = Store(root, create=True)
+    root = _root(task)
     here = replace(
         setup,
         store=root,
@@ -165,7 +209,7 @@ def _made(task: Task, made_for: tuple[bytes, Any]) -> Place:
         path=tuple(sys.path),
         environment=dict(os.environ),
     )
-    return Place(made_for, Worker(here), store, shared)
+    return Place(made_for, Worker(here))
 
 
 def _start(worker: Worker) -> None:
@@ -174,18 +218,18 @@ def _start(worker: Worker) -> None:
         raise RequestError(f"a Dask worker does not know {names}: install it there too")
 
 
-def _written(store: Store, task: Task) -> dict[At, bytes]:
+def _written(task: Task) -> dict[At, bytes]:
     """Return what a request has put into the store here."""
+    store = Store(_root(task))
     paths = {at: store.path(*at) for at in task.gives}
-    return {at: files.read(path) for at, path in paths.items() if path.exists()}
+    return {at: path.read_bytes() for at, path in paths.items() if path.exists()}
 
 
+@functools.cache
 def _as_parent() -> None:
     """Let this process start others, and end them when it ends. Dask makes its own daemonic, and
     Python allows these no children.
     """
-    if PLACES:
-        return
     config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]
     config["daemon"] = False
     Finalize(None, end, exitpriority=100)

@@ -51,8 +51,13 @@ def planned(cells: Iterable[Cell]) -> list[Round]:
 
 def waiting(cells: Iterable[Cell], store: Store) -> list[Round]:
     """Return the rounds of cells, with those of their cells that are explained and not timed."""
-    rounds = [[cell for cell in one if _waits(store, cell)] for one in planned(cells)]
+    rounds = [still(one, store) for one in planned(cells)]
     return [one for one in rounds if one]
+
+
+def still(cells: Round, store: Store) -> Round:
+    """Return those of a round that are explained and not timed."""
+    return [cell for cell in cells if _waits(store, cell)]
 
 
 def expected(cells: Iterable[Cell], store: Store, todo: Iterable[Cell]) -> list[Cell]:
@@ -88,8 +93,10 @@ def timed(cells: Round, x: NDArray[Any], detector: Detector, lent: Lent) -> Time
     """Return what each explainer costs on samples x (N, …), measured in turns."""
     samples = torch.as_tensor(x).to(detector.device, detector.dtype)
     with kept(detector, lent=lent):
-        entrants = {cell.key: _entrant(cell, samples, detector, lent) for cell in cells}
+        entrants = {c.key: _entrant(c, samples.clone(), detector, lent) for c in cells}
         timing.interleaved([r for one in entrants.values() for r in (one.latency, one.throughput)])
+        if not all(torch.equal(one.x, samples) for one in entrants.values()):
+            raise ValueError("the explainer changed the samples that it was given: copy them first")
         return {key: one.timing() for key, one in entrants.items()}
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from aexbench.errors import tell
 from aexbench.running.cells import Cell
@@ -75,12 +75,16 @@ class Queue:
 
 
 class Shared:
-    """The cells of one coordinator, of which others may work on some."""
+    """The cells of one coordinator, of which others may work on some; those whose keys are in
+    `again` are run although they have a record.
+    """
 
-    def __init__(self, cells: Sequence[Cell], store: Store) -> None:
+    def __init__(
+        self, cells: Sequence[Cell], store: Store, again: Collection[str] = frozenset()
+    ) -> None:
         self.store, self.claims = store, Claims(store)
         self.queue, self.elsewhere = Queue(cells), list[Cell]()
-        self._again = {cell.key for cell in cells if store.record(cell.key) is not None}
+        self._again, self._told = again, False
         self._theirs: list[Record] = []
         self._looked = 0.0
         begun = self.claims.begun(cells)
@@ -137,5 +141,8 @@ class Shared:
         """Look again at what others had claimed, once nothing else is left."""
         if self.elsewhere and not self.queue.waiting and time.monotonic() - self._looked > LOOK_S:
             self._looked = time.monotonic()
+            if not self._told:
+                tell(f"waiting for {len(self.elsewhere)} cells that another run works on")
+                self._told = True
             cells, self.elsewhere = self.elsewhere, []
             self.queue.add(cells)

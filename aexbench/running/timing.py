@@ -48,7 +48,8 @@ class Timing:
     throughput
         The whole set of `set_size` samples in one call.
     peak_bytes
-        The most device memory in use during `throughput`; None on a CPU, where it is not measured.
+        The most device memory that a call of `throughput` takes, beside what was there before; None
+        on a CPU, where it is not measured.
     rows
         What one sample asks of the network; None where it has no products to count.
     """
@@ -172,14 +173,17 @@ def measure(
 
 
 def peak_memory(call: Callable[[], object], device: torch.device) -> int | None:
-    """Return the most bytes allocated on a GPU during one call; None elsewhere."""
+    """Return the most bytes allocated on a GPU during one call, beside what was there before; None
+    elsewhere.
+    """
     if device.type != "cuda":
         return None
     synchronize(device)
+    before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     call()
     synchronize(device)
-    return int(torch.cuda.max_memory_allocated(device))
+    return int(torch.cuda.max_memory_allocated(device)) - before
 
 
 def synchronize(device: torch.device) -> None:

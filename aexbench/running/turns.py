@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from aexbench.errors import tell
 from aexbench.running import rounds
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
@@ -42,14 +43,19 @@ class Turns:
 
     def take(self, cells: Iterable[Cell]) -> None:
         """Time the explainers of cells. What another coordinator times is waited for."""
-        waiting = rounds.waiting(cells, self.store)
+        waiting, told = rounds.waiting(cells, self.store), False
         while waiting and not self.stops():
             mine = next((one for one in waiting if self._claimed(one)), None)
-            if mine is None:
-                time.sleep(LOOK_S)
-            else:
-                self._round(mine)
-            waiting = rounds.waiting((cell for one in waiting for cell in one), self.store)
+            if mine is not None:
+                waiting.remove(mine)
+                self._round(rounds.still(mine, self.store))
+                continue
+            if not told:
+                tell(f"waiting for {len(waiting)} rounds of timing, at which another run is")
+                told = True
+            time.sleep(LOOK_S)
+            self.show.beat()
+            waiting = [one for one in waiting if rounds.still(one, self.store)]
 
     def _claimed(self, cells: Round) -> bool:
         return self.claims.take(f"timing-{cells[0].anomaly_key}", rounds.name(cells))
@@ -58,7 +64,8 @@ class Turns:
         for cell in cells:
             self.show.begin(cell, TIMING)
         try:
-            self._timed(cells)
+            if cells:  # nobody was quicker
+                self._timed(cells)
         finally:
             self.claims.release_all()
         for record in filter(None, (self.store.record(cell.key) for cell in cells)):

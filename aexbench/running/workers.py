@@ -27,7 +27,7 @@ from aexbench.running.worker import Setup, main
 POLL_S = 0.05  # between looks at the clock and at the memory of workers
 OUTPUT = 2**16  # bytes that are kept of what a cell prints
 START_S = 120.0  # for a worker to be ready
-PATIENCE = 3.0  # times the time-out, for each explainer that is timed
+PATIENCE = 12.0  # times the time-out, for each explainer that is timed
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
 
 
@@ -82,7 +82,7 @@ def looking(cell: Cell) -> Request:
 
 def timing(cells: Sequence[Cell], task: str) -> Request:
     """Return the request to time the explainers of cells, each of which is prepared twice, and
-    called on one sample and on all.
+    called up to six times on one sample and four times on all where that takes two seconds.
     """
     return Request("time", wire.dumps(list(cells)), task, cells[0], PATIENCE * len(cells))
 

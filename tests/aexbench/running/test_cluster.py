@@ -8,17 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import aexbench
 from aexbench import RequestError, families
-from aexbench.running import cluster
+from aexbench.running import cluster, remote
+from aexbench.running.claims import BEAT_S
 from aexbench.running.cluster import Cluster
 from aexbench.running.store import Store
 from tests.aexbench.running.test_plans import cell
 
-pytestmark = pytest.mark.slow
 PLUGIN = '''
 import os, signal, sys, time
 from pathlib import Path
@@ -114,6 +115,7 @@ def scores(results):
     return results.frame.set_index(["cell", "metric"]).score.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False])
 def test_it_comes_to_the_same_with_and_without_a_common_disk(
     address, alone, shared, tmp_path, monkeypatch
@@ -133,6 +135,7 @@ def test_it_comes_to_the_same_with_and_without_a_common_disk(
     assert {record.provenance["hardware"]["jobs"] for record in found.records} == {2}
 
 
+@pytest.mark.slow
 def test_a_dask_worker_that_dies_is_replaced_and_its_cell_run_again(address, plugin, tmp_path):
     (tmp_path / "marks").mkdir()  # not beside the plugin: it would count as a part of that
     names = [f"deadly[folder={tmp_path / 'marks'}]", "residual"]
@@ -142,6 +145,7 @@ def test_a_dask_worker_that_dies_is_replaced_and_its_cell_run_again(address, plu
     assert found.complete
 
 
+@pytest.mark.slow
 def test_limits_are_kept(address, plugin, tmp_path):
     suite = SUITE | {"explainers": ["hangs", "residual"], "controls": False, "seeds": 1}
     how = {"scheduler": address, "plugins": [plugin], "timeout": 1.0}
@@ -150,6 +154,7 @@ def test_limits_are_kept(address, plugin, tmp_path):
     assert states == {("hangs", "timeout", "no answer within 1 s"), ("residual", "ok", "")}
 
 
+@pytest.mark.slow
 def test_when_the_scheduler_dies_a_run_ends_and_goes_on_with_another(plugin, tmp_path):
     first = Started(tmp_path)
     names = [part for n in range(4) for part in ("-e", f"slow[n={n}]")]
@@ -198,3 +203,42 @@ def test_a_lost_cell_waits_again(tmp_path):
     assert shared.take(1, None) is None  # the source is being made
     shared.again(taken)
     assert {shared.take(1, None).key for _ in range(2)} == {cell().key, cell("lrp").key}
+
+
+class Ended:
+    """Stands for a worker process."""
+
+    def __init__(self, ends: list[str], name: str) -> None:
+        self.ends, self.name = ends, name
+
+    def end(self) -> None:
+        self.ends.append(self.name)
+
+
+def test_a_run_that_ends_leaves_others_of_the_same_cluster_at_work(monkeypatch, tmp_path):
+    ended: list[str] = []
+    places = {(run, 1): remote.Place((b"", ()), Ended(ended, run)) for run in ("mine", "theirs")}  # type: ignore[arg-type]
+    folders = {run: tmp_path / run for run in ("mine", "theirs")}
+    for folder in folders.values():
+        folder.mkdir()
+    monkeypatch.setattr(remote, "PLACES", places)
+    monkeypatch.setattr(remote, "FOLDERS", folders)
+    remote.end("mine", 1)
+    assert (ended, (tmp_path / "mine").exists()) == (["mine"], True)
+    remote.end("mine")
+    assert (ended, list(places), list(folders)) == (["mine"], [("theirs", 1)], ["theirs"])
+    assert (tmp_path / "theirs").exists()
+    remote.end()
+    assert (ended, places, list(tmp_path.iterdir())) == (["mine", "theirs"], {}, [])
+
+
+def test_who_hears_nothing_of_a_coordinator_gives_up(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(remote, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    remote.beat("mine")
+    now[0] += remote.LOST_S
+    remote._listen("mine")
+    now[0] += 1.0
+    with pytest.raises(remote.LostError):
+        remote._listen("mine")
+    assert remote.LOST_S > 10 * BEAT_S

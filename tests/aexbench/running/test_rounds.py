@@ -136,10 +136,10 @@ def test_backward_rows_are_told_from_forward_rows():
     assert arithmetic.rows(lambda: None, x.detach(), Detector(torch.nn.Identity())) is None
 
 
-def test_a_round_has_three_times_the_limit_for_each_of_its_explainers():
+def test_a_round_has_twelve_times_the_limit_for_each_of_its_explainers():
     request = timing([cell("residual"), cell("lrp")], "a round")
     worker = Worker(None, SimpleNamespace(pid=1), request=request, asked=100.0)  # type: ignore[arg-type]
-    for now, over in ((159.9, None), (160.1, ("timeout", "no answer within 60 s"))):
+    for now, over in ((339.9, None), (340.1, ("timeout", "no answer within 240 s"))):
         worker.now = lambda now=now: now  # type: ignore[method-assign]
         assert worker.over(Limits(timeout=10.0)) == over
 
@@ -178,3 +178,27 @@ def test_rounds_are_timed_unless_the_run_stops(store):
     Turns(store, runner, Show(), lambda: False).take(cells)
     assert [store.record(one.key).timing for one in cells] == [TIMES, TIMES]
     assert list((store.root / "claims").iterdir()) == []
+
+
+def test_a_call_that_cannot_be_looked_into_is_not_counted():
+    own, x = detector(), torch.rand(1, 4)
+
+    def captured():
+        raise RuntimeError("operator prim::device does not exist")
+
+    assert arithmetic.rows(captured, x, own) is None
+
+
+def test_who_changes_its_samples_in_a_round_is_not_timed(monkeypatch):
+    monkeypatch.setattr(families.explainers, "_plugins", dict(families.explainers._plugins))
+
+    @explainers.register("writes")
+    def writes(detector, x):
+        """Write into what it was given."""
+        return x.add_(1.0)
+
+    x = np.ones((6, 4), dtype=np.float32)
+    cells = [cell("writes"), cell("residual")]
+    found = rounds.found(lambda: rounds.timed(cells, x, detector(), Lent(x)), "cpu")
+    assert "the explainer changed the samples" in found
+    assert (x == 1).all()

@@ -116,4 +116,16 @@ def test_what_others_finish_is_not_run_again_and_what_they_leave_is(store, monke
 
 def test_what_is_to_be_run_again_is_not_what_others_have_finished(store):
     store.write_record(Record(schema_version=SCHEMA, cell=cell(), state="skipped", reason="x"))
-    assert Shared([cell()], store).take(0, None) == cell()
+    assert Shared([cell()], store, {cell().key}).take(0, None) == cell()
+    assert Shared([cell()], store).take(0, None) is None  # somebody has finished it since
+
+
+def test_the_number_of_a_process_may_be_given_again(store):
+    take(Claims(store))
+    path = next((store.root / "claims").iterdir())
+    owner = json.loads(path.read_text())
+    path.write_text(json.dumps(owner | {"started": "1"}))  # it ended, and this test has its number
+    assert take(Claims(store))
+    path.write_text(json.dumps(owner))
+    assert not take(Claims(store))
+    assert (Claims(store).others(), owner["started"] != "") == (0, True)

@@ -133,4 +133,4 @@ def test_device_is_synchronised_and_measured_by_its_own_events():
         0 < inside <= outside
         for inside, outside in zip(samples.device_s, samples.wall_s, strict=True)
     )
-    assert timing.peak_memory(lambda: x @ x, device) >= 2 * x.numel() * 4
+    assert timing.peak_memory(lambda: x @ x, device) >= x.numel() * 4
