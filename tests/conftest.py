@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests run beside others: one thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
