@@ -76,8 +76,8 @@ def run(
         Which finished cells are run again: states such as `failed`, `all`, or patterns that
         explainers match, such as `lrp*`.
     jobs
-        Cells that run at once, each in a process of its own. Times of cells that ran beside others
-        are marked.
+        Cells that run at once, each in a process of its own. Explainers are timed afterwards, when
+        nothing else of the run is at work.
     timeout, memory
         Seconds and GB that an explainer may take for a cell; then its process is killed, and the
         cell is `timeout` or `out-of-memory`. The suite's own timeout where it is left out.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from aexbench.errors import tell
 from aexbench.running.cells import Cell
@@ -20,9 +20,9 @@ MOST_NAMED = 5
 class Queue:
     """Cells that wait, by their anomaly set: nothing is trained or corrupted twice at once."""
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
+    def __init__(self, cells: Sequence[Cell], made: Iterable[str] = ()) -> None:
         self.waiting: OrderedDict[str, deque[Cell]] = OrderedDict()
-        self.made: set[str] = set()  # keys of detectors and anomaly sets that are there
+        self.made = set(made)  # keys of detectors and anomaly sets that are there
         self.making: dict[str, int] = {}  # of those that a worker makes
         self.add(cells)
 
@@ -83,7 +83,7 @@ class Shared:
         self, cells: Sequence[Cell], store: Store, again: Collection[str] = frozenset()
     ) -> None:
         self.store, self.claims = store, Claims(store)
-        self.queue, self.elsewhere = Queue(cells), list[Cell]()
+        self.queue, self.elsewhere = Queue(cells, _made(cells, store)), list[Cell]()
         self._again, self._told = again, False
         self._theirs: list[Record] = []
         self._looked = 0.0
@@ -146,3 +146,10 @@ class Shared:
                 self._told = True
             cells, self.elsewhere = self.elsewhere, []
             self.queue.add(cells)
+
+
+def _made(cells: Iterable[Cell], store: Store) -> Iterator[str]:
+    """Yield the keys of the detectors and anomaly sets of cells that are in the store."""
+    sources = {("detectors", cell.detector_key) for cell in cells}
+    sources |= {("anomalies", cell.anomaly_key) for cell in cells}
+    yield from (key for folder, key in sources if store.path(folder, key).exists())

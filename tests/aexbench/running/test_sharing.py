@@ -129,3 +129,10 @@ def test_the_number_of_a_process_may_be_given_again(store):
     path.write_text(json.dumps(owner))
     assert not take(Claims(store))
     assert (Claims(store).others(), owner["started"] != "") == (0, True)
+
+
+def test_what_is_in_the_store_need_not_be_made(store):
+    for folder, key in (("detectors", cell().detector_key), ("anomalies", cell().anomaly_key)):
+        store.path(folder, key).touch()
+    shared = Shared([cell(), cell("lrp")], store)
+    assert [shared.take(number, None) for number in range(2)] == [cell(), cell("lrp")]
