@@ -20,6 +20,15 @@ _BARE = re.compile(
 _SEPARATORS = re.compile(r"[\\/]+")
 
 
+def counted(count: int, what: str) -> str:
+    """Return how many there are of something.
+
+    >>> counted(1, "cell"), counted(2, "cell")
+    ('1 cell', '2 cells')
+    """
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def plain_lines(text: str) -> str:
     """Return a stranger's text without control characters, line by line.
 

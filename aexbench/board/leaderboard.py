@@ -30,7 +30,7 @@ from aexbench.running.provenance import describe, jobs
 from aexbench.running.scoring import MetricInfo, score
 from aexbench.running.store import Record, Scores, StaleError
 from aexbench.running.strata import STRATA
-from aexbench.texts import pathless
+from aexbench.texts import counted, pathless
 
 Part = tuple[
     dict[str, NDArray[np.float64]], NDArray[np.int64]
@@ -176,7 +176,7 @@ def leaderboard(
                 stale[str(error)] += 1
             except (DamagedFileError, UnreadableError) as error:
                 complaints.append(str(error))
-    complaints += [f"{_cells(count)}: {said}" for said, count in stale.items()]
+    complaints += [f"{counted(count, 'cell')}: {said}" for said, count in stale.items()]
     if not table.cells:
         states = ", ".join(sorted({record.state for record in records})) or "no records"
         more = complaints[0] if complaints else f"aexbench status {store.root} says more"
@@ -208,10 +208,6 @@ def _titles(metrics: Mapping[str, MetricInfo]) -> dict[str, str]:
         name: f"{info.title} ({name})" if name in shared else info.title
         for name, info in metrics.items()
     }
-
-
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _named(metric: str) -> str:
@@ -564,12 +560,17 @@ def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _untimed(records: Sequence[Record]) -> list[str]:
-    """Return a line for each explainer that could not be timed somewhere, and why."""
+    """Return a line for each explainer that could not be timed somewhere, or whose rows could not
+    be counted, and why.
+    """
     reasons = {(r.cell.explainer.text, r.untimed) for r in records if r.untimed}
-    return [
+    said = [
         f"{name} could not be timed: {reason} (--rerun {name!r} tries it again)"
         for name, reason in sorted(reasons)
     ]
+    timed = {(r.cell.explainer.text, r.timing.uncounted) for r in records if r.timing}
+    uncounted = sorted((name, reason) for name, reason in timed if reason)
+    return [*said, *(f"the rows of {name} are not counted: {why}" for name, why in uncounted)]
 
 
 OF_TWINS = {

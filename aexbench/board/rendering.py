@@ -28,9 +28,16 @@ NAME_WIDTH, FLOOR_WIDTH, GROUP_WIDTH, GROUP_COLUMNS = 22, 9, 13, 4  # of a termi
 VERSION = 1  # of the form of boards in files
 COLUMNS = (  # that a board has besides its metrics
     *("#", "rank", "explainer", "role", "complete", "latency", "best floor", "floor score", "gain"),
-    *("gain low", "above floor", "latency_s", "samples_per_s", "prepare_s", "hardware", "note"),
+    *("gain low", "above floor", "latency_s", "latency_spread", "samples_per_s", "prepare_s"),
+    *("forward_rows", "backward_rows", "hardware", "note"),
 )
 MOST_GROUPS = 24  # that a terminal shows
+
+
+COST = (
+    "One sample: the median ± half the interquartile range. Rows: what a sample asks of the "
+    "network, by its products and convolutions, in reconstructions of one row."
+)
 
 
 def columns(title: str) -> tuple[str, str, str]:
@@ -89,6 +96,25 @@ def detectors_table(board: Board) -> tuple[list[str], list[list[str]]]:
     return ["detector of", "seeds", "error / constant's", "ROC-AUC", "AP", "(chance)"], lines
 
 
+def costs_table(board: Board) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows of what an explanation costs; no rows where none has been counted."""
+    names = ["explainer", "one sample", "samples/s", "preparing", "rows forward", "rows backward"]
+    counted = any(row.forward_rows is not None for row in board.rows)
+    timed = [row for row in board.rows if row.hardware] if counted else []
+    return names, [_costs(row) for row in timed]
+
+
+def _costs(row: Row) -> list[str]:
+    return [
+        plain(row.explainer),
+        _seconds(row.latency_s) + _spread(row.latency_spread),
+        _count(row.samples_per_s),
+        _seconds(row.prepare_s),
+        _count(row.forward_rows),
+        _count(row.backward_rows),
+    ]
+
+
 def as_rich(board: Board) -> Group:
     """Return the board for a terminal of 80 columns."""
     names = headers(board)
@@ -107,7 +133,8 @@ def as_rich(board: Board) -> Group:
         style = "" if row.rank is not None and not row.note else "dim"
         main.add_row(*(escape(_folded(text, width)) for text in line(row, board)), style=style)
     notes = (Text(plain(note)) for note in _legend(board))
-    return Group(main, Text(), *_group_tables(board), _detectors(board), Text(), *notes)
+    tables = (*_group_tables(board), *_cost_tables(board), _detectors(board))
+    return Group(main, Text(), *tables, Text(), *notes)
 
 
 def as_text(board: Board, width: int = 100) -> str:
@@ -133,6 +160,21 @@ def _detectors(board: Board) -> Table:
     for texts in lines:
         table.add_row(*(escape(_folded(text, 30)) for text in texts))
     return table
+
+
+def _cost_tables(board: Board) -> Iterator[RenderableType]:
+    """Yield the table of costs, if there is something in it."""
+    names, lines = costs_table(board)
+    if not lines:
+        return
+    table = Table(title="What it costs", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in names:
+        first = name == names[0]
+        table.add_column(name, justify="left" if first else "right", overflow="fold")
+    for texts in lines:
+        table.add_row(*(escape(_folded(text, NAME_WIDTH)) for text in texts))
+    yield table
+    yield Text()
 
 
 def _group_tables(board: Board) -> Iterator[RenderableType]:
@@ -164,7 +206,9 @@ def as_markdown(board: Board) -> str:
     title = markdown_block(board.metrics[board.primary])
     groups = _markdown_table(*groups_table(board))
     detectors = _markdown_table(*detectors_table(board))
-    parts = [main, f"{title} by group:", groups, "The detectors:", detectors, notes]
+    costs = costs_table(board)
+    cost = ["What it costs:", _markdown_table(*costs)] if costs[1] else []
+    parts = [main, f"{title} by group:", groups, *cost, "The detectors:", detectors, notes]
     return "\n\n".join([*parts, f"<!-- aexbench board, version {VERSION} -->"]) + "\n"
 
 
@@ -223,6 +267,7 @@ def _legend(board: Board) -> list[str]:
         "Floors know nothing of what the detector learned. gain: score minus the best floor "
         "[least lower bound "
         "against any floor]; · marks what is not above its floor.",
+        *([COST] if costs_table(board)[1] else []),
         *board.notes,
     ]
 
@@ -259,6 +304,12 @@ def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.2f} ms"
+
+
+def _count(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
 
 
 def _spread(share: float | None) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, print_reasons, say
 from aexbench.errors import RequestError, tell
+from aexbench.texts import counted
 
 if TYPE_CHECKING:
     from aexbench.results import Results
@@ -109,7 +110,8 @@ def _expected(seconds: float | None, jobs: int) -> str:
     if seconds is None:
         return "How long that takes is not known: the store has no records of such cells."
     at_once = f" with {jobs} at once" if jobs > 1 else ""
-    return f"That would take about {in_words(seconds)}{at_once}, as such cells took before."
+    about = f"That would take about {in_words(seconds)}{at_once}, as such cells took before"
+    return f"{about}; timing comes on top."
 
 
 @app.command()
@@ -134,7 +136,9 @@ def status(store: StoreFolder, plugin: Plugins = None) -> None:
     print_reasons(records)
     if stale:
         again = f"aexbench score {shlex.quote(str(store))}"
-        say(f"scores of {_cells(len(stale))} are stale or lost: {again} derives them again")
+        say(
+            f"scores of {counted(len(stale), 'cell')} are stale or lost: {again} derives them again"
+        )
     others = other_sources(records)
     if others:
         say(f"made by other source of the same version: {', '.join(others)}")
@@ -174,7 +178,7 @@ def score(
     ok = sum(record.state == "ok" for record in records) - len(unscored)
     for complaint in (*complaints, *unscored):
         tell(f"error: {complaint}")
-    say(f"{_cells(ok)} scored by {', '.join(made.text for made in metrics)}")
+    say(f"{counted(ok, 'cell')} scored by {', '.join(made.text for made in metrics)}")
     say(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
     raise typer.Exit(1 if complaints or unscored else 0)
 
@@ -201,10 +205,6 @@ def prune(
         say(f"Next: aexbench prune {shlex.quote(str(store))} --yes   # removes them")
     for path in paths if yes else ():
         path.unlink()
-
-
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _finish(results: Results, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aexbench.errors import plain
+from aexbench.texts import counted
 
 if TYPE_CHECKING:
     from aexbench.running.store import Record
@@ -51,5 +52,4 @@ def print_reasons(records: list[Record]) -> None:
     reasons = Counter((record.state, record.reason) for record in records if record.state != "ok")
     for (state, reason), count in reasons.most_common():
         example = next(str(r.cell) for r in records if (r.state, r.reason) == (state, reason))
-        cells = "1 cell" if count == 1 else f"{count} cells"
-        say(f"{state}: {reason} ({cells}, such as {example})")
+        say(f"{state}: {reason} ({counted(count, 'cell')}, such as {example})")

@@ -78,7 +78,7 @@ class Hearing:
             raise (StoreError if message[1] else RequestError)(message[2])
         return None if self._told(worker, message) else _answered(worker, *message[1:])
 
-    def awaited(self, worker: Worker, beat: Callable[[], object] = bool) -> Answer:
+    def awaited(self, worker: Worker, beat: Callable[[], object] = lambda: None) -> Answer:
         """Return what came of a request once it has; `beat` is called until then."""
         while (found := self.answer(worker)) is None:
             connection.wait(worker.stirs(), POLL_S)

@@ -14,6 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from aexbench.detector import Detector
+from aexbench.errors import line
+
+
+class UncountedError(Exception):
+    """Why rows cannot be counted."""
 
 
 class Rows(NamedTuple):
@@ -53,17 +58,22 @@ class Arithmetic(TorchDispatchMode):
         return result
 
 
-def rows(call: Callable[[], object], x: torch.Tensor, detector: Detector) -> Rows | None:
-    """Return what a call for one sample x (1, …) costs; None of a network without products, and of
-    a call that cannot be looked into.
+def rows(call: Callable[[], object], x: torch.Tensor, detector: Detector) -> Rows:
+    """Return what a call for one sample x (1, …) costs.
+
+    Raises
+    ------
+    UncountedError
+        If it cannot be counted: the network has no products, or the call captures torch's
+        operations itself, and fails where somebody looks on.
     """
+    with Arithmetic() as one:
+        detector.reconstruct(x)
+    if not one.forward:
+        raise UncountedError("the network has no products or convolutions")
     try:
-        with Arithmetic() as one:
-            detector.reconstruct(x)
         with Arithmetic() as spent:
             call()
-    except Exception:  # it works when nobody counts: some capture torch's operations themselves
-        return None
-    if not one.forward:
-        return None
+    except Exception as error:
+        raise UncountedError(line(error)) from error
     return Rows(spent.forward / one.forward, spent.backward / one.forward)

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import secrets
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,7 @@ class Claims:
     def __init__(self, store: Store) -> None:
         self.folder = files.make_folder(store.root.absolute() / "claims")
         self.own: dict[str, Path] = {}
+        self._seen: dict[Path, tuple[float | None, float]] = {}  # when claims were touched
         self._me, self._beaten = Owner(_host(), os.getpid(), _started(os.getpid())), 0.0
 
     def take(self, key: str, what: str) -> bool:
@@ -78,14 +80,26 @@ class Claims:
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
 
-    def _left(self, path: Path) -> bool:
-        """Whether a claim's owner is gone."""
+    def _left(self, path: Path, aside: Path | None = None) -> bool:
+        """Whether a claim's owner is gone; `aside` is where it lies now, if not at its place."""
+        place, path = path, aside or path
         owner = _owner(path)
         if owner.host == self._me.host:
             return not owner.runs()
         with suppress(FileNotFoundError):
-            return self._now() - path.stat().st_mtime > GONE_S
+            touched = path.stat().st_mtime
+            return self._now() - touched > GONE_S or self._unchanged(place, touched)
         return False
+
+    def _unchanged(self, path: Path, touched: float) -> bool:
+        """Whether a claim was long not touched by the clock of this process: that of the files may
+        have been set back.
+        """
+        since, now = self._seen.get(path, (None, 0.0)), time.monotonic()
+        if since[0] != touched:
+            self._seen[path] = (touched, now)
+            return False
+        return now - since[1] > GONE_S
 
     def _now(self) -> float:
         """Return the time by the clock of the store's file system."""
@@ -101,7 +115,7 @@ class Claims:
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{files.TEMPORARY}")
         with suppress(FileNotFoundError):
             os.rename(path, aside)
-            if not self._left(aside):  # one was quicker, and has claimed it since
+            if not self._left(path, aside):  # one was quicker, and has claimed it since
                 with suppress(FileExistsError):
                     os.link(aside, path)
             aside.unlink()

@@ -37,8 +37,6 @@ SAID_S = 20.0  # of waiting, before it is said
 WAIT_S = 300.0  # for a first worker, and for one to come back
 DEATHS = 3  # of Dask workers with one cell: then the cell has failed
 DIED = Answer(silence="failed", reason=f"{DEATHS} Dask workers died with it")
-
-
 GONE = "the Dask scheduler is gone: the same command goes on from here once there is one"
 
 
@@ -53,7 +51,7 @@ class Slot:
 
 
 @dataclass
-class Host:
+class Member:
     """A Dask worker: whether it sees the store, or else which files of it it has."""
 
     shared: bool
@@ -69,7 +67,7 @@ class Cluster:
         self.plugins = tuple(Seen(path.absolute(), files.read(path)) for path in setup.plugins)
         self.setup = replace(setup, plugins=(), folder="", path=(), environment={})
         self.slots: dict[int, Slot] = {}
-        self.hosts: dict[str, Host] = {}
+        self.members: dict[str, Member] = {}
         self._looked, self._beaten = -LOOK_S, 0.0
         self.deaths: Counter[str] = Counter()
         self.client: Any = None
@@ -90,7 +88,7 @@ class Cluster:
         files.write_bytes(self.probe.path, self.probe.content)
 
     def end(self) -> None:
-        """End the worker processes, and leave the cluster as it was."""
+        """End the worker processes of this run, and leave the cluster."""
         self.probe.path.unlink(missing_ok=True)
         if self.client is not None:
             if self.client.status == "running":
@@ -143,7 +141,7 @@ class Cluster:
         for slot in gone:
             del self.slots[slot.number]
         for address, threads in there.items():
-            if address not in self.hosts:  # it was gone before it could answer
+            if address not in self.members:  # it was gone before it could answer
                 continue
             known = sum(slot.address == address for slot in self.slots.values())
             for _ in range(threads - known):
@@ -154,10 +152,12 @@ class Cluster:
 
     def _meet(self, there: Mapping[str, int]) -> None:
         """Ask new workers whether they see the store, and let all know that this run is alive."""
-        if new := [address for address in there if address not in self.hosts]:
+        if new := [address for address in there if address not in self.members]:
             sees = self.client.run(remote.sees, self.probe, workers=new, on_error="return")
-            self.hosts |= {at: Host(seen) for at, seen in sees.items() if isinstance(seen, bool)}
-        self.hosts = {at: host for at, host in self.hosts.items() if at in there}
+            self.members |= {
+                at: Member(seen) for at, seen in sees.items() if isinstance(seen, bool)
+            }
+        self.members = {at: one for at, one in self.members.items() if at in there}
         if time.monotonic() - self._beaten > BEAT_S:
             self._beaten = time.monotonic()
             self.client.run(remote.beat, self.run, on_error="return")
@@ -219,19 +219,19 @@ class Cluster:
         """Return the future of a request to one Dask worker, with the files that it needs and has
         not.
         """
-        host = self.hosts[slot.address]
+        member = self.members[slot.address]
         cell = request.cell
         assert cell is not None
         made = {("detectors", cell.detector_key), ("anomalies", cell.anomaly_key)}
         there = {at: self.store.path(*at) for at in made if self.store.path(*at).exists()}
-        sent = {} if host.shared else {a: p for a, p in there.items() if a not in host.has}
-        host.has |= sent.keys()
+        sent = {a: p for a, p in there.items() if not member.shared and a not in member.has}
+        member.has |= sent.keys()
         task = Task(
             self.run,
             replace(request, cell=None),
             wire.dumps(replace(self.setup, jobs=jobs)),
             self.limits,
-            host.shared,
+            member.shared,
             self.plugins,
             {at: path.read_bytes() for at, path in sent.items()},
             (*sorted(made - there.keys()), ("attributions", cell.key), ("scores", cell.key)),
@@ -240,7 +240,7 @@ class Cluster:
         where = {"workers": [slot.address], "resources": gpu}
         return self.client.submit(remote.reply, task, pure=False, **where)
 
-    def _awaited(self, request: Request, beat: Callable[[], object] = bool) -> Answer:
+    def _awaited(self, request: Request, beat: Callable[[], object] = lambda: None) -> Answer:
         """Return what one worker answers while no other one works; the same one as before, as long
         as it is there.
         """
@@ -290,8 +290,8 @@ class Cluster:
         for text, category in got.warned:
             warnings.warn(plain(text), category, stacklevel=2)
         self._keep(got.files)
-        if slot.address in self.hosts:
-            self.hosts[slot.address].has |= got.files.keys()
+        if slot.address in self.members:
+            self.members[slot.address].has |= got.files.keys()
         assert got.answer is not None
         return got.answer
 

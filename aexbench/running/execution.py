@@ -228,7 +228,7 @@ def explain(make: Callable[[], Any], samples: NDArray[Any], detector: Detector) 
     """Return an explainer's attributions of samples as an array; `make` prepares the explainer."""
     device = detector.device
     x = torch.as_tensor(samples).to(device, detector.dtype)
-    explainer, _ = timing.timed(make, device)
+    explainer, _ = timing.timed(make, device)  # a child that comes back from it ends there
     attributions, _ = timing.timed(lambda: explainer.explain(x), device)
     return Explained(attributions.cpu().numpy(), _measures(explainer, x, attributions))
 

@@ -173,15 +173,24 @@ def carry_out(
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:
-        done = len(cells) - len(execution.pending(cells, store))
         on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
-        ways = f"stopped; {done} of {len(cells)} cells are finished. {on}"
+        ways = f"stopped; {_far(cells, store)}. {on}"
         raise StoppedError(ways, stop.number or signal.SIGINT) from None
     for cell in (*todo, *timed):
         known[cell.key] = store.record(cell.key)
     _score(store, list(filter(None, known.values())), metrics)
     names = [metric.text for metric in metrics]
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
+
+
+def _far(cells: Sequence[Cell], store: Store) -> str:
+    """Return how far a run has come, in words."""
+    from aexbench.running import execution, rounds
+
+    done = len(cells) - len(execution.pending(cells, store))
+    untimed = sum(len(one) for one in rounds.waiting(cells, store))
+    timing = f", {untimed} of them to be timed" if untimed else ""
+    return f"{done} of {len(cells)} cells are finished{timing}"
 
 
 def _score(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:

@@ -33,6 +33,9 @@ from aexbench.running.worker import Setup
 from aexbench.running.workers import Limits, Request, Worker
 
 LOST_S = 120.0  # without a word of the coordinator, which sends one every ten seconds
+LOST = (
+    f"a Dask worker heard nothing of this run for {LOST_S:.0f} s: the same call goes on from here"
+)
 At = tuple[str, str]
 """A file of a store: its folder, and the key that names it."""
 
@@ -104,16 +107,17 @@ class Reply:
 
 @dataclass
 class Place:
-    """Where a thread of a Dask worker works for a run: its worker process."""
+    """Where a thread of a Dask worker works for a run: its worker process, and its store."""
 
     made_for: tuple[bytes, Any]
     worker: Worker
+    store: Store
 
 
 PLACES: dict[tuple[str, int], Place] = {}  # by run and thread
 FOLDERS: dict[str, Path] = {}  # of runs whose store is not seen here: a store for all threads
 BEATS: dict[str, float] = {}  # of runs: when their coordinator was last heard of
-ONE = threading.RLock()  # processes are started, and folders made, one at a time
+ONE = threading.Lock()  # processes are started, and folders made, one at a time
 
 
 class LostError(Exception):
@@ -141,11 +145,11 @@ def reply(task: Task) -> Reply:
         answer = hearing.awaited(place.worker, lambda: _listen(task.run))
     except LostError:
         end(task.run)
-        return Reply()
+        return Reply(error=(True, LOST))
     except RequestError as error:
         end(task.run, threading.get_ident())
         return Reply(error=(isinstance(error, StoreError), str(error)))
-    return Reply(answer, warned, {} if task.shared else _written(task))
+    return Reply(answer, warned, {} if task.shared else _written(place.store, task))
 
 
 def _listen(run: str) -> None:
@@ -161,9 +165,12 @@ def end(run: str | None = None, thread: int | None = None) -> None:
     for key in [*PLACES]:
         if run in (None, key[0]) and thread in (None, key[1]):
             PLACES.pop(key).worker.end()
-    if thread is None:
-        for name in [name for name in FOLDERS if run in (None, name)]:
-            shutil.rmtree(FOLDERS.pop(name), ignore_errors=True)
+    if thread is not None:
+        return
+    for name in [name for name in BEATS if run in (None, name)]:
+        del BEATS[name]
+    for name in [name for name in FOLDERS if run in (None, name)]:
+        shutil.rmtree(FOLDERS.pop(name), ignore_errors=True)
 
 
 def _place(task: Task) -> Place:
@@ -177,29 +184,20 @@ def _place(task: Task) -> Place:
             PLACES[key] = place
         if place.worker.process is None:
             _start(place.worker)
-    store = Store(_root(task))
     for at, content in task.needs.items():
-        files.write_once(store.path(*at), content)
+        files.write_once(place.store.path(*at), content)
     return place
 
 
-def _root(task: Task) -> Path:
-    """Return the folder of the store: the run's own where that is seen, or else one for it here."""
-    if task.shared:
-        setup: Setup = wire.loads(task.setup)
-        return setup.store
-    with ONE:
-        if task.run not in FOLDERS:
-            FOLDERS[task.run] = Path(tempfile.mkdtemp(prefix="aexbench-"))
-            Store(FOLDERS[task.run], create=True)
-    return FOLDERS[task.run]
-
-
 def _made(task: Task, made_for: tuple[bytes, Any]) -> Place:
-    """Return a place whose worker process works in the store, or in a folder that stands for it."""
+    """Return a place in the store itself where that is seen, or else in a folder that stands for
+    it, one for all threads.
+    """
     _as_parent()
     setup: Setup = wire.loads(task.setup)
-    root = _root(task)
+    if not task.shared and task.run not in FOLDERS:
+        FOLDERS[task.run] = Path(tempfile.mkdtemp(prefix="aexbench-"))
+    root = setup.store if task.shared else FOLDERS[task.run]
     here = replace(
         setup,
         store=root,
@@ -209,7 +207,7 @@ def _made(task: Task, made_for: tuple[bytes, Any]) -> Place:
         path=tuple(sys.path),
         environment=dict(os.environ),
     )
-    return Place(made_for, Worker(here))
+    return Place(made_for, Worker(here), Store(root, create=True))
 
 
 def _start(worker: Worker) -> None:
@@ -218,9 +216,8 @@ def _start(worker: Worker) -> None:
         raise RequestError(f"a Dask worker does not know {names}: install it there too")
 
 
-def _written(task: Task) -> dict[At, bytes]:
+def _written(store: Store, task: Task) -> dict[At, bytes]:
     """Return what a request has put into the store here."""
-    store = Store(_root(task))
     paths = {at: store.path(*at) for at in task.gives}
     return {at: path.read_bytes() for at, path in paths.items() if path.exists()}
 

@@ -20,12 +20,14 @@ from aexbench.detector import Detector
 from aexbench.door import checked
 from aexbench.errors import line
 from aexbench.running import arithmetic, references, timing
+from aexbench.running.arithmetic import Rows
 from aexbench.running.cells import Cell
 from aexbench.running.kept import kept
 from aexbench.running.provenance import hardware
 from aexbench.running.stopping import is_own
 from aexbench.running.store import Store, Times
 from aexbench.running.workspace import Lent, Workspace
+from aexbench.texts import counted
 
 Round = Sequence[Cell]
 Timed = Mapping[str, timing.Timing]
@@ -74,9 +76,8 @@ def _waits(store: Store, cell: Cell) -> bool:
 
 def name(cells: Round) -> str:
     """Return what a round is called."""
-    first = cells[0]
-    many = "1 explainer" if len(cells) == 1 else f"{len(cells)} explainers"
-    return f"timing {many} on {first.dataset.text} / {first.corruption.text}"
+    where = f"{cells[0].dataset.text} / {cells[0].corruption.text}"
+    return f"timing {counted(len(cells), 'explainer')} on {where}"
 
 
 def prepared(cells: Round, workspace: Workspace) -> Ask:
@@ -92,7 +93,7 @@ def prepared(cells: Round, workspace: Workspace) -> Ask:
 def timed(cells: Round, x: NDArray[Any], detector: Detector, lent: Lent) -> Timed:
     """Return what each explainer costs on samples x (N, …), measured in turns."""
     samples = torch.as_tensor(x).to(detector.device, detector.dtype)
-    with kept(detector, lent=lent):
+    with kept(detector, lent=lent), timing.no_garbage_collection():
         entrants = {c.key: _entrant(c, samples.clone(), detector, lent) for c in cells}
         timing.interleaved([r for one in entrants.values() for r in (one.latency, one.throughput)])
         if not all(torch.equal(one.x, samples) for one in entrants.values()):
@@ -131,7 +132,7 @@ class Entrant:
     ) -> None:
         self.x, self.prepare_s, one = x, prepare_s, x[:1]
         explain(one)
-        self.rows = arithmetic.rows(functools.partial(explain, one), one, detector)
+        self.rows = _counted(functools.partial(explain, one), one, detector)
         self.whole = Last(functools.partial(explain, x))
         self.peak_bytes = timing.peak_memory(self.whole, x.device)
         singles = (functools.partial(explain, one) for one in itertools.cycle(x.split(1)))
@@ -145,6 +146,14 @@ class Entrant:
         return timing.Timing(
             self.prepare_s, len(self.x), latency, throughput, self.peak_bytes, self.rows
         )
+
+
+def _counted(call: Callable[[], object], x: torch.Tensor, detector: Detector) -> Rows | str:
+    """Return the rows that a call asks for, or why they cannot be counted."""
+    try:
+        return arithmetic.rows(call, x, detector)
+    except arithmetic.UncountedError as error:
+        return str(error)
 
 
 @dataclass(frozen=True)

@@ -35,20 +35,18 @@ class Queue:
         """Return the next cell for a worker, of its last sources if it can be; None where all that
         wait need what others are making.
         """
-        warm = [] if last is None else [last.anomaly_key]
-        same = (
-            ()
-            if last is None
-            else (
-                key
-                for key, cells in self.waiting.items()
-                if cells[0].detector_key == last.detector_key
-            )
-        )
-        for key in (*warm, *same, *self.waiting):
+        for key in (*self._warm(last), *self.waiting):
             if key in self.waiting and self._free(self.waiting[key][0], worker):
                 return self._taken(key, worker)
         return None
+
+    def _warm(self, last: Cell | None) -> list[str]:
+        """Return the anomaly sets that a worker has ready, or whose detector it has."""
+        if last is None:
+            return []
+        waiting = self.waiting.items()
+        same = [key for key, cells in waiting if cells[0].detector_key == last.detector_key]
+        return [last.anomaly_key, *same]
 
     def done(self, cell: Cell) -> None:
         """Take note that a cell's detector and anomaly set are there, or cannot be."""

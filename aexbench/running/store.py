@@ -88,6 +88,7 @@ class Times(BaseModel):
     peak_bytes: int | None = None
     forward_rows: float | None = Field(default=None, ge=0)
     backward_rows: float | None = Field(default=None, ge=0)
+    uncounted: Line = ""  # why rows could not be counted
     hardware: dict[str, Any] | None = None
 
 

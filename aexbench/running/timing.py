@@ -51,7 +51,7 @@ class Timing:
         The most device memory that a call of `throughput` takes, beside what was there before; None
         on a CPU, where it is not measured.
     rows
-        What one sample asks of the network; None where it has no products to count.
+        What one sample asks of the network, or why that cannot be counted.
     """
 
     prepare_s: float
@@ -59,23 +59,28 @@ class Timing:
     latency: Samples
     throughput: Samples
     peak_bytes: int | None = None
-    rows: Rows | None = None
+    rows: Rows | str = ""
 
-    def summary(self) -> dict[str, float | int | None]:
+    def summary(self) -> dict[str, float | int | str | None]:
         """Return medians, in seconds, and the spread of the latency as a share of its median."""
-        rows = {} if self.rows is None else self.rows._asdict()
         return {
             "prepare_s": self.prepare_s,
             "latency_s": float(np.median(self.latency.wall_s)),
             "latency_spread": spread(self.latency.wall_s),
             "samples_per_s": self.set_size / float(np.median(self.throughput.wall_s)),
             "peak_bytes": self.peak_bytes,
-            **{f"{way}_rows": count for way, count in rows.items()},
+            **_rows(self.rows),
         }
 
     def samples(self) -> dict[str, Any]:
         """Return every sample."""
         return asdict(self)
+
+
+def _rows(rows: Rows | str) -> dict[str, float | str]:
+    if isinstance(rows, str):
+        return {"uncounted": rows}
+    return {"forward_rows": rows.forward, "backward_rows": rows.backward}
 
 
 def spread(seconds: Sequence[float]) -> float | None:
@@ -152,13 +157,12 @@ class Repeats:
 
 def interleaved(repeats: Sequence[Repeats]) -> None:
     """Let calls take turns (A B A B) until all are done: what the machine does meanwhile, it does
-    to all of them.
+    to all of them. Within `no_garbage_collection`.
     """
-    with no_garbage_collection():
-        while waiting := [one for one in repeats if not one.done]:
-            for one in waiting:
-                one.turn()
-            gc.collect(1)  # what the turns have left; what was there before is not looked at
+    while waiting := [one for one in repeats if not one.done]:
+        for one in waiting:
+            one.turn()
+        gc.collect(1)  # what the turns have left; what was there before is not looked at
 
 
 def measure(
@@ -168,7 +172,8 @@ def measure(
     `Repeats` takes.
     """
     repeats = Repeats(calls, device, **how)
-    interleaved([repeats])
+    with no_garbage_collection():
+        interleaved([repeats])
     return repeats.samples
 
 

@@ -5,25 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from aexbench.errors import tell
 from aexbench.running import rounds
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
 from aexbench.running.estimate import TIMING
+from aexbench.running.pool import Runner
 from aexbench.running.progress import Show
-from aexbench.running.rounds import Found, Round
+from aexbench.running.rounds import Round
 from aexbench.running.sharing import LOOK_S
 from aexbench.running.store import Store
-
-
-class Runner(Protocol):
-    """What times rounds."""
-
-    def times(self, cells: Round, beat: Callable[[], object]) -> Found:
-        """Return what came of a round; `beat` is called while it is awaited."""
-        ...
 
 
 @dataclass

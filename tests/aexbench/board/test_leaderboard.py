@@ -24,7 +24,15 @@ from aexbench.board.leaderboard import (
     _without_scores,
     leaderboard,
 )
-from aexbench.board.rendering import FORMATS, as_rich, as_text, groups_table
+from aexbench.board.rendering import (
+    COLUMNS,
+    COST,
+    FORMATS,
+    as_rich,
+    as_text,
+    costs_table,
+    groups_table,
+)
 from aexbench.board.statistics import Estimate
 from aexbench.components import Component
 from aexbench.running.cells import Cell
@@ -315,6 +323,30 @@ def test_times_count_for_the_machine_that_they_were_measured_on(store):
     assert found["beside"].forward_rows == 9.0  # counted, whatever ran beside it
     assert "2.00 ms ±6%" in str(board)
     assert BESIDE in " ".join(str(board).split())
+
+
+def test_what_an_explanation_costs_stands_in_a_table_where_it_was_counted(store):
+    add(store, "one", BASE)
+    add(store, "other", BASE)
+    assert costs_table(leaderboard(store))[1] == []
+    assert COST not in as_text(leaderboard(store))
+    retimed(store, "one", latency_spread=0.1, forward_rows=71102.3, backward_rows=0.0)
+    retimed(store, "other", forward_rows=3.72, uncounted="no")
+    rows = {row[0]: row[1:] for row in costs_table(leaderboard(store))[1]}
+    assert rows["one"] == ["2.00 ms ±10%", "10", "100.00 ms", "71,102", "0"]
+    assert rows["other"] == ["2.00 ms", "10", "100.00 ms", "3.7", "–"]
+    shown = as_text(leaderboard(store))
+    assert "What it costs" in shown
+    assert COST in " ".join(shown.split())
+    assert "the rows of other are not counted: no" in shown
+    assert "| one | 2.00 ms ±10% | 10 |" in FORMATS["markdown"](leaderboard(store))
+
+
+def test_no_metric_is_taken_for_a_column_of_the_board(store):
+    add(store, "one", BASE)
+    (line,) = csv.DictReader(io.StringIO(FORMATS["csv"](leaderboard(store))))
+    own = set(line) - {"metric", "metric low", "metric high", "data / null"}
+    assert own <= set(COLUMNS)
 
 
 def test_why_an_explainer_could_not_be_timed_stands_below_the_board(store):

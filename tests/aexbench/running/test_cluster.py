@@ -18,6 +18,7 @@ from aexbench.running import cluster, remote
 from aexbench.running.claims import BEAT_S
 from aexbench.running.cluster import Cluster
 from aexbench.running.store import Store
+from aexbench.running.workers import Limits, Request
 from tests.aexbench.running.test_plans import cell
 
 PLUGIN = '''
@@ -120,9 +121,15 @@ def scores(results):
 def test_it_comes_to_the_same_with_and_without_a_common_disk(
     address, alone, shared, tmp_path, monkeypatch
 ):
+    travelled, keep = set(), Cluster._keep
+    monkeypatch.setattr(
+        Cluster, "_keep", lambda self, sent: (travelled.update(sent), keep(self, sent))
+    )
     if not shared:
         monkeypatch.setattr(Cluster, "_write_probe", lambda self: None)
     found = aexbench.run(SUITE, tmp_path / "s", scheduler=address)
+    folders = set() if shared else {"detectors", "anomalies", "attributions", "scores"}
+    assert {folder for folder, _ in travelled} == folders
     assert found.complete
     assert scores(found) == scores(alone)
     store = Store(tmp_path / "s")
@@ -217,7 +224,10 @@ class Ended:
 
 def test_a_run_that_ends_leaves_others_of_the_same_cluster_at_work(monkeypatch, tmp_path):
     ended: list[str] = []
-    places = {(run, 1): remote.Place((b"", ()), Ended(ended, run)) for run in ("mine", "theirs")}  # type: ignore[arg-type]
+    places = {
+        (run, 1): remote.Place((b"", ()), Ended(ended, run), None)  # type: ignore[arg-type]
+        for run in ("mine", "theirs")
+    }
     folders = {run: tmp_path / run for run in ("mine", "theirs")}
     for folder in folders.values():
         folder.mkdir()
@@ -242,3 +252,14 @@ def test_who_hears_nothing_of_a_coordinator_gives_up(monkeypatch):
     with pytest.raises(remote.LostError):
         remote._listen("mine")
     assert remote.LOST_S > 10 * BEAT_S
+
+
+def test_a_run_that_was_not_heard_of_ends_with_one_line(monkeypatch):
+    def lost(task):
+        raise remote.LostError
+
+    monkeypatch.setattr(remote, "_place", lost)
+    task = remote.Task("mine", Request("run", b"", ""), b"", Limits(), True)
+    reply = remote.reply(task)
+    assert (reply.answer, reply.error) == (None, (True, remote.LOST))
+    assert "mine" not in remote.BEATS

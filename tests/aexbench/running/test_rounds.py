@@ -11,6 +11,7 @@ import torch
 from aexbench import Detector, explainers, families
 from aexbench.components import component
 from aexbench.running import arithmetic, planning, rounds, turns
+from aexbench.running.arithmetic import UncountedError
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
 from aexbench.running.progress import Show
@@ -133,7 +134,8 @@ def test_backward_rows_are_told_from_forward_rows():
     assert arithmetic.rows(lambda: own.error(x.detach().expand(5, 4)), x.detach(), own) == (5, 0)
     both = arithmetic.rows(lambda: own.model(x).sum().backward(), x.detach(), own)
     assert both == (1, 2)  # by the weights too
-    assert arithmetic.rows(lambda: None, x.detach(), Detector(torch.nn.Identity())) is None
+    with pytest.raises(UncountedError, match="no products"):
+        arithmetic.rows(lambda: None, x.detach(), Detector(torch.nn.Identity()))
 
 
 def test_a_round_has_twelve_times_the_limit_for_each_of_its_explainers():
@@ -180,13 +182,24 @@ def test_rounds_are_timed_unless_the_run_stops(store):
     assert list((store.root / "claims").iterdir()) == []
 
 
-def test_a_call_that_cannot_be_looked_into_is_not_counted():
-    own, x = detector(), torch.rand(1, 4)
+def test_a_call_that_cannot_be_looked_into_is_timed_and_says_why_its_rows_are_not_counted(
+    monkeypatch,
+):
+    monkeypatch.setattr(families.explainers, "_plugins", dict(families.explainers._plugins))
 
-    def captured():
-        raise RuntimeError("operator prim::device does not exist")
+    @explainers.register("captures")
+    def captures(detector, x):
+        """Let nobody look on."""
+        if torch.utils._python_dispatch._get_current_dispatch_mode() is not None:
+            raise RuntimeError("operator prim::device does not exist")
+        return detector.error_map(x)
 
-    assert arithmetic.rows(captured, x, own) is None
+    x = np.random.default_rng(0).random((6, 4)).astype(np.float32)
+    (clock,) = rounds.timed([cell("captures")], x, detector(), Lent(x)).values()
+    assert clock.rows == "RuntimeError: operator prim::device does not exist"
+    times = Times.model_validate(clock.summary())
+    assert (times.uncounted, times.forward_rows) == (clock.rows, None)
+    assert times.latency_s > 0
 
 
 def test_who_changes_its_samples_in_a_round_is_not_timed(monkeypatch):

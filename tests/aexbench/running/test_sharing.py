@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from aexbench.running import claims
 from aexbench.running.claims import BEAT_S, GONE_S, Claims
 from aexbench.running.sharing import Queue, Shared
 from aexbench.running.store import SCHEMA, Record, Store
@@ -136,3 +138,24 @@ def test_what_is_in_the_store_need_not_be_made(store):
         store.path(folder, key).touch()
     shared = Shared([cell(), cell("lrp")], store)
     assert [shared.take(number, None) for number in range(2)] == [cell(), cell("lrp")]
+
+
+def test_a_claim_of_a_host_whose_clock_was_set_back_ends_all_the_same(store, monkeypatch):
+    theirs, mine, now = Claims(store), Claims(store), [0.0]
+    monkeypatch.setattr(claims, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    take(theirs)
+    path = next((store.root / "claims").iterdir())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
+
+    def touched(at: float) -> bool:
+        os.utime(path, (at, at))
+        return take(mine)
+
+    ahead = path.stat().st_mtime + 3600.0
+    assert not touched(ahead)
+    now[0] += GONE_S + 1.0
+    assert not touched(ahead + 1.0)  # it was touched since
+    now[0] += GONE_S - 1.0
+    assert not touched(ahead + 1.0)
+    now[0] += 2.0
+    assert touched(ahead + 1.0)

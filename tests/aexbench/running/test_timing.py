@@ -66,7 +66,8 @@ def test_calls_take_turns_until_each_has_enough():
         timing.Repeats(lambda n=n: turns.append(n), CPU, warm_ups=0, least=k, most=k)
         for n, k in (("a", 2), ("b", 4))
     ]
-    timing.interleaved(calls)
+    with timing.no_garbage_collection():
+        timing.interleaved(calls)
     assert turns == ["a", "b", "a", "b", "b", "b"]
 
 
@@ -115,9 +116,11 @@ def test_summary_gives_medians_per_sample_and_set():
         "latency_spread": 0.25,
         "samples_per_s": 5.0,
         "peak_bytes": None,
+        "uncounted": "",
     }
     counted = replace(clock, rows=Rows(5.0, 2.0)).summary()
     assert (counted["forward_rows"], counted["backward_rows"]) == (5.0, 2.0)
+    assert "uncounted" not in counted
     assert clock.samples()["latency"]["wall_s"] == [3.0, 1.0, 2.0]
     assert timing.peak_memory(lambda: 1, CPU) is None
 
