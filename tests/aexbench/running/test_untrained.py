@@ -277,6 +277,10 @@ def test_what_has_no_initialiser_is_redrawn_with_its_spread_and_that_is_said():
 class Lazy(nn.Linear):
     """Says that it draws initial weights, and leaves its bias."""
 
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        nn.init.normal_(self.bias)  # which is whatever lay in the memory
+
     def reset_parameters(self):
         nn.init.normal_(self.weight)
 
