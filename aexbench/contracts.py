@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from aexbench.detector import Detector
 
+ALARMED = "alarmed"  # among the details of an AnomalySet
 Progress = Callable[[str, float], None]
 """Called with a line of text and the share that is done, in [0, 1]."""
 
@@ -89,6 +90,11 @@ class AnomalySet:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def alarmed(self) -> NDArray[np.bool_]:
+        """Which samples (N,) raise an alarm: all, where that was no question."""
+        return np.asarray(self.details.get(ALARMED, np.ones(len(self), dtype=bool)))
+
 
 @dataclass
 class Dataset:
@@ -113,6 +119,9 @@ class Dataset:
         independent. Each is its own where it is left out.
     test_kinds : (N,) str or None
         The kind of each test sample's anomaly, such as the damage; scores are split by it.
+    test_truth_kind
+        What `test_truth` names: the features that are abnormal (`symptom`), those that an anomaly
+        came from (`cause`), or `both`, where these are the same. No board averages over the two.
     """
 
     train: Array
@@ -124,6 +133,7 @@ class Dataset:
     autoencoder: str = "mlp"
     test_units: NDArray[np.int64] | None = None
     test_kinds: NDArray[np.str_] | Named | None = None
+    test_truth_kind: Literal["symptom", "cause", "both"] = "symptom"
 
     def __post_init__(self) -> None:
         """Reject splits that do not belong together, and values in memory that are not finite."""

@@ -66,8 +66,7 @@ def _corruption(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Co
         made: Corruption = plugin.target(**keywords)
         return made
     limits: Limits = keywords.pop("shared")
-    asks_clean = "clean" in plugin.offered
-    return SingleFeature(plugin.name, plugin.target, keywords, limits, asks_clean)
+    return SingleFeature(plugin.name, plugin.target, keywords, limits, plugin.offered)
 
 
 def _metric(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Metric:
@@ -132,7 +131,7 @@ corruptions: Registry[Corruption, CorruptionDeclaration] = Registry(
     finish=_corruption,
     protocol=_protocol("Corruption"),
     function_context=4,
-    offered=frozenset({"clean"}),
+    offered=frozenset({"clean", "alarms"}),
     shared=Limits,
 )
 metrics: Registry[Metric, MetricDeclaration] = Registry(

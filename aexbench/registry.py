@@ -37,7 +37,7 @@ Made = TypeVar("Made")
 Declared = TypeVar("Declared", bound=Declaration)
 
 
-RESERVED = frozenset({"default", "feature-prior", "given", "labels", "oracle"})
+RESERVED = frozenset({"chance", "default", "feature-prior", "given", "labels", "oracle"})
 
 
 class PluginWarning(UserWarning):

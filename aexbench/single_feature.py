@@ -8,7 +8,7 @@ are here, once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from aexbench.errors import RequestError, SkipError
 from aexbench.rows import Array, most, sample
 
 CLEAN_ABOVE = "clean score above the threshold"
+LIKE_ALARMS = "alarm"  # the threshold
+MOST_LIKE_ALARMS = 0.9  # the quantile of the alarms' errors: few are far greater than the others
 CLEAN_ROWS = 20_000  # that a corruption which asks for `clean` is given at most
 STRICT_CHANGE = 0.05  # of a column's range, for threshold="strict"
 ROUND_BYTES = 2**26  # of one round's samples
@@ -64,7 +66,8 @@ class SingleFeature:
         `(detector, x, mask, rng, **parameters)` returns x (B, …) changed where mask (B, …) is true,
         as a tensor or a `Proposal`. It draws from `rng` one row per sample, so that results do not
         depend on how draws are batched. If it has a parameter `clean`, it is given a seeded sample
-        of the clean samples: 20,000, fewer where samples × columns pass 2²⁵.
+        of the clean samples: 20,000, fewer where samples × columns pass 2²⁵; with a parameter
+        `alarms` the alarms that `generate` is given.
     parameters
         The function's parameters.
     limits
@@ -75,7 +78,12 @@ class SingleFeature:
     propose: Callable[..., torch.Tensor | Proposal]
     parameters: Mapping[str, Any]
     limits: Limits = Limits()
-    asks_clean: bool = False
+    offered: Collection[str] = ()
+
+    @property
+    def asks_alarms(self) -> bool:
+        """Whether it does better with alarms that nobody has labelled."""
+        return "alarms" in self.offered or self.limits.threshold == LIKE_ALARMS
 
     def generate(
         self,
@@ -84,6 +92,7 @@ class SingleFeature:
         count: int | None = None,
         threshold: float | str | None = None,
         seed: int = 0,
+        alarms: Array | None = None,
     ) -> AnomalySet:
         """Return up to `count` corrupted samples, each made by changing one feature of a random
         clean sample.
@@ -91,24 +100,29 @@ class SingleFeature:
         A draw is kept if `score(clean) ≤ threshold < score(corrupted)` and the value really
         changed. `"strict"` keeps it if score(clean) is at most the 95th percentile of normal
         samples, score(corrupted) above their 99.9th, and the change at least a twentieth of the
-        range. It stops after `max_draws` draws with what it found; the report says how many were
-        asked for, drawn, and rejected for which reason. The threshold is never lowered.
+        range. `"alarm"` keeps it if the clean sample raises no alarm, the corrupted one does (the
+        95th percentile of normal samples), and its error is at most the 90th percentile of those
+        of `alarms` (A, …), samples that have raised one, where some are given. It stops after
+        `max_draws` draws with what it found; the report says how many were asked for, drawn, and
+        rejected for which reason. The threshold is never lowered.
         """
         if len(clean) == 0:
             raise RequestError("there are no clean samples to corrupt")
         detector.features.check(clean.shape[1:])
         threshold = self.limits.threshold if threshold is None else threshold
         count = self.limits.count if count is None else count
-        gate = Gate.of(detector, threshold, clean.shape[1:])
-        known = {"clean": sample(clean, most(clean, CLEAN_ROWS))} if self.asks_clean else {}
-        proposing = replace(self, parameters={**self.parameters, **known})
+        alarms = np.zeros((0, *clean.shape[1:])) if alarms is None else alarms
+        gate = Gate.of(detector, threshold, clean.shape[1:], alarms)
+        known = {"clean": lambda: sample(clean, most(clean, CLEAN_ROWS)), "alarms": lambda: alarms}
+        given = {name: known[name]() for name in self.offered}
+        proposing = replace(self, parameters={**self.parameters, **given})
         rounds = list(proposing._rounds(detector, clean, gate, count, seed))
         return _collect(
             rounds,
             detector,
             clean,
             count,
-            {"label": self.label, "asked": count, "threshold": threshold},
+            {"label": self.label, "asked": count, "threshold": threshold} | gate.report(),
         )
 
     def _rounds(
@@ -193,18 +207,33 @@ class Gate:
     most_before: float
     least_after: float
     least_change: NDArray[np.float64]
+    most_after: float = np.inf
 
     @staticmethod
-    def of(detector: Detector, threshold: float | str, shape: tuple[int, ...]) -> Gate:
-        """Return the gate for a threshold on the score, or for the strict one."""
+    def of(
+        detector: Detector, threshold: float | str, shape: tuple[int, ...], alarms: Array
+    ) -> Gate:
+        """Return the gate for a threshold on the score, for the strict one, or for what is like
+        alarms (A, …) that are seen.
+        """
         scale = detector.calibrated
         low, high = detector.features.bounds(shape)
         if threshold == "strict":
             return Gate(scale.normal_95, scale.normal_999, STRICT_CHANGE * (high - low))
+        if threshold == LIKE_ALARMS:
+            return Gate(
+                scale.normal_95, scale.normal_95, np.zeros_like(low), _most(detector, alarms)
+            )
         if isinstance(threshold, str) or not 0.0 <= threshold < 1.0:
-            raise RequestError(f"threshold is 'strict' or a score in [0, 1), not {threshold!r}")
+            raise RequestError(
+                f"threshold is 'strict', 'alarm' or a score in [0, 1), not {threshold!r}"
+            )
         error = scale.low + threshold * (scale.high - scale.low)
         return Gate(error, error, np.zeros_like(low))
+
+    def report(self) -> dict[str, float]:
+        """Return what a set's report says of an upper bound, where there is one."""
+        return {"most_error": self.most_after} if np.isfinite(self.most_after) else {}
 
     def reasons(
         self, before: NDArray[np.float64], error: NDArray[np.float64], change: NDArray[np.float64]
@@ -214,10 +243,20 @@ class Gate:
         reason = np.where(error > self.least_after, "", "score not above the threshold").astype(
             "<U40"
         )
+        reason[error > self.most_after] = "error above that of most alarms"
         reason[~np.isfinite(error)] = "error not finite"
         reason[~moved] = "value unchanged"
         reason[before > self.most_before] = CLEAN_ABOVE
         return reason
+
+
+def _most(detector: Detector, alarms: Array) -> float:
+    """Return the greatest error that is like those of alarms (A, …); no bound where there are
+    none.
+    """
+    if len(alarms) == 0:
+        return float("inf")
+    return float(np.quantile(detector.error(alarms).double().cpu().numpy(), MOST_LIKE_ALARMS))
 
 
 def _collect(
@@ -244,6 +283,7 @@ def _collect(
         "rejected": dict(Counter(r for r in looked_at.tolist() if r)),
         "clean_above_threshold": float((looked_at == CLEAN_ABOVE).mean()),
     }
+    report |= {"truth": "cause"}
     report |= {
         name: float(value.mean())
         for name, value in details.items()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 STAGES = {
     "autoencoder": 1,  # initial weights, training, choosing an epoch, the score scale
-    "control": 1,  # untrained twins and the loss-ablated form
+    "control": 2,  # untrained twins, drawn by both seeds, and the loss-ablated form
     "corruption": 1,  # drawing, testing against the threshold, counting
     "data set": 1,  # splits, scaling, images and their augmentation
     "explainer": 1,  # baselines, segments, seeds by content, smoothing, precision
     "given": 1,  # what names a detector and rows that are given
-    "metric": 1,
+    "metric": 2,  # sums over groups, what is pooled, means over units of those that raise an alarm
     "reference": 1,  # the truth as attribution, its frequency, anomalies from labels
 }
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from aexbench import Detector, Proposal, RequestError
+from aexbench import Detector, Proposal, RequestError, SkipError
 from aexbench.corruptions import register
+from aexbench.corruptions.tools.correlations import correlations
 from aexbench.features import Features
 from aexbench.rows import Array
 
-SAMPLE_BYTES = (
-    2**27
-)  # of the clean samples that correlations come from: 20,000 of up to 838 columns, 1,024 of 128²
-BLOCK = 512  # columns whose correlations are computed at once
+LOG_UNIFORM = "log-uniform"
 
 
 @register("group", threshold=0.5, version=1)
@@ -28,94 +26,132 @@ def group(
     rng: np.random.Generator,
     *,
     clean: Array,
-    size: Annotated[int, Ge(2)] = 3,
-    choice: Literal["random", "correlated"] = "random",
+    alarms: Array | None = None,
+    size: Annotated[int, Ge(2)] | Literal["log-uniform"] = 3,
+    choice: Literal["random", "correlated", "half"] = "random",
+    donor: Literal["normal", "alarm"] | None = None,
 ) -> Proposal:
-    """Set several features at once to uniform values between their low and high; the truth holds
-    them all.
+    """Set several features at once to other values; the truth holds them all.
 
-    Those that are categories become other ones, as `random` does it.
+    `group[size=log-uniform,choice=half,donor=alarm,threshold=alarm]` makes what resembles alarms:
+    as many features as incidents have, with values that occurred together.
 
     Parameters
     ----------
     clean
-        The samples that correlations, and hashed and embedded categories, come from; given by the
-        engine.
+        The samples that correlations, normal donors, and hashed and embedded categories come from;
+        given by the engine.
+    alarms
+        Samples that have raised an alarm and that nobody has labelled; given by the engine.
     size
-        How many features.
+        How many features; `log-uniform` draws it for each sample from 1 to K, half of the features:
+        s with probability log((s + 1) / s) / log(K + 1).
     choice
-        The other features: drawn at `random`, or those `correlated` most with the one drawn first.
-        Two features of several columns are as correlated as the two of their columns that are most.
+        The other features: drawn at `random`, or those `correlated` most with the one drawn first;
+        `half` does either for one sample in two. Two features of several columns are as correlated
+        as the two of their columns that are most.
+    donor
+        Where values come from: uniform ones between low and high, and other categories, as `random`
+        does it, if left out; else all from one other sample, a `normal` one or an `alarm`. What is
+        the same there is no truth, and a draw whose first feature is the same does not count.
 
     Raises
     ------
     RequestError
         If the data have fewer features.
+    SkipError
+        If alarms are to be the donors, and there are none.
     """
-    shape = tuple(x.shape[1:])
-    count = detector.features.count(shape)
-    if size > count:
+    groups = _groups(detector.features, tuple(x.shape[1:]))
+    count = int(groups.max()) + 1
+    if size != LOG_UNIFORM and size > count:
         raise RequestError(f"group[size={size}]: these data have {count} features")
-    drawn = rng.random((len(x), count + int(np.prod(shape))))  # a row for each sample
-    order, uniform = drawn[:, :count], drawn[:, count:].reshape(x.shape)
-    first = _features(mask.cpu().numpy(), detector.features, shape)
-    if choice == "correlated":
+    drawn = _drawn(rng, tuple(x.shape), count, (size, choice, donor))
+    first = groups[mask.cpu().numpy().reshape(len(x), -1).argmax(axis=1)]
+    order = _order(drawn, first, clean, groups, choice)
+    place = np.argsort(np.argsort(order, axis=1, kind="stable"), axis=1)
+    chosen = place < (_log_uniform(drawn.size, count) if size == LOG_UNIFORM else size)
+    values = x.cpu().double()
+    if donor is not None:
+        there = _donors(clean if donor == "normal" else alarms, drawn.donor)
+        chosen = _changed(chosen, there != values.numpy(), first, groups)
+    held = chosen[:, groups].reshape(x.shape)
+    if donor is None:
+        there = detector.features.redrawn(values, held, drawn.values, clean)
+    wanted = torch.as_tensor(held, device=x.device)
+    return Proposal(torch.where(wanted, torch.as_tensor(there).to(x), x), {}, wanted)
+
+
+class Drawn(NamedTuple):
+    """Uniform numbers in [0, 1), a row for each sample."""
+
+    order: NDArray[np.float64]  # (B, features)
+    values: NDArray[np.float64]  # (B, …)
+    size: NDArray[np.float64]  # (B, 1)
+    choice: NDArray[np.float64]  # (B, 1)
+    donor: NDArray[np.float64]  # (B,)
+
+
+def _drawn(
+    rng: np.random.Generator, shape: tuple[int, ...], count: int, asked: tuple[object, ...]
+) -> Drawn:
+    """Draw what is asked for; the first groups of three had order and values alone, and keep
+    them.
+    """
+    size, choice, donor = asked
+    more = 3 if size == LOG_UNIFORM or choice == "half" or donor is not None else 0
+    width = int(np.prod(shape[1:]))
+    uniform = rng.random((shape[0], count + width + more))
+    order, values, rest = np.split(uniform, [count, count + width], axis=1)
+    rest = rest if more else np.zeros((shape[0], 3))
+    return Drawn(order, values.reshape(shape), rest[:, :1], rest[:, 1:2], rest[:, 2])
+
+
+def _log_uniform(uniform: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return sizes from 1 to half of `count`, whose logarithms are uniform.
+
+    >>> _log_uniform(np.array([0.0, 0.3, 0.6, 0.9]), 20)
+    array([1, 2, 4, 8])
+    """
+    return np.asarray((max(1, count // 2) + 1) ** uniform).astype(np.int64)
+
+
+def _order(
+    drawn: Drawn, first: NDArray[np.int64], clean: Array, groups: NDArray[np.int64], choice: str
+) -> NDArray[np.float64]:
+    """Return numbers (B, features) in whose order features are taken: that which is given first."""
+    order = drawn.order.copy()
+    if choice != "random":
         known, row = np.unique(first, return_inverse=True)
-        order = -_correlations(clean, known, _groups(detector.features, shape))[row]
-    order[np.arange(len(x)), first] = -np.inf  # the feature that was given comes first
-    chosen = np.argsort(order, axis=1, kind="stable")[:, :size]
-    masks = [detector.features.masks(column, shape) for column in chosen.T]
-    held = np.logical_or.reduce(masks)
-    drawn = detector.features.redrawn(x.cpu().double(), held, uniform, clean)
-    wanted, values = torch.as_tensor(held, device=x.device), torch.as_tensor(drawn).to(x)
-    return Proposal(torch.where(wanted, values, x), {}, wanted)
+        alike = -correlations(clean, known, groups)[row]
+        order = np.where((choice == "half") & (drawn.choice >= 0.5), order, alike)
+    order[np.arange(len(first)), first] = -np.inf
+    return order
 
 
-def _features(
-    mask: NDArray[np.bool_], features: Features, shape: tuple[int, ...]
-) -> NDArray[np.int64]:
-    """Return the number of the feature (B,) that each mask (B, …) holds."""
-    column = mask.reshape(len(mask), -1).argmax(axis=1)
-    return np.asarray(_groups(features, shape)[column])
+def _donors(rows: Array | None, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a sample (B, …) for each uniform number (B,)."""
+    if rows is None or len(rows) == 0:
+        raise SkipError(
+            "group[donor=alarm]: no sample has raised an alarm: donor=normal needs none"
+        )
+    return np.asarray(rows[(uniform * len(rows)).astype(np.int64)], dtype=np.float64)
+
+
+def _changed(
+    chosen: NDArray[np.bool_],
+    differs: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    groups: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Return which of the chosen features (B, features) change; the first alone, if it does not."""
+    changes = np.zeros(chosen.shape[::-1], dtype=bool)
+    np.logical_or.at(changes, groups, differs.reshape(len(differs), -1).T)
+    own = np.arange(chosen.shape[1]) == first[:, None]
+    return np.where(changes.T[own][:, None], chosen & changes.T, own)
 
 
 def _groups(features: Features, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the number of the feature that each column (M,) belongs to."""
-    return np.asarray(
-        range(int(np.prod(shape))) if features.groups is None else features.groups, dtype=np.int64
-    )
-
-
-def _correlations(
-    clean: Array, wanted: NDArray[np.int64], groups: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the greatest absolute correlation (W, G) of a column of each wanted feature with one
-    of each feature.
-
-    A block at a time, since all columns of an image with all others are too many for the memory.
-    """
-    unit = _standardised(clean)
-    order = np.argsort(groups, kind="stable")  # the columns of a feature lie together
-    starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
-    place = np.full(len(starts), -1)
-    place[wanted] = np.arange(len(wanted))
-    columns = np.flatnonzero(place[groups] >= 0)
-    greatest = np.zeros((len(wanted), len(starts)))
-    for first in range(0, len(columns), BLOCK):
-        part = columns[first : first + BLOCK]
-        found = np.abs(unit[:, part].T @ unit)[:, order] / len(unit)
-        np.maximum.at(greatest, place[groups[part]], np.maximum.reduceat(found, starts, axis=1))
-    return greatest
-
-
-def _standardised(clean: Array) -> NDArray[np.float64]:
-    """Return columns (N, M) of mean 0 and standard deviation 1, all 0 for a constant one; of wide
-    samples some.
-    """
-    width = int(np.prod(clean.shape[1:]))
-    step = -(-8 * width * len(clean) // SAMPLE_BYTES)
-    values = np.array(clean[::step], dtype=np.float64).reshape(-1, width)
-    constant = values.min(axis=0) == values.max(axis=0)
-    values -= values.mean(axis=0)
-    values /= np.where(constant, np.inf, values.std(axis=0))
-    return values
+    columns = range(int(np.prod(shape))) if features.groups is None else features.groups
+    return np.asarray(columns, dtype=np.int64)

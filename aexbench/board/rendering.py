@@ -9,7 +9,7 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console, Group, RenderableType
@@ -17,17 +17,21 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from aexbench.board import wording
+from aexbench.board.comparing import LEAST_UNITS
 from aexbench.board.escaping import csv_cell, latex, markdown, markdown_block
 from aexbench.errors import plain
 
 if TYPE_CHECKING:
-    from aexbench.board.leaderboard import Board, Gain, Row
-    from aexbench.board.statistics import Estimate
+    from aexbench.board.gains import Gain
+    from aexbench.board.leaderboard import Board
+    from aexbench.board.sections import Row, Score, Section
 
 NAME_WIDTH, FLOOR_WIDTH, GROUP_WIDTH, GROUP_COLUMNS = 22, 9, 13, 4  # of a terminal of 80 columns
-VERSION = 1  # of the form of boards in files
+VERSION = 2  # of the form of boards in files
 COLUMNS = (  # that a board has besides its metrics
-    *("#", "rank", "explainer", "role", "complete", "latency", "best floor", "floor score", "gain"),
+    *("#", "rank", "rank low", "rank high", "explainer", "role", "complete", "latency"),
+    *("section", "target", "truth", "best floor", "floor score", "gain"),
     *("gain low", "above floor", "latency_s", "latency_spread", "samples_per_s", "prepare_s"),
     *("forward_rows", "backward_rows", "hardware", "note"),
 )
@@ -56,9 +60,8 @@ def line(row: Row, board: Board) -> list[str]:
     scores = [
         _estimate(row.scores.get(metric), metric == board.primary) for metric in board.metrics
     ]
-    rank = "–" if row.rank is None else str(row.rank)
     return [
-        rank,
+        _rank(row.rank),
         plain(row.explainer),
         *scores,
         _seconds(row.latency_s) + _spread(row.latency_spread),
@@ -67,16 +70,17 @@ def line(row: Row, board: Board) -> list[str]:
     ]
 
 
-def groups_table(board: Board) -> tuple[list[str], list[list[str]]]:
+def groups_table(section: Section) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of the primary metric by group; `·` marks what is not above its
-    floor.
+    floor, `°` a group of few units.
     """
-    groups = sorted(board.groups)
+    groups = sorted(section.groups)
     lines = [
         [plain(row.explainer), *(_by_group(row.by_group.get(group)) for group in groups)]
-        for row in board.rows
+        for row in section.rows
     ]
-    return ["explainer", *map(plain, groups)], lines
+    few = {group: section.groups[group] < LEAST_UNITS for group in groups}
+    return ["explainer", *(plain(g) + wording.FEW * few[g] for g in groups)], lines
 
 
 def detectors_table(board: Board) -> tuple[list[str], list[list[str]]]:
@@ -99,8 +103,9 @@ def detectors_table(board: Board) -> tuple[list[str], list[list[str]]]:
 def costs_table(board: Board) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of what an explanation costs; no rows where none has been counted."""
     names = ["explainer", "one sample", "samples/s", "preparing", "rows forward", "rows backward"]
-    counted = any(row.forward_rows is not None for row in board.rows)
-    timed = [row for row in board.rows if row.hardware] if counted else []
+    rows = {row.explainer: row for section in board.sections for row in section.rows}
+    counted = any(row.forward_rows is not None for row in rows.values())
+    timed = [row for row in rows.values() if row.hardware] if counted else []
     return names, [_costs(row) for row in timed]
 
 
@@ -117,24 +122,29 @@ def _costs(row: Row) -> list[str]:
 
 def as_rich(board: Board) -> Group:
     """Return the board for a terminal of 80 columns."""
+    parts: list[RenderableType] = [Text(plain(board.title))] if board.title else []
+    for section in board.sections:
+        parts += [Text(), _main_table(section, board), Text()]
+        parts += [Text(plain(said)) for said in wording.lines(section, board)]
+        parts += [Text(), *_group_tables(section, board)]
+    notes = (Text(plain(note)) for note in _legend(board))
+    return Group(*parts, *_cost_tables(board), _detectors(board), Text(), *notes)
+
+
+def _main_table(section: Section, board: Board) -> Table:
+    """Return the table of a section's rows."""
     names = headers(board)
     width = max(13, NAME_WIDTH - 9 * max(0, len(board.metrics) - 2))
-    main = Table(
-        title=escape(plain(board.title)) or None,
-        title_justify="left",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
+    title = escape(plain(wording.title(section)))
+    main = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in names:
         side: Literal["left", "right"] = "left" if name in ("explainer", "best floor") else "right"
         most = {"explainer": width, "best floor": FLOOR_WIDTH}.get(name)
         main.add_column(escape(name), justify=side, overflow="fold", max_width=most)
-    for row in board.rows:
+    for row in section.rows:
         style = "" if row.rank is not None and not row.note else "dim"
         main.add_row(*(escape(_folded(text, width)) for text in line(row, board)), style=style)
-    notes = (Text(plain(note)) for note in _legend(board))
-    tables = (*_group_tables(board), *_cost_tables(board), _detectors(board))
-    return Group(main, Text(), *tables, Text(), *notes)
+    return main
 
 
 def as_text(board: Board, width: int = 100) -> str:
@@ -177,11 +187,11 @@ def _cost_tables(board: Board) -> Iterator[RenderableType]:
     yield Text()
 
 
-def _group_tables(board: Board) -> Iterator[RenderableType]:
+def _group_tables(section: Section, board: Board) -> Iterator[RenderableType]:
     """Yield the table by group, at most GROUP_COLUMNS groups wide; none where there are too many to
     read.
     """
-    names, lines = groups_table(board)
+    names, lines = groups_table(section)
     if len(names) - 1 > MOST_GROUPS:
         yield Text(f"{len(names) - 1} groups: --format csv or markdown shows them all.\n")
         return
@@ -201,20 +211,31 @@ def _group_tables(board: Board) -> Iterator[RenderableType]:
 
 def as_markdown(board: Board) -> str:
     """Return the board as Markdown tables."""
-    main = _markdown_table(headers(board), [line(row, board) for row in board.rows])
-    notes = "\n".join(f"- {markdown_block(note)}" for note in _legend(board))
-    title = markdown_block(board.metrics[board.primary])
-    groups = _markdown_table(*groups_table(board))
-    detectors = _markdown_table(*detectors_table(board))
+    parts = [part for section in board.sections for part in _markdown_section(section, board)]
     costs = costs_table(board)
     cost = ["What it costs:", _markdown_table(*costs)] if costs[1] else []
-    parts = [main, f"{title} by group:", groups, *cost, "The detectors:", detectors, notes]
+    detectors = _markdown_table(*detectors_table(board))
+    notes = _markdown_list(_legend(board))
+    parts += [*cost, "The detectors:", detectors, notes]
     return "\n\n".join([*parts, f"<!-- aexbench board, version {VERSION} -->"]) + "\n"
+
+
+def _markdown_section(section: Section, board: Board) -> list[str]:
+    """Return a section's headline, table, words and table by group."""
+    head = f"**{markdown_block(wording.title(section))}**"
+    main = _markdown_table(headers(board), [line(row, board) for row in section.rows])
+    said = _markdown_list(wording.lines(section, board))
+    by_group = f"{markdown_block(board.metrics[board.primary])} by group:"
+    return [head, main, said, by_group, _markdown_table(*groups_table(section))]
+
+
+def _markdown_list(said: Iterable[str]) -> str:
+    return "\n".join(f"- {markdown_block(one)}" for one in said)
 
 
 def as_csv(board: Board) -> str:
     """Return the rows as CSV, with every figure in full."""
-    records = [_flat(row, board) for row in board.rows]
+    records = [_flat(row, s, board) for s in board.sections for row in s.rows]
     out = io.StringIO()
     names = list(dict.fromkeys(key for record in records for key in record))
     writer = csv.writer(out)
@@ -225,18 +246,28 @@ def as_csv(board: Board) -> str:
 
 def as_json(board: Board) -> str:
     """Return the whole board as JSON."""
-    rows = {"rows": [_plain(row) for row in board.rows]}
-    values = {"schema_version": VERSION} | dataclasses.asdict(board) | rows
+    sections = [
+        dataclasses.asdict(section)
+        | {"kind": section.kind._asdict(), "title": wording.title(section)}
+        | {"said": list(wording.lines(section, board))}
+        | {"rows": [dataclasses.asdict(row) | {"note": row.note} for row in section.rows]}
+        for section in board.sections
+    ]
+    values = {"schema_version": VERSION} | dataclasses.asdict(board) | {"sections": sections}
     return json.dumps(values, indent=1) + "\n"
 
 
 def as_latex(board: Board) -> str:
-    """Return the main table and that of the detectors as LaTeX (booktabs)."""
-    main = _latex_table(
-        f"rl{'r' * len(board.metrics)}rlr", headers(board), [line(row, board) for row in board.rows]
-    )
+    """Return the main tables and that of the detectors as LaTeX (booktabs)."""
+    columns = f"rl{'r' * len(board.metrics)}rlr"
+    parts: list[str] = []
+    for section in board.sections:
+        rows = [line(row, board) for row in section.rows]
+        parts += [f"% {plain(wording.title(section))}"]
+        parts += _latex_table(columns, headers(board), rows)
+        parts += [*(f"% {plain(said)}" for said in wording.lines(section, board)), ""]
     detectors = _latex_table("lrrrrr", *detectors_table(board))
-    return "\n".join([*main, "", *detectors, *(f"% {plain(note)}" for note in _legend(board)), ""])
+    return "\n".join([*parts, *detectors, *(f"% {plain(note)}" for note in _legend(board)), ""])
 
 
 def _latex_table(columns: str, names: list[str], lines: list[list[str]]) -> list[str]:
@@ -254,29 +285,38 @@ FORMATS: dict[str, Callable[[Board], str]] = {
 
 
 def _legend(board: Board) -> list[str]:
-    below = [row.explainer for row in board.rows if row.note == "not above its floor"]
-    incomplete = [row.explainer for row in board.rows if row.note == "incomplete"]
     return [
-        *([f"Not above its floor: {', '.join(below)}."] if below else []),
-        *([f"Incomplete, and so not ranked: {', '.join(incomplete)}."] if incomplete else []),
-        "Explainers of one rank cannot be told apart (paired bootstrap over units and seeds, 95 "
-        "%).",
+        "#: the places that a row may have, by Tukey's studentised range. ±: 95 % of the mean "
+        "alone.",
         "Detectors: validation error in units of the best constant sample's; how well the error "
-        "finds labelled "
-        "anomalies. An explanation of a detector that detects nothing means nothing.",
+        "finds labelled anomalies. An explanation of a detector that detects nothing means "
+        "nothing.",
         "Floors know nothing of what the detector learned. gain: score minus the best floor "
-        "[least lower bound "
-        "against any floor]; · marks what is not above its floor.",
+        "[least lower bound against any floor, by Holm over the rows]; · marks what is not above "
+        "its floor.",
         *([COST] if costs_table(board)[1] else []),
         *board.notes,
     ]
 
 
-def _estimate(estimate: Estimate | None, interval: bool) -> str:
-    if estimate is None:
+def _rank(rank: tuple[int, int] | None) -> str:
+    """Return the places that a row may have.
+
+    >>> _rank((2, 4)), _rank((1, 1)), _rank(None)
+    ('2–4', '1', '–')
+    """
+    if rank is None:
         return "–"
-    half = max(estimate.high - estimate.mean, estimate.mean - estimate.low)
-    return f"{estimate.mean:.2f} ±{half:.2f}" if interval else f"{estimate.mean:.2f}"
+    first, last = rank
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _estimate(score: Score | None, interval: bool) -> str:
+    if score is None:
+        return "–"
+    if not interval or score.low is None:
+        return f"{score.mean:.2f}"
+    return f"{score.mean:.2f} ±{score.mean - score.low:.2f}"
 
 
 def _figure(value: float | None) -> str:
@@ -285,19 +325,26 @@ def _figure(value: float | None) -> str:
 
 def _floor(row: Row) -> str:
     if row.role != "explainer":
-        return "(floor)" if row.role == "floor" else "(the truth)"
-    return "" if row.gain is None else f"{row.gain.floor_score:.2f} {row.gain.floor}"
+        return f"({row.note})"
+    if row.gain is None or row.floor_score is None:
+        return ""
+    return f"{row.floor_score:.2f} {row.gain.floor}"
 
 
 def _gain(gain: Gain | None) -> str:
-    return "" if gain is None else f"{'' if gain.above else '·'}{gain.gain:+.2f} [{gain.low:+.2f}]"
+    if gain is None:
+        return ""
+    if gain.low is None:
+        return f"{gain.gain:+.2f}"
+    return f"{'' if gain.above else '·'}{gain.gain:+.2f} [{gain.low:+.2f}]"
 
 
 def _by_group(cell: tuple[float, Gain | None] | None) -> str:
     if cell is None:
         return "–"
-    mark = "·" if cell[1] is not None and not cell[1].above else ""
-    return f"{mark}{cell[0]:.2f}"
+    mean, gain = cell
+    known = gain is not None and gain.low is not None
+    return f"{'·' if known and not gain.above else ''}{mean:.2f}"  # type: ignore[union-attr]
 
 
 def _seconds(seconds: float | None) -> str:
@@ -316,18 +363,23 @@ def _spread(share: float | None) -> str:
     return "" if share is None else f" ±{share:.0%}"
 
 
-def _flat(row: Row, board: Board) -> dict[str, object]:
+def _flat(row: Row, section: Section, board: Board) -> dict[str, object]:
+    first, last = row.rank or ("", "")
     flat: dict[str, object] = {
-        "rank": row.rank,
+        "section": wording.title(section),
+        "target": section.target,
+        "truth": section.kind.truth,
+        "rank low": first,
+        "rank high": last,
         "explainer": row.explainer,
         "role": row.role,
         "complete": row.complete,
     }
-    for metric, estimate in row.scores.items():
+    for metric, score in row.scores.items():
         names = columns(board.metrics[metric])
-        flat |= dict(zip(names, (estimate.mean, estimate.low, estimate.high), strict=True))
+        flat |= dict(zip(names, (score.mean, score.low, score.high), strict=True))
     if row.gain is not None:
-        flat |= {"best floor": row.gain.floor, "floor score": row.gain.floor_score}
+        flat |= {"best floor": row.gain.floor, "floor score": row.floor_score}
         flat |= {"gain": row.gain.gain, "gain low": row.gain.low, "above floor": row.gain.above}
     flat |= {f"{group}": value for group, (value, _) in row.by_group.items()}
     times = {
@@ -339,10 +391,6 @@ def _flat(row: Row, board: Board) -> dict[str, object]:
         "backward_rows": row.backward_rows,
     }
     return flat | times | {"hardware": row.hardware, "note": row.note}
-
-
-def _plain(row: Row) -> dict[str, object]:
-    return dataclasses.asdict(row) | {"note": row.note}
 
 
 def _folded(name: str, width: int) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from aexbench.errors import SkipError
 
 if TYPE_CHECKING:
@@ -46,6 +48,14 @@ def controlled(detector: Detector, control: Control, seed: int, x: Array | None 
             "the model untrained"
         )
     return twin
+
+
+def twin_seed(detector_seed: int, control_seed: int) -> int:
+    """Return the seed of a twin: another one for each seed of the detector, or the twins of all
+    would be one sample.
+    """
+    seeds = np.random.SeedSequence([detector_seed, control_seed])
+    return int(seeds.generate_state(1, np.uint64)[0] >> 1)  # torch takes signed ones
 
 
 def _alike(detector: Detector, twin: Detector, x: Array) -> bool:

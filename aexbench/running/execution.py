@@ -24,7 +24,7 @@ from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError, line
 from aexbench.running import planning, references, scoring, staleness, timing
 from aexbench.running.cells import Cell
-from aexbench.running.controls import controlled
+from aexbench.running.controls import controlled, twin_seed
 from aexbench.running.estimate import EXPLAINING
 from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
@@ -196,13 +196,14 @@ def _scored(
         {metric.text: scoring.info(metric) for metric in metrics},
         anomalies.unit,
         anomalies.label,
+        anomalies.alarmed,
         {metric.text: metric.version for metric in metrics},
     )
 
 
 def _summary(scores: Scores) -> dict[str, Any]:
     """Return what a record says of a cell's scores."""
-    means = scoring.summarize(scores.values, scores.label)
+    means = scoring.summarize(scores.values, scores.label, scores.unit, scores.alarmed)
     return {"scores": means, "scored_by": dict(scores.versions)}
 
 
@@ -219,7 +220,8 @@ class Explained(NamedTuple):
 def _explained(cell: Cell, x: NDArray[Any], detector: Detector, lent: Lent) -> Explained:
     """Return what a cell's explainer answers on the detector or on its control."""
     with kept(detector, lent=lent):
-        asked = controlled(detector, cell.control, cell.control_seed, x)
+        seed = twin_seed(cell.detector_seed, cell.control_seed)
+        asked = controlled(detector, cell.control, seed, x)
         explained = explain(functools.partial(cell.made, asked, lent.rows), x, asked)
         return explained._replace(report=asked.report)
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import files
-from aexbench.contracts import AnomalySet
+from aexbench.contracts import ALARMED, AnomalySet
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
@@ -256,7 +256,7 @@ class ScoreTable:
             table.metrics |= scores.metrics
             table.values[cell.key] = scores.values
             if cell.anomaly_key not in table.sets:
-                known = {"unit": scores.unit, "label": scores.label}
+                known = {"unit": scores.unit, "label": scores.label, ALARMED: scores.alarmed}
                 table.sets[cell.anomaly_key] = known | _strata(store, record)
         return table
 
@@ -269,7 +269,8 @@ class ScoreTable:
         if {len(scored) for scored in values.values()} != {len(known["unit"])}:
             raise DamagedFileError(f"{SCORES} has other scores than samples of {record.cell}")
         metrics = {name: self.metrics[name] for name in values}
-        return Scores(values, metrics, known["unit"], known["label"])
+        alarmed = known.get(ALARMED, np.ones(len(known["unit"]), dtype=bool))  # of earlier ones
+        return Scores(values, metrics, known["unit"], known["label"], alarmed)
 
     def strata(self, record: Record, by: str) -> NDArray[np.str_] | None:
         """Return the stratum of each sample of a cell, or None where it is not known."""
@@ -302,6 +303,8 @@ class ScoreTable:
                 raise ValueError("its arrays do not belong together")
             if known["unit"].dtype.kind not in "iu" or known["label"].dtype.kind != "U":
                 raise ValueError("its units or labels are none")
+            if known.get(ALARMED, np.ones(1, bool)).dtype != np.bool_:
+                raise ValueError("its alarms are no truth values")
             if known["label"].dtype.itemsize > 4 * MOST_LABEL:
                 raise ValueError(f"a label has more than {MOST_LABEL} characters")
 

@@ -179,7 +179,7 @@ class Draw(NamedTuple):
 
 
 def explainer(entry: Entry) -> Component:
-    """Return an explainer, or what the engine itself puts in its place: `oracle`, `feature-prior`.
+    """Return an explainer, or what the engine itself puts in its place, such as `oracle`.
 
     A seed counts only where it is given: each cell has its own.
     """

@@ -1,8 +1,9 @@
 """What the engine itself contributes to a matrix: references made from the truth, and anomalies
 made from labels.
 
-`oracle` is the ceiling and never ranked; `feature-prior` is a floor that never sees its input. No
-plugin may see the truth, so they are no explainers, but registered and described as such.
+`oracle` is the ceiling and `chance` what knowing nothing scores; neither is ranked. `feature-prior`
+is a floor that never sees its input. No plugin may see the truth, so they are no explainers, but
+registered and described as such.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
-from aexbench.contracts import AnomalySet, Dataset
+from aexbench.contracts import ALARMED, AnomalySet, Dataset
 from aexbench.declarations import Declaration
 from aexbench.errors import SkipError
 from aexbench.registry import Plugin, Registry
 from aexbench.rows import Picked, blocks
+from aexbench.running import alarms
 
 if TYPE_CHECKING:
     from aexbench.detector import Detector
@@ -57,6 +59,12 @@ def oracle(anomalies: AnomalySet) -> Attributions:
     return anomalies.truth.astype(np.float64)
 
 
+@references.register("chance", version=1)
+def chance(anomalies: AnomalySet) -> Attributions:
+    """Return the same for every column: ties cost what chance costs, in every metric."""
+    return np.zeros(anomalies.truth.shape)
+
+
 @references.register("feature-prior", version=1, role="floor")
 def feature_prior(anomalies: AnomalySet) -> Attributions:
     """Return how often each column is the truth on the anomalies of other units; the sample itself
@@ -71,31 +79,53 @@ def feature_prior(anomalies: AnomalySet) -> Attributions:
     return np.asarray((truth.sum(axis=0) - total[unit]) / np.maximum(others, 1).reshape(shape))
 
 
-@labels.register(LABELS, version=1)
+@labels.register(LABELS, version=2)
 def labelled_anomalies(
     dataset: Dataset,
     detector: Detector,
     seed: int = 0,
     *,
     count: Annotated[int, Ge(1)] | None = None,
+    alarm: Annotated[float, Ge(0), Lt(1)] | None = None,
+    half: Literal["both", "earlier", "later"] = "both",
 ) -> AnomalySet:
-    """Return the data set's own labelled anomalies with a truth per column, or a seeded sample of
-    `count` of them.
+    """Return the data set's own labelled anomalies with a truth per column, and which of them raise
+    an alarm: scores are those of the alarmed ones, for without an alarm nobody asks why.
+
+    Parameters
+    ----------
+    count
+        A seeded sample of so many, drawn from the units in turn: a short incident counts as much as
+        a long one. All, where it is left out.
+    alarm
+        A sample raises an alarm if its error is above this quantile of the errors of normal
+        samples; .95 for tables. 0 for images, as in the paper: every one is explained.
+    half
+        Of the labelled units, in the order of their first samples: the `later` one is what
+        corruptions that borrow from alarms have not seen.
     """
     if dataset.test_truth is None:
         raise SkipError("labels: this data set has no truth per feature")
-    rows = _with_causes(dataset)
-    if len(rows) == 0:
+    every = _with_causes(dataset)
+    if len(every) == 0:
         raise SkipError("labels: no anomalous test sample has a true feature")
+    known = every if half == "both" else every[alarms.later(dataset)[every] == (half == "later")]
+    if len(known) == 0:
+        raise SkipError(f"labels: no labelled sample lies in the {half} half")
+    unit = known if dataset.test_units is None else np.asarray(dataset.test_units[known])
+    drawn = _in_turn(unit, len(known) if count is None else count, seed)
+    rows, unit = known[drawn], unit[drawn]
     report: dict[str, Any] = {"label": LABELS, "asked": len(rows), "found": len(rows)}
     if dataset.test_labels is not None:
-        report["without_cause"] = int(np.sum(dataset.test_labels)) - len(rows)
-    if count is not None and count < len(rows):
-        rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
-        report |= {"labelled": report["found"], "asked": count, "found": count}
+        report["without_cause"] = int(np.sum(dataset.test_labels)) - len(every)
+    if len(rows) < len(every):
+        report["labelled"] = len(every)
     x = np.asarray(dataset.test[rows])
     error = detector.error(x).double().numpy()
-    report["unalarmed"] = float(np.mean(error <= detector.calibrated.normal_95))
+    quantile = (0.0 if x.ndim == 4 else alarms.ALARM) if alarm is None else alarm
+    alarmed = error > alarms.least_error(detector, dataset.validation, quantile)
+    report |= {"truth": dataset.test_truth_kind, "alarm": quantile, "alarmed": int(alarmed.sum())}
+    report |= {"units": len(np.unique(unit)), "alarmed_units": len(np.unique(unit[alarmed]))}
     return AnomalySet(
         x,
         np.asarray(dataset.test_truth[rows]),
@@ -104,10 +134,26 @@ def labelled_anomalies(
         np.full(len(rows), LABELS)
         if dataset.test_kinds is None
         else np.asarray(dataset.test_kinds[rows]),
-        rows if dataset.test_units is None else np.asarray(dataset.test_units[rows]),
+        unit,
         dataset.features,
+        details={ALARMED: alarmed},
         report=report,
     )
+
+
+def _in_turn(unit: NDArray[Any], count: int, seed: int) -> NDArray[np.int64]:
+    """Return the places of at most `count` samples, in their order, drawn from units (N,) in turn:
+    each unit gives its first before any gives its second.
+    """
+    if count >= len(unit):
+        return np.arange(len(unit))
+    order = np.random.default_rng(seed).permutation(len(unit))
+    _, inverse = np.unique(unit[order], return_inverse=True)
+    by_unit = np.argsort(inverse, kind="stable")
+    starts = np.searchsorted(inverse[by_unit], np.arange(inverse.max() + 1))
+    turn = np.empty(len(unit), dtype=np.int64)
+    turn[by_unit] = np.arange(len(unit)) - starts[inverse[by_unit]]
+    return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
 
 def _with_causes(dataset: Dataset) -> NDArray[np.int64]:

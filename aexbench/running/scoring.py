@@ -1,16 +1,19 @@
-"""Scores, derived from attributions: summed over feature groups, split by label, one value per
-sample.
+"""Scores, derived from attributions: summed over feature groups, split by label and alarm, one
+value per sample.
+
+A score is the mean over units of the mean over a unit's samples: an incident counts once, however
+long it lasts.
 
 A metric that pools its samples (average precision over all pixels) has no value per sample. It gets
-its jackknife values instead, `v_i = θ + (n − 1) (mean_j θ_(−j) − θ_(−i))`, where θ_(−i) leaves
-sample i out: their mean is θ, and their spread says how much each sample moves it, so that one kind
-of statistics serves all metrics.
+its jackknife values instead, `v_u = θ + (n − 1) (mean_w θ_(−w) − θ_(−u))`, where θ_(−u) leaves out
+all samples of unit u of n: their mean is θ, and their spread says how much each unit moves it, so
+that one kind of statistics serves all metrics.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,8 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.declarations import MetricDeclaration
 
-Scorer = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.float64]]
+Scorer = Callable[[NDArray[Any], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
+WithoutEach = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.float64]]
 
 
 class MetricInfo(BaseModel):
@@ -40,21 +44,39 @@ def score(
     """Return for each metric one value per sample (N,), under the metric's name with brackets."""
     values = anomalies.features.sum_groups(np.asarray(attributions))
     truth = anomalies.features.any_groups(anomalies.truth)
+    parts = list(_parts(anomalies.label, anomalies.alarmed))
     return {
-        metric.text: _by_label(_per_sample(metric), values, truth, anomalies.label)
+        metric.text: _by_part(_per_sample(metric), values, truth, anomalies.unit, parts)
         for metric in metrics
     }
 
 
 def summarize(
-    scores: Mapping[str, NDArray[np.float64]], label: NDArray[np.str_]
+    scores: Mapping[str, NDArray[np.float64]],
+    label: NDArray[np.str_],
+    unit: NDArray[np.int64],
+    alarmed: NDArray[np.bool_],
 ) -> dict[str, float]:
-    """Return for each metric its mean over labels of the mean over samples."""
-    masks = [label == name for name in np.unique(label)]
+    """Return for each metric its mean over labels of the mean over units of the mean over those
+    samples that raise an alarm; nothing where none does.
+    """
+    parts = [np.flatnonzero(alarmed & (label == name)) for name in np.unique(label[alarmed])]
+    if not parts:
+        return {}
     return {
-        name: float(np.mean([values[mask].mean() for mask in masks]))
+        name: float(np.mean([by_unit(values[rows], unit[rows]).mean() for rows in parts]))
         for name, values in scores.items()
     }
+
+
+def by_unit(values: NDArray[np.float64], unit: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean of each unit (U,), in the order of `np.unique(unit)`.
+
+    >>> by_unit(np.array([1.0, 0.0, 0.5]), np.array([7, 7, 3]))
+    array([0.5, 0.5])
+    """
+    _, inverse = np.unique(unit, return_inverse=True)
+    return np.asarray(np.bincount(inverse, values) / np.bincount(inverse))
 
 
 def info(metric: Component) -> MetricInfo:
@@ -74,28 +96,39 @@ def _per_sample(metric: Component) -> Scorer:
     if not declared.pooled:
         return functools.partial(_each, score)
     fast = declared.without_each
-    without = (
-        functools.partial(_without_each, score)
-        if fast is None
-        else functools.partial(fast, **metric.arguments)
-    )
+    without = None if fast is None else functools.partial(fast, **metric.arguments)
     return functools.partial(_jackknife, score, without)
 
 
-def _by_label(
-    scorer: Scorer, values: NDArray[Any], truth: NDArray[np.bool_], label: NDArray[np.str_]
+def _parts(label: NDArray[np.str_], alarmed: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    """Yield the samples of each label that raise an alarm, and those that do not."""
+    for name in np.unique(label):
+        for wanted in (True, False):
+            rows = np.flatnonzero((label == name) & (alarmed == wanted))
+            if len(rows):
+                yield rows
+
+
+def _by_part(
+    scorer: Scorer,
+    values: NDArray[Any],
+    truth: NDArray[np.bool_],
+    unit: NDArray[np.int64],
+    parts: Sequence[NDArray[np.int64]],
 ) -> NDArray[np.float64]:
     result = np.empty(len(values))
-    for name in np.unique(label):
-        rows = np.flatnonzero(label == name)
-        result[rows] = scorer(values[rows], truth[rows])
+    for rows in parts:
+        result[rows] = scorer(values[rows], truth[rows], unit[rows])
     if not np.isfinite(result).all():
         raise ValueError("a metric returned scores that are not finite")
     return result
 
 
 def _each(
-    metric: Callable[[Any, Any], Any], values: NDArray[Any], truth: NDArray[np.bool_]
+    metric: Callable[[Any, Any], Any],
+    values: NDArray[Any],
+    truth: NDArray[np.bool_],
+    unit: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     scores = np.asarray(metric(values, truth), dtype=np.float64)
     if scores.shape != (len(values),):
@@ -107,20 +140,18 @@ def _each(
 
 def _jackknife(
     metric: Callable[[Any, Any], Any],
-    without_each: Scorer,
+    without_each: WithoutEach | None,
     values: NDArray[Any],
     truth: NDArray[np.bool_],
+    unit: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    whole, count = float(metric(values, truth)), len(values)
-    if count == 1:
-        return np.array([whole])
-    without = without_each(values, truth)
-    return np.asarray(whole + (count - 1) * (without.mean() - without))
-
-
-def _without_each(
-    metric: Callable[[Any, Any], Any], values: NDArray[Any], truth: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    return np.array(
-        [float(metric(values[keep], truth[keep])) for keep in ~np.eye(len(values), dtype=bool)]
-    )
+    whole = float(metric(values, truth))
+    units, inverse = np.unique(unit, return_inverse=True)
+    if len(units) == 1:
+        return np.full(len(values), whole)
+    if without_each is not None and len(units) == len(values):
+        without = without_each(values, truth)
+        return np.asarray(whole + (len(units) - 1) * (without.mean() - without))
+    left = [inverse != one for one in range(len(units))]
+    without = np.array([float(metric(values[keep], truth[keep])) for keep in left])
+    return np.asarray(whole + (len(units) - 1) * (without.mean() - without))[inverse]

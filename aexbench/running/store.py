@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from aexbench import files
-from aexbench.contracts import AnomalySet
+from aexbench.contracts import ALARMED, AnomalySet
 from aexbench.digests import file_digest
 from aexbench.errors import RequestError, StoreError, plain
 from aexbench.features import Features
@@ -127,14 +127,15 @@ class Record(BaseModel):
 
 @dataclass(frozen=True)
 class Scores:
-    """One value per sample (N,) by metric, what the metrics are, each sample's unit and label,
-    and the versions of the metrics, where these are known.
+    """One value per sample (N,) by metric, what the metrics are, each sample's unit and label and
+    whether it raises an alarm, and the versions of the metrics, where these are known.
     """
 
     values: dict[str, NDArray[np.float64]]
     metrics: dict[str, MetricInfo]
     unit: NDArray[np.int64]
     label: NDArray[np.str_]
+    alarmed: NDArray[np.bool_]
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def only(self, names: Sequence[str]) -> Scores:
@@ -263,7 +264,7 @@ class Store:
         arrays: dict[str, NDArray[Any]] = {
             f"metric:{name}": values for name, values in scores.values.items()
         }
-        arrays |= {"unit": scores.unit, "label": label.astype(np.int64)}
+        arrays |= {"unit": scores.unit, "label": label.astype(np.int64), ALARMED: scores.alarmed}
         metadata = {
             "labels": labels.tolist(),
             "metrics": {name: info.model_dump() for name, info in scores.metrics.items()},
@@ -390,13 +391,14 @@ def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
     }
     values = {name: arrays[f"metric:{name}"].astype(np.float64) for name in metrics}
     unit, label = arrays["unit"], arrays["label"]
-    for array in (*values.values(), unit, label):
+    alarmed = arrays.get(ALARMED, np.ones(len(unit), dtype=bool))  # of an earlier aexbench: all
+    for array in (*values.values(), unit, label, alarmed):
         if array.ndim != 1 or len(array) != len(unit) or not np.isfinite(array).all():
             raise ValueError("its arrays do not belong together")
-    if not np.issubdtype(unit.dtype, np.integer):
-        raise ValueError("its units are no numbers")
+    if not np.issubdtype(unit.dtype, np.integer) or alarmed.dtype != np.bool_:
+        raise ValueError("its units are no numbers, or its alarms no truth values")
     versions = {name: str(metadata["versions"][name]) for name in metrics}
-    return Scores(values, metrics, unit, _labels(metadata, label), versions)
+    return Scores(values, metrics, unit, _labels(metadata, label), alarmed, versions)
 
 
 def suite_of(plan: Any) -> dict[str, Any]:

@@ -85,7 +85,13 @@ def by_feature(anomalies: AnomalySet) -> NDArray[np.str_]:
     )
 
 
+def by_alarm(anomalies: AnomalySet) -> NDArray[np.str_]:
+    """Return whether each anomaly raises an alarm, in words."""
+    return np.where(anomalies.alarmed, "alarm", "no alarm")
+
+
 STRATA: dict[str, Callable[[AnomalySet], NDArray[np.str_]]] = {
+    "alarm": by_alarm,
     "gain": by_gain,
     "deviation": by_deviation,
     "feature": by_feature,

@@ -17,7 +17,7 @@ from aexbench.contracts import AnomalySet, Dataset
 from aexbench.detector import Detector
 from aexbench.errors import SkipError, StoreError
 from aexbench.rows import Array, Rows, in_memory, moments
-from aexbench.running import references, strata
+from aexbench.running import alarms, references, strata
 from aexbench.running.cells import Cell
 from aexbench.running.estimate import CORRUPTING, LOADING, TRAINING
 from aexbench.running.kept import kept
@@ -179,7 +179,10 @@ class Workspace:
         if cell.corruption.plugin.registry is references.labels:
             found: AnomalySet = made(dataset, detector, cell.anomaly_seed)
         else:
-            found = made.generate(detector, dataset.normal, seed=cell.anomaly_seed)
+            offer = {}
+            if getattr(made, "asks_alarms", False):
+                offer["alarms"] = alarms.seen(detector, dataset)
+            found = made.generate(detector, dataset.normal, seed=cell.anomaly_seed, **offer)
         if len(found) == 0:
             return found
         measured = strata.measured(found, detector, moments(dataset.train))

@@ -40,7 +40,7 @@ def test_a_new_version_renames_what_it_shaped(monkeypatch):
     monkeypatch.setitem(planning.stage.__globals__["STAGES"], "explainer", 2)
     after = {cell.key: cell for cell in planning.plan(suite)}
     kept = {after[key].explainer.name for key in before & after.keys()}
-    assert kept == {"oracle", "feature-prior"}
+    assert kept == {"oracle", "chance", "feature-prior"}
 
 
 def test_a_later_version_of_an_autoencoder_renames_what_data_sets_train(monkeypatch):

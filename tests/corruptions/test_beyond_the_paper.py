@@ -4,18 +4,29 @@ features at once.
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 
-from aexbench import Detector, Features, RequestError, corruptions
+from aexbench import Detector, Features, RequestError, SkipError, corruptions
 from aexbench.corruptions import group
+from aexbench.corruptions.tools import correlations
 from aexbench.single_feature import Proposal
 from tests.conftest import mlp
 
-NAMES = ["mirror", "inward", "swap", "group", "group[choice=correlated,size=2]"]
+SIZES = {
+    "mirror": {1},
+    "inward": {1},
+    "swap": {1},
+    "group": {3},
+    "group[choice=correlated,size=2]": {2},
+    "group[choice=half,size=2]": {2},
+    "group[size=log-uniform]": {1, 2, 3, 4},
+    "group[size=log-uniform,choice=half,donor=normal]": {1, 2, 3, 4},
+}
 
 
 def generated(name, detector, rows, **given):
@@ -24,7 +35,7 @@ def generated(name, detector, rows, **given):
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SIZES)
 def test_the_truth_is_what_differs_and_draws_do_not_depend_on_rounds(
     name, detector, linear_rows, monkeypatch
 ):
@@ -34,9 +45,7 @@ def test_the_truth_is_what_differs_and_draws_do_not_depend_on_rounds(
     changed = made.x != made.clean
     assert not (changed & ~made.truth).any()
     assert changed.any(axis=1).all()
-    assert (
-        made.truth.sum(axis=1) == (1 if "group" not in name else 2 if "size=2" in name else 3)
-    ).all()
+    assert set(made.truth.sum(axis=1).tolist()) == SIZES[name]
     monkeypatch.setattr("aexbench.single_feature.ROUND_BYTES", 1)
     few = generated(name, detector, rows, count=5)
     np.testing.assert_allclose(few.x, made.x[:5], rtol=1e-12)
@@ -132,7 +141,7 @@ def test_correlations_are_the_greatest_of_two_features_columns(monkeypatch):
     rows = rng.random((50, 7)) @ rng.random((7, 7))
     rows[:, 4] = 0.1  # whose mean in floating point is another number
     groups, wanted = np.array([0, 2, 1, 0, 3, 2, 2]), np.array([0, 2, 3])
-    monkeypatch.setattr(group, "BLOCK", 2)
+    monkeypatch.setattr(correlations, "BLOCK", 2)
     with np.errstate(invalid="ignore"):
         columns = np.nan_to_num(np.abs(np.corrcoef(rows.T)))
     columns[4] = columns[:, 4] = 0
@@ -140,14 +149,14 @@ def test_correlations_are_the_greatest_of_two_features_columns(monkeypatch):
         [columns[np.ix_(groups == one, groups == other)].max() for other in range(4)]
         for one in wanted
     ]
-    np.testing.assert_allclose(group._correlations(rows, wanted, groups), slow, atol=1e-12)
+    np.testing.assert_allclose(correlations.correlations(rows, wanted, groups), slow, atol=1e-12)
 
 
 def test_correlations_of_images_need_no_matrix_of_all_columns():
     images = np.random.default_rng(0).random((20, 1, 64, 64)).astype(np.float32)
     tracemalloc.start()
     try:
-        found = group._correlations(images, np.array([3, 99]), np.arange(4096))
+        found = correlations.correlations(images, np.array([3, 99]), np.arange(4096))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -156,5 +165,94 @@ def test_correlations_of_images_need_no_matrix_of_all_columns():
 
 
 def test_of_wide_samples_some_are_enough(monkeypatch):
-    monkeypatch.setattr(group, "SAMPLE_BYTES", 8 * 5 * 10)
-    assert len(group._standardised(np.random.default_rng(0).random((95, 5)))) == 10
+    monkeypatch.setattr(correlations, "SAMPLE_BYTES", 8 * 5 * 10)
+    assert len(correlations._standardised(np.random.default_rng(0).random((95, 5)))) == 10
+
+
+def proposed(rows, first, count=1, **given) -> Proposal:
+    """Return what group proposes for copies of the first row, beginning with one feature."""
+    x = torch.as_tensor(rows[:1]).repeat(count, 1)
+    mask = torch.arange(rows.shape[1]) == first
+    given = {"clean": rows, **given}
+    detector = Detector(torch.nn.Identity())
+    return group.group(detector, x, mask.expand(x.shape), np.random.default_rng(0), **given)
+
+
+def test_sizes_are_log_uniform_up_to_half_of_the_features():
+    rows = np.random.default_rng(0).random((3, 21)).astype(np.float32)
+    sizes = proposed(rows, 4, 20_000, size="log-uniform").mask.sum(dim=1).numpy()
+    share = np.bincount(sizes, minlength=12) / len(sizes)
+    wanted = [np.log((s + 1) / s) / np.log(11) for s in range(1, 11)]
+    np.testing.assert_allclose(share[1:11], wanted, atol=0.01)
+    assert share[11] == 0
+
+
+def test_a_group_may_be_one_of_two_features():
+    assert proposed(np.eye(2, dtype=np.float32), 1, 9, size="log-uniform").mask.sum() == 9
+
+
+def test_half_of_the_groups_are_of_correlated_features():
+    hidden = np.random.default_rng(0).random((50, 10))
+    rows = np.concatenate([hidden, hidden], axis=1).astype(np.float32)
+    mask = proposed(rows, 3, 4000, size=2, choice="half").mask
+    assert float(mask[:, 13].double().mean()) == pytest.approx(0.5 + 0.5 / 19, abs=0.03)
+
+
+@pytest.mark.parametrize("donor", ["normal", "alarm"])
+def test_the_values_of_a_group_come_from_one_donor(donor):
+    rng = np.random.default_rng(0)
+    rows, alarms = (rng.random((5, 6)).astype(np.float32) for _ in range(2))
+    made = proposed(rows, 0, 500, size=3, donor=donor, alarms=alarms)
+    donors = {"normal": rows, "alarm": alarms}[donor]
+    known = [
+        [bool((x[m] == d[m]).all()) for d in donors]
+        for x, m in zip(made.x.numpy(), made.mask.numpy(), strict=True)
+    ]
+    used = np.array(known).sum(axis=0)
+    assert np.array(known).any(axis=1).all()
+    assert (used > 50).all()
+
+
+def test_what_the_donor_has_too_is_no_truth():
+    rows = np.array([[0, 0, 0, 0], [1, 0, 1, 0]], dtype=np.float32)
+    made = proposed(rows, 0, 400, size=3, donor="normal")
+    moved = made.x[:, 0] == 1  # the other half were given their own values
+    assert not made.mask[:, [1, 3]].any()
+    assert made.mask[:, 0].all()
+    assert made.mask[moved, 2].any()
+    assert not made.mask[~moved, 2].any()
+    assert torch.equal(made.x[:, 2] == 1, made.mask[:, 2])
+
+
+def test_a_draw_whose_first_feature_stays_changes_nothing():
+    rows = np.array([[0, 0, 0], [0, 1, 1]], dtype=np.float32)
+    made = proposed(rows, 0, 50, size=3, donor="normal")
+    assert torch.equal(made.x, torch.zeros(50, 3))
+    assert torch.equal(made.mask, torch.tensor([True, False, False]).expand(50, 3))
+
+
+def test_alarms_that_nobody_has_seen_lend_nothing():
+    rows = np.eye(3, dtype=np.float32)
+    for alarms in (None, rows[:0]):
+        with pytest.raises(SkipError, match="no sample has raised an alarm"):
+            proposed(rows, 0, donor="alarm", alarms=alarms)
+
+
+def test_like_alarms_means_above_normal_and_not_far_above_what_is_seen(detector, linear_rows):
+    rows, scale = linear_rows[300:], detector.calibrated
+    free = generated("group[threshold=alarm]", detector, rows, threshold="alarm", count=80)
+    errors = np.linspace(scale.normal_95, np.median(free.error), 41)
+    upper = errors[36]  # nine of ten lie below
+    alarms = rows[:41].copy()
+    stand_in = copy.copy(detector)
+    stand_in.error = lambda x: (
+        torch.as_tensor(errors) if np.shape(x) == alarms.shape else detector.error(x)
+    )
+    made = generated("group", stand_in, rows, threshold="alarm", alarms=alarms, count=20)
+    assert (detector.error(made.clean).numpy() <= scale.normal_95 + 1e-9).all()
+    assert (made.error > scale.normal_95).all()
+    assert (made.error <= upper).all()
+    assert made.report["most_error"] == pytest.approx(upper)
+    assert made.report["rejected"]["error above that of most alarms"] > 0
+    assert (free.error > upper).any()
+    assert "most_error" not in free.report

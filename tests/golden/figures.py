@@ -78,7 +78,8 @@ def of_corruption(name: str) -> Figures:
             corruption = corruptions.create(name, **given)
             proposed = _proposed(corruption, detector, rows)
             found[f"{plugin.write(parameters)} proposed on {kind}"] = proposed
-            anomalies = corruption.generate(detector, rows(50, 2.9), seed=3)
+            clean, alarms = rows(50, 2.9), rows(9, 4.4)
+            anomalies = corruption.generate(detector, clean, seed=3, alarms=alarms)
             text = f"{plugin.write(parameters)} on {kind}"
             report = [anomalies.report[part] for part in ("asked", "found", "distinct", "draws")]
             found[text] = [*map(float, report), float(anomalies.report["threshold"] == "strict")]
@@ -103,7 +104,8 @@ def _proposed(corruption: Any, detector: Any, rows: Callable[[int, float], Any])
     x = torch.as_tensor(rows(14, 2.9)).double()
     features = np.arange(14) % detector.features.count((made.COLUMNS,))
     mask = torch.as_tensor(detector.features.masks(features, (made.COLUMNS,)))
-    known = {"clean": rows(50, 2.9)} if corruption.asks_clean else {}
+    every = {"clean": rows(50, 2.9), "alarms": rows(9, 4.4)}
+    known = {name: every[name] for name in corruption.offered}
     rng = np.random.default_rng(5)
     proposal = corruption.propose(detector, x, mask, rng, **corruption.parameters, **known)
     return made.whole(getattr(proposal, "x", proposal))

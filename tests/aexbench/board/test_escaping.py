@@ -96,7 +96,9 @@ def test_no_form_of_a_board_holds_what_a_terminal_obeys(hostile):
     board = board_of_one(f"{name} / null", note=name, **{name: 0.5})
     (row,) = board.rows
     row = dataclasses.replace(row, explainer=name, hardware=name)
-    board = dataclasses.replace(board, rows=[row], metrics={"m": name}, title=name)
+    (section,) = board.sections
+    section = dataclasses.replace(section, rows=[row, row], detectable=0.1, settling=3)
+    board = dataclasses.replace(board, sections=[section], metrics={"m": name}, title=name)
     for form in (*FORMATS.values(), as_text):
         text = form(board).replace("\r\n" if form is FORMATS["csv"] else "\n", "")
         assert text.isprintable()

@@ -12,18 +12,11 @@ import numpy as np
 import pytest
 
 from aexbench import RequestError, files
-from aexbench.board.leaderboard import (
-    BESIDE,
-    Board,
-    Gain,
-    Row,
-    _join,
-    _of_anomalies,
-    _quality,
-    _Table,
-    _without_scores,
-    leaderboard,
-)
+from aexbench.board.costs import BESIDE
+from aexbench.board.gains import Gain
+from aexbench.board.leaderboard import Board, _join, leaderboard
+from aexbench.board.notes import _alarms, _of_anomalies, _without_scores
+from aexbench.board.quality import quality
 from aexbench.board.rendering import (
     COLUMNS,
     COST,
@@ -33,7 +26,8 @@ from aexbench.board.rendering import (
     costs_table,
     groups_table,
 )
-from aexbench.board.statistics import Estimate
+from aexbench.board.sections import Row, Score, Section
+from aexbench.board.table import Kind, Table
 from aexbench.components import Component
 from aexbench.running.cells import Cell
 from aexbench.running.plans import write_grown
@@ -49,6 +43,14 @@ def component(name: str, **parameters: object) -> Component:
 
 
 def add(
+    store: Store, explainer: str, values: np.ndarray, *, wobble: float = 0.0, **given: object
+) -> None:
+    """Add a cell for each of three seeds, whose values go up, down and back by `wobble`."""
+    for seed, by in enumerate((wobble, -wobble, 0.0)):
+        add_one(store, explainer, values + by, seed=seed, **given)  # type: ignore[arg-type]
+
+
+def add_one(
     store: Store,
     explainer: str,
     values: np.ndarray,
@@ -63,10 +65,15 @@ def add(
     metric: str = "m",
     errors: np.ndarray | None = None,
     titled: str = "wrong",
+    data: str = "data",
+    report: dict[str, object] | None = None,
+    unit: np.ndarray | None = None,
+    alarmed: np.ndarray | None = None,
+    detector: str = "default",
 ) -> None:
     cell = Cell(
-        dataset=component("data"),
-        detector=component("default"),
+        dataset=component(data),
+        detector=component(detector),
         corruption=component(corruption),
         explainer=component(explainer),
         control=control,  # type: ignore[arg-type]
@@ -85,7 +92,9 @@ def add(
         metrics["wrong"] = MetricInfo(title=titled, higher_is_better=False)
         values_by["wrong"] = errors
     versions = dict.fromkeys(metrics, "1.1")
-    scores = Scores(values_by, metrics, np.arange(n), label, versions)
+    unit = np.arange(n) if unit is None else unit
+    alarmed = np.ones(n, dtype=bool) if alarmed is None else alarmed
+    scores = Scores(values_by, metrics, unit, label, alarmed, versions)
     written = {"attributions": info, "scores": store.write_scores(cell.key, scores, info)}
     timing = (
         {"latency_s": 0.002, "samples_per_s": 10.0, "prepare_s": 0.1} if control == "none" else None
@@ -100,6 +109,7 @@ def add(
             timing=timing,  # type: ignore[arg-type]
             scores={"m": float(values.mean())},
             provenance={"hardware": hardware},
+            anomalies=report or {},
         )
     )
 
@@ -117,14 +127,26 @@ def rows(store: Store, **options: object) -> dict[str, object]:
     return {row.explainer: row for row in leaderboard(store, **options).rows}  # type: ignore[arg-type]
 
 
-def test_explainers_that_cannot_be_told_apart_share_a_rank(store):
+def test_explainers_that_cannot_be_told_apart_share_their_places(store):
     add(store, "best", BASE + 0.3)
-    add(store, "as-good", BASE + 0.301 + 0.2 * NOISE)
+    add(store, "as-good", BASE + 0.301, wobble=0.05)
     add(store, "worse", BASE)
     add(store, "dice", BASE - 0.5, role="floor")
     found = rows(store)
-    assert [found[name].rank for name in ("best", "as-good", "worse", "dice")] == [1, 1, 3, None]
-    assert list(found)[-1] == "dice"
+    assert list(found) == ["as-good", "best", "worse", "dice"]  # by the mean alone
+    assert [row.rank for row in found.values()] == [(1, 2), (1, 2), (3, 3), None]
+
+
+def test_one_seed_tells_nothing_apart(store):
+    for name, shift in (("one", 0.0), ("other", 1.0)):
+        add_one(store, name, BASE + shift)
+    add_one(store, "dice", BASE - 1.0, role="floor")
+    board = leaderboard(store)
+    assert [row.rank for row in board.rows] == [(1, 2), (1, 2), None]
+    assert (board.rows[0].scores["m"].low, board.rows[0].gain.low) == (None, None)
+    assert board.rows[0].note == "not known to be above its floor"
+    assert "one seed has no interval" in " ".join(str(board).split())
+    assert "would find a difference" not in str(board)
 
 
 def test_a_row_must_stand_above_every_floor(store):
@@ -133,11 +155,10 @@ def test_a_row_must_stand_above_every_floor(store):
     add(store, "dice", BASE, role="floor")
     for name, ablated, untrained in (("real", -1.0, -1.0), ("geometry", 0.49, 0.6)):
         add(store, name, BASE + ablated, control="loss-ablated")
-        add(store, name, BASE + untrained + 0.1 * NOISE, control="initial")
+        add(store, name, BASE + untrained, control="initial", wobble=0.01 * (name != "real"))
     found = rows(store)
     assert (found["real"].note, found["real"].gain.floor) == ("", "dice")
-    assert found["real"].gain.gain == pytest.approx(0.5)
-    assert found["real"].gain.low == pytest.approx(0.5)
+    assert found["real"].gain.gain == found["real"].gain.low == pytest.approx(0.5)
     assert found["geometry"].note == "not above its floor"
     assert found["geometry"].gain.floor == "initial twin"
     assert found["geometry"].gain.low < found["geometry"].gain.gain < 0
@@ -146,9 +167,9 @@ def test_a_row_must_stand_above_every_floor(store):
 def test_the_least_lower_bound_need_not_be_that_of_the_best_floor(store):
     add(store, "real", BASE)
     add(store, "steady", BASE - 0.10, role="floor")
-    add(store, "noisy", BASE - 0.11 + 3 * NOISE, role="floor")
+    add(store, "noisy", BASE - 0.11, role="floor", wobble=3.0)
     gain = rows(store)["real"].gain
-    assert gain.gain < 0.2
+    assert gain.gain == pytest.approx(0.1)
     assert gain.low < 0
 
 
@@ -157,7 +178,7 @@ def test_lower_is_better_turns_everything_round(store):
     add(store, "large", BASE + 1.0, higher=False)
     add(store, "dice", BASE, role="floor", higher=False)
     found = rows(store)
-    assert (found["small"].rank, found["large"].rank) == (1, 2)
+    assert (found["small"].rank, found["large"].rank) == ((1, 1), (2, 2))
     assert found["small"].gain.above
     assert found["small"].gain.gain == pytest.approx(1.0)
     assert not found["large"].gain.above
@@ -165,14 +186,13 @@ def test_lower_is_better_turns_everything_round(store):
 
 def test_where_lower_is_better_the_best_floor_is_the_lowest(store):
     add(store, "own", BASE - 0.5, higher=False)
-    add(store, "near", BASE + 0.2 * NOISE, role="floor", higher=False)
+    add(store, "near", BASE, role="floor", higher=False)
     add(store, "far", BASE + 1.0, role="floor", higher=False)
     found = rows(store)
     assert list(found) == ["own", "near", "far"]
-    gain = found["own"].gain
-    assert (gain.floor, gain.floor_score) == ("near", pytest.approx(BASE.mean()))
-    assert gain.gain == pytest.approx(0.5)
-    assert gain.low == pytest.approx(0.5 - 1.96 * 0.2 / 200**0.5, abs=0.003)
+    own = found["own"]
+    assert (own.gain.floor, own.floor_score) == ("near", pytest.approx(BASE.mean()))
+    assert own.gain.gain == own.gain.low == pytest.approx(0.5)
 
 
 def test_the_metric_that_ranks_says_what_is_better(store):
@@ -180,7 +200,7 @@ def test_the_metric_that_ranks_says_what_is_better(store):
     add(store, "bad", BASE, errors=BASE + 1.0)
     add(store, "dice", BASE - 1.0, role="floor", errors=BASE + 0.4)
     found = rows(store, metric="wrong")
-    assert (found["good"].rank, found["bad"].rank) == (1, 2)
+    assert (found["good"].rank, found["bad"].rank) == ((1, 1), (2, 2))
     assert found["good"].gain.gain == pytest.approx(0.4)
     assert found["bad"].gain.gain == pytest.approx(-0.6)
 
@@ -206,7 +226,7 @@ def test_incomplete_rows_are_shown_and_not_ranked(store):
     add(store, "all", BASE, corruption="random")
     add(store, "half", BASE + 1)
     found = rows(store)
-    assert (found["all"].rank, found["half"].rank) == (1, None)
+    assert (found["all"].rank, found["half"].rank) == ((1, 1), None)
     assert found["half"].note == "incomplete"
     assert "Incomplete, and so not ranked: half." in FORMATS["markdown"](leaderboard(store))
 
@@ -221,20 +241,20 @@ def test_a_row_without_the_controls_that_others_have_is_incomplete(store):
 
 
 def test_another_version_of_an_explainer_is_a_row_of_its_own():
-    table = _Table()
+    table = Table()
     versions = [component("a").model_copy(update={"version": v}) for v in ("1.1", "1.2", "1.1")]
     assert [table.text("explainer", one) for one in versions] == ["a", "a (version 2)", "a"]
 
 
 @pytest.mark.parametrize("report", [{}, {"roc_auc": float("nan")}])
 def test_what_is_not_known_of_every_seeds_detector_has_no_mean(report):
-    assert _quality("s", [{"roc_auc": 0.9}, report]).roc_auc is None
-    assert _quality("s", [{"roc_auc": 0.9}, {"roc_auc": 0.7}]).roc_auc == pytest.approx(0.8)
+    assert quality("s", [{"roc_auc": 0.9}, report]).roc_auc is None
+    assert quality("s", [{"roc_auc": 0.9}, {"roc_auc": 0.7}]).roc_auc == pytest.approx(0.8)
 
 
 def test_an_explainer_that_failed_once_has_a_score_nevertheless(store):
     add(store, "one", BASE)
-    (record,) = store.records()[0]
+    record = store.records()[0][0]
     failed = record.model_copy(update={"state": "failed", "reason": "why"})
     assert _without_scores([failed, record]) == []
     assert _without_scores([failed, failed]) == ["one has no score: failed: why"]
@@ -242,7 +262,7 @@ def test_an_explainer_that_failed_once_has_a_score_nevertheless(store):
 
 def test_a_score_of_a_twin_is_no_score_of_the_explainer(store):
     add(store, "one", BASE, control="initial")
-    (twin,) = store.records()[0]
+    twin = store.records()[0][0]
     own = twin.cell.model_copy(update={"control": "none"})
     failed = twin.model_copy(update={"cell": own, "state": "failed", "reason": "why"})
     assert _without_scores([failed, twin]) == ["one has no score: failed: why"]
@@ -255,7 +275,7 @@ def test_cells_that_are_not_ok_and_twins_are_counted(store):
     bad = next(r for r in store.records()[0] if r.cell.explainer.name == "bad")
     store.write_record(bad.model_copy(update={"state": "failed", "reason": "why"}))
     notes = leaderboard(store).notes
-    assert any(note.startswith("1 of 4 cells are not ok") for note in notes)
+    assert any(note.startswith("1 of 12 cells are not ok") for note in notes)
     assert "untrained twins: 1 at initial weights, 0 permuted" in notes
 
 
@@ -265,9 +285,9 @@ def test_a_label_stays_apart_where_a_board_is_split():
 
 
 def test_cells_that_no_plan_asks_for_are_counted_and_shown_with_all(store, aexbench_cli):
-    add(store, "wanted", BASE)
+    add_one(store, "wanted", BASE)
     write_grown(store, {"name": "mine"}, [store.records()[0][0].cell])
-    add(store, "stray", BASE)
+    add_one(store, "stray", BASE)
     said, everything = (
         aexbench_cli("leaderboard", store.root, *options).out for options in ((), ("--all",))
     )
@@ -280,7 +300,7 @@ def test_cells_that_no_plan_asks_for_are_counted_and_shown_with_all(store, aexbe
 def test_a_row_without_the_ranking_metric_is_not_ranked(store):
     add(store, "one", BASE)
     add(store, "other", BASE, metric="n")
-    assert {name: row.rank for name, row in rows(store, metric="m").items()} == {"one": 1}
+    assert {name: row.rank for name, row in rows(store, metric="m").items()} == {"one": (1, 1)}
 
 
 def test_labels_are_groups_and_count_the_same(store):
@@ -358,8 +378,8 @@ def test_why_an_explainer_could_not_be_timed_stands_below_the_board(store):
 
 
 def test_scores_of_other_attributions_are_not_used(store):
-    add(store, "good", BASE)
-    add(store, "stale", BASE)
+    add_one(store, "good", BASE)
+    add_one(store, "stale", BASE)
     record = next(r for r in store.records()[0] if r.cell.explainer.name == "stale")
     other = {**record.files, "attributions": FileInfo(bytes=1, sha256="1" * 64)}
     store.write_record(record.model_copy(update={"files": other}))
@@ -369,7 +389,7 @@ def test_scores_of_other_attributions_are_not_used(store):
 
 
 def test_a_record_that_is_not_of_its_cell_is_not_used(store):
-    add(store, "good", BASE)
+    add_one(store, "good", BASE)
     path = next((store.root / "cells").iterdir())
     forged = json.loads(path.read_text())
     forged["cell"]["explainer"]["name"] = "better"
@@ -423,7 +443,7 @@ def test_names_are_escaped_for_where_they_are_written(nasty):
     assert r"\textbackslash{}\&\%\$\#\_\{\}\textasciitilde{}\textasciicircum{}" in FORMATS["latex"](
         nasty
     )
-    assert json.loads(FORMATS["json"](nasty))["rows"][0]["explainer"] == NASTY
+    assert json.loads(FORMATS["json"](nasty))["sections"][0]["rows"][0]["explainer"] == NASTY
     assert next(csv.DictReader(io.StringIO(FORMATS["csv"](nasty))))["explainer"] == NASTY
 
 
@@ -450,8 +470,6 @@ def test_csv_holds_no_formula(store, sign):
         ({"asked": 10, "found": 10, "draws": 50}, None),
         ({"found": 20, "distinct": 4}, "only 4 distinct pairs"),
         ({"found": 20, "distinct": 5}, None),
-        ({"unalarmed": 0.51}, "51% of the labelled rows"),
-        ({"unalarmed": 0.05}, None),
     ],
 )
 def test_what_a_reader_must_know_of_anomalies_is_said(report, said):
@@ -470,7 +488,7 @@ def test_what_a_reader_must_know_of_anomalies_is_said(report, said):
     ],
 )
 def test_hostile_records_are_named_and_left_out(store, text, complaint):
-    add(store, "good", BASE)
+    add_one(store, "good", BASE)
     path = store.root / "cells" / f"{'0' * 32}.json"
     path.mkdir() if text is None else path.write_text(text)
     board = leaderboard(store)
@@ -485,8 +503,8 @@ def test_strange_hardware_is_no_reason_to_fail(store, hardware):
 
 
 def test_sidecars_whose_arrays_do_not_belong_together_are_left_out(store):
-    add(store, "good", BASE)
-    add(store, "odd", BASE)
+    add_one(store, "good", BASE)
+    add_one(store, "odd", BASE)
     record = next(r for r in store.records()[0] if r.cell.explainer.name == "odd")
     path = store.path("scores", record.cell.key)
     arrays, metadata = files.unpack(path)
@@ -530,13 +548,17 @@ def test_the_table_fits_80_columns_and_keeps_names(store):
     assert "lrp[first=z-b" in text  # folded, not lost
 
 
+CAUSES = Kind("recipe", "corruptions", "cause")
+
+
 def board_of_one(*groups: str, note: str = "", **by_group: float) -> Board:
     row = Row(
         explainer="a",
         role="explainer",
-        rank=1,
-        scores={"m": Estimate(0.5, 0.3, 0.6)},
+        rank=(1, 1),
+        scores={"m": Score(0.5, 0.3, 0.6)},
         gain=None,
+        floor_score=None,
         by_group={f"{name} / null": (value, None) for name, value in by_group.items()},
         complete=True,
         latency_s=None,
@@ -544,7 +566,9 @@ def board_of_one(*groups: str, note: str = "", **by_group: float) -> Board:
         prepare_s=None,
         hardware="",
     )
-    return Board([row], {"m": "metric"}, groups, [note])
+    units = {name: 20 - (name == "b / null") for name in groups}
+    section = Section(CAUSES, [row], units, 5, 1, None, None)
+    return Board([section], {"m": "metric"}, [note])
 
 
 def test_csv_names_both_ends_of_an_interval():
@@ -553,8 +577,9 @@ def test_csv_names_both_ends_of_an_interval():
 
 
 def test_scores_by_group_stand_under_their_groups():
-    names, lines = groups_table(board_of_one("z / null", "b / null", z=0.1, b=0.9))
-    assert names == ["explainer", "b / null", "z / null"]
+    (section,) = board_of_one("z / null", "b / null", z=0.1, b=0.9).sections
+    names, lines = groups_table(section)
+    assert names == ["explainer", "b / null°", "z / null"]  # one of 19 units
     assert lines == [["a", "0.90", "0.10"]]
 
 
@@ -565,11 +590,14 @@ def test_every_line_of_a_note_is_a_comment_in_latex():
 def test_csv_names_every_figure_of_a_row_by_its_name():
     board = board_of_one()
     times = {"latency_s": 0.25, "samples_per_s": 40.0, "prepare_s": 1.5}
-    row = dataclasses.replace(board.rows[0], gain=Gain("dice", 0.2, 0.3, -0.1), **times)
-    text = FORMATS["csv"](dataclasses.replace(board, rows=[row]))
+    gain = {"gain": Gain("dice", 0.3, -0.1), "floor_score": 0.2}
+    row = dataclasses.replace(board.rows[0], rank=(2, 5), **gain, **times)
+    section = dataclasses.replace(board.sections[0], rows=[row])
+    text = FORMATS["csv"](dataclasses.replace(board, sections=[section]))
     (found,) = csv.DictReader(io.StringIO(text))
     assert (found["best floor"], found["floor score"]) == ("dice", "0.2")
     assert (found["gain"], found["gain low"], found["above floor"]) == ("0.3", "-0.1", "False")
+    assert (found["rank low"], found["rank high"]) == ("2", "5")
     assert {name: found[name] for name in times} == {name: str(s) for name, s in times.items()}
 
 
@@ -594,3 +622,134 @@ def test_tables_in_latex_have_as_many_columns_as_they_say():
         lines = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert lines
         assert {line.count(" & ") + 1 for line in lines} == {len(columns)}
+
+
+LABELS = np.array(["labels"] * 200)
+
+
+def labelled(store, explainer, values, truth="symptom", data="data", **given):
+    own = {"corruption": "labels", "report": {"truth": truth}, "data": data}
+    add(store, explainer, values, **own, **given)
+
+
+def test_unlike_things_have_sections_of_their_own(store):
+    for truth in ("symptom", "cause"):
+        labelled(store, "one", BASE, truth, data=truth)
+    add(store, "one", BASE)
+    add(store, "one", BASE, corruption="random")
+    add_one(store, "one", BASE, detector="given", data="mine")
+    board = leaderboard(store)
+    assert {(section.kind, len(section.groups)) for section in board.sections} == {
+        (Kind("recipe", "labels", "symptom"), 1),
+        (Kind("recipe", "labels", "cause"), 1),
+        (CAUSES, 2),
+        (Kind("network", "corruptions", "cause"), 1),
+    }
+    with pytest.raises(RequestError, match="several kinds of anomalies"):
+        _ = board.rows
+    for text in (as_text(board), *(FORMATS[name](board) for name in ("markdown", "csv", "latex"))):
+        for title in ("Labelled causes", "Labelled symptoms", "Injected causes", "network"):
+            assert title in text
+
+
+def test_a_unit_counts_once_however_many_samples_it_has(store):
+    unit = np.repeat([3, 5], [190, 10])
+    add(store, "one", np.where(unit == 3, 1.0, 0.0), unit=unit)
+    assert rows(store)["one"].scores["m"].mean == 0.5
+    assert leaderboard(store).sections[0].groups == {"data / null": 2}
+
+
+def test_what_raises_no_alarm_counts_where_it_is_asked_for_alone(store):
+    alarmed = np.arange(200) < 40
+    labelled(store, "one", np.where(alarmed, 1.0, 0.0), alarmed=alarmed)
+    (section,) = leaderboard(store).sections
+    assert (section.rows[0].scores["m"].mean, section.groups) == (1.0, {"data / labels": 40})
+    store.strata = lambda record, by: np.where(alarmed, "alarm", "no alarm")
+    (section,) = leaderboard(store, by="alarm").sections
+    assert section.groups == {"data / labels / alarm": 40, "data / labels / no alarm": 160}
+    assert section.rows[0].scores["m"].mean == 0.5
+
+
+def test_labels_of_which_none_raises_an_alarm_are_no_board(store):
+    labelled(store, "one", BASE, alarmed=np.zeros(200, dtype=bool))
+    with pytest.raises(RequestError, match="no labelled row raises an alarm"):
+        leaderboard(store)
+
+
+def test_an_incident_counts_once_whatever_it_belongs_to(store):
+    labelled(store, "one", np.ones(150), data="many")
+    labelled(store, "one", np.zeros(50), data="few")
+    (section,) = leaderboard(store).sections
+    assert section.rows[0].scores["m"].mean == pytest.approx(0.75)
+    assert section.entities == 2
+    for data, value in (("many", 1.0), ("few", 0.0)):
+        add(store, "one", np.full(50, value), data=data, corruption="null")
+    groups = next(s for s in leaderboard(store).sections if s.kind.origin == "corruptions")
+    assert groups.rows[0].scores["m"].mean == pytest.approx(0.5)
+
+
+def test_what_entities_differ_in_makes_an_interval_wide(store):
+    for data, value in (("a", 0.2), ("b", 0.4), ("c", 0.9)):
+        labelled(store, "one", np.full(100, value), data=data)
+    score = leaderboard(store).sections[0].rows[0].scores["m"]
+    assert score.high - score.low > 1
+
+
+def test_the_interval_of_one_entity_is_that_of_its_incidents(store):
+    labelled(store, "one", BASE)
+    score = leaderboard(store).sections[0].rows[0].scores["m"]
+    half = 1.972 * BASE.std(ddof=1) / 200**0.5
+    assert (score.low, score.high) == pytest.approx((BASE.mean() - half, BASE.mean() + half), 1e-3)
+
+
+def test_a_given_network_has_an_interval_with_one_draw(store):
+    add_one(store, "one", BASE, detector="given")
+    board = leaderboard(store)
+    assert board.rows[0].scores["m"].low < BASE.mean() < board.rows[0].scores["m"].high
+    assert "About this network" in str(board)
+
+
+def test_chance_and_ceiling_stand_beside_the_scores(store):
+    add(store, "one", BASE)
+    add(store, "chance", np.full(200, 0.1), role="reference")
+    add(store, "oracle", np.full(200, 0.25), role="reference")
+    assert "From chance to ceiling: metric 0.10 to 0.25." in as_text(leaderboard(store))
+
+
+def test_the_board_says_what_it_could_have_found(store):
+    for name, shift in (("one", 0.02), ("other", 0.0), ("third", -0.5)):
+        add(store, name, BASE + shift, wobble=0.05 if name == "one" else 0.01)
+    (section,) = leaderboard(store).sections
+    said = " ".join(as_text(leaderboard(store)).split())
+    assert f"a difference of {section.detectable:.3f} in metric" in said
+    assert f"one and other would be told apart by {section.settling} seeds" in said
+
+
+@pytest.mark.parametrize(
+    ("reports", "said"),
+    [
+        (
+            [{"alarmed": 3, "found": 9, "alarmed_units": 2, "units": 4}],
+            "3 of 9 labelled rows raise",
+        ),
+        ([{"alarmed": n, "found": 9, "alarmed_units": 2, "units": 4} for n in (3, 5)], "3 to 5 of"),
+        ([{"alarmed": 9, "found": 9, "alarmed_units": 4, "units": 4}], None),
+        ([{}], "of an earlier aexbench"),
+    ],
+)
+def test_how_many_labelled_rows_raise_an_alarm_is_said(store, reports, said):
+    for seed, report in enumerate(reports):
+        add_one(store, "one", BASE, corruption="labels", report=report, seed=seed)
+    lines = list(_alarms(store.records()[0]))
+    assert len(lines) == (said is not None)
+    assert all(line.startswith(f"data / labels: {said}") for line in lines)
+
+
+def test_of_several_kinds_of_groups_each_mean_stands_in_its_place(store):
+    means = np.random.default_rng(1).random(12)
+    for number, mean in enumerate(means):
+        add(store, f"e{number}", BASE + mean, wobble=0.3 * mean)
+    section = leaderboard(store).sections[0]
+    shown = [row.scores["m"].mean for row in section.rows]
+    assert shown == sorted(shown, reverse=True)
+    assert all(row.rank[0] <= place <= row.rank[1] for place, row in enumerate(section.rows, 1))

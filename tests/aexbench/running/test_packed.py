@@ -60,7 +60,7 @@ def test_what_records_share_stands_once(folder):
     lines = [json.loads(li) for li in (folder / "packed/records.jsonl").read_text().splitlines()]
     shared = [line for line in lines if "shared" in line]
     assert len({json.dumps(line["value"], sort_keys=True) for line in shared}) == len(shared)
-    assert len(lines) == 1 + len(shared) + 24
+    assert len(lines) == 1 + len(shared) + 26
     keys = [line["key"] for line in lines if "key" in line]
     assert keys == sorted(keys)
 
@@ -72,8 +72,8 @@ def test_every_file_bears_its_version(folder, aexbench_cli, tmp_path):
         head["schema_version"] == json.loads((tmp_path / "plan.json").read_text())["schema_version"]
     )
     assert np.load(tmp_path / "scores.npz")["schema_version"] == head["schema_version"]
-    assert json.loads((tmp_path / "board.json").read_text())["schema_version"] == 1
-    assert "version 1" in (tmp_path / "board.md").read_text()
+    assert json.loads((tmp_path / "board.json").read_text())["schema_version"] == 2
+    assert "version 2" in (tmp_path / "board.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_store_of_old_keys_is_named_in_one_line(folder, aexbench_cli, tmp_path
     for command in ("status", "leaderboard"):
         outcome = aexbench_cli(command, tmp_path)
         assert outcome.code == (1 if command == "status" else 2)
-        assert outcome.err.count("24 records bear the keys of an earlier aexbench") == 1
+        assert outcome.err.count("26 records bear the keys of an earlier aexbench") == 1
 
 
 def test_packing_is_all_or_nothing_and_never_into_a_store(folder, tmp_path):

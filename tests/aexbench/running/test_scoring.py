@@ -13,12 +13,15 @@ from aexbench.running import scoring
 from aexbench.running.references import feature_prior, oracle
 
 
-def anomalies(truth: np.ndarray, unit=None, label=None, features=None) -> AnomalySet:
+def anomalies(truth: np.ndarray, unit=None, label=None, features=None, alarmed=None) -> AnomalySet:
     n = len(truth)
+    details = {} if alarmed is None else {"alarmed": alarmed}
     label = np.full(n, "x") if label is None else np.asarray(label)
     unit = np.arange(n) if unit is None else np.asarray(unit)
     return AnomalySet(
-        np.zeros(truth.shape), truth, np.ones(n), np.ones(n), label, unit, features or Features()
+        *(np.zeros(truth.shape), truth, np.ones(n), np.ones(n), label, unit),
+        features or Features(),
+        details=details,
     )
 
 
@@ -53,8 +56,7 @@ def test_the_jackknife_counts_with_the_metrics_own_arguments():
     text = "pixel-ap[thresholds=5]"
     values = scoring.score(attributions, anomalies(truth), [metric(text)])[text]
     own = functools.partial(pixel_ap, thresholds=5)
-    without = functools.partial(scoring._without_each, own)
-    expected = scoring._jackknife(own, without, attributions, truth)
+    expected = scoring._jackknife(own, None, attributions, truth, np.arange(4))
     np.testing.assert_allclose(values, expected)
     exact = scoring.score(attributions, anomalies(truth), [metric("pixel-ap")])["pixel-ap"]
     assert not np.allclose(values, exact)
@@ -97,9 +99,47 @@ def test_attributions_are_signed_and_stay_so():
     assert scoring.score(np.array([[-3.0, 1.0]]), made, [metric("recall")])["recall"] == [1.0]
 
 
+def test_what_is_pooled_is_left_out_unit_by_unit():
+    attributions, unit = RNG.random((30, 6)) + 0.3 * TRUTH, np.repeat(range(5), [2, 4, 6, 8, 10])
+    made = anomalies(TRUTH, unit=unit)
+    values = scoring.score(attributions, made, [metric("pixel-ap")])["pixel-ap"]
+    whole, *without = (
+        families.metrics.create("pixel-ap").score(attributions[rows], TRUTH[rows])
+        for rows in (np.ones(30, bool), *(unit != one for one in range(5)))
+    )
+    wanted = [whole + 4 * (np.mean(without) - one) for one in without]
+    np.testing.assert_allclose(values, np.repeat(wanted, [2, 4, 6, 8, 10]))
+    assert scoring.by_unit(values, unit).mean() == pytest.approx(whole)
+
+
+def test_what_raises_no_alarm_is_pooled_apart():
+    attributions, alarmed = RNG.random((30, 6)) + 0.3 * TRUTH, np.arange(30) % 3 > 0
+    made = anomalies(TRUTH, alarmed=alarmed)
+    values = scoring.score(attributions, made, [metric("pixel-ap")])["pixel-ap"]
+    for rows in (alarmed, ~alarmed):
+        alone = families.metrics.create("pixel-ap").score(attributions[rows], TRUTH[rows])
+        assert values[rows].mean() == pytest.approx(alone)
+
+
+def summarized(values, label, unit=None, alarmed=None):
+    n = len(values)
+    unit = np.arange(n) if unit is None else np.asarray(unit)
+    alarmed = np.ones(n, bool) if alarmed is None else np.asarray(alarmed, dtype=bool)
+    scores = {"recall": np.array(values, dtype=float)}
+    return scoring.summarize(scores, np.array([*label]), unit, alarmed)
+
+
 def test_every_label_counts_alike_however_many_samples_it_has():
-    values = {"recall": np.array([1.0, 1.0, 1.0, 0.0])}
-    assert scoring.summarize(values, np.array([*"aaab"])) == {"recall": 0.5}
+    assert summarized([1, 1, 1, 0], "aaab") == {"recall": 0.5}
+
+
+def test_every_unit_counts_alike_however_many_samples_it_has():
+    assert summarized([1, 1, 1, 0, 0, 1], "aaaaaa", [4, 4, 4, 4, 7, 7]) == {"recall": 0.625}
+
+
+def test_what_raises_no_alarm_does_not_count():
+    assert summarized([1, 0, 1, 0], "aaab", alarmed=[1, 0, 1, 0]) == {"recall": 1.0}
+    assert summarized([1, 0], "ab", alarmed=[0, 0]) == {}
 
 
 def test_scores_that_are_not_finite_are_an_error():

@@ -50,7 +50,7 @@ def write_scores(store: Store, record: Record, **values: list[float]) -> Record:
     metrics = {name: MetricInfo(title=name) for name in values}
     versions = dict.fromkeys(values, "2.1")
     arrays = {name: np.array(one) for name, one in values.items()}
-    scores = Scores(arrays, metrics, ANOMALIES.unit, ANOMALIES.label, versions)
+    scores = Scores(arrays, metrics, ANOMALIES.unit, ANOMALIES.label, ANOMALIES.alarmed, versions)
     info = store.write_scores(record.cell.key, scores, record.files["attributions"])
     means = {name: float(np.mean(one)) for name, one in arrays.items()}
     update = {"files": {**record.files, "scores": info}, "scores": means, "scored_by": versions}

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score
 from aexbench import AnomalySet, Features, RequestError, corruptions, rows
 from aexbench.board import leaderboard
 from aexbench.running import strata
+from aexbench.running.scoring import by_unit
 from aexbench.running.store import Store
 
 
@@ -109,13 +110,14 @@ def test_a_board_by_feature_is_the_macro_average(aexbench_cli, small, tmp_path):
     assert aexbench_cli("run", small, *arguments, "--store", tmp_path / "store").code == 0
     store = Store(tmp_path / "store")
     record = store.records()[0][0]
-    scores = store.read_scores(record).values["recall"]
+    scores, unit = store.read_scores(record).values["recall"], store.anomalies_of(record).unit
     feature = strata.by_feature(store.anomalies_of(record))
-    expected = np.mean([scores[feature == name].mean() for name in np.unique(feature)])
+    strata_of = [feature == name for name in np.unique(feature)]
+    expected = np.mean([by_unit(scores[rows], unit[rows]).mean() for rows in strata_of])
     board = leaderboard.leaderboard(store, by="feature")
     assert board.rows[0].scores["recall"].mean == pytest.approx(expected)
     assert expected != pytest.approx(scores.mean()), "features are not equally frequent"
-    assert len(board.groups) == len(np.unique(feature))
+    assert len(board.sections[0].groups) == len(np.unique(feature))
     outcome = aexbench_cli("leaderboard", tmp_path / "store", "--by", "gian")
     assert outcome.code == 2
     assert "did you mean 'gain'" in outcome.err

@@ -1,0 +1,132 @@
+"""What a reader must know of a whole board: what is left out, what was not measured, and where."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aexbench.board import costs
+from aexbench.board.table import Table
+from aexbench.running.packed import AnyStore
+from aexbench.running.references import LABELS
+from aexbench.running.store import Record
+
+LEAST_GAIN = 0.1  # of the score, by the median anomaly: less is hardly an anomaly
+
+
+def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]:
+    """Return what a reader must know of the whole board."""
+    found = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
+    sets = {r.cell.anomaly_key: r for r in records if r.state == "ok"}
+    for record in sets.values():
+        cell, what = record.cell, _what(record)
+        said = [f"{what}: {note}" for note in _left_out(record.anomalies)]
+        found += [note for note in said if note not in found]  # alike for every seed
+        said = list(_of_anomalies(record.anomalies))
+        found += [f"{what} seed {cell.anomaly_seed}: {note}" for note in said]
+    found += [*_alarms(list(sets.values())), *_without_scores(records)]
+    bad = sum(record.state != "ok" for record in records)
+    if bad:
+        found.append(
+            f"{bad} of {len(records)} cells are not ok: aexbench status says which, and why"
+        )
+    found += [_of_controls(table), *_of_twins(records), *costs.untimed(records)]
+    machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
+    return [*found, *(f"timed on {machine}" for machine in sorted(machines))]
+
+
+def _what(record: Record) -> str:
+    return f"{record.cell.dataset.text} / {record.cell.corruption.text}"
+
+
+def _of_controls(table: Table) -> str:
+    twins = Counter(control for control, _ in {(c, s) for _, c, s in table.sets})
+    if twins["initial"] or twins["permuted"]:
+        return (
+            f"untrained twins: {twins['initial']} at initial weights, {twins['permuted']} permuted"
+        )
+    return "no untrained twins were run: whether a score comes from what was learned is not known"
+
+
+def _alarms(records: Sequence[Record]) -> Iterator[str]:
+    """Yield for each set of labels how many rows raise an alarm, over its seeds."""
+    own: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for record in records:
+        if record.cell.corruption.name == LABELS:
+            own[_what(record)].append(record.anomalies)
+    for what, reports in own.items():
+        if not all(isinstance(report.get("alarmed"), int) for report in reports):
+            yield f"{what}: of an earlier aexbench: rows count that raise no alarm, too"
+        elif any(report["alarmed"] < report["found"] for report in reports):
+            yield (
+                f"{what}: {_range(reports, 'alarmed')} of {_range(reports, 'found')} labelled rows "
+                f"raise an alarm, in {_range(reports, 'alarmed_units')} of "
+                f"{_range(reports, 'units')} units; the others are left out: --by alarm shows them"
+            )
+
+
+def _range(reports: Sequence[Mapping[str, Any]], name: str) -> str:
+    values = [report.get(name, 0) for report in reports]
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _without_scores(records: Sequence[Record]) -> list[str]:
+    """Return a line for each explainer that has no score at all, and why."""
+    own: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.cell.control == "none":
+            own[record.cell.explainer.text].append(record)
+    return [
+        f"{name} has no score: {found[0].state}: {found[0].reason}"
+        for name, found in own.items()
+        if all(record.state != "ok" for record in found)
+    ]
+
+
+def _of_anomalies(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a reader must know of an anomaly set; of older ones less is known."""
+    asked, made, draws, distinct = (
+        report.get(name) for name in ("asked", "found", "draws", "distinct")
+    )
+    if isinstance(asked, int) and isinstance(made, int) and made < asked:
+        yield f"{made} of {asked} anomalies found in {draws} draws"
+    gain = report.get("median_gain")
+    if isinstance(gain, int | float) and gain < LEAST_GAIN:
+        yield (
+            f"the median score rose by {gain:.2f} alone: clean samples were nearly as "
+            "anomalous, and their corruption is no cause to be found"
+        )
+    if isinstance(distinct, int) and isinstance(made, int) and distinct < made / 4:
+        yield f"only {distinct} distinct pairs of row and feature among {made} anomalies"
+
+
+def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how many labelled rows are no anomalies to be explained, where there are such."""
+    dropped = report.get("without_cause")
+    if isinstance(dropped, int) and dropped > 0:
+        every = dropped + int(report.get("labelled", report["found"]))
+        yield f"{dropped} of {every} labelled rows have no true feature and are left out"
+
+
+OF_TWINS = {
+    "kept": "twins at initial weights keep the buffers {names}: if these were trained, gains are "
+    "too small; Detector(…, fresh=function) makes such twins anew",
+    "redrawn": "twins at initial weights have {names}, which nothing initialises, drawn with the "
+    "spread of the trained values",
+}
+
+
+def _of_twins(records: Sequence[Record]) -> list[str]:
+    """Return what untrained twins have of the trained network, or of its spread."""
+    reports = [record.detector for record in records if record.cell.control == "initial"]
+    found = {
+        key: sorted({str(name) for report in reports for name in _listed(report.get(key))})
+        for key in OF_TWINS
+    }
+    return [OF_TWINS[key].format(names=", ".join(names)) for key, names in found.items() if names]
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()

@@ -1,0 +1,353 @@
+"""Sections of a board: the rows of one kind of anomalies, ranked beside their floors.
+
+Rows stand in the order of their means; a rank is an interval (`ranks`). An explainer's floors are
+the explainers that do not know the detector, its own loss-ablated form, and itself on the untrained
+twins; its gain is real only if it is surely above every one of them (`gains`). Of corruptions each
+group counts the same, of labels each incident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from aexbench.board import costs, power
+from aexbench.board.comparing import (
+    LEAST_UNITS,
+    Comparison,
+    Estimate,
+    Source,
+    Target,
+    compare,
+)
+from aexbench.board.gains import Gain, gains
+from aexbench.board.ranks import rank_intervals
+from aexbench.board.table import Key, Kind, Scored, Table
+
+CONTROL_NAMES = {
+    "initial": "initial twin",
+    "permuted": "permuted twin",
+    "loss-ablated": "loss-ablated",
+}
+CHANCE, CEILING = "chance", "oracle"  # the engine's references
+Means = Mapping[str, Mapping[int, Scored]]  # by group and seed
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean with its 95 % interval, where somebody can know it."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One explainer on the board; `rank`, the first and last that it may have, is None for floors,
+    references and incomplete rows.
+    """
+
+    explainer: str
+    role: str
+    rank: tuple[int, int] | None
+    scores: Mapping[str, Score]
+    gain: Gain | None
+    floor_score: float | None
+    by_group: Mapping[str, tuple[float, Gain | None]]
+    complete: bool
+    latency_s: float | None
+    samples_per_s: float | None
+    prepare_s: float | None
+    hardware: str
+    latency_spread: float | None = None
+    forward_rows: float | None = None
+    backward_rows: float | None = None
+
+    @property
+    def note(self) -> str:
+        """What a reader must know beside the numbers."""
+        if self.role == "reference":
+            return "the truth itself" if self.explainer == CEILING else "chance"
+        if self.role == "floor":
+            return "floor"
+        if not self.complete:
+            return "incomplete"
+        if self.gain is None or self.gain.above:
+            return ""
+        return "not known to be above its floor" if self.gain.low is None else "not above its floor"
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of one kind of anomalies.
+
+    Attributes
+    ----------
+    kind
+        What they have in common.
+    rows
+        In the order of their means: explainers, those that are incomplete, floors, references.
+    groups
+        How many units each has, the fewest of its seeds.
+    seeds
+        How many seeds: of a given network, draws of anomalies.
+    entities
+        How many data sets with their detectors.
+    detectable
+        The difference of two rows that four boards of five would find; None where nobody can know.
+    settling
+        With how many seeds the first two rows would be told apart.
+    """
+
+    kind: Kind
+    rows: Sequence[Row]
+    groups: Mapping[str, int]
+    seeds: int
+    entities: int
+    detectable: float | None
+    settling: int | None
+
+    @property
+    def target(self) -> Target:
+        """What is asked about: a recipe, or a given network."""
+        return self.kind.target
+
+
+def section(table: Table, kind: Kind, metrics: Sequence[str]) -> Section:
+    """Return the rows of one kind of anomalies; the first of the metrics ranks that has scores."""
+    keys = table.cells.keys()
+    known = [metric for metric in metrics if any(table.of(key, metric, kind) for key in keys)]
+    return _Making(table, kind, known).section()
+
+
+@dataclass
+class _Making:
+    """Makes a section out of a table."""
+
+    table: Table
+    kind: Kind
+    metrics: Sequence[str]
+
+    def section(self) -> Section:
+        groups = {name: self.units(name) for name in self.groups}
+        ranked = self.ranked
+        order = sorted(self.names, key=self.place)
+        two = [ranked.index(name) for name in order if name in ranked][:2]
+        comparison = self.comparison
+        return Section(
+            kind=self.kind,
+            rows=[self.row(name) for name in order],
+            groups=groups,
+            seeds=min(map(len, self.groups.values())),
+            entities=len({self.table.groups[name].block for name in groups}),
+            detectable=power.minimum_detectable_difference(comparison) if comparison else None,
+            settling=power.seeds_to_settle(comparison, *two) if comparison and two[1:] else None,
+        )
+
+    @property
+    def primary(self) -> str:
+        return self.metrics[0]
+
+    @property
+    def higher(self) -> bool:
+        return self.table.metrics[self.primary].higher_is_better
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        return {name: records[0].role for name, records in self.table.records.items()}
+
+    @cached_property
+    def names(self) -> list[str]:
+        """All that have a primary score here."""
+        return [name for name in self.table.records if self.means((name, "none"), self.primary)]
+
+    @cached_property
+    def groups(self) -> dict[str, set[int]]:
+        """The groups with the seeds at which somebody has a score."""
+        found: dict[str, set[int]] = {}
+        for key in self.table.cells:
+            for group, seeds in self.means(key, self.primary).items():
+                found.setdefault(group, set()).update(seeds)
+        return {name: found[name] for name in self.table.groups if name in found}
+
+    def units(self, group: str) -> int:
+        """Return the fewest units that a seed of a group has."""
+        own = (self.means((name, "none"), self.primary).get(group, {}) for name in self.names)
+        return min(len(units) for seeds in own for _, units in seeds.values())
+
+    def means(self, key: Key, metric: str) -> Means:
+        """Return the means of units by group and seed."""
+        if (key, metric) not in self._means:
+            self._means[key, metric] = self.table.of(key, metric, self.kind)
+        return self._means[key, metric]
+
+    @cached_property
+    def _means(self) -> dict[tuple[Key, str], Means]:
+        return {}
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """The explainers that are compared: those that have everything."""
+        return [n for n in self.names if self.roles[n] == "explainer" and self.complete(n)]
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        keys: list[Key] = [(name, "none") for name in self.ranked]
+        return self.compared(keys, self.primary) if keys else None
+
+    @cached_property
+    def ranks(self) -> dict[str, tuple[int, int]]:
+        if self.comparison is None:
+            return {}
+        return dict(zip(self.ranked, rank_intervals(self.comparison, self.higher), strict=True))
+
+    @cached_property
+    def gains(self) -> dict[str, Gain]:
+        """What explainers have over their floors, by Holm over all of them."""
+        return gains({name: self.over_floors(name) for name in self.of_floors}, self.higher)
+
+    @cached_property
+    def gains_by_group(self) -> dict[str, dict[str, Gain]]:
+        """The same in each group that has enough units."""
+        return {
+            group: self._gains_in(group)
+            for group in self.groups
+            if self.units(group) >= LEAST_UNITS
+        }
+
+    def _gains_in(self, group: str) -> dict[str, Gain]:
+        names = [n for n in self.of_floors if group in self.means((n, "none"), self.primary)]
+        return gains({name: self.over_floors(name, group) for name in names}, self.higher)
+
+    @property
+    def of_floors(self) -> list[str]:
+        return [name for name in self.names if self.roles[name] == "explainer"]
+
+    def place(self, name: str) -> tuple[int, bool, float]:
+        """Return what orders rows."""
+        role = {"explainer": 0, "floor": 1, "reference": 2}[self.roles[name]]
+        mean = self.score(name, self.primary).mean
+        incomplete = role == 0 and name not in self.ranked
+        return role, incomplete, -mean if self.higher else mean
+
+    def row(self, name: str) -> Row:
+        """Return an explainer's row."""
+        by_group = {
+            group: (
+                self.compared([(name, "none")], self.primary, [group]).row(0).value,
+                self.gains_by_group.get(group, {}).get(name),
+            )
+            for group in self.means((name, "none"), self.primary)
+        }
+        scores = {m: self.score(name, m) for m in self.metrics if self.means((name, "none"), m)}
+        return Row(
+            explainer=name,
+            role=self.roles[name],
+            rank=self.ranks.get(name),
+            scores=scores,
+            gain=self.gains.get(name),
+            floor_score=self.floor_score(name),
+            by_group=by_group,
+            complete=self.complete(name),
+            **costs.times(self.table.records[name]),
+        )
+
+    def score(self, name: str, metric: str) -> Score:
+        """Return a mean with its interval."""
+        estimate = self.compared([(name, "none")], metric).row(0)
+        return Score(estimate.value, *(estimate.interval() or (None, None)))
+
+    def complete(self, name: str) -> bool:
+        """Whether an explainer has scores everywhere, and its controls too wherever others have
+        some.
+        """
+        every = {key for key, kind in self.table.kinds.items() if kind == self.kind}
+        own = {("none", 0)}
+        controls = self.table.controls(self.kind) if self.roles[name] == "explainer" else own
+        there = all(every <= self.table.sets.get((name, *control), set()) for control in controls)
+        return there and self.means((name, "none"), self.primary).keys() == self.groups.keys()
+
+    def over_floors(self, name: str, group: str | None = None) -> dict[str, Estimate]:
+        """Return the differences of an explainer from its floors; those that have all of its groups
+        are compared together, each other one on the groups that both have.
+        """
+        floors, own = self.floors(name), (name, "none")
+        wanted = list(self.means(own, self.primary)) if group is None else [group]
+        shared = {n: self.shared([own, key], wanted) for n, key in floors.items()}
+        whole = [n for n in floors if shared[n] == wanted]
+        together = self.compared([own, *(floors[n] for n in whole)], self.primary, wanted)
+        found = {n: together.pair(0, place) for place, n in enumerate(whole, start=1)}
+        for n in floors.keys() - found.keys():
+            if shared[n]:
+                found[n] = self.compared([own, floors[n]], self.primary, shared[n]).pair(0, 1)
+        return {n: found[n] for n in floors if n in found}
+
+    def floors(self, name: str) -> dict[str, Key]:
+        """Return what an explainer must stand above: the floors, and its own controls."""
+        found: dict[str, Key] = {n: (n, "none") for n in self.names if self.roles[n] == "floor"}
+        return found | {title: (name, control) for control, title in CONTROL_NAMES.items()}
+
+    def floor_score(self, name: str) -> float | None:
+        """Return the score of an explainer's best floor, on the groups that both have."""
+        if (gain := self.gains.get(name)) is None:
+            return None
+        own, floor = (name, "none"), self.floors(name)[gain.floor]
+        groups = self.shared([own, floor], list(self.means(own, self.primary)))
+        return self.compared([floor], self.primary, groups).row(0).value
+
+    def shared(self, keys: Sequence[Key], groups: Sequence[str]) -> list[str]:
+        """Return the groups that all have at the same seeds."""
+        own = [self.means(key, self.primary) for key in keys]
+        return [g for g in groups if all(g in m and m[g].keys() == own[0][g].keys() for m in own)]
+
+    def compared(
+        self, keys: Sequence[Key], metric: str, groups: Sequence[str] | None = None
+    ) -> Comparison:
+        """Compare rows on groups, all that the first has where none are named."""
+        means = [self.means(key, metric) for key in keys]
+        wanted = list(means[0]) if groups is None else groups
+        sources = [self.source(group, [one[group] for one in means]) for group in wanted]
+        pooled = self.kind.origin == "labels" and not self.table.metrics[metric].pooled
+        together = pooled and not self.table.split
+        return compare([_pooled(sources)] if together else sources, self.kind.target)
+
+    def source(self, group: str, own: Sequence[Mapping[int, Scored]]) -> Source:
+        """Return one group's scores; a group whose seeds are not those of others of its block
+        counts as trained apart.
+        """
+        block, seeds = self.table.groups[group].block, sorted(own[0])
+        values = [np.stack([one[seed][0] for one in own]) for seed in seeds]
+        clusters = [_named(block, own[0][seed][1]) for seed in seeds]
+        name = f"{block} {seeds}"
+        return Source(name, values, clusters, shared=self.kind.origin == "labels")
+
+
+def _named(block: str, units: Any) -> Any:
+    """Return the names of units, apart from those of other blocks."""
+    return np.char.add(f"{block} / ", np.asarray(units).astype(str))
+
+
+def _pooled(sources: Sequence[Source]) -> Source:
+    """Return the incidents of all sources as one source, in which each counts the same; those of
+    one entity belong together, where there are several.
+    """
+    if len(sources) == 1:
+        return sources[0]
+    seeds = range(min(len(source.values) for source in sources))
+    blocks = {source.block for source in sources}
+    clusters = [
+        np.concatenate(
+            [
+                np.full(len(s.clusters[seed]), s.block) if len(blocks) > 1 else s.clusters[seed]
+                for s in sources
+            ]
+        )
+        for seed in seeds
+    ]
+    values = [np.concatenate([s.values[seed] for s in sources], axis=1) for seed in seeds]
+    return replace(sources[0], block="all", values=values, clusters=clusters)

@@ -1,0 +1,158 @@
+"""What a store's cells have scored, by explainer and control, group and seed.
+
+A group is one data set with its detector, one corruption or the labels, and one label. Groups of
+one kind make a board: what was injected and what was labelled, causes and symptoms, a recipe and a
+given network are unlike things, and are never averaged.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench.board.comparing import Target
+from aexbench.components import Component
+from aexbench.running.cells import DEFAULT, GIVEN, Cell
+from aexbench.running.references import LABELS
+from aexbench.running.scoring import MetricInfo, by_unit
+from aexbench.running.store import Record, Scores
+
+Origin = Literal["corruptions", "labels"]
+Key = tuple[str, str]  # an explainer and its control
+Scored = tuple[NDArray[np.float64], NDArray[np.int64]]  # the means of units (U,), and the units
+
+
+class Kind(NamedTuple):
+    """What groups must have in common to be averaged.
+
+    `target` is what is asked about; `origin` where anomalies come from; `truth` what is known of
+    them: `cause`, `symptom`, `both`, or nothing of labels of an earlier aexbench.
+    """
+
+    target: Target
+    origin: Origin
+    truth: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Samples whose scores are averaged first, and what is trained together with them."""
+
+    name: str
+    block: str
+    kind: Kind
+
+
+class Part(NamedTuple):
+    """The scores of one cell in one group: one value per sample (N,) by metric, and the units."""
+
+    values: Mapping[str, NDArray[np.float64]]
+    unit: NDArray[np.int64]
+
+
+@dataclass
+class Table:
+    """Scores by explainer and control, group and seed; groups that are `split` are parts of what is
+    averaged else.
+    """
+
+    split: bool = False
+    cells: dict[Key, dict[str, dict[int, list[Part]]]] = field(default_factory=dict)
+    metrics: dict[str, MetricInfo] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    # (explainer, control, its seed) → anomaly sets
+    sets: dict[tuple[str, str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
+    kinds: dict[str, Kind] = field(default_factory=dict)  # of anomaly sets
+    records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    # block → detector's key → its report
+    reports: dict[str, dict[str, Mapping[str, Any]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+    def add(self, record: Record, scores: Scores, unalarmed: bool = False) -> None:
+        """Take in one cell's scores, of what raises no alarm too if that is asked for."""
+        cell = record.cell
+        explainer = self.text("explainer", cell.explainer)
+        for name, info in scores.metrics.items():
+            self.metrics.setdefault(name, info)
+        seeds = self.cells.setdefault((explainer, cell.control), {})
+        counted = scores.alarmed | unalarmed
+        for label in np.unique(scores.label[counted]):
+            group = self.group(record, str(label))
+            rows = np.flatnonzero(counted & (scores.label == label))
+            values = {name: v[rows] for name, v in scores.values.items()}
+            part = Part(values, scores.unit[rows])
+            seeds.setdefault(group, {}).setdefault(cell.anomaly_seed, []).append(part)
+        self.reports[self.block(cell)][cell.detector_key] = record.detector
+        self.sets[explainer, cell.control, cell.control_seed].add(cell.anomaly_key)
+        self.kinds[cell.anomaly_key] = kind(record)
+        if cell.control == "none":
+            self.records[explainer].append(record)
+
+    def text(self, family: str, component: Component) -> str:
+        """Return a component's text; a second one of the same text gets a number."""
+        known = self.texts[family, component.text]
+        known.setdefault(component.key)
+        place = list(known).index(component.key)
+        return component.text if place == 0 else f"{component.text} (version {place + 1})"
+
+    def block(self, cell: Cell) -> str:
+        """Return the name of a cell's data set with its detector, if that is not the data set's
+        own.
+        """
+        detector = self.text("detector", cell.detector)
+        plain = detector in (DEFAULT, GIVEN)
+        return self.text("dataset", cell.dataset) + ("" if plain else f" {detector}")
+
+    def group(self, record: Record, label: str) -> str:
+        """Return the name of a record's group, and remember it."""
+        cell = record.cell
+        block, corruption = self.block(cell), self.text("corruption", cell.corruption)
+        name = f"{block} / {corruption}" + ("" if label == cell.corruption.name else f" / {label}")
+        self.groups.setdefault(name, Group(name, block, kind(record)))
+        return name
+
+    def controls(self, wanted: Kind) -> set[tuple[str, int]]:
+        """Return the controls that some explainer has on anomalies of a kind, with their seeds."""
+        return {
+            (control, seed)
+            for (_, control, seed), sets in self.sets.items()
+            if any(self.kinds[key] == wanted for key in sets)
+        }
+
+    def of(self, key: Key, metric: str, wanted: Kind) -> dict[str, dict[int, Scored]]:
+        """Return the means of units by group of a kind and seed, where there are some."""
+        found: dict[str, dict[int, Scored]] = defaultdict(dict)
+        for group, seeds in self.cells.get(key, {}).items():
+            if self.groups[group].kind != wanted:
+                continue
+            for seed, parts in sorted(seeds.items()):
+                if (scored := _merged(parts, metric)) is not None:
+                    found[group][seed] = scored
+        return dict(found)
+
+
+def kind(record: Record) -> Kind:
+    """Return what a record's anomalies are alike in."""
+    cell = record.cell
+    target: Target = "network" if cell.detector.text == GIVEN else "recipe"
+    if cell.corruption.name == LABELS:
+        return Kind(target, "labels", str(record.anomalies.get("truth", "")))
+    return Kind(target, "corruptions", "cause")
+
+
+def _merged(parts: list[Part], metric: str) -> Scored | None:
+    """Return the means of units, of the mean over a control's seeds sample by sample: all of them
+    explain the same anomalies.
+    """
+    scored = [(part.values[metric], part.unit) for part in parts if metric in part.values]
+    if not scored:
+        return None
+    unit = scored[0][1]
+    return by_unit(np.mean([values for values, _ in scored], axis=0), unit), np.unique(unit)
