@@ -89,7 +89,7 @@ def test_what_strangers_have_named_is_printed_plain(hostile, store, aexbench_cli
         printed = (outcome.out + outcome.err).replace("\r\n", "").replace("\n", "")
         assert outcome.code == (1 if options == ["status"] else 0)
         if "json" in options:
-            assert json.loads(outcome.out)["rows"][0]["explainer"] == name
+            assert json.loads(outcome.out)["sections"][0]["rows"][0]["explainer"] == name
         else:
             assert "a b" in printed
         assert printed.isprintable()

@@ -225,7 +225,7 @@ def test_what_needs_a_background_says_so(name):
         explainers.create(name, Detector(mlp((3, 2, 3), ("relu", "relu"))))
 
 
-@pytest.mark.parametrize("name", ["oracle", "chance", "feature-prior", "labels", "default", "given"])
+@pytest.mark.parametrize("name", [*references.references.names(), "labels", "default", "given"])
 def test_what_the_engine_calls_its_own_is_refused_to_plugins(name):
     for family in families.FAMILIES.values():
         with pytest.raises(RequestError, match=f"cannot register '{name}': the engine's own"):

@@ -103,7 +103,8 @@ def proposed(name, feature, count=3000, seed=0, x=None, **given):
     x = torch.as_tensor(ROWS[np.arange(count) % 400] if x is None else x).double()
     mask = torch.as_tensor(FEATURES.masks(np.full(len(x), feature), (29,)))
     made = corruptions.create(name)
-    known = {"clean": ROWS} if made.asks_clean else {}
+    every = {"clean": ROWS, "alarms": ROWS[:0]}
+    known = {name: every[name] for name in made.offered}
     detector = Detector(mlp((29, 8, 29), ("tanh", "identity"), seed=1), features=FEATURES)
     found = made.propose(detector, x, mask, np.random.default_rng(seed), **known, **given)
     found = getattr(found, "x", found)

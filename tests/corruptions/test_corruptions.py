@@ -207,7 +207,7 @@ def test_strict_asks_for_more_than_a_score(detector, linear_rows):
     assert (detector.error(strict.clean) <= scale.normal_95).all()
     assert (np.abs(strict.x - strict.clean)[strict.truth] >= 0.05).all()
     wide = replace(detector, features=Features(low=-5.0, high=(5.0,) * 7 + (15.0,)))
-    gate = Gate.of(wide, "strict", (8,))
+    gate = Gate.of(wide, "strict", (8,), np.zeros((0, 8)))
     assert gate.least_change.tolist() == [0.5] * 7 + [1.0]
     assert (gate.most_before, gate.least_after) == (scale.normal_95, scale.normal_999)
 
