@@ -121,6 +121,7 @@ DEFAULTS = {
             "unit": None,
             "kind": None,
             "groups": (),
+            "truth_kind": "symptom",
         },
         "image-folder": {
             "path": GIVEN,
