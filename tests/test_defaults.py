@@ -97,6 +97,7 @@ DEFAULTS = {
     },
     "metrics": {"pixel-ap": {"thresholds": "exact"}, "recall": {"top": 1}},
     "datasets": {
+        "asd": {"entity": "omi-1", "root": None},
         "breast-cancer": {"seed": 0},
         "defects": {
             "category": "bottle",

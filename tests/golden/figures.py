@@ -252,7 +252,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "sql-workload": [{"seed": 1}, {"encoding": "groups"}, {"intrusions": 0.05}],
     "wine": [{"seed": 1}],
 }
-FETCHED = {"kddcup99", "mvtec", "openml", "postgres-log", "smd"}  # read what others have published
+FETCHED = {"asd", "kddcup99", "mvtec", "openml", "postgres-log", "smd"}  # of what others publish
 
 OF = {
     "explainers": of_explainer,
