@@ -165,6 +165,7 @@ DEFAULTS = {
             "encoding": "scalar",
             "autoencoder": "mlp[widths=[16, 8]]",
         },
+        "petshop": {"scenario": "high_traffic", "root": None},
         "smd": {"machine": "1-1", "root": None},
         "sql-workload": {
             "rows": 20_000,

@@ -252,7 +252,15 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "sql-workload": [{"seed": 1}, {"encoding": "groups"}, {"intrusions": 0.05}],
     "wine": [{"seed": 1}],
 }
-FETCHED = {"asd", "kddcup99", "mvtec", "openml", "postgres-log", "smd"}  # of what others publish
+FETCHED = {  # read what others have published
+    "asd",
+    "kddcup99",
+    "mvtec",
+    "openml",
+    "petshop",
+    "postgres-log",
+    "smd",
+}
 
 OF = {
     "explainers": of_explainer,
