@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.declarations import Training
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, unknown
 from aexbench.features import Features
 from aexbench.rows import Array, Named, Picked, as_rows, blocks, in_memory
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 ALARMED = "alarmed"  # among the details of an AnomalySet
 Progress = Callable[[str, float], None]
 """Called with a line of text and the share that is done, in [0, 1]."""
+
+TruthKind = Literal["symptom", "cause", "both"]
+"""What a truth per feature says: which features are abnormal, or where it came from."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,9 @@ class Dataset:
     test_kinds : (N,) str or None
         The kind of each test sample's anomaly, such as the damage; scores are split by it.
     test_truth_kind
-        What `test_truth` names: the features that are abnormal (`symptom`), those that an anomaly
-        came from (`cause`), or `both`, where these are the same. No board averages over the two.
+        What `test_truth` marks. `symptom`: the features that are abnormal, as people label them.
+        `cause`: where the anomaly came from, whatever else it has made abnormal. `both`: one and
+        the same, as where code has changed these features and no other follows from them.
     """
 
     train: Array
@@ -133,10 +137,12 @@ class Dataset:
     autoencoder: str = "mlp"
     test_units: NDArray[np.int64] | None = None
     test_kinds: NDArray[np.str_] | Named | None = None
-    test_truth_kind: Literal["symptom", "cause", "both"] = "symptom"
+    test_truth_kind: TruthKind = "symptom"
 
     def __post_init__(self) -> None:
         """Reject splits that do not belong together, and values in memory that are not finite."""
+        if self.test_truth_kind not in get_args(TruthKind):
+            raise unknown("test_truth_kind of a Dataset", self.test_truth_kind, get_args(TruthKind))
         for name in ("test_units", "test_kinds"):
             value = getattr(self, name)
             if value is not None and np.shape(value) != (len(self.test),):

@@ -49,9 +49,9 @@ def image_folder(
     In the last two a fifth of the normal images, drawn at random, is for the test, with all
     anomalous ones. The mask of `anomalous/NAME.jpg` is `masks/NAME_mask.png` (or another of these
     formats): of the image's size, and anything but black where it is damaged, in any colour and
-    depth; what is transparent is black. Masks that look wrong (soft edges, more than half of the
-    image, turned otherwise) are warned of, greys of several depths too, and masks that lie beside
-    images are no images.
+    depth; what is transparent is black. Masks mark symptoms: what looks damaged. Masks that look
+    wrong (soft edges, more than half of the image, turned otherwise) are warned of, greys of
+    several depths too, and masks that lie beside images are no images.
 
     Parameters
     ----------

@@ -58,8 +58,9 @@ def mvtec(
     Each image becomes grey, passes a Gaussian window (3 × 3 pixels, σ = 0.5) and is resized, as in
     the paper. A tenth of the training images is for validation; rotations and flips then make more
     samples of each part. The test split is every test image as it is; the kind of damage is the
-    kind of anomaly. A pixel is true where the mask covers at least half of it; of damage thinner
-    than a pixel, the pixels that it touches most (`aexbench.datasets.tools.images.shrink_mask`).
+    kind of anomaly. Masks mark symptoms: what looks damaged. A pixel is true where the mask covers
+    at least half of it; of damage thinner than a pixel, the pixels that it touches most
+    (`aexbench.datasets.tools.images.shrink_mask`).
 
     Parameters
     ----------

@@ -40,7 +40,8 @@ def perfect_autoencoder(
     to it within seconds.
 
     What is new in an anomalous row comes from another row: the distribution of no single feature
-    gives it away. It differs from the right value by at least a tenth of the range.
+    gives it away. It differs from the right value by at least a tenth of the range. The truth is
+    symptom and cause: nothing follows from a changed value.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ def perfect_autoencoder(
         truth,
         autoencoder=f"mlp[widths=[{2 * features}, {mixing.shape[1]}],{NEARLY_LINEAR}]",
         test_kinds=np.concatenate([np.full(rows - second, "normal"), kinds]),
+        test_truth_kind="both",
     )
 
 

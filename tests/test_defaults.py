@@ -97,6 +97,7 @@ DEFAULTS = {
     },
     "metrics": {"pixel-ap": {"thresholds": "exact"}, "recall": {"top": 1}},
     "datasets": {
+        "asd": {"entity": "omi-1", "root": None},
         "breast-cancer": {"seed": 0},
         "defects": {
             "category": "bottle",
@@ -121,6 +122,7 @@ DEFAULTS = {
             "unit": None,
             "kind": None,
             "groups": (),
+            "truth_kind": "symptom",
         },
         "image-folder": {
             "path": GIVEN,
@@ -163,6 +165,7 @@ DEFAULTS = {
             "encoding": "scalar",
             "autoencoder": "mlp[widths=[16, 8]]",
         },
+        "petshop": {"scenario": "high_traffic", "root": None},
         "smd": {"machine": "1-1", "root": None},
         "sql-workload": {
             "rows": 20_000,

@@ -38,7 +38,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     plugin: Plugins = None,
 ) -> None:
-    """List the data sets: embedded, here, to be fetched or your own; with size and licence."""
+    """List the data sets: embedded, here, to be fetched, by hand or your own; size and licence."""
     from aexbench.fetching import local_data
 
     rows = [_describe(found) for found in _data_sets(plugin)]
@@ -139,18 +139,9 @@ def _describe(plugin: Plugin[Any]) -> dict[str, Any]:
     download: Download | None = plugin.declaration.download
     folder = downloads.find(download) if download else None
     size = _size(folder) if folder else download["size"] if download else 0
-    state = (
-        "here"
-        if folder
-        else "to be fetched"
-        if download
-        else "your own"
-        if _needs(plugin)
-        else "embedded"
-    )
     described = {
         "name": plugin.name,
-        "state": state,
+        "state": "here" if folder else _absent(plugin),
         "size": size or None,
         "licence": plugin.declaration.licence,
     }
@@ -161,6 +152,14 @@ def _describe(plugin: Plugin[Any]) -> dict[str, Any]:
         | {"summary": plugin.summary}
         | ({"download": download} if download else {})
     )
+
+
+def _absent(plugin: Plugin[Any]) -> str:
+    """Return how one gets at data that are not on this disk."""
+    download: Download | None = plugin.declaration.download
+    if download is not None:
+        return "by hand" if download.get("by_hand") else "to be fetched"
+    return "your own" if _needs(plugin) else "embedded"
 
 
 def _size(folder: Path) -> int:

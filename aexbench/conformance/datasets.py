@@ -22,6 +22,8 @@ from aexbench.contracts import Dataset
 from aexbench.rows import Picked, Rows, blocks
 
 SPLITS = ("train", "validation", "test")
+OF_TEST = ("test_labels", "test_truth", "test_truth_kind", "test_units", "test_kinds")
+DESCRIBED = (*OF_TEST, "features", "autoencoder")
 MARGIN = 0.05  # of a split's rows that may stand in another one beyond what repeats in training
 SHARE = 0.25  # of all bounds that rows outside of the training split alone may reach; see `_scaled`
 
@@ -173,8 +175,7 @@ def _again(trial: Trial) -> str:
     for name in SPLITS:
         if not _equal_rows(getattr(trial.data, name), getattr(again, name)):
             return f"{name} is another one when made again"
-    described = ("test_labels", "test_truth", "test_units", "test_kinds", "features", "autoencoder")
-    pairs = ((name, getattr(trial.data, name), getattr(again, name)) for name in described)
+    pairs = ((name, getattr(trial.data, name), getattr(again, name)) for name in DESCRIBED)
     other = [name for name, one, two in pairs if not _equal(one, two)]
     return f"{' and '.join(other)} differ when made again" if other else ""
 

@@ -57,6 +57,10 @@ class Download(TypedDict):
     """Bytes that the archive unpacks to, at most."""
     inside: NotRequired[str]
     """The folder in the archive that is wanted."""
+    by_hand: NotRequired[bool]
+    """People must fetch it: the data set's function says where it is published, and where to put
+    it.
+    """
 
 
 class DownloadError(Exception):

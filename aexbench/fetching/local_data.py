@@ -7,7 +7,7 @@ names, the user's own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aexbench.errors import RequestError
@@ -39,31 +39,38 @@ def find(starts: Iterable[Path], names: Iterable[str], contains: str) -> Path | 
     return next((candidate for candidate in candidates if (candidate / contains).exists()), None)
 
 
-def folder(root: Path | None, name: str, contains: str, get: str = "") -> Path:
-    """Return the folder of a data set: `root`, or `name` in one of the places where data sets are
-    looked for.
+def folder(
+    root: Path | None, names: str | Sequence[str], contains: str, get: str = "", page: str = ""
+) -> Path:
+    """Return the folder of a data set: `root`, or one of `names` in one of the places where data
+    sets are looked for.
 
     Parameters
     ----------
     root
         What the user has given; a folder that holds the data set's folder will do as well.
-    name
-        The data set's own folder, as its publishers call it.
+    names
+        The data set's own folder, as its publishers call it, and what others call it.
     contains
         What lies in it, by which it is known.
     get
         The name by which `aexbench data get` fetches it, if it can.
+    page
+        Where its publishers have it, if people must fetch it.
 
     Raises
     ------
     RequestError
         If it is not there: says what to do.
     """
-    found = find([root] if root is not None else places(), [name], contains)
+    own, *others = [names] if isinstance(names, str) else names
+    found = find([root] if root is not None else places(), [own, *others], contains)
     if found is not None:
         return found
-    where = f"{root} holds no {contains}" if root is not None else f"{name} is not here"
+    where = f"{root} holds no {contains}" if root is not None else f"{own} is not here"
     fetch = f", or fetch it: aexbench data get {get}" if get else ""
+    published = f"; it is published at {page}" if page else ""
     raise RequestError(
-        f"{where}: give root=FOLDER, or set AEXBENCH_DATA to a folder that holds {name}{fetch}"
+        f"{where}: give root=FOLDER, or set AEXBENCH_DATA to a folder that holds "
+        f"{own}{fetch}{published}"
     )

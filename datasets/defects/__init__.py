@@ -31,7 +31,8 @@ def defects(
     A stand-in for `mvtec` that needs no download: the images are drawn once, 256 × 256 in colour,
     and kept in the user's cache folder; from there on they take the same way. A mask holds the
     pixels that differ visibly (by 6 of 255 or more) from the same drawing without the damage, and
-    of a misplaced part all pixels, where it is and where it should be.
+    of a misplaced part all pixels, where it is and where it should be: it is symptom and cause, as
+    nothing else has been changed.
 
     Parameters
     ----------
@@ -66,4 +67,4 @@ def defects(
     drawings bear this project's licence.
     """
     folder = drawn(category, images, per_damage, how.seed)
-    return from_layout(folder, how, corners or CATEGORIES[category].corners)
+    return from_layout(folder, how, corners or CATEGORIES[category].corners, "both")

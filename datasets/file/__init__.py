@@ -16,6 +16,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
+from aexbench.contracts import TruthKind
 from aexbench.datasets import register
 from aexbench.datasets.file.grouping import features_of
 from aexbench.datasets.file.reading import Roles
@@ -50,6 +51,7 @@ def file(
     unit: Name | None = None,
     kind: Name | None = None,
     groups: Sequence[Name] = (),
+    truth_kind: TruthKind = "symptom",
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
     number.
@@ -105,6 +107,9 @@ def file(
         Patterns of columns that encode one feature together: `groups=[ip_*, port_*]`. Columns of 0
         and 1 of which one at most is 1 are a category's, others numbers; `ip_*:onehot`,
         `ip_*:hashed` and `ip_*:embedding` name a category's code.
+    truth_kind
+        What the truth marks: the features that are abnormal (`symptom`), those that the anomaly
+        came from (`cause`), or `both` where these are the same.
 
     Raises
     ------
@@ -138,6 +143,7 @@ def file(
         autoencoder,
         None if units is None else units[parts.test],
         None if table.kinds is None else table.kinds[parts.test],
+        truth_kind,
     )
 
 

@@ -40,8 +40,9 @@ def sql_workload(
 
     Users of ten roles work in sessions by their habits: when, from where, with which statements,
     how fast. The intrusions are exfiltration, injection, privilege misuse, off-hours work and
-    credential sharing; rows of one session are one unit. It stands in for a log that cannot be
-    published, and is not that log.
+    credential sharing; rows of one session are one unit. The truth is what an intrusion has
+    changed: symptom and cause, as nothing else follows from it. It stands in for a log that cannot
+    be published, and is not that log.
 
     Parameters
     ----------
@@ -90,6 +91,7 @@ def sql_workload(
         autoencoder,
         test_units=test["unit"],
         test_kinds=kinds[:] if place is None else kinds,
+        test_truth_kind="both",
     )
 
 

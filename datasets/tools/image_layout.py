@@ -25,7 +25,7 @@ import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from aexbench.contracts import Dataset
+from aexbench.contracts import Dataset, TruthKind
 from aexbench.datasets.tools.augmentation import Corners, augment
 from aexbench.datasets.tools.images import (
     FEW,
@@ -114,7 +114,12 @@ class Preparation:
     seed: Annotated[int, Ge(0)] = 0
 
 
-def from_layout(category: Path, how: Preparation, corners: Corners = "edge") -> Dataset:
+def from_layout(
+    category: Path,
+    how: Preparation,
+    corners: Corners = "edge",
+    truth_kind: TruthKind = "symptom",
+) -> Dataset:
     """Return the Dataset of a folder in MVTec's layout: images (N, 1, size, size) in [0, 1], masks
     as truth.
 
@@ -130,6 +135,8 @@ def from_layout(category: Path, how: Preparation, corners: Corners = "edge") -> 
     corners
         What fills the corners of those that are rotated (`augmentation.rotate`): it depends on what
         the images show.
+    truth_kind
+        What masks mark: what looks damaged, unless they are drawn by code that knows.
 
     Raises
     ------
@@ -155,7 +162,7 @@ def from_layout(category: Path, how: Preparation, corners: Corners = "edge") -> 
                 f"masks of a damage of which there is no folder {category / 'test' / folder.name}",
             )
     say_left_out(category, others)
-    return from_images(normal, test, how, corners)
+    return from_images(normal, test, how, corners, truth_kind)
 
 
 def _kinds(test: Path, others: list[Path]) -> list[Path]:
@@ -239,7 +246,11 @@ def say_left_out(folder: Path, others: Sequence[Path]) -> None:
 
 
 def from_images(
-    normal: Sequence[Path], test: Sequence[Labelled], how: Preparation, corners: Corners
+    normal: Sequence[Path],
+    test: Sequence[Labelled],
+    how: Preparation,
+    corners: Corners,
+    truth_kind: TruthKind = "symptom",
 ) -> Dataset:
     """Return the Dataset of listed images.
 
@@ -275,6 +286,7 @@ def from_images(
         how.autoencoder,
         test_units=np.arange(len(test)),
         test_kinds=np.array([one.kind for one in test]),
+        test_truth_kind=truth_kind,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from aexbench import RequestError, families
 from aexbench.declarations import MetricDeclaration
 from aexbench.registry import PluginWarning, Registry
+from aexbench.running import references
 from aexbench.signatures import REQUIRED
 
 

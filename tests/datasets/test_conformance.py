@@ -159,6 +159,11 @@ WRONG = [
     (another_time(test=lambda made, call: made.test[call:]), SAME, "test is another one"),
     (another_time(test_labels=lambda made, call: np.arange(20) >= call), SAME, "test_labels"),
     (another_time(test_truth=lambda made, call: [made.test_truth, None][call % 2]), SAME, "truth"),
+    (
+        another_time(test_truth_kind=lambda made, call: ["cause", "both"][call % 2]),
+        SAME,
+        "test_truth_kind",
+    ),
     (another_time(features=lambda made, call: Features(high=2.0 + call)), SAME, "features"),
     (another_time(test_units=lambda made, call: np.arange(20) + call), SAME, "test_units"),
     (another_time(test_kinds=lambda made, call: np.full(20, f"{call}")), SAME, "test_kinds"),

@@ -84,11 +84,11 @@ def warned(root: Path) -> str:
 @pytest.mark.parametrize(
     ("labels", "segments", "said"),
     [
-        ("00011011", "3-5:1\n5-8:2", ["1 rows have a cause .* labelled 0 .first: line 6"]),
-        ("00011011", "3-5:1", ["2 rows are labelled 1, .* no cause .* .first: line 7"]),
+        ("00011011", "3-5:1\n5-8:2", ["1 rows have features .* labelled 0 .first: line 6"]),
+        ("00011011", "3-5:1", ["2 rows are labelled 1, .* no feature .* .first: line 7"]),
         ("00011011", "4-6:1\n6-8:2", ["1 rows are labelled 1.*line 4", "1 rows have .* line 6"]),
         ("00011011", "", ["4 rows are labelled 1"]),
-        ("00000000", "3-5:1\n", ["test_label labels no row", "2 rows have a cause .* labelled 0"]),
+        ("00000000", "3-5:1\n", ["test_label labels no row", "2 rows have features .* labelled 0"]),
         ("00000000", "", ["test_label labels no row"]),
     ],
 )

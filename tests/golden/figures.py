@@ -254,7 +254,15 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "sql-workload": [{"seed": 1}, {"encoding": "groups"}, {"intrusions": 0.05}],
     "wine": [{"seed": 1}],
 }
-FETCHED = {"kddcup99", "mvtec", "openml", "postgres-log", "smd"}  # read what others have published
+FETCHED = {  # read what others have published
+    "asd",
+    "kddcup99",
+    "mvtec",
+    "openml",
+    "petshop",
+    "postgres-log",
+    "smd",
+}
 
 OF = {
     "explainers": of_explainer,

@@ -524,12 +524,35 @@ def test_the_list_fits_a_narrow_terminal_and_says_what_is_here(
     assert rows["file"] == "your own – your own data"
     assert rows["smd"] == "to be fetched 105.3 MB MIT"
     assert rows["perfect-autoencoder"] == "embedded – MIT"
+    assert rows["asd"] == "by hand – MIT"
+    assert rows["petshop"] == "by hand – CC BY 4.0"
     assert rows["toy-remote"].endswith("CC0 [x]")
     assert command("get", "toy-remote")[0] == 0
     listed = {row["name"]: row for row in json.loads(command("list", "--json")[1])}
     assert (listed["toy-remote"]["state"], listed["toy-remote"]["size"]) == ("here", 300_004)
     assert listed["toy-remote"]["folder"] == str(home / "toy-data")
     assert listed["smd"]["download"]["sha256"].startswith("5bcce778")
+
+
+@pytest.mark.parametrize(
+    ("name", "holds", "page"),
+    [
+        ("asd", "InterFusion/data", "https://github.com/zhhlee/InterFusion"),
+        (
+            "petshop",
+            "petshop-root-cause-analysis/dataset",
+            "https://github.com/amazon-science/petshop-root-cause-analysis",
+        ),
+    ],
+)
+def test_what_is_fetched_by_hand_says_where_it_is_and_where_it_goes(
+    command, home, name, holds, page
+):
+    said = (
+        f"{holds} is not here: give root=FOLDER, .* that holds {holds}; it is published at {page}$"
+    )
+    with pytest.raises(RequestError, match=said):
+        command("get", name)
 
 
 def test_the_licence_comes_first_and_the_next_command_last(command, registered, home):
