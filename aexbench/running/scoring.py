@@ -40,10 +40,16 @@ def score(
     """Return for each metric one value per sample (N,), under the metric's name with brackets."""
     values = anomalies.features.sum_groups(np.asarray(attributions))
     truth = anomalies.features.any_groups(anomalies.truth)
-    return {
-        metric.text: _by_label(_per_sample(metric), values, truth, anomalies.label)
-        for metric in metrics
-    }
+    return {metric.text: scored(metric, values, truth, anomalies.label) for metric in metrics}
+
+
+def scored(
+    metric: Component, values: NDArray[Any], truth: NDArray[np.bool_], label: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Return one value per sample (N,) of features' attributions and truth (N, …), each label by
+    itself.
+    """
+    return _by_label(_per_sample(metric), values, truth, label)
 
 
 def summarize(

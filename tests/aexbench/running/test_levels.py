@@ -1,0 +1,123 @@
+"""What stands beside every score: what chance scores, and the best there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aexbench import Features, families
+from aexbench.components import component
+from aexbench.metrics.pixel_ap import pixel_ap
+from aexbench.running.levels import chance_and_ceiling
+from aexbench.running.scoring import info, score
+from tests.aexbench.running.test_scoring import anomalies
+from tests.golden.choices import cases
+
+MAPS = 400
+NAMES = [
+    *(
+        plugin.write(parameters)
+        for plugin in map(families.metrics.describe, families.metrics.names())
+        for parameters in cases(plugin)
+    ),
+    "pixel-ap[thresholds=9]",
+]
+
+
+def metric(text):
+    return component(families.metrics, text)
+
+
+def truth_of(samples=40, columns=9, seed=0):
+    """Return a truth (N, M) of one to all columns."""
+    rng = np.random.default_rng(seed)
+    count = rng.integers(1, columns + 1, size=(samples, 1))
+    return rng.random((samples, columns)).argsort(axis=1) < count
+
+
+def pooling_gains(text, truth):
+    """Return by how much pooled average precision of random maps passes its level at most: of n
+    columns in random order by about (1 + ln n) / n of what is left above the share of true ones.
+    """
+    if not info(metric(text)).pooled:
+        return 0.0
+    return (1 - truth.mean()) * (1 + np.log(truth.size)) / truth.size
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_chance_is_the_mean_over_random_maps(text):
+    truth, rng = truth_of(), np.random.default_rng(1)
+    made = metric(text).make()
+    random = [np.mean(made.score(rng.random(truth.shape), truth)) for _ in range(MAPS)]
+    allowed = 4 * np.std(random, ddof=1) / MAPS**0.5 + pooling_gains(text, truth) + 1e-9
+    chance = chance_and_ceiling(metric(text), truth).chance
+    assert chance.shape == (len(truth),)
+    assert abs(chance.mean() - np.mean(random)) <= allowed
+
+
+@pytest.mark.parametrize("text", NAMES)
+@pytest.mark.parametrize("kind", ["random", "tied", "better", "truth"])
+def test_nothing_scores_better_than_the_ceiling(text, kind):
+    truth, rng = truth_of(), np.random.default_rng(2)
+    given = {
+        "random": rng.random(truth.shape),
+        "tied": rng.integers(3, size=truth.shape).astype(float),
+        "better": rng.random(truth.shape) + 0.7 * truth,
+        "truth": truth + rng.random(truth.shape) / 2,  # in every order that is right
+    }
+    sign = 1 if info(metric(text)).higher_is_better else -1
+    found = np.asarray(metric(text).make().score(given[kind], truth))
+    ceiling = chance_and_ceiling(metric(text), truth).ceiling
+    left = sign * ((ceiling if found.shape else ceiling.mean()) - found)
+    assert (left >= -1e-12).all()
+    if kind == "truth" and "thresholds" not in text:  # between thresholds there are true columns
+        np.testing.assert_allclose(left, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_chance_is_no_better_than_the_ceiling(text):
+    chance, ceiling = chance_and_ceiling(metric(text), truth_of())
+    sign = 1 if info(metric(text)).higher_is_better else -1
+    assert (sign * (ceiling - chance) >= -1e-12).all()
+    assert (sign * (ceiling - chance) > 0.05).any()
+
+
+# Of M = 9 features, of which four are true.
+LEVELS = {
+    "recall": (1 / 9, 1 / 4),
+    "recall[top=3]": (3 / 9, 3 / 4),
+    "recall[top=truth]": (4 / 9, 1),
+    "hit-rate[percent=150]": (6 / 9, 1),
+    "effort": (1, 5 / 10),
+    "effort[until=all]": (1, 5 / 10),
+    "pixel-ap": (4 / 9, 1),
+    "pixel-ap[thresholds=9]": (4 / 9, 1),
+}
+
+
+@pytest.mark.parametrize("text", LEVELS)
+def test_levels_of_four_true_features_among_nine(text):
+    truth = np.tile(np.arange(9) < 4, (3, 1))
+    levels = chance_and_ceiling(metric(text), truth)
+    np.testing.assert_allclose(levels, np.tile(np.array(LEVELS[text])[:, None], 3), atol=1e-12)
+
+
+def test_samples_of_a_label_are_pooled_and_others_are_not():
+    truth, label = truth_of(), np.repeat(["a", "b"], 20)
+    chance = chance_and_ceiling(metric("pixel-ap"), truth, label).chance
+    assert chance[:20].mean() == pytest.approx(truth[:20].mean())
+    assert chance[20:].mean() == pytest.approx(truth[20:].mean())
+    whole = chance_and_ceiling(metric("pixel-ap"), truth).chance
+    assert whole.mean() == pytest.approx(pixel_ap(truth * 0.0, truth))
+
+
+def test_they_are_what_the_engine_scores_of_groups_that_differ_in_size():
+    features = Features(groups=(0, 0, 0, 1, 1, 2))
+    columns = np.array([[1, 1, 1, 0, 0, 1], [0, 0, 0, 1, 0, 0]], dtype=bool)
+    made = anomalies(columns, features=features)
+    wanted = [metric("recall[top=truth]"), metric("effort"), metric("ndcg")]
+    constant = score(np.zeros(columns.shape), made, wanted)
+    oracle = score(columns, made, wanted)
+    for one in wanted:
+        levels = chance_and_ceiling(one, features.any_groups(columns))
+        np.testing.assert_allclose(levels, [constant[one.text], oracle[one.text]])
