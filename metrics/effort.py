@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.metrics import register
-from aexbench.metrics.tools.rankings import Ranking, ranking
+from aexbench.metrics.tools.rankings import ranking
 
 
 @register("effort", title="effort until {until}", higher_is_better=False, version=1)
@@ -50,27 +50,22 @@ def effort(
     array([0.33333333])
     """
     ranked = ranking(attributions, truth)
-    causes, first = ranked.causes, until == "first"
-    by_chance = _rank(np.int64(0), np.int64(ranked.features), causes, first)
-    return _rank(*_block(ranked, first), first) / by_chance
+    blocks = np.arange(len(ranked.true)), _rank_of_block(ranked.true > 0, until)
+    above, tied, true = (part[blocks] for part in (ranked.above, ranked.tied, ranked.true))
+    by_chance = _looked_at(np.int64(ranked.features), ranked.causes, until)
+    return (above + _looked_at(tied, true, until)) / by_chance
 
 
-def _rank(
-    above: NDArray[np.int64] | np.int64,
-    tied: NDArray[np.int64] | np.int64,
-    true: NDArray[np.int64],
-    first: bool,
+def _rank_of_block(has: NDArray[np.bool_], until: str) -> NDArray[np.int64]:
+    """Return a rank, counted from 0, in the first or last block that has a true feature: (N,)."""
+    if until == "first":
+        return np.asarray(has.argmax(axis=1))
+    return np.asarray(has.shape[1] - 1 - has[:, ::-1].argmax(axis=1))
+
+
+def _looked_at(
+    tied: NDArray[np.int64] | np.int64, true: NDArray[np.int64], until: str
 ) -> NDArray[np.float64]:
-    """Return the expected rank of the first or last true feature of a block in random order."""
+    """Return the expected place of the first or last true feature of those in random order."""
     apart = (tied + 1) / (true + 1)  # from one true feature to the next, and from both ends
-    return np.asarray(above + (apart if first else true * apart))
-
-
-def _block(ranked: Ranking, first: bool) -> list[NDArray[np.int64]]:
-    """Return how many features stand above the first or last block with a true one, how many are in
-    it, and how many of these are true.
-    """
-    has = ranked.true > 0
-    rank = has.argmax(axis=1) if first else has.shape[1] - 1 - has[:, ::-1].argmax(axis=1)
-    rows = np.arange(len(has))
-    return [part[rows, rank] for part in (ranked.above, ranked.tied, ranked.true)]
+    return np.asarray(apart if until == "first" else true * apart)

@@ -41,7 +41,7 @@ class Ranking:
     @property
     def features(self) -> int:
         """How many features a sample has: M."""
-        return self.above.shape[1]
+        return int(self.above.shape[1])
 
     @property
     def ranks(self) -> Counts:
