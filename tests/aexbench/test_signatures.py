@@ -52,7 +52,8 @@ def test_a_number_or_a_word_is_read_described_and_written_back(registry):
         "truth",
     ]
     described = registry.describe("mine")
-    assert described.parameters["top"].type_name.endswith("int, Literal['truth', 'half']]")
+    for part in ("int", "Literal['truth', 'half']"):
+        assert part in described.parameters["top"].type_name
     assert [described.write({"top": top}) for top in (1, 3, "truth")] == [
         "mine",
         "mine[top=3]",

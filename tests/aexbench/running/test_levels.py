@@ -7,13 +7,13 @@ import pytest
 
 from aexbench import Features, families
 from aexbench.components import component
-from aexbench.metrics.pixel_ap import pixel_ap
 from aexbench.running.levels import chance_and_ceiling
 from aexbench.running.scoring import info, score
 from tests.aexbench.running.test_scoring import anomalies
 from tests.golden.choices import cases
 
 MAPS = 400
+HALVES = slice(20), slice(20, None)
 NAMES = [
     *(
         plugin.write(parameters)
@@ -102,13 +102,26 @@ def test_levels_of_four_true_features_among_nine(text):
     np.testing.assert_allclose(levels, np.tile(np.array(LEVELS[text])[:, None], 3), atol=1e-12)
 
 
-def test_samples_of_a_label_are_pooled_and_others_are_not():
+def test_samples_of_a_label_are_pooled_and_others_are_not(monkeypatch):
+    monkeypatch.setattr(families.metrics, "_plugins", dict(families.metrics._plugins))
+
+    @families.metrics.register("squared-share", pooled=True)
+    def squared_share(attributions, truth):
+        """Return a share's square, which differs from the mean of its parts."""
+        return float(truth.mean() ** 2)
+
     truth, label = truth_of(), np.repeat(["a", "b"], 20)
-    chance = chance_and_ceiling(metric("pixel-ap"), truth, label).chance
-    assert chance[:20].mean() == pytest.approx(truth[:20].mean())
-    assert chance[20:].mean() == pytest.approx(truth[20:].mean())
-    whole = chance_and_ceiling(metric("pixel-ap"), truth).chance
-    assert whole.mean() == pytest.approx(pixel_ap(truth * 0.0, truth))
+    chance = chance_and_ceiling(metric("squared-share"), truth, label).chance
+    parts = [chance_and_ceiling(metric("squared-share"), truth[rows]).chance for rows in HALVES]
+    np.testing.assert_allclose(chance, np.concatenate(parts))
+    whole = chance_and_ceiling(metric("squared-share"), truth).chance
+    assert not np.allclose(chance, whole)
+
+
+def test_pooled_average_precision_has_the_share_of_true_features_at_chance():
+    truth = truth_of()
+    chance = chance_and_ceiling(metric("pixel-ap"), truth).chance
+    assert chance.mean() == pytest.approx(truth.mean())
 
 
 def test_they_are_what_the_engine_scores_of_groups_that_differ_in_size():
