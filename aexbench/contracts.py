@@ -10,7 +10,8 @@ What authors of plugins may import of this project, and nothing else of it:
 - `aexbench.detector`: `in_chunks`, `evaluation_mode`; `aexbench.extras`: optional packages;
 - `aexbench.fetching`, for data sets that can be fetched; `aexbench.files` and `aexbench.digests`,
   for those that keep what they have made;
-- `aexbench.explainers.tools`, `aexbench.datasets.tools`: what the built-in ones share.
+- `aexbench.explainers.tools`, `aexbench.datasets.tools`, `aexbench.metrics.tools`: what the
+  built-in ones share.
 """
 
 from __future__ import annotations

@@ -48,9 +48,8 @@ class Parameter:
         try:
             return self._adapter.validate_python(value)
         except pydantic.ValidationError as error:
-            reason = error.errors()[0]["msg"]
             raise RequestError(
-                f"{owner}: {self.name}={value!r} is wrong: {reason[:1].lower()}{reason[1:]}"
+                f"{owner}: {self.name}={value!r} is wrong: {_reason(error)}"
             ) from None
 
     @cached_property
@@ -61,6 +60,14 @@ class Parameter:
         config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
         own = any(hasattr(self.annotation, n) for n in ("__pydantic_config__", "model_config"))
         return pydantic.TypeAdapter(self.annotation, config=None if own else config)
+
+
+def _reason(error: pydantic.ValidationError) -> str:
+    """Return why a value is refused; where the type is a union, with the words it may be too."""
+    first, *others = error.errors()
+    words = [e["ctx"]["expected"] for e in others if e["type"] == "literal_error"]
+    also = [f", or {text}" for text in dict.fromkeys(words) if text not in first["msg"]]
+    return f"{first['msg'][:1].lower()}{first['msg'][1:]}{''.join(also)}"
 
 
 def parameters(target: Callable[..., Any], skipped: int, owner: str) -> list[Parameter]:

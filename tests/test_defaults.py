@@ -95,7 +95,15 @@ DEFAULTS = {
         "smoothgrad": {"nsamples": 50, "noise": 0.1, "seed": 0, "loss": None},
         "ssim-residual": {},
     },
-    "metrics": {"pixel-ap": {"thresholds": "exact"}, "recall": {"top": 1}},
+    "metrics": {
+        "average-precision": {},
+        "effort": {"until": "first"},
+        "hit-rate": {"percent": 100},
+        "ndcg": {},
+        "pixel-ap": {"thresholds": "exact"},
+        "recall": {"top": 1},
+        "reciprocal-rank": {},
+    },
     "datasets": {
         "asd": {"entity": "omi-1", "root": None},
         "breast-cancer": {"seed": 0},

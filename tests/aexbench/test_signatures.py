@@ -41,6 +41,44 @@ def test_a_dataclass_among_the_parameters_stands_for_its_fields(registry):
         registry.create("mine[count=0]")
 
 
+def test_a_number_or_a_word_is_read_described_and_written_back(registry):
+    @registry.register("mine")
+    def mine(*, top: Annotated[int, Ge(1)] | Literal["truth", "half"] = 1):
+        return top
+
+    assert [registry.create(f"mine{text}") for text in ("", "[top=3]", "[top=truth]")] == [
+        1,
+        3,
+        "truth",
+    ]
+    described = registry.describe("mine")
+    for part in ("int", "Literal['truth', 'half']"):
+        assert part in described.parameters["top"].type_name
+    assert [described.write({"top": top}) for top in (1, 3, "truth")] == [
+        "mine",
+        "mine[top=3]",
+        "mine[top=truth]",
+    ]
+    for text, reason in (
+        ("0", ".* equal to 1"),
+        ("x", ".* integer"),
+        ("1.5", ".* fractional part"),
+    ):
+        with pytest.raises(RequestError, match=f"is wrong: input {reason}, or 'truth' or 'half'$"):
+            registry.create(f"mine[top={text}]")
+    with pytest.raises(RequestError, match="it takes no truth value"):
+        registry.create("mine[top=true]")
+
+
+def test_words_in_a_list_are_named_once(registry):
+    @registry.register("mine")
+    def mine(*, parts: tuple[Literal["a", "b"], ...] = ()):
+        return parts
+
+    with pytest.raises(RequestError, match=r"is wrong: input should be 'a' or 'b'$"):
+        registry.create("mine[parts=[c, d]]")
+
+
 class NoExplain:
     def __init__(self, detector):
         self.detector = detector

@@ -14,7 +14,9 @@ from aexbench.metrics.recall import recall
 
 NAMES = [
     *metrics.names(),
-    *(f"recall[top={top}]" for top in (3, 10, 50)),
+    *(f"recall[top={top}]" for top in (3, 10, 50, "truth")),
+    "hit-rate[percent=150]",
+    "effort[until=all]",
     *(f"pixel-ap[thresholds={number}]" for number in (2, 9, 1000)),
 ]
 
@@ -28,7 +30,7 @@ def test_keeps_the_contract(name):
     assert problems(name) == {}
 
 
-@pytest.mark.parametrize("name", ["recall[top=2]", "pixel-ap"])
+@pytest.mark.parametrize("name", ["recall[top=2]", "pixel-ap", "effort", "ndcg"])
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(("samples", "columns"), [(20, 5), (3, 2), (64, 8)])
 def test_keeps_it_on_few_samples_and_columns(name, seed, samples, columns):

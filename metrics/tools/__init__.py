@@ -1,0 +1,1 @@
+"""What only metrics use: rankings whose ties stand in random order."""
