@@ -38,6 +38,7 @@ DEFAULTS = {
         "swap": {"threshold": 0.3, **LIMITS},
     },
     "explainers": {
+        "acme-ad": {"loss": None, "quantiles": 50, "alarm": 0.95},
         "arcana": {"alpha": 0.8, "steps": 400, "rate": 0.001, "start": "reconstruction"},
         "blurred-deviation": {},
         "centre": {},
@@ -64,6 +65,7 @@ DEFAULTS = {
             "loss": None,
             **SEGMENTS,
         },
+        "likelihood-compensation": {"l2": 0.1, "l1_ratio": 0.5, "steps": 200},
         "lime": {"loss": None, "nsamples": None, "neighbours": "sample", "seed": 0, **SEGMENTS},
         "lrp": {
             "loss": None,

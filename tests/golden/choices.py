@@ -21,6 +21,7 @@ LESS: dict[str, dict[str, Any]] = {
     "integrated-gradients": {"steps": 20},
     "kernelshap": {"nsamples": 40, "rows": 4},
     "kernelshap-batched": {"nsamples": 40, "rows": 4},
+    "likelihood-compensation": {"steps": 20},
     "lime": {"nsamples": 100},
     "per-feature-shap": {"nsamples": 40, "rows": 4},
     "shapley-sampling": {"nsamples": 3},
