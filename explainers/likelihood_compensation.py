@@ -56,6 +56,7 @@ class LikelihoodCompensation:
     near to where it began. Here errors count by how large normal ones are, so that a sample is
     corrected until it is normal and no further; it begins without any correction and goes to the
     minimum; and the squares let columns that depend on each other share, where |b| alone picks one.
+    (Of a linear network that projects, squares alone give |x − x̂|, scaled.)
 
     Each step is one of FISTA, with backtracking, begun anew where the objective would rise. A
     float64 copy of the model is asked where it has one: paths differ with the batch by rounding. A

@@ -132,6 +132,7 @@ DEFAULTS = {
             **PICTURES,
         },
         "kddcup99": {"subset": "SA", "percent10": True, "autoencoder": None, "seed": 0},
+        "linear-autoencoder": {"rows": 2000, "noise": 0.01, "change": 0.2, "seed": 0},
         "mvtec": {
             "category": "bottle",
             "root": None,
@@ -181,6 +182,7 @@ DEFAULTS = {
     "autoencoders": {
         "conv": {"output": "relu", "narrow": 1, **FIT},
         "conv-transpose": {"channels": (16, 32, 64), **FIT},
+        "linear": {"blocks": (), "loadings": (), "centre": 0.5, **LONG},
         "mlp": {"widths": (64, 32, 8), "activation": "relu", "output": "sigmoid", **LONG},
         "unet": {"channels": (16, 32, 64), **FIT},
         "variational": {"widths": (64, 32), "latent": 8, "beta": 0.001, **LONG},

@@ -66,6 +66,7 @@ WITH: dict[tuple[str, str], dict[str, Any]] = {
 WITHOUT_EFFECT = {
     "adversarial": {"bounded", "threshold"},
     "counterfactual": {"quantile"},
+    "linear": {"learning_rate"},
     "lrp": {"first", "preset"},
 }
 LONGER = {"epochs", "patience", "batch_size"}
