@@ -13,6 +13,8 @@ from aexbench import Detector
 from aexbench.detector import in_chunks
 from aexbench.explainers import register
 from aexbench.explainers.tools.baselines import Baseline, baseline, normal_rows
+from aexbench.explainers.tools.conditional import conditional
+from aexbench.explainers.tools.confined import leaving_the_range
 from aexbench.explainers.tools.precision import at_least_float32
 from aexbench.explainers.tools.segments import Segments, spread
 from aexbench.rows import Rows, most, sample
@@ -42,9 +44,12 @@ class Repair:
         The detector's own where it is left out.
     values
         What is normal: the `mean` of the background, the `reconstruction` x̂, the `nearest` sample
-        of the background, or by `search` that quantile of the background which leaves the least
-        error, for each feature anew. Quantiles are those of each column, also within a group or a
-        segment.
+        of the background, what the other features suggest (`conditional`, of tables alone), or by
+        `search` that quantile of the background which leaves the least error, for each feature
+        anew. Quantiles are those of each column, also within a group or a segment. `conditional`
+        is a ridge regression of each feature on the others, see
+        `aexbench.explainers.tools.conditional`: it may lie outside of the features' range, and
+        where one of the others is broken it is told by that one too.
     quantiles
         How many `search` tries, those at (k − ½)/quantiles: for 5 at 10, 30, 50, 70 and 90 %. They
         are values that occur in 10,000 samples of the background, drawn with a fixed seed; in fewer
@@ -53,12 +58,21 @@ class Repair:
         Of images: `slic` superpixels or `patches`, about `count` of them, are replaced as a whole,
         and each pixel takes an equal share of what its segment is given.
 
+    Raises
+    ------
+    SkipError
+        With `conditional` for images, and where the model or the loss refuses values outside of
+        the features' `low` and `high`.
+
     References
     ----------
     Leaving out one feature at a time: Robnik-Šikonja and Kononenko 2008, "Explaining
     Classifications For Individual Instances" (the difference of predictions); of images: Zeiler and
     Fergus 2014, "Visualizing and Understanding Convolutional Networks" (occlusion). Here of e(x,
-    x̂), with each repaired sample as its own target.
+    x̂), with each repaired sample as its own target. Values by the others' regression: Strobl et
+    al. 2008, "Conditional variable importance for random forests", for the idea; Aas, Jullum and
+    Løland 2021, "Explaining individual predictions when features are dependent", Sec. 3.1 (a
+    Gaussian's conditional mean).
     """
 
     def __init__(
@@ -67,19 +81,20 @@ class Repair:
         *,
         background: ArrayLike,
         loss: Literal["l1", "l2"] | None = None,
-        values: Literal["mean", "reconstruction", "nearest", "search"] = "mean",
+        values: Literal["mean", "reconstruction", "nearest", "conditional", "search"] = "mean",
         quantiles: Annotated[int, Ge(2)] = 5,
         segments: Segments = Segments(),
     ) -> None:
         self.detector, self.segments = detector.with_loss(loss), segments
-        self.normal: list[Baseline] = (
-            [
-                _constant(values)
-                for values in _quantiles(normal_rows(detector, background), quantiles)
-            ]
-            if values == "search"
-            else [baseline(values, self.detector, background)]
-        )
+        self.title = f"repair[values={values}]"
+        self.normal: list[Baseline]
+        if values == "search":
+            rows = normal_rows(detector, background)
+            self.normal = [_constant(one) for one in _quantiles(rows, quantiles)]
+        elif values == "conditional":
+            self.normal = [conditional(self.detector, background)]
+        else:
+            self.normal = [baseline(values, self.detector, background)]
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return by how much the error falls (N, …); below 0 where it rises."""
@@ -95,7 +110,8 @@ class Repair:
             return spread(error[rows, None] - least, numbers)
 
         rows = self.detector.chunk_rows(x) // self.segments.about(x, self.detector.features)
-        return in_chunks(falls, torch.arange(len(x), device=x.device), max(1, rows))
+        with leaving_the_range(self.title, self.detector, x):
+            return in_chunks(falls, torch.arange(len(x), device=x.device), max(1, rows))
 
     def _repaired(
         self, x: torch.Tensor, normal: torch.Tensor, numbers: torch.Tensor

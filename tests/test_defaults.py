@@ -38,6 +38,7 @@ DEFAULTS = {
         "swap": {"threshold": 0.3, **LIMITS},
     },
     "explainers": {
+        "acme-ad": {"loss": None, "quantiles": 50, "alarm": 0.95},
         "arcana": {"alpha": 0.8, "steps": 400, "rate": 0.001, "start": "reconstruction"},
         "blurred-deviation": {},
         "centre": {},
@@ -64,6 +65,7 @@ DEFAULTS = {
             "loss": None,
             **SEGMENTS,
         },
+        "likelihood-compensation": {"l2": 0.1, "l1_ratio": 0.5, "steps": 200},
         "lime": {"loss": None, "nsamples": None, "neighbours": "sample", "seed": 0, **SEGMENTS},
         "lrp": {
             "loss": None,
@@ -140,6 +142,7 @@ DEFAULTS = {
             **PICTURES,
         },
         "kddcup99": {"subset": "SA", "percent10": True, "autoencoder": None, "seed": 0},
+        "linear-autoencoder": {"rows": 2000, "noise": 0.01, "change": 0.2, "seed": 0},
         "mvtec": {
             "category": "bottle",
             "root": None,
@@ -190,6 +193,7 @@ DEFAULTS = {
     "autoencoders": {
         "conv": {"output": "relu", "narrow": 1, **FIT},
         "conv-transpose": {"channels": (16, 32, 64), **FIT},
+        "linear": {"blocks": (), "loadings": (), "centre": 0.5, **LONG},
         "mlp": {"widths": (64, 32, 8), "activation": "relu", "output": "sigmoid", **LONG},
         "unet": {"channels": (16, 32, 64), **FIT},
         "variational": {"widths": (64, 32), "latent": 8, "beta": 0.001, **LONG},

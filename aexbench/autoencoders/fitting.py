@@ -215,7 +215,8 @@ def _train(
             schedule.step()
         return next(steps) <= EARLY and _dead(detector, validation)
 
-    for epoch in range(1, training.epochs + 1):
+    epochs = training.epochs if _trainable(detector.model) else 0
+    for epoch in range(1, epochs + 1):
         error = _epoch(detector, optimizer, train, generator, training.batch_size, after)
         if not np.isfinite(error):
             report["diverged"] = epoch
@@ -231,10 +232,22 @@ def _train(
     return report | {
         "epochs": epoch,
         "best_epoch": best_epoch,
-        "stopped": "epochs used up" if epoch == training.epochs else "early",
+        "stopped": _reason(epoch, epochs),
         "train_error": float(detector.error(train).mean()),
         "validation_error": float(detector.error(validation).mean()),
     }
+
+
+def _trainable(model: torch.nn.Module) -> bool:
+    """Whether a model has weights to train; those that are set by hand are frozen."""
+    return any(parameter.requires_grad for parameter in model.parameters())
+
+
+def _reason(epoch: int, epochs: int) -> str:
+    """Return why training ended after this epoch."""
+    if epochs == 0:
+        return "nothing to train"
+    return "epochs used up" if epoch == epochs else "early"
 
 
 def _epoch(

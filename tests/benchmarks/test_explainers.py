@@ -22,12 +22,14 @@ BACKGROUND = np.random.default_rng(0).random((755, COLUMNS)).astype(np.float32)
 X = torch.as_tensor(np.random.default_rng(1).random((BATCH, COLUMNS)).astype(np.float32))
 # Rows a sample, forward and backward, where the method says what they are.
 EXPECTED = {
+    "acme-ad": (50 * COLUMNS + 1, 0),
     "arcana": (401 + 2 / BATCH, 400),  # two rows try the copy in float64 and measure it
     "deviation": (0, 0),
     "gradient-shap": (200, 200),
     "input-x-gradient": (1, 1),
     "integrated-gradients": (502, 500),
     "kernelshap-batched": (755_000 + 1 + 755 / BATCH, 0),
+    "likelihood-compensation": (401, 200),
     "lime": (5000, 0),
     "random": (0, 0),
     "repair": (COLUMNS + 1, 0),

@@ -17,6 +17,8 @@ SMALL_IMAGES = "images=6,per_damage=2,size=16,train_samples=20,validation_sample
 NAMES = [
     *(f"{name}[seed={seed}]" for name in ("wine", "breast-cancer", "digits") for seed in (0, 1)),
     "digits[anomaly=1]",
+    "linear-autoencoder",
+    "linear-autoencoder[noise=0,rows=200]",
     "perfect-autoencoder",
     "perfect-autoencoder[dependencies=pairs,noise=0.1,rows=200]",
     *(

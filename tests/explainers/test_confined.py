@@ -18,7 +18,10 @@ OF_A_DIFFERENCE = "loss is not one of the difference x − x̂ alone"
 OF_OTHER_SHAPES = "for images|over images|compares images|of single features"
 FOR_ROWS = {"deeplift": OF_A_DIFFERENCE, "smoothgrad": OUTSIDE, "lime": OUTSIDE}
 FOR_IMAGES = {"deeplift": OF_A_DIFFERENCE, "smoothgrad": OUTSIDE}
-OTHERS = {"blurred-deviation", "centre", "occlusion", "ssim-residual"}, {"per-feature-shap"}
+OTHERS = (
+    {"blurred-deviation", "centre", "occlusion", "ssim-residual"},
+    {"acme-ad", "per-feature-shap"},
+)
 NETWORKS = {
     "rows": (of_rows, ROWS, FOR_ROWS, OTHERS[0]),
     "images": (of_images, IMAGES, FOR_IMAGES, OTHERS[1]),
@@ -90,7 +93,7 @@ def test_a_model_that_refuses_values_outside_is_asked_for_none(name, kind):
     torch.testing.assert_close(found, explained(name, Detector(model), kind))
 
 
-@pytest.mark.parametrize("name", ["smoothgrad", "lime", "arcana"])
+@pytest.mark.parametrize("name", ["smoothgrad", "lime", "arcana", "likelihood-compensation"])
 def test_what_must_ask_for_values_outside_skips_such_a_model(name):
     model = Asserting(mlp((7, 3, 7), ("tanh", "identity")))
     with pytest.raises(SkipError, match=f"^{name} asks about values {OUTSIDE}"):

@@ -23,6 +23,7 @@ COSTLY = {
     "integrated-gradients": {"steps": 20},
     "lime": {"nsamples": 100},
     "arcana": {"steps": 20},
+    "likelihood-compensation": {"steps": 20},
 }
 ROWS = np.random.default_rng(1).random((40, 7)).astype(np.float32)
 IMAGES = np.random.default_rng(2).random((12, 1, 16, 16)).astype(np.float32)

@@ -23,8 +23,9 @@ FAMILY = [
     "deeplift",
     "arcana",
     "counterfactual",
+    "likelihood-compensation",
 ]
-OTHERS = ["residual", "repair", "kernelshap-batched", "shapley-sampling"]
+OTHERS = ["residual", "repair", "acme-ad", "kernelshap-batched", "shapley-sampling"]
 ROWS = np.random.default_rng(0).random((30, 8)).astype(np.float32)
 X = torch.as_tensor(np.random.default_rng(1).random((7, 8))).float()
 

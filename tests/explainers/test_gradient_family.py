@@ -100,7 +100,7 @@ class Unseen(nn.Module):
         return x
 
 
-@pytest.mark.parametrize("name", ["arcana", "counterfactual"])
+@pytest.mark.parametrize("name", ["arcana", "counterfactual", "likelihood-compensation"])
 def test_steps_leave_room_for_their_graph(name, monkeypatch):
     chunk = 2**21
     monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": chunk})

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
 
-from aexbench import Detector, Features, RequestError, explainers
+from aexbench import Detector, Features, RequestError, SkipError, explainers
 from aexbench import detector as engine
 from aexbench.conformance import check_explainer
+from aexbench.explainers.tools.conditional import RIDGE, conditional, regressions
 from aexbench.explainers.tools.segments import Segments
 from aexbench.rows import sample
 from tests.conftest import mlp
@@ -16,7 +20,8 @@ from tests.conftest import mlp
 MODEL = mlp((5, 3, 5), ("tanh", "sigmoid"))
 X = torch.rand(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 NORMAL = np.random.default_rng(1).random((31, 5)) ** 2
-VALUES = ["mean", "reconstruction", "nearest", "search"]
+OF_IMAGES = ["mean", "reconstruction", "nearest", "search"]
+VALUES = [*OF_IMAGES, "conditional"]
 
 
 def conv():
@@ -45,8 +50,20 @@ def error(model, row, loss):
     return float((away**2 if loss == "l2" else away).mean())
 
 
-def normals(values, model, row, background, quantiles=5):
+def told_by_others(row, background, numbers):
+    """Return what ridge regressions of scikit-learn's tell of each feature, from all others."""
+    told, row = torch.zeros_like(row), row.numpy()
+    for number in numbers.unique():
+        own = (numbers == number).numpy()
+        ridge = Ridge(alpha=RIDGE * len(background)).fit(background[:, ~own], background[:, own])
+        told[own] = torch.as_tensor(ridge.predict(row[None, ~own])).flatten()
+    return told
+
+
+def normals(values, model, row, background, numbers, quantiles=5):
     """Return the normal samples that a sample is repaired with."""
+    if values == "conditional":
+        return [told_by_others(row, np.asarray(background), numbers)]
     background = torch.as_tensor(background, dtype=row.dtype)
     if values == "mean":
         return [background.mean(0)]
@@ -67,7 +84,7 @@ def twin(model, x, numbers, values, background, loss="l2", quantiles=5):
             mask = number == p
             tried = [
                 torch.where(mask, n, row)
-                for n in normals(values, model, row, background, quantiles)
+                for n in normals(values, model, row, background, number, quantiles)
             ]
             fall = error(model, row, loss) - min(error(model, repaired, loss) for repaired in tried)
             found[mask] = fall / int(mask.sum())
@@ -93,7 +110,7 @@ def test_the_columns_of_a_feature_are_repaired_together(values):
 
 
 @pytest.mark.parametrize("kind", ["slic", "patches"])
-@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize("values", OF_IMAGES)
 def test_the_segments_of_an_image_are_repaired_as_a_whole(values, kind):
     x, background, detector = images(3), images(20).numpy(), Detector(conv())
     numbers = Segments(kind, 9).numbers(x, Features())
@@ -195,7 +212,7 @@ def test_it_keeps_the_contract(values):
     for detector, background, x in (
         (Detector(MODEL), NORMAL, X),
         (Detector(conv()), images(20).numpy(), images(3)),
-    ):
+    )[: 1 + (values in OF_IMAGES)]:
         findings = check_explainer(
             lambda of, b=background: repair(of, b, values=values, count=9), detector, x
         )
@@ -231,3 +248,85 @@ def test_no_samples_no_answers():
 def test_wrong_parameters(wrong):
     with pytest.raises(RequestError, match=wrong.split("=")[0]):
         explainers.create(f"repair[{wrong}]", Detector(MODEL), background=NORMAL)
+
+
+# What the other features suggest.
+
+
+def test_of_two_equal_columns_each_tells_the_other():
+    background = np.repeat(np.linspace(0, 1, 101)[:, None], 2, axis=1)
+    told = conditional(Detector(torch.nn.Identity()), background)
+    found = told(torch.tensor([[0.2, 0.8]], dtype=torch.float64))
+    variance = background[:, 0].var()
+    shrunk = variance / (variance + 1e-3)  # the ridge, in squares of the range
+    expected = 0.5 + shrunk * torch.tensor([[0.3, -0.3]], dtype=torch.float64)
+    torch.testing.assert_close(found, expected)
+
+
+def test_what_the_others_do_not_tell_is_the_mean():
+    """Each column of a full factorial is uncorrelated with the others; of one row nothing is."""
+    cube = np.stack(np.meshgrid([0.0, 1.0], [0.2, 0.4], [0.1, 0.9], indexing="ij"), -1)
+    for background in (cube.reshape(-1, 3), cube.reshape(-1, 3)[:1]):
+        told = conditional(Detector(torch.nn.Identity()), background)
+        found = told(torch.tensor([[0.9, 0.1, 0.5], [5.0, -3.0, 2.0]], dtype=torch.float64))
+        mean = torch.as_tensor(background.mean(axis=0)).expand(2, 3)
+        torch.testing.assert_close(found, mean)
+
+
+@given(st.integers(0, 10_000), st.permutations(range(5)))
+@settings(max_examples=30, deadline=None)
+def test_conditional_values_follow_columns_and_units(seed, order):
+    rng = np.random.default_rng(seed)
+    background = rng.random((20, 2)) @ rng.normal(size=(2, 5)) + 0.1 * rng.random((20, 5))
+    x, order = torch.as_tensor(rng.random((3, 5))), list(order)
+    factor, shift = rng.uniform(0.01, 100, 5), rng.normal(size=5)
+    plain = conditional(Detector(torch.nn.Identity()), background)(x)
+    turned = conditional(Detector(torch.nn.Identity()), background[:, order])(x[:, order])
+    torch.testing.assert_close(turned, plain[:, order])
+    features = Features(low=tuple(shift), high=tuple(shift + factor))
+    scaled = conditional(
+        Detector(torch.nn.Identity(), features=features), shift + factor * background
+    )(torch.as_tensor(shift) + torch.as_tensor(factor) * x)
+    torch.testing.assert_close((scaled - torch.as_tensor(shift)) / torch.as_tensor(factor), plain)
+
+
+def test_a_column_tells_nothing_about_itself_nor_about_its_group():
+    background = np.random.default_rng(0).random((30, 6))
+    weights = regressions(np.cov(background.T), np.array([0, 1, 0, 2, 3, 3]))
+    own = np.equal.outer(*[np.array([0, 1, 0, 2, 3, 3])] * 2)
+    assert not weights[own].any()
+    assert weights[~own].all()
+
+
+def test_conditional_values_come_from_a_bounded_sample(monkeypatch):
+    monkeypatch.setattr("aexbench.rows.MOST_VALUES", 12 * 5 + 1)
+    few = repair(Detector(MODEL), values="conditional").explain(X)
+    monkeypatch.undo()
+    chosen = repair(Detector(MODEL), sample(NORMAL, 12), values="conditional").explain(X)
+    assert torch.equal(few, chosen)
+    assert not torch.equal(few, repair(Detector(MODEL), values="conditional").explain(X))
+
+
+def test_ten_thousand_samples_tell_where_nothing_is_said():
+    background = np.random.default_rng(0).random((10_500, 2)) @ np.array([[1.0, 1], [0, 0.3]])
+    detector, x = Detector(torch.nn.Identity()), torch.rand(2, 2, dtype=torch.float64)
+    few = conditional(detector, sample(background, 10_000))(x)
+    assert torch.equal(conditional(detector, background)(x), few)
+
+
+def test_the_columns_of_images_are_too_many():
+    with pytest.raises(SkipError, match="columns of tables"):
+        repair(Detector(conv()), images(5).numpy(), values="conditional")
+
+
+def test_a_model_that_refuses_what_the_others_suggest_is_skipped():
+    class Asserting(torch.nn.Module):
+        def forward(self, x):
+            assert torch.equal(x, x.clamp(0, 1)), "values lie in [0, 1]"
+            return x / 2
+
+    line = np.repeat(np.linspace(0, 1, 50)[:, None], 2, axis=1) * [1.0, 0.5] + [0.0, 0.5]
+    x = torch.tensor([[0.5, 0.1]])  # the second says that the first is −0.8
+    with pytest.raises(SkipError, match=r"^repair\[values=conditional\] asks about values outside"):
+        repair(Detector(Asserting()), line, values="conditional").explain(x)
+    assert repair(Detector(Asserting()), line, values="mean").explain(x).isfinite().all()

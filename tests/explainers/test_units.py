@@ -28,6 +28,7 @@ CHOICES = [
     "lime[nsamples=100,neighbours=quartiles]",
     "lrp[preset=paper-tabular]",
     "lrp[root=joint]",
+    "repair[values=conditional]",
     "repair[values=search]",
     "residual[form=p-value]",
     "residual[form=standardised,loss=l1]",

@@ -21,6 +21,7 @@ LESS: dict[str, dict[str, Any]] = {
     "integrated-gradients": {"steps": 20},
     "kernelshap": {"nsamples": 40, "rows": 4},
     "kernelshap-batched": {"nsamples": 40, "rows": 4},
+    "likelihood-compensation": {"steps": 20},
     "lime": {"nsamples": 100},
     "per-feature-shap": {"nsamples": 40, "rows": 4},
     "shapley-sampling": {"nsamples": 3},
@@ -65,6 +66,7 @@ WITH: dict[tuple[str, str], dict[str, Any]] = {
 WITHOUT_EFFECT = {
     "adversarial": {"bounded", "threshold"},
     "counterfactual": {"quantile"},
+    "linear": {"learning_rate"},
     "lrp": {"first", "preset"},
 }
 LONGER = {"epochs", "patience", "batch_size"}

@@ -37,7 +37,8 @@ LIBRARIES = {
     "occlusion": ["captum"],
 }
 SEGMENTED = ["scikit-image"]  # of images: superpixels
-SHAPES = {"conv": (1, 128, 128), "mlp": (made.COLUMNS,), "variational": (made.COLUMNS,)}
+ROW = (made.COLUMNS,)
+SHAPES = {"conv": (1, 128, 128), "linear": ROW, "mlp": ROW, "variational": ROW}
 IMAGE = (1, 16, 16)
 
 Figures = dict[str, list[float]]
@@ -126,14 +127,18 @@ def of_metric(name: str) -> Figures:
 
 
 def of_autoencoder(name: str) -> Figures:
-    """Return an autoencoder's initial weights, and its weights after three steps from seed 0."""
+    """Return an autoencoder's initial weights, and its weights after three steps from seed 0, if it
+    is trained.
+    """
     plugin = FAMILIES["autoencoders"].describe(name)
     shape = SHAPES.get(name, IMAGE)
     found: Figures = {}
     for parameters in cases(plugin):
         recipe = component(FAMILIES["autoencoders"], {"name": name, **parameters})
         found[f"{plugin.write(parameters)}, initial"] = _initial(recipe, shape)
-        found[f"{plugin.write(parameters)}, trained"] = _trained(recipe, shape)
+        model = training.build(recipe, shape, seed=0).model
+        if any(parameter.requires_grad for parameter in model.parameters()):
+            found[f"{plugin.write(parameters)}, trained"] = _trained(recipe, shape)
     return found
 
 
@@ -250,6 +255,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "defects": [{"category": "carpet"}, {"category": "transistor"}, {"flips": False, "seed": 1}],
     "digits": [{"anomaly": 3}],
     "image-folder": [{"corners": "mirror"}, {"rotation": 0.0}, {"flips": False}],
+    "linear-autoencoder": [{"seed": 1}, {"noise": 0.0}, {"change": 0.1}],
     "perfect-autoencoder": [{"seed": 1}],
     "sql-workload": [{"seed": 1}, {"encoding": "groups"}, {"intrusions": 0.05}],
     "wine": [{"seed": 1}],

@@ -13,6 +13,7 @@ from aexbench.running.controls import controlled
 from tests.explainers.networks import table_2
 
 SHAPES = {
+    "linear": (7,),
     "mlp": (7,),
     "variational": (7,),
     "conv": (1, 128, 128),
@@ -58,7 +59,8 @@ def test_twins_have_other_weights_of_the_same_network(name):
         assert not torch.equal(weights[0], weights[2])
         own = torch.cat([p.flatten() for p in detector.model.parameters()])
         assert not torch.equal(weights[0], own)
-        assert float(weights[0].std()) == pytest.approx(float(own.std()), rel=0.3)
+        if name != "linear":  # whose weights are on no scale of torch's
+            assert float(weights[0].std()) == pytest.approx(float(own.std()), rel=0.3)
 
 
 def test_the_outermost_level_of_a_unet_has_no_skip():
@@ -116,11 +118,54 @@ def test_conv_is_table_2():
         ("conv-transpose", (16,), "takes images"),
         ("variational[widths=[]]", (16,), "widths of at least 1"),
         ("mlp", (1, 8, 8), "rows of features"),
+        ("linear", (1, 8, 8), "rows of features"),
+        ("linear[blocks=[0, 0]]", (3,), "one of blocks for each of 3 columns"),
+        ("linear[loadings=[1, 2]]", (3,), "one of loadings for each of 3 columns"),
+        ("linear[blocks=[0, 2, 2]]", (3,), "numbered 0, 1, 2"),
+        ("linear[blocks=[-1, 0, 1]]", (3,), "numbered 0, 1, 2"),
+        ("linear[loadings=[1, 1, 0]]", (3,), "a loading that is not 0"),
     ],
 )
 def test_shapes_that_do_not_fit_are_said(text, shape, message):
     with pytest.raises(RequestError, match=message):
         fresh(text, shape, 0)
+
+
+def test_a_linear_autoencoder_projects_each_block_on_its_loadings():
+    text = "linear[blocks=[0, 1, 0, 1, 0, 2], loadings=[1, 2, -1, 1, 0, 0.3], centre=0.25]"
+    model, x = fresh(text, (6,), 0).model.double(), torch.rand(4, 6, dtype=torch.float64)
+    expected = torch.full_like(x, 0.25)
+    loadings = torch.tensor([1, 2, -1, 1, 0, 0.3], dtype=torch.float64)
+    for block in ([0, 2, 4], [1, 3], [5]):
+        a = loadings[block]
+        hidden = (x[:, block] - 0.25) @ a / (a @ a)
+        expected[:, block] += hidden[:, None] * a
+    torch.testing.assert_close(model(x), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(model(x)[:, 5], x[:, 5], rtol=1e-6, atol=1e-6)
+    assert torch.equal(model(x)[:, 4], torch.full((4,), 0.25).double())
+
+
+def test_a_linear_autoencoder_takes_neighbours_for_pairs_where_nothing_is_said():
+    x = torch.rand(2, 5)
+    means = x.clone()
+    means[:, :4] = x[:, :4].reshape(2, 2, 2).mean(2).repeat_interleave(2, dim=1)
+    torch.testing.assert_close(fresh("linear", (5,), 0).model(x), means)
+
+
+def test_weights_that_are_set_by_hand_are_calibrated_and_stay(tmp_path, monkeypatch):
+    monkeypatch.setenv("AEXBENCH_CACHE", str(tmp_path))
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.random((60, 2)), 2, axis=1) + 0.01 * rng.normal(size=(60, 4))
+    made = Dataset(rows[:30], rows[30:45], rows[45:], Features(), autoencoder="linear")
+    detector = made.detector()
+    report, own = detector.report, fresh("linear", (4,), 0).model
+    assert (report["epochs"], report["starts"]) == (0, 1)
+    assert report["stopped"] == "nothing to train"
+    for found, expected in zip(detector.model.parameters(), own.parameters(), strict=True):
+        assert torch.equal(found, expected)
+    assert detector.calibrated.normal_95 < 1e-3
+    again = made.detector()  # from the file
+    assert torch.equal(again.reconstruct(rows), detector.reconstruct(rows))
 
 
 def test_the_penalty_of_a_variational_autoencoder_is_the_divergence_of_its_codes():

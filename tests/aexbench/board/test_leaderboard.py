@@ -466,6 +466,7 @@ def test_csv_holds_no_formula(store, sign):
     [
         ({"median_gain": 0.0999}, "the median score rose by 0.10 alone"),
         ({"median_gain": 0.1001}, None),
+        ({"median_gain": 0.01, "threshold": "alarm"}, None),
         ({"asked": 10, "found": 9, "draws": 50}, "9 of 10 anomalies found in 50 draws"),
         ({"asked": 10, "found": 10, "draws": 50}, None),
         ({"found": 20, "distinct": 4}, "only 4 distinct pairs"),

@@ -54,7 +54,8 @@ def test_what_has_no_copy_is_named_or_taken_as_it_is(model, reason):
     assert precise(detector, (4,)) is detector
     with pytest.raises(SkipError, match=f"^deeplift: .*{reason}.*; use integrated-gradients$"):
         explainers.create("deeplift", detector, background=NORMAL)
-    for name in ("arcana[steps=3]", "counterfactual[steps=3]"):
+    names = ("arcana[steps=3]", "counterfactual[steps=3]", "likelihood-compensation[steps=3]")
+    for name in (*names, "acme-ad"):
         assert (
             explainers.create(name, detector, background=NORMAL).explain(X).dtype == torch.float32
         )
