@@ -22,6 +22,7 @@ from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
 
 PARTS = ("train", "test", "test_label", "interpretation_label")
+NAMES = ("ServerMachineDataset", "smd/ServerMachineDataset")
 
 
 # The data set's own repository at a fixed commit. Size and checksum are those that a public project
@@ -34,7 +35,7 @@ DOWNLOAD = Download(
     size=105_339_616,
     unpacked=500_000_000,
     inside=f"OmniAnomaly-{COMMIT}/ServerMachineDataset",
-    folders=["ServerMachineDataset"],
+    folders=NAMES,
     contains="interpretation_label",
     page="https://github.com/NetManAIOps/OmniAnomaly",
 )
@@ -42,7 +43,7 @@ DOWNLOAD = Download(
 
 def _files(*, machine: str, root: Path | None) -> dict[str, Path]:
     """Return the files of a machine."""
-    place = folder(root, "ServerMachineDataset", "interpretation_label", "smd")
+    place = folder(root, NAMES, "interpretation_label", "smd")
     return {part: place / part / f"machine-{machine}.txt" for part in PARTS}
 
 
@@ -77,7 +78,7 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     segment is the first one after it.
     """
     place, name = (
-        folder(root, "ServerMachineDataset", "interpretation_label", "smd"),
+        folder(root, NAMES, "interpretation_label", "smd"),
         f"machine-{machine}.txt",
     )
     train, test, label = (
