@@ -171,8 +171,14 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> tuple[Array, Array]:
-        """The moderated variances of all differences and their degrees of freedom, (K, K)."""
-        return added([moderated(part.pairs, part.pairs_df) for part in self.parts])
+        """The moderated variances of all differences and their degrees of freedom, (K, K).
+
+        The parts are added first. A pair has no more degrees of freedom than one whose parts are
+        the means over all pairs: more would come of a part that was underestimated.
+        """
+        variance, df = added([(part.pairs, part.pairs_df) for part in self.parts])
+        _, typical = added([(part.pairs.mean(keepdims=True), part.pairs_df) for part in self.parts])
+        return moderated(variance, np.minimum(df, typical))
 
 
 def compare(sources: Sequence[Source], target: Target) -> Comparison:
@@ -290,22 +296,23 @@ def squared_lengths(influence: Array) -> Array:
     return np.asarray((influence**2).sum(axis=1))
 
 
-def moderated(variance: Array, df: float) -> tuple[Array, Array]:
+def moderated(variance: Array, df: Array | float) -> tuple[Array, Array]:
     """Return the variances of pairs drawn to those of other pairs, and their degrees of freedom.
 
-    (d₀ · prior + df · v) / (d₀ + df), as limma does (Smyth 2004), where the prior of a pair
-    lies halfway between the mean over the pairs that share a row with it, since rows differ in
-    their spread, and the mean over all pairs, 2MS. It is worth `CREDIT` degrees of freedom, fewer
-    than it weighs, and no more than half of those that the other rows have.
+    (d₀ · prior + df · v) / (d₀ + df), as limma does (Smyth 2004), where the prior of a pair lies
+    halfway between the mean over the pairs that share a row with it, since rows differ in their
+    spread, and the mean over all pairs, 2MS. It is worth `CREDIT` degrees of freedom, fewer than it
+    weighs, and no more than half of those that the other rows have.
     """
     rows = len(variance)
+    degrees = np.broadcast_to(np.asarray(df, dtype=np.float64), variance.shape)
     if rows == 1:
-        return variance, np.full_like(variance, df)
+        return variance, degrees
     of_row = variance.sum(axis=1) / (rows - 1)
     prior = ((of_row[:, None] + of_row) / 2 + of_row.mean()) / 2
-    drawn = (PRIOR * prior + df * variance) / (PRIOR + df)
+    drawn = (PRIOR * prior + degrees * variance) / (PRIOR + degrees)
     np.fill_diagonal(drawn, 0.0)
-    return drawn, np.full_like(variance, df + credit(rows, df))
+    return drawn, degrees + credit(rows, degrees)
 
 
 def credit(rows: int, df: Array | float) -> Array:

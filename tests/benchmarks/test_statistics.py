@@ -16,7 +16,7 @@ from aexbench.board.comparing import compare
 from aexbench.board.gains import gains
 from tests.aexbench.board.boards import Case, Found, simulated
 
-BOARDS, AGAIN = 500, 4000
+BOARDS, AGAIN = 400, 4000
 ROWS, SEEDS, SPREADS = (6, 23), (2, 3, 5, 10), (1.0, 2.0, 4.0)
 OWN_UNITS = [
     Case(rows, seeds, spread, blocks=blocks)
@@ -25,6 +25,12 @@ OWN_UNITS = [
 SHARED_UNITS = [
     Case(rows, seeds, spread, share, shared=True)
     for rows, seeds, spread, share in itertools.product(ROWS, SEEDS, SPREADS, (0.0, 0.3, 0.6, 0.9))
+]
+
+
+NETWORKS = [
+    Case(rows, draws, spread, share=0.0, units=units)
+    for rows, draws, spread, units in itertools.product(ROWS, (1, 3), SPREADS, (8, 20, 60))
 ]
 
 
@@ -48,10 +54,10 @@ def drawn(cases: Iterable[Case]) -> dict[Case, Found]:
 
 def show(found: dict[Case, Found]) -> None:
     """Print a table."""
-    print("\nrows seeds spread blocks share shared | family error, worst pair's coverage")
+    print("\nrows seeds spread blocks units share shared | family error, worst pair's coverage")
     for case, what in found.items():
         print(
-            f"{case.rows:4} {case.seeds:5} {case.spread:6.0f} {case.blocks:6} {case.share:5.1f} "
+            f"{case.rows:4} {case.seeds:5} {case.spread:6.0f} {case.blocks:6} {case.units:5} {case.share:5.1f} "
             f"{case.shared!s:>6} | {what.family_error:.3f} {what.worst_coverage:.3f}"
         )
 
@@ -65,6 +71,15 @@ def test_family_error_and_the_worst_pairs_coverage(cases: list[Case]) -> None:
         error, coverage = (0.07, 0.82) if case.seeds == 2 else (0.06, 0.86)
         assert what.family_error <= error + noise(error, BOARDS), case
         assert what.worst_coverage >= coverage - noise(coverage, BOARDS), case
+
+
+@pytest.mark.slow
+def test_a_given_network() -> None:
+    found = {case: simulated(case, BOARDS, target="network") for case in NETWORKS}
+    show(found)
+    for case, what in found.items():
+        assert what.family_error <= 0.06 + noise(0.06, BOARDS), case
+        assert what.worst_coverage >= 0.90 - noise(0.90, BOARDS), case
 
 
 def false_gains(case: Case, boards: int) -> tuple[float, float]:

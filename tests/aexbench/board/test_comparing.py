@@ -241,16 +241,30 @@ def test_units_of_a_source_weigh_as_much_as_it_does_on_the_board():
     assert units.pairs == pytest.approx(of_units([shared], 1).pairs / 4)
 
 
-def test_parts_are_moderated_apart_and_added():
+def test_parts_are_added_and_then_moderated():
     board = compare(uneven(rng(), shared=True), "recipe")
-    parts = [moderated(part.pairs, part.pairs_df) for part in board.parts]
+    seeds, units = board.parts
+    above = np.triu_indices(4, 1)
+
+    def welch(v, w):
+        return (v + w) ** 2 / (v**2 / seeds.pairs_df + w**2 / units.pairs_df)
+
+    typical = welch(seeds.pairs[above].mean(), units.pairs[above].mean())
     variance, df = board.pairs
-    assert variance == pytest.approx(parts[0][0] + parts[1][0])
-    (v, n), (w, m) = ((one[0][0, 1], one[1][0, 1]) for one in parts)
-    assert df[0, 1] == pytest.approx((v + w) ** 2 / (v**2 / n + w**2 / m))
-    row, df_of_row = (sum(part.rows[0] for part in board.parts), board.row(0).df)
-    assert board.row(0).variance == pytest.approx(row)
-    assert min(part.rows_df for part in board.parts) <= df_of_row
+    for k, j in itertools.combinations(range(4), 2):
+        own = min(welch(seeds.pairs[k, j], units.pairs[k, j]), typical)
+        total = slow_moderation(seeds.pairs + units.pairs, own)[k, j]
+        assert variance[k, j] == pytest.approx(total)
+        assert df[k, j] == pytest.approx(own + min(2, own))
+    assert len({round(value, 6) for value in df[above]}) > 1
+
+
+def test_parts_of_the_variance_of_a_row_are_added():
+    board = compare(uneven(rng(), shared=True), "recipe")
+    (v, n), (w, m) = ((part.rows[1], part.rows_df) for part in board.parts)
+    row = board.row(1)
+    assert row.variance == pytest.approx(v + w)
+    assert row.df == pytest.approx((v + w) ** 2 / (v**2 / n + w**2 / m))
 
 
 def test_a_given_network_varies_by_its_units_alone():
