@@ -253,8 +253,7 @@ def of_units(sources: Sequence[Source], count: int) -> Part:
     """Return the cluster-robust variance of sources' share in a mean over `count` sources.
 
     It is that of the jackknife, (C − 1)/C Σ (ȳ₋c − ȳ)², where ȳ₋c leaves out cluster c: of clusters
-    of one size, the variance of their means divided by C. The degrees of freedom are those of
-    Satterthwaite for variances in proportion to the squares of the clusters' sizes, less one.
+    of one size, the variance of their means divided by C.
     """
     names = np.unique(np.concatenate([name for source in sources for name in source.clusters]))
     influence = np.zeros((len(sources[0].scores), len(names)))
@@ -264,8 +263,19 @@ def of_units(sources: Sequence[Source], count: int) -> Part:
         influence, size = influence + own / count, size + share / count
     if np.isnan(influence).any():
         return _unknown(len(influence))
-    df = float(satterthwaite(size**2, np.ones(len(names))) - 1)
+    df = df_of_clusters(size / size.sum())
     return Part(squared_distances(influence), squared_lengths(influence), df, df)
+
+
+def df_of_clusters(size: Array) -> float:
+    """Return the degrees of freedom of the jackknife over clusters that are such shares of a whole:
+    C − 1 where they have one size, fewer where a few are large.
+
+    (tr G)² / tr(G²) for the G = cov(ȳ₋c − ȳ) of independent units (Bell and McCaffrey 2002), which
+    is a_c a_d (1[c = d] / p_c − 1) with a = p / (1 − p).
+    """
+    a = size / (1 - size)
+    return float(a.sum() ** 2 / ((a**2).sum() - (a**4).sum() + (a**2).sum() ** 2))
 
 
 def _of_each_cluster(source: Source, names: NDArray[Any]) -> tuple[Array, Array]:

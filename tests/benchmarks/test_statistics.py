@@ -57,8 +57,9 @@ def show(found: dict[Case, Found]) -> None:
     print("\nrows seeds spread blocks units share shared | family error, worst pair's coverage")
     for case, what in found.items():
         print(
-            f"{case.rows:4} {case.seeds:5} {case.spread:6.0f} {case.blocks:6} {case.units:5} {case.share:5.1f} "
-            f"{case.shared!s:>6} | {what.family_error:.3f} {what.worst_coverage:.3f}"
+            f"{case.rows:4} {case.seeds:5} {case.spread:6.0f} {case.blocks:6} {case.units:5} "
+            f"{case.share:5.1f} {case.shared!s:>6} | "
+            f"{what.family_error:.3f} {what.worst_coverage:.3f}"
         )
 
 

@@ -212,12 +212,35 @@ def test_two_detectors_of_one_data_set_are_seen_on_the_same_units():
     assert ratio == pytest.approx(2)
 
 
-def test_a_few_large_clusters_have_few_degrees_of_freedom():
-    names = np.array([0] * 45 + [1] * 45 + list(range(2, 12)))
-    part = of_units([Source("one", [rng().normal(size=(2, 100))], [names])], 1)
-    sizes = np.array([0.45, 0.45] + [0.01] * 10)
-    assert part.pairs_df == pytest.approx((sizes**2).sum() ** 2 / (sizes**4).sum() - 1)
-    assert part.pairs_df < 1.1
+@pytest.mark.parametrize(
+    "sizes", [[5] * 8, [40, 20, 10, 5, 5, 3, 2, 1], [7, 1], [45, 45] + [1] * 10]
+)
+def test_degrees_of_freedom_of_clusters_are_those_of_the_quadratic_form(sizes):
+    """The jackknife is Σ z² of a linear map z of independent units: E = tr G, var = 2 tr G²."""
+    names = np.repeat(np.arange(len(sizes)), sizes)
+    means = np.stack([(names == c) / size for c, size in enumerate(sizes)])
+    share = np.array(sizes) / len(names)
+    left_out = np.stack([np.where(np.arange(len(sizes)) == c, 0, share) for c in range(len(sizes))])
+    moved = (left_out / left_out.sum(axis=1, keepdims=True) - share) @ means
+    G = moved @ moved.T
+    part = of_units([Source("one", [rng().normal(size=(2, len(names)))], [names])], 1)
+    assert part.pairs_df == pytest.approx(np.trace(G) ** 2 / np.trace(G @ G))
+
+
+def test_clusters_of_one_size_have_one_degree_of_freedom_less_than_they_are():
+    assert comparing.df_of_clusters(np.full(9, 1 / 9)) == pytest.approx(8)
+    assert comparing.df_of_clusters(np.array([0.9, 0.1])) == pytest.approx(1)
+    assert comparing.df_of_clusters(np.array([0.45, 0.45] + [0.01] * 10)) < 2
+
+
+def test_a_few_large_clusters_are_covered():
+    generator, sizes, covered = rng(), [30, 10, 10, 10, 10, 10], 0
+    names = np.repeat(np.arange(6), sizes)
+    for _ in range(600):
+        values = generator.normal(size=(2, 6))[:, names]
+        low, high = compare([Source("one", [values], [names])], "network").pair(0, 1).interval()
+        covered += low < 0 < high
+    assert 0.93 <= covered / 600 <= 0.985
 
 
 def test_units_that_are_one_cluster_say_nothing():
