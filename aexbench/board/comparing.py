@@ -189,6 +189,13 @@ def compare(sources: Sequence[Source], target: Target) -> Comparison:
     The sum of both parts counts the interaction of seeds and units twice: it errs to the side of
     caution.
 
+    Parameters
+    ----------
+    sources
+        At least one, each with the same K rows in the same order.
+    target
+        Whether a recipe is judged or one given network.
+
     Raises
     ------
     ValueError
@@ -298,6 +305,8 @@ def _of_each_cluster(source: Source, names: NDArray[Any]) -> tuple[Array, Array]
 
 def squared_distances(influence: Array) -> Array:
     """Return Σ (e_k − e_j)² for all pairs of rows, (K, K)."""
+    # row by row: (K, K, n) does not fit in memory, and a matrix product leaves rounding where two
+    # rows are the same
     return np.array([squared_lengths(influence - row) for row in influence])
 
 

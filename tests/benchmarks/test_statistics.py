@@ -69,7 +69,7 @@ def test_family_error_and_the_worst_pairs_coverage(cases: list[Case]) -> None:
     found = drawn(cases)
     show(found)
     for case, what in found.items():
-        error, coverage = (0.07, 0.82) if case.seeds == 2 else (0.06, 0.86)
+        error, coverage = (0.07, 0.85) if case.seeds == 2 else (0.06, 0.86)
         assert what.family_error <= error + noise(error, BOARDS), case
         assert what.worst_coverage >= coverage - noise(coverage, BOARDS), case
 

@@ -431,4 +431,4 @@ def test_what_cannot_be_compared_is_said(sources, said):
 def test_boards_of_equal_rows_of_several_spreads(seeds, error, shared):
     found = simulated(Case(6, seeds, spread=4, shared=shared), boards=500)
     assert found.family_error <= error + 0.02  # two standard errors
-    assert found.worst_coverage >= (0.86 if seeds > 2 else 0.82) - 0.015
+    assert found.worst_coverage >= (0.86 if seeds > 2 else 0.85) - 0.03
