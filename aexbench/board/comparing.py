@@ -171,8 +171,14 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> tuple[Array, Array]:
-        """The moderated variances of all differences and their degrees of freedom, (K, K)."""
-        return added([moderated(part.pairs, part.pairs_df) for part in self.parts])
+        """The moderated variances of all differences and their degrees of freedom, (K, K).
+
+        The parts are added first. A pair has no more degrees of freedom than one whose parts are
+        the means over all pairs: more would come of a part that was underestimated.
+        """
+        variance, df = added([(part.pairs, part.pairs_df) for part in self.parts])
+        _, typical = added([(part.pairs.mean(keepdims=True), part.pairs_df) for part in self.parts])
+        return moderated(variance, np.minimum(df, typical))
 
 
 def compare(sources: Sequence[Source], target: Target) -> Comparison:
@@ -182,6 +188,13 @@ def compare(sources: Sequence[Source], target: Target) -> Comparison:
     units of its own, the variance over seeds holds theirs already. With one seed nobody can know.
     The sum of both parts counts the interaction of seeds and units twice: it errs to the side of
     caution.
+
+    Parameters
+    ----------
+    sources
+        At least one, each with the same K rows in the same order.
+    target
+        Whether a recipe is judged or one given network.
 
     Raises
     ------
@@ -247,8 +260,7 @@ def of_units(sources: Sequence[Source], count: int) -> Part:
     """Return the cluster-robust variance of sources' share in a mean over `count` sources.
 
     It is that of the jackknife, (C − 1)/C Σ (ȳ₋c − ȳ)², where ȳ₋c leaves out cluster c: of clusters
-    of one size, the variance of their means divided by C. The degrees of freedom are those of
-    Satterthwaite for variances in proportion to the squares of the clusters' sizes, less one.
+    of one size, the variance of their means divided by C.
     """
     names = np.unique(np.concatenate([name for source in sources for name in source.clusters]))
     influence = np.zeros((len(sources[0].scores), len(names)))
@@ -258,8 +270,19 @@ def of_units(sources: Sequence[Source], count: int) -> Part:
         influence, size = influence + own / count, size + share / count
     if np.isnan(influence).any():
         return _unknown(len(influence))
-    df = float(satterthwaite(size**2, np.ones(len(names))) - 1)
+    df = df_of_clusters(size / size.sum())
     return Part(squared_distances(influence), squared_lengths(influence), df, df)
+
+
+def df_of_clusters(size: Array) -> float:
+    """Return the degrees of freedom of the jackknife over clusters that are such shares of a whole:
+    C − 1 where they have one size, fewer where a few are large.
+
+    (tr G)² / tr(G²) for the G = cov(ȳ₋c − ȳ) of independent units (Bell and McCaffrey 2002), which
+    is a_c a_d (1[c = d] / p_c − 1) with a = p / (1 − p).
+    """
+    a = size / (1 - size)
+    return float(a.sum() ** 2 / ((a**2).sum() - (a**4).sum() + (a**2).sum() ** 2))
 
 
 def _of_each_cluster(source: Source, names: NDArray[Any]) -> tuple[Array, Array]:
@@ -282,6 +305,8 @@ def _of_each_cluster(source: Source, names: NDArray[Any]) -> tuple[Array, Array]
 
 def squared_distances(influence: Array) -> Array:
     """Return Σ (e_k − e_j)² for all pairs of rows, (K, K)."""
+    # row by row: (K, K, n) does not fit in memory, and a matrix product leaves rounding where two
+    # rows are the same
     return np.array([squared_lengths(influence - row) for row in influence])
 
 
@@ -290,22 +315,23 @@ def squared_lengths(influence: Array) -> Array:
     return np.asarray((influence**2).sum(axis=1))
 
 
-def moderated(variance: Array, df: float) -> tuple[Array, Array]:
+def moderated(variance: Array, df: Array | float) -> tuple[Array, Array]:
     """Return the variances of pairs drawn to those of other pairs, and their degrees of freedom.
 
-    (d₀ · prior + df · v) / (d₀ + df), as limma does (Smyth 2004), where the prior of a pair
-    lies halfway between the mean over the pairs that share a row with it, since rows differ in
-    their spread, and the mean over all pairs, 2MS. It is worth `CREDIT` degrees of freedom, fewer
-    than it weighs, and no more than half of those that the other rows have.
+    (d₀ · prior + df · v) / (d₀ + df), as limma does (Smyth 2004), where the prior of a pair lies
+    halfway between the mean over the pairs that share a row with it, since rows differ in their
+    spread, and the mean over all pairs, 2MS. It is worth `CREDIT` degrees of freedom, fewer than it
+    weighs, and no more than half of those that the other rows have.
     """
     rows = len(variance)
+    degrees = np.broadcast_to(np.asarray(df, dtype=np.float64), variance.shape)
     if rows == 1:
-        return variance, np.full_like(variance, df)
+        return variance, degrees
     of_row = variance.sum(axis=1) / (rows - 1)
     prior = ((of_row[:, None] + of_row) / 2 + of_row.mean()) / 2
-    drawn = (PRIOR * prior + df * variance) / (PRIOR + df)
+    drawn = (PRIOR * prior + degrees * variance) / (PRIOR + degrees)
     np.fill_diagonal(drawn, 0.0)
-    return drawn, np.full_like(variance, df + credit(rows, df))
+    return drawn, degrees + credit(rows, degrees)
 
 
 def credit(rows: int, df: Array | float) -> Array:

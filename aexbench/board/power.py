@@ -50,12 +50,12 @@ def _with(comparison: Comparison, seeds: NDArray[np.int64], k: int, j: int) -> t
 
     What comes from seeds falls as 1/S, what comes from units stays.
     """
-    ours, *others = comparison.parts
     now, rows = comparison.seeds, len(comparison.means)
-    variance = moderated(ours.pairs, ours.pairs_df)[0][k, j] * now / seeds
-    df = ours.pairs_df * (seeds - 1) / (now - 1)
-    parts = [(variance, df + credit(rows, df))]
-    for part in others:
-        of_units, df_of_units = moderated(part.pairs, part.pairs_df)
-        parts.append((np.full(len(seeds), of_units[k, j]), df_of_units[k, j]))
-    return added(parts)
+    estimates = [moderated(part.pairs, part.pairs_df)[0][k, j] for part in comparison.parts]
+    of_seeds = (estimates[0] * now / seeds, comparison.parts[0].pairs_df * (seeds - 1) / (now - 1))
+    of_units = [
+        (np.full(len(seeds), estimate), part.pairs_df)
+        for estimate, part in zip(estimates[1:], comparison.parts[1:], strict=True)
+    ]
+    variance, df = added([of_seeds, *of_units])
+    return variance, df + credit(rows, df)

@@ -54,16 +54,16 @@ def surely_better(comparison: Comparison, higher_is_better: bool = True) -> NDAr
 def studentised_range(rows: int, df: Array) -> Array:
     """Return Tukey's quantile for K rows: its logarithm is interpolated over 1/df.
 
-    From two degrees of freedom on it is right to .5 %, below it errs to the safe side; below one
-    it is infinite.
+    From two degrees of freedom on it is right to .5 %, below it errs to the safe side; there is no
+    pair with less than one.
     """
     if rows < 2:
         return np.zeros_like(df)
-    inverse = 1 / np.array(NODES)
+    df, inverse = np.maximum(df, NODES[0]), 1 / np.array(NODES)
     place = np.clip(np.searchsorted(NODES, df, side="right"), 1, len(NODES) - 1)
     low, high = (_logarithms(rows, place - step) for step in (1, 0))
     share = (inverse[place - 1] - 1 / df) / (inverse[place - 1] - inverse[place])
-    return np.where(df < 1, np.inf, np.exp(low + share * (high - low)))
+    return np.asarray(np.exp(low + share * (high - low)))
 
 
 def _logarithms(rows: int, places: NDArray[np.intp]) -> Array:

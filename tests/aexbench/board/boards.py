@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aexbench.board.comparing import LEVEL, Comparison, Source, compare, t_quantile
+from aexbench.board.comparing import LEVEL, Comparison, Source, Target, compare, t_quantile
 from aexbench.board.ranks import surely_better
 
 WIDE = 2  # so many rows have another spread than the others
@@ -66,14 +66,14 @@ class Found:
     worst_coverage: float
 
 
-def simulated(case: Case, boards: int, seed: int = 0) -> Found:
+def simulated(case: Case, boards: int, seed: int = 0, target: Target = "recipe") -> Found:
     """Return what comes of boards of equal rows."""
     rng = np.random.default_rng(seed)
     wide = np.arange(case.rows) < WIDE
     kinds = (wide[:, None].astype(int) + wide)[np.triu_indices(case.rows, 1)]
     errors, covered = 0, np.zeros(len(kinds))
     for _ in range(boards):
-        comparison = compare(case.sources(rng), "recipe")
+        comparison = compare(case.sources(rng), target)
         errors += surely_better(comparison).any()
         covered += pairs_covered(comparison)
     coverage = [covered[kinds == kind].mean() / boards for kind in np.unique(kinds)]

@@ -212,12 +212,35 @@ def test_two_detectors_of_one_data_set_are_seen_on_the_same_units():
     assert ratio == pytest.approx(2)
 
 
-def test_a_few_large_clusters_have_few_degrees_of_freedom():
-    names = np.array([0] * 45 + [1] * 45 + list(range(2, 12)))
-    part = of_units([Source("one", [rng().normal(size=(2, 100))], [names])], 1)
-    sizes = np.array([0.45, 0.45] + [0.01] * 10)
-    assert part.pairs_df == pytest.approx((sizes**2).sum() ** 2 / (sizes**4).sum() - 1)
-    assert part.pairs_df < 1.1
+@pytest.mark.parametrize(
+    "sizes", [[5] * 8, [40, 20, 10, 5, 5, 3, 2, 1], [7, 1], [45, 45] + [1] * 10]
+)
+def test_degrees_of_freedom_of_clusters_are_those_of_the_quadratic_form(sizes):
+    """The jackknife is Σ z² of a linear map z of independent units: E = tr G, var = 2 tr G²."""
+    names = np.repeat(np.arange(len(sizes)), sizes)
+    means = np.stack([(names == c) / size for c, size in enumerate(sizes)])
+    share = np.array(sizes) / len(names)
+    left_out = np.stack([np.where(np.arange(len(sizes)) == c, 0, share) for c in range(len(sizes))])
+    moved = (left_out / left_out.sum(axis=1, keepdims=True) - share) @ means
+    G = moved @ moved.T
+    part = of_units([Source("one", [rng().normal(size=(2, len(names)))], [names])], 1)
+    assert part.pairs_df == pytest.approx(np.trace(G) ** 2 / np.trace(G @ G))
+
+
+def test_clusters_of_one_size_have_one_degree_of_freedom_less_than_they_are():
+    assert comparing.df_of_clusters(np.full(9, 1 / 9)) == pytest.approx(8)
+    assert comparing.df_of_clusters(np.array([0.9, 0.1])) == pytest.approx(1)
+    assert comparing.df_of_clusters(np.array([0.45, 0.45] + [0.01] * 10)) < 2
+
+
+def test_a_few_large_clusters_are_covered():
+    generator, sizes, covered = rng(), [30, 10, 10, 10, 10, 10], 0
+    names = np.repeat(np.arange(6), sizes)
+    for _ in range(600):
+        values = generator.normal(size=(2, 6))[:, names]
+        low, high = compare([Source("one", [values], [names])], "network").pair(0, 1).interval()
+        covered += low < 0 < high
+    assert 0.93 <= covered / 600 <= 0.985
 
 
 def test_units_that_are_one_cluster_say_nothing():
@@ -241,16 +264,30 @@ def test_units_of_a_source_weigh_as_much_as_it_does_on_the_board():
     assert units.pairs == pytest.approx(of_units([shared], 1).pairs / 4)
 
 
-def test_parts_are_moderated_apart_and_added():
+def test_parts_are_added_and_then_moderated():
     board = compare(uneven(rng(), shared=True), "recipe")
-    parts = [moderated(part.pairs, part.pairs_df) for part in board.parts]
+    seeds, units = board.parts
+    above = np.triu_indices(4, 1)
+
+    def welch(v, w):
+        return (v + w) ** 2 / (v**2 / seeds.pairs_df + w**2 / units.pairs_df)
+
+    typical = welch(seeds.pairs[above].mean(), units.pairs[above].mean())
     variance, df = board.pairs
-    assert variance == pytest.approx(parts[0][0] + parts[1][0])
-    (v, n), (w, m) = ((one[0][0, 1], one[1][0, 1]) for one in parts)
-    assert df[0, 1] == pytest.approx((v + w) ** 2 / (v**2 / n + w**2 / m))
-    row, df_of_row = (sum(part.rows[0] for part in board.parts), board.row(0).df)
-    assert board.row(0).variance == pytest.approx(row)
-    assert min(part.rows_df for part in board.parts) <= df_of_row
+    for k, j in itertools.combinations(range(4), 2):
+        own = min(welch(seeds.pairs[k, j], units.pairs[k, j]), typical)
+        total = slow_moderation(seeds.pairs + units.pairs, own)[k, j]
+        assert variance[k, j] == pytest.approx(total)
+        assert df[k, j] == pytest.approx(own + min(2, own))
+    assert len({round(value, 6) for value in df[above]}) > 1
+
+
+def test_parts_of_the_variance_of_a_row_are_added():
+    board = compare(uneven(rng(), shared=True), "recipe")
+    (v, n), (w, m) = ((part.rows[1], part.rows_df) for part in board.parts)
+    row = board.row(1)
+    assert row.variance == pytest.approx(v + w)
+    assert row.df == pytest.approx((v + w) ** 2 / (v**2 / n + w**2 / m))
 
 
 def test_a_given_network_varies_by_its_units_alone():
@@ -394,4 +431,4 @@ def test_what_cannot_be_compared_is_said(sources, said):
 def test_boards_of_equal_rows_of_several_spreads(seeds, error, shared):
     found = simulated(Case(6, seeds, spread=4, shared=shared), boards=500)
     assert found.family_error <= error + 0.02  # two standard errors
-    assert found.worst_coverage >= (0.86 if seeds > 2 else 0.82) - 0.015
+    assert found.worst_coverage >= (0.86 if seeds > 2 else 0.85) - 0.03

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from aexbench.board import power
-from aexbench.board.comparing import compare
+from aexbench.board.comparing import compare, moderated
 from aexbench.board.power import detectable, minimum_detectable_difference, seeds_to_settle
 from tests.aexbench.board.boards import Case
 
@@ -53,18 +53,27 @@ def test_a_row_alone_has_nothing_to_be_told_from():
     assert minimum_detectable_difference(board) is None
 
 
-@pytest.mark.parametrize("difference", [0.3, 1.0, 4.0])
-def test_the_fewest_seeds_are_those_at_which_the_difference_can_be_detected(difference):
-    board = board_with(Case(5, 4, blocks=2), difference)
-    blocks = board.parts[0].pairs_df / 3
+def slow_seeds(board, difference):
+    """Try one number of seeds after the other."""
+    parts = [moderated(part.pairs, part.pairs_df)[0][0, 1] for part in board.parts]
     for seeds in range(2, 1001):
-        own = blocks * (seeds - 1)
-        t = stats.t(own + min(2, 1.5 * own))
-        variance = board.pair(0, 1).variance * 4 / seeds
-        if (t.ppf(0.975) + t.ppf(0.8)) * variance**0.5 <= difference:
-            break
-    assert seeds_to_settle(board, 0, 1) == seeds
-    assert seeds_to_settle(board, 1, 0) == seeds
+        v = parts[0] * board.seeds / seeds
+        n = board.parts[0].pairs_df * (seeds - 1) / (board.seeds - 1)
+        if len(parts) > 1:
+            w, m = parts[1], board.parts[1].pairs_df
+            v, n = v + w, (v + w) ** 2 / (v**2 / n + w**2 / m)
+        t = stats.t(n + min(2, (len(board.means) - 2) / 2 * n))
+        if (t.ppf(0.975) + t.ppf(0.8)) * v**0.5 <= difference:
+            return seeds
+    return None
+
+
+@pytest.mark.parametrize("difference", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_fewest_seeds_are_those_at_which_the_difference_can_be_detected(difference, shared):
+    board = board_with(Case(5, 4, blocks=2, shared=shared, units=30), difference)
+    assert seeds_to_settle(board, 0, 1) == slow_seeds(board, difference)
+    assert seeds_to_settle(board, 1, 0) == slow_seeds(board, difference)
 
 
 def test_larger_differences_need_fewer_seeds():
@@ -76,12 +85,6 @@ def test_no_number_of_seeds_settles_what_units_leave_open():
     own, shared = Case(5, 10, share=0.5), Case(5, 10, share=0.5, shared=True)
     assert seeds_to_settle(board_with(own, 0.8), 0, 1) < 50
     assert seeds_to_settle(board_with(shared, 0.8), 0, 1) is None
-
-
-def test_units_that_seeds_share_add_what_they_leave_open():
-    own, shared = Case(5, 10, share=0.5), Case(5, 10, share=0.5, shared=True)
-    boards = [board_with(case, 5.0) for case in (own, shared)]
-    assert seeds_to_settle(boards[0], 0, 1) < seeds_to_settle(boards[1], 0, 1) < 1000
 
 
 def test_what_is_never_settled_by_seeds():
