@@ -58,7 +58,8 @@ class Source:
     clusters : one (U,) array a seed
         Which units are not independent, by any names; one name is one cluster in all sources.
     shared
-        Whether the units are the same at every seed (labels), and not drawn anew (corruptions).
+        Whether seeds have units in common (labels: those that raise an alarm), and do not draw
+        their own (corruptions).
     """
 
     block: str
@@ -72,8 +73,6 @@ class Source:
             raise ValueError("a source needs units at every seed, and a cluster for each of them")
         if not all(np.isfinite(values).all() for values in self.values):
             raise ValueError("scores are finite: leave out rows that are incomplete")
-        if self.shared and len(set(shapes)) > 1:
-            raise ValueError("units that are shared are as many at every seed")
 
     @cached_property
     def scores(self) -> Array:

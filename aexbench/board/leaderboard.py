@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import families, specs
-from aexbench.board import rendering
+from aexbench.board import rendering, validity
 from aexbench.board.notes import notes
 from aexbench.board.quality import Quality, quality
 from aexbench.board.sections import Row, Section, section
 from aexbench.board.table import Table
+from aexbench.board.validity import Card
 from aexbench.components import component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError, UnreadableError
@@ -35,8 +36,8 @@ ALARM = "alarm"  # the split that shows what raises none
 
 @dataclass(frozen=True)
 class Board:
-    """Sections, one for each kind of anomalies; the metrics' titles by name, what the detectors are
-    worth, notes for readers.
+    """Sections, one for each kind of anomalies; the metrics' titles by name, notes for readers,
+    what the detectors are worth, and what rankings by corruptions predict of those by labels.
     """
 
     sections: Sequence[Section]
@@ -44,6 +45,7 @@ class Board:
     notes: Sequence[str]
     title: str = ""
     detectors: Sequence[Quality] = ()
+    cards: Sequence[Card] = ()
 
     def __str__(self) -> str:
         """The board as a terminal shows it."""
@@ -104,11 +106,46 @@ def leaderboard(
     kinds = dict.fromkeys(group.kind for group in table.groups.values())
     return Board(
         sections=[section(table, kind, names) for kind in kinds],
+        cards=() if table.split else [c for name in names for c in validity.cards(table, name)],
         metrics={name: titles[name] for name in names},
         notes=[pathless(note) for note in (*notes(records, table, store), *complaints)],
         title=" + ".join(str(suite.get("name", "")) for suite, _ in store.plans()),
         detectors=[quality(block, list(own.values())) for block, own in table.reports.items()],
     )
+
+
+def cards(
+    store: AnyStore,
+    metric: str | None = None,
+    keys: Collection[str] | None = None,
+    datasets: Collection[str] | None = None,
+) -> list[Card]:
+    """Return what ranking by a store's corruptions predicts of the ranking by its labels.
+
+    Parameters
+    ----------
+    store, keys
+        As a board has them.
+    metric
+        By which one; by each, where it is left out.
+    datasets
+        On these alone, by their names with brackets.
+
+    Raises
+    ------
+    RequestError
+        If there are not two data sets with corruptions and labels, or a name is unknown here.
+    """
+    records, complaints = store.records()
+    records = [r for r in records if keys is None or r.cell.key in keys]
+    known = sorted({record.cell.dataset.text for record in records})
+    for name in datasets or ():
+        if name not in known:
+            raise unknown("data set of this store", name, known)
+    records = [r for r in records if datasets is None or r.cell.dataset.text in datasets]
+    table = _table(store, sorted(records, key=_by_name), None, complaints)
+    names = [_known(metric, _titles(table.metrics))] if metric else list(table.metrics)
+    return validity.refuse_none([c for name in names for c in validity.cards(table, name)])
 
 
 def _table(

@@ -36,6 +36,7 @@ COLUMNS = (  # that a board has besides its metrics
     *("forward_rows", "backward_rows", "hardware", "note"),
 )
 MOST_GROUPS = 24  # that a terminal shows
+MOST_METRICS = 2  # of its main table: others have one of their own
 
 
 COST = (
@@ -50,24 +51,34 @@ def columns(title: str) -> tuple[str, str, str]:
     return shown, f"{shown} low", f"{shown} high"
 
 
-def headers(board: Board) -> list[str]:
-    """Return the headers of the main table."""
-    return ["#", "explainer", *map(plain, board.metrics.values()), "latency", "best floor", "gain"]
+def headers(board: Board, metrics: int | None = None) -> list[str]:
+    """Return the headers of the main table, with so many metrics; all, if that is left out."""
+    titles = [plain(title) for title in board.metrics.values()][:metrics]
+    return ["#", "explainer", *titles, "latency", "best floor", "gain"]
 
 
-def line(row: Row, board: Board) -> list[str]:
+def line(row: Row, board: Board, metrics: int | None = None) -> list[str]:
     """Return a row of the main table as texts."""
-    scores = [
-        _estimate(row.scores.get(metric), metric == board.primary) for metric in board.metrics
-    ]
+    scores = _scores(row, board)[:metrics]
     return [
         _rank(row.rank),
         plain(row.explainer),
         *scores,
-        _seconds(row.latency_s) + _spread(row.latency_spread),
+        _seconds(row.latency_s),
         plain(_floor(row)),
         _gain(row.gain),
     ]
+
+
+def _scores(row: Row, board: Board) -> list[str]:
+    return [_estimate(row.scores.get(name), name == board.primary) for name in board.metrics]
+
+
+def more_metrics(section: Section, board: Board) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows of the metrics for which a terminal's main table is too narrow."""
+    titles = [plain(title) for title in board.metrics.values()][MOST_METRICS:]
+    rows = [[plain(r.explainer), *_scores(r, board)[MOST_METRICS:]] for r in section.rows]
+    return ["explainer", *titles], rows if titles else []
 
 
 def groups_table(section: Section) -> tuple[list[str], list[list[str]]]:
@@ -125,16 +136,31 @@ def as_rich(board: Board) -> Group:
     parts: list[RenderableType] = [Text(plain(board.title))] if board.title else []
     for section in board.sections:
         parts += [Text(), _main_table(section, board), Text()]
+        parts += _more_tables(section, board)
         parts += [Text(plain(said)) for said in wording.lines(section, board)]
         parts += [Text(), *_group_tables(section, board)]
     notes = (Text(plain(note)) for note in _legend(board))
     return Group(*parts, *_cost_tables(board), _detectors(board), Text(), *notes)
 
 
+def _more_tables(section: Section, board: Board) -> Iterator[RenderableType]:
+    """Yield tables of the metrics that the main one leaves out."""
+    names, lines = more_metrics(section, board)
+    for start in range(1, len(names) if lines else 1, GROUP_COLUMNS):
+        shown = [0, *range(start, min(start + GROUP_COLUMNS, len(names)))]
+        table = Table(box=None, padding=(0, 1, 0, 0))
+        for column in shown:
+            justify: Literal["left", "right"] = "right" if column else "left"
+            table.add_column(escape(names[column]), justify=justify, overflow="fold")
+        for texts in lines:
+            table.add_row(*(escape(_folded(texts[column], NAME_WIDTH)) for column in shown))
+        yield table
+        yield Text()
+
+
 def _main_table(section: Section, board: Board) -> Table:
     """Return the table of a section's rows."""
-    names = headers(board)
-    width = max(13, NAME_WIDTH - 9 * max(0, len(board.metrics) - 2))
+    names, width = headers(board, MOST_METRICS), NAME_WIDTH
     title = escape(plain(wording.title(section)))
     main = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in names:
@@ -143,7 +169,9 @@ def _main_table(section: Section, board: Board) -> Table:
         main.add_column(escape(name), justify=side, overflow="fold", max_width=most)
     for row in section.rows:
         style = "" if row.rank is not None and not row.note else "dim"
-        main.add_row(*(escape(_folded(text, width)) for text in line(row, board)), style=style)
+        main.add_row(
+            *(escape(_folded(text, width)) for text in line(row, board, MOST_METRICS)), style=style
+        )
     return main
 
 

@@ -9,7 +9,7 @@ group counts the same, of labels each incident.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -72,7 +72,7 @@ class Row:
     def note(self) -> str:
         """What a reader must know beside the numbers."""
         if self.role == "reference":
-            return "the truth itself" if self.explainer == CEILING else "chance"
+            return "the truth" if self.explainer == CEILING else "chance"
         if self.role == "floor":
             return "floor"
         if not self.complete:
@@ -311,10 +311,11 @@ class _Making:
         """Compare rows on groups, all that the first has where none are named."""
         means = [self.means(key, metric) for key in keys]
         wanted = list(means[0]) if groups is None else groups
-        sources = [self.source(group, [one[group] for one in means]) for group in wanted]
+        own = {group: [one[group] for one in means] for group in wanted}
         pooled = self.kind.origin == "labels" and not self.table.metrics[metric].pooled
         together = pooled and not self.table.split
-        return compare([_pooled(sources)] if together else sources, self.kind.target)
+        sources = [self.pooled(own)] if together else [self.source(g, own[g]) for g in own]
+        return compare(sources, self.kind.target)
 
     def source(self, group: str, own: Sequence[Mapping[int, Scored]]) -> Source:
         """Return one group's scores; a group whose seeds are not those of others of its block
@@ -323,31 +324,27 @@ class _Making:
         block, seeds = self.table.groups[group].block, sorted(own[0])
         values = [np.stack([one[seed][0] for one in own]) for seed in seeds]
         clusters = [_named(block, own[0][seed][1]) for seed in seeds]
-        name = f"{block} {seeds}"
-        return Source(name, values, clusters, shared=self.kind.origin == "labels")
+        return Source(f"{block} {seeds}", values, clusters, shared=self.kind.origin == "labels")
+
+    def pooled(self, own: Mapping[str, Sequence[Mapping[int, Scored]]]) -> Source:
+        """Return the incidents of all groups as one source, in which each counts the same; those of
+        one entity belong together, where there are several.
+        """
+        blocks = {group: self.table.groups[group].block for group in own}
+        several = len(set(blocks.values())) > 1
+        values, clusters = [], []
+        for seed in sorted({seed for rows in own.values() for seed in rows[0]}):
+            there = [group for group, rows in own.items() if seed in rows[0]]
+            parts = [np.stack([row[seed][0] for row in own[group]]) for group in there]
+            units = [own[group][0][seed][1] for group in there]
+            named = [_named(blocks[g], u) for g, u in zip(there, units, strict=True)]
+            if several:
+                named = [np.full(len(u), blocks[g]) for g, u in zip(there, units, strict=True)]
+            values.append(np.concatenate(parts, axis=1))
+            clusters.append(np.concatenate(named))
+        return Source("all", values, clusters, shared=True)
 
 
 def _named(block: str, units: Any) -> Any:
     """Return the names of units, apart from those of other blocks."""
     return np.char.add(f"{block} / ", np.asarray(units).astype(str))
-
-
-def _pooled(sources: Sequence[Source]) -> Source:
-    """Return the incidents of all sources as one source, in which each counts the same; those of
-    one entity belong together, where there are several.
-    """
-    if len(sources) == 1:
-        return sources[0]
-    seeds = range(min(len(source.values) for source in sources))
-    blocks = {source.block for source in sources}
-    clusters = [
-        np.concatenate(
-            [
-                np.full(len(s.clusters[seed]), s.block) if len(blocks) > 1 else s.clusters[seed]
-                for s in sources
-            ]
-        )
-        for seed in seeds
-    ]
-    values = [np.concatenate([s.values[seed] for s in sources], axis=1) for seed in seeds]
-    return replace(sources[0], block="all", values=values, clusters=clusters)

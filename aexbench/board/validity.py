@@ -21,6 +21,12 @@ from aexbench.board.table import Key, Kind, Scored, Table
 from aexbench.errors import RequestError
 
 PAPER = ("null", "random", "adversarial")
+THREE = "the mean of null, random and adversarial"
+ALL = "the mean of all corruptions"
+CEILING = "half of its own labels (ceiling)"
+OTHERS = "labels of the other data sets"
+PICK = "a random pick"
+RESIDUAL = "always residual"
 LEAST_ENTITIES = 2  # of fewer nothing is seen
 
 
@@ -167,22 +173,25 @@ def _rules(
     every = [n for n in names if all(n in e.corruptions for e in entities)]
     for name in every:
         yield _ranking(name, [(e.corruptions[name][:k], e.labels[:k]) for e in entities])
-    for title, chosen in (("the paper's three", PAPER), ("all corruptions", every)):
-        if len(chosen) > 1 and set(chosen) <= set(every):
+    for title, chosen in ((THREE, _bare(every, PAPER)), (ALL, every)):
+        if len(chosen) > 1:
             pairs = [(_average(e, chosen)[:k], e.labels[:k]) for e in entities]
-            yield _ranking(f"{title}, averaged", pairs)
-    halves = [pair for e in entities if e.halves for pair in (_cut(e.halves, k),)]
+            yield _ranking(title, pairs)
+    halves = [(e.halves[0][:k], e.halves[1][:k]) for e in entities if e.halves]
     if halves:
         yield _of_halves(halves)
-    yield _ranking("labels of the other entities", _of_others([e.labels[:k] for e in entities]))
-    yield _constant("a random pick", [np.ones(k) for _ in entities], entities, k)
+    yield _ranking(OTHERS, _of_others([e.labels[:k] for e in entities]))
+    yield _constant(PICK, [np.ones(k) for _ in entities], entities, k)
     for place, name in enumerate((*explainers, *floors)):
         always = [_one(place, len(e.labels)) for e in entities]
         yield _constant(f"always {name}", always, entities, k)
 
 
-def _cut(halves: tuple[Array, Array], k: int) -> tuple[Array, Array]:
-    return halves[0][:k], halves[1][:k]
+def _bare(every: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
+    """Return the corruptions of these names, whatever their parameters; none where one lacks."""
+    found = {name: [c for c in every if c.partition("[")[0] == name] for name in wanted}
+    one_each = all(len(own) == 1 for own in found.values())
+    return [own[0] for own in found.values()] if one_each else []
 
 
 def _average(entity: Entity, names: Sequence[str]) -> Array:
@@ -205,7 +214,7 @@ def _of_halves(halves: Sequence[tuple[Array, Array]]) -> Rule:
     """Return what choosing by one half of the labelled incidents is worth by the other half."""
     taus = [agreement(one, other) for one, other in halves]
     regrets = [(regret(one, other) + regret(other, one)) / 2 for one, other in halves]
-    return Rule("half of its own labels (ceiling)", _score(taus), _score(regrets), len(halves))
+    return Rule(CEILING, _score(taus), _score(regrets), len(halves))
 
 
 def _constant(name: str, chosen: Sequence[Array], entities: Sequence[Entity], k: int) -> Rule:
@@ -226,7 +235,7 @@ def _score(values: Sequence[float]) -> Score:
     return Score(estimate.value, *(estimate.interval() or (None, None)))
 
 
-def refuse_none(found: Sequence[Card]) -> Sequence[Card]:
+def refuse_none(found: list[Card]) -> list[Card]:
     """Return cards; RequestError where there is none."""
     if not found:
         raise RequestError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from aexbench.board import predicted
 from aexbench.board.comparing import LEAST_UNITS
 from aexbench.board.power import MOST_SEEDS
 from aexbench.texts import counted
@@ -35,6 +36,8 @@ def lines(section: Section, board: Board) -> Iterator[str]:
     yield _target(section)
     yield from _sure(section, board)
     yield from _levels(section, board)
+    if section.kind.origin == "corruptions" and section.target == "recipe":
+        yield from predicted.said(board)
     below = [row.explainer for row in section.rows if row.note == "not above its floor"]
     incomplete = [row.explainer for row in section.rows if row.note == "incomplete"]
     if below:
@@ -76,9 +79,9 @@ def _sure(section: Section, board: Board) -> Iterator[str]:
 def _levels(section: Section, board: Board) -> Iterator[str]:
     """Yield what chance reaches, and what the truth does."""
     rows = {row.note: row for row in section.rows if row.role == "reference"}
-    if {"chance", "the truth itself"} <= rows.keys():
+    if {"chance", "the truth"} <= rows.keys():
         shown = (
-            f"{text} {_mean(rows['chance'], name)} to {_mean(rows['the truth itself'], name)}"
+            f"{text} {_mean(rows['chance'], name)} to {_mean(rows['the truth'], name)}"
             for name, text in board.metrics.items()
         )
         yield f"From chance to ceiling: {', '.join(shown)}."

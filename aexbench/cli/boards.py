@@ -1,4 +1,4 @@
-"""`aexbench leaderboard`, `gallery`: what people look at."""
+"""`aexbench leaderboard`, `validity`, `gallery`: what people look at."""
 
 from __future__ import annotations
 
@@ -48,6 +48,35 @@ def leaderboard(
         console().print(rendering.as_rich(board))
     else:
         sys.stdout.write(rendering.FORMATS[format](board))
+
+
+@app.command()
+def validity(
+    store: StoreFolder,
+    metric: Annotated[
+        str | None, typer.Option("--metric", "-m", help="By this one; by each, if left out.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", "-d", help="On these data sets alone.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="table, markdown or json.")] = "table",
+    plugin: Plugins = None,
+) -> None:
+    """Show what ranking by corruptions has been seen to predict of the ranking by labels."""
+    from aexbench.board import cards
+    from aexbench.board import leaderboard as boards
+    from aexbench.running.packed import open_store
+
+    if format not in ("table", *cards.FORMATS):
+        raise unknown("format", format, ["table", *cards.FORMATS])
+    load_plugins(plugin)
+    opened = open_store(store)
+    planned = opened.planned() or opened.keys()
+    found = boards.cards(opened, metric, planned, dataset)
+    if format == "table":
+        console().print(cards.as_rich(found))
+    else:
+        sys.stdout.write(cards.FORMATS[format](found))
 
 
 @app.command()

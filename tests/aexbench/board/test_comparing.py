@@ -415,10 +415,6 @@ def test_units_of_measurement_and_the_order_of_rows_do_not_matter(scale, shift, 
         (lambda: [Source("a", [np.array([[np.nan]])], [np.zeros(1, int)])], "finite"),
         (lambda: [Source("a", [], [])], "units at every seed"),
         (lambda: [Source("a", [np.ones((2, 3))], [np.zeros(2, int)])], "cluster for each"),
-        (
-            lambda: [Source("a", [np.ones((2, 3)), np.ones((2, 2))], [[0, 1, 2], [0, 1]], True)],
-            "as many at every seed",
-        ),
     ],
 )
 def test_what_cannot_be_compared_is_said(sources, said):
