@@ -42,7 +42,8 @@ class AcmeAd:
     - distance to change Q = 1 − min |q_k − q(x_j)| over the values that do, else 0.
 
     D does not ask in which direction: a feature whose value is right can have a large one, where
-    other values would break it.
+    other values would break it. And of a sample that raises no alarm C and Q say what would raise
+    one, not what is odd about it.
 
     The paper wants scores in [0, 1] and a threshold t, and its program puts it at ½; it leaves open
     how. Here the score is m = e / (e + t), which is ½ at t and never saturates (the detector's own

@@ -150,6 +150,16 @@ def test_a_network_without_error_and_an_error_without_cause_have_no_importance()
     assert not acme(loss_ablated(Detector(MODEL))).explain(X).any()
 
 
+def test_of_scores_that_differ_by_rounding_there_is_no_ratio():
+    class Rounded(Only):
+        def forward(self, x):
+            return torch.cat([0 * x[:, :1], (x[:, 1:] + 1000) - 1000], dim=1) * self.scale
+
+    made = acme(Detector(Rounded(), "l1"), np.random.default_rng(0).random((20, 2)))
+    found = made.explain(torch.tensor([[0.9, 0.377]], dtype=torch.float64))
+    assert 0 < float(found[0, 1]) < 1e-4
+
+
 def test_what_is_above_a_threshold_of_nothing_is_anomalous():
     """Normal samples without any error: each error is one too many."""
     perfect = np.zeros((5, 3))
