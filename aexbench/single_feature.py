@@ -113,8 +113,11 @@ class SingleFeature:
         count = self.limits.count if count is None else count
         alarms = np.zeros((0, *clean.shape[1:])) if alarms is None else alarms
         gate = Gate.of(detector, threshold, clean.shape[1:], alarms)
-        known = {"clean": lambda: sample(clean, most(clean, CLEAN_ROWS)), "alarms": lambda: alarms}
-        given = {name: known[name]() for name in self.offered}
+        given: dict[str, Array] = {}
+        if "clean" in self.offered:
+            given["clean"] = sample(clean, most(clean, CLEAN_ROWS))
+        if "alarms" in self.offered:
+            given["alarms"] = alarms
         proposing = replace(self, parameters={**self.parameters, **given})
         rounds = list(proposing._rounds(detector, clean, gate, count, seed))
         return _collect(

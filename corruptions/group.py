@@ -64,13 +64,13 @@ def group(
     """
     groups = _groups(detector.features, tuple(x.shape[1:]))
     count = int(groups.max()) + 1
-    if size != LOG_UNIFORM and size > count:
+    if isinstance(size, int) and size > count:
         raise RequestError(f"group[size={size}]: these data have {count} features")
     drawn = _drawn(rng, tuple(x.shape), count, (size, choice, donor))
     first = groups[mask.cpu().numpy().reshape(len(x), -1).argmax(axis=1)]
     order = _order(drawn, first, clean, groups, choice)
     place = np.argsort(np.argsort(order, axis=1, kind="stable"), axis=1)
-    chosen = place < (_log_uniform(drawn.size, count) if size == LOG_UNIFORM else size)
+    chosen = place < (size if isinstance(size, int) else _log_uniform(drawn.size, count))
     values = x.cpu().double()
     if donor is not None:
         there = _donors(clean if donor == "normal" else alarms, drawn.donor)

@@ -157,4 +157,5 @@ def weighted(scores: _Scores) -> torch.Tensor:
     ratio = (own - least) / (delta + guard)
     other = (scores.replaced > 0.5) != (scores.own > 0.5)
     distance = scores.away.masked_fill(~other, 1.0).amin(1)
-    return DELTA * delta + CHANGE * other.any(1) + DISTANCE * (1 - distance) + RATIO * ratio
+    change = other.any(1).to(delta)
+    return DELTA * delta + CHANGE * change + DISTANCE * (1 - distance) + RATIO * ratio

@@ -67,6 +67,6 @@ def seen(detector: Detector, dataset: Dataset) -> Array:
     """
     rows = np.flatnonzero(~later(dataset))
     earlier = Picked(dataset.test, rows)
-    looked_at = sample(earlier, most(earlier, MOST_ALARMS))  # type: ignore[arg-type]  # read alike
+    looked_at = sample(earlier, most(earlier, MOST_ALARMS))
     above = errors(detector, looked_at) > detector.calibrated.normal_95
     return np.asarray(looked_at[above])
