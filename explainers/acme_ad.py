@@ -158,4 +158,7 @@ def weighted(scores: _Scores) -> torch.Tensor:
     other = (scores.replaced > 0.5) != (scores.own > 0.5)
     distance = scores.away.masked_fill(~other, 1.0).amin(1)
     change = other.any(1).to(delta)
-    return DELTA * delta + CHANGE * change + DISTANCE * (1 - distance) + RATIO * ratio
+    total: torch.Tensor = (
+        DELTA * delta + CHANGE * change + DISTANCE * (1 - distance) + RATIO * ratio
+    )
+    return total
