@@ -92,7 +92,7 @@ class Results:
         metric
             What ranks; the suite's first where it is left out.
         by
-            Splits the groups: `gain`, `deviation` or `feature`.
+            Splits the groups: `alarm`, `gain`, `deviation` or `feature`.
         """
         from aexbench.board.leaderboard import leaderboard
 

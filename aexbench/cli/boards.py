@@ -21,7 +21,7 @@ def leaderboard(
     format: Annotated[str, typer.Option(help="table, markdown, csv, json or latex.")] = "table",
     metric: Annotated[str | None, typer.Option("--metric", "-m", help="Rank by this one.")] = None,
     by: Annotated[
-        str | None, typer.Option(help="Split groups by gain, deviation or feature.")
+        str | None, typer.Option(help="Split groups by alarm, gain, deviation or feature.")
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also cells that no suite asks for any more.")

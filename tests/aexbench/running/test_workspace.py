@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import aexbench
-from aexbench import Dataset, Features, datasets
+from aexbench import Dataset, Features, corruptions, datasets
+from aexbench.running import execution
 
 
 def marked() -> Dataset:
@@ -24,21 +25,22 @@ def marked() -> Dataset:
     return Dataset(rows(0.0, 200), rows(0.4, 100), test, Features(), labels)
 
 
+def suite_of(**changes: object) -> dict[str, object]:
+    """Return a small suite on marked rows."""
+    return {
+        "name": "marked",
+        "datasets": ["marked"],
+        "detectors": ["mlp[widths=[2],epochs=2]"],
+        "explainers": ["residual"],
+        "seeds": 2,
+        "controls": False,
+    } | changes
+
+
 def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
     datasets.register("marked")(marked)
-    results = aexbench.run(
-        {
-            "name": "marked",
-            "datasets": ["marked"],
-            "detectors": ["mlp[widths=[2],epochs=2]"],
-            "corruptions": ["random[threshold=0.3,count=10]"],
-            "explainers": ["residual"],
-            "seeds": 2,
-            "twins": 0,
-            "controls": False,
-        },
-        tmp_path / "store",
-    )
+    suite = suite_of(corruptions=["random[threshold=0.3,count=10]"])
+    results = aexbench.run(suite, tmp_path / "store")
     sets = [results.anomalies(cell) for cell in results.cells]
     assert len(sets) == 2
     for made in sets:
@@ -106,3 +108,62 @@ def test_every_seed_has_anomalies_of_its_own_on_one_detector(detector, linear_ro
     )
     units = {cell.anomaly_seed: results.anomalies(cell).unit for cell in results.cells}
     assert not np.array_equal(units[0], units[1])
+
+
+def test_twins_are_drawn_anew_for_every_seed_of_the_detector(tmp_path, monkeypatch):
+    datasets.register("marked")(marked)
+    seen = []
+    monkeypatch.setattr(execution, "controlled", lambda d, c, seed, x: seen.append((c, seed)) or d)
+    suite = suite_of(corruptions=["random[threshold=0.3,count=5]"], controls=True, twins=2)
+    aexbench.run(suite, tmp_path / "store", in_process=True)
+    for control in ("initial", "permuted"):
+        assert len({seed for one, seed in seen if one == control}) == 4  # seeds × twins
+
+
+def test_a_corruption_is_given_alarms_of_the_earlier_half_where_it_asks(tmp_path):
+    given = []
+
+    def asks(detector, x, mask, rng, *, alarms):
+        """Keep what it is given."""
+        given.append(alarms)
+        return torch.where(mask, 1 - x, x)
+
+    datasets.register("marked")(marked)
+    corruptions.register("asks-alarms")(asks)
+    suite = suite_of(corruptions=["asks-alarms[threshold=0.1,count=5]"], seeds=1)
+    aexbench.run(suite, tmp_path / "store", in_process=True)
+    first = np.concatenate(given)[:, 0]
+    assert len(first) > 0
+    # the first hundred rows are normal; of the labelled fifty, one half of all is later
+    assert {float(v) for v in first} <= {float(v) for v in marked().test[:125, 0]}
+
+
+def test_a_threshold_like_alarms_bounds_any_corruption_by_those_that_are_seen(tmp_path):
+    datasets.register("marked")(marked)
+    suite = suite_of(corruptions=["random[threshold=alarm,count=5]"], seeds=1)
+    results = aexbench.run(suite, tmp_path / "store", in_process=True)
+    anomalies = results.anomalies(results.cells[0])
+    assert (anomalies.error <= anomalies.report["most_error"]).all()
+
+
+def test_labels_bear_whether_they_raise_an_alarm_and_boards_count_those(tmp_path):
+    def labelled():
+        """Mark rows, and say that the first column is the symptom."""
+        made = marked()
+        made.test_truth = np.zeros(made.test.shape, dtype=bool)
+        made.test_truth[made.test_labels, 0] = True
+        made.test_truth_kind = "cause"
+        return made
+
+    datasets.register("labelled")(labelled)
+    suite = suite_of(datasets=["labelled"], corruptions=["labels[half=later]"], seeds=1)
+    results = aexbench.run(suite, tmp_path / "store", in_process=True)
+    anomalies, scores = (part(results.cells[0]) for part in (results.anomalies, results.scores))
+    alarmed = anomalies.alarmed
+    assert 0 < alarmed.sum() <= len(alarmed) == 25
+    (section,) = results.board().sections
+    assert section.kind.truth == "cause"
+    assert list(section.groups.values()) == [alarmed.sum()]
+    name = next(iter(scores))
+    assert section.rows[0].scores[name].mean == pytest.approx(scores[name][alarmed].mean())
+    assert results.frame.score.iloc[0] == pytest.approx(scores[name][alarmed].mean())
