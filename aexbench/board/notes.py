@@ -8,6 +8,7 @@ from typing import Any
 
 from aexbench.board import costs
 from aexbench.board.table import Table
+from aexbench.running.controls import TWINS
 from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
 from aexbench.running.store import Record
@@ -31,7 +32,8 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
         found.append(
             f"{bad} of {len(records)} cells are not ok: aexbench status says which, and why"
         )
-    found += [_of_controls(table), *_of_twins(records), *costs.untimed(records)]
+    found += [_of_controls(table), *_of_earlier(records), *_of_twins(records)]
+    found += costs.untimed(records)
     machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
     return [*found, *(f"timed on {machine}" for machine in sorted(machines))]
 
@@ -49,6 +51,12 @@ def _of_controls(table: Table) -> str:
     return "no untrained twins were run: whether a score comes from what was learned is not known"
 
 
+def _of_earlier(records: Sequence[Record]) -> Iterator[str]:
+    """Yield that twins are not drawn as they are today, where they are not."""
+    if any(r.cell.control in TWINS and r.cell.control_version == 1 for r in records):
+        yield "untrained twins are those of an earlier aexbench: the same ones for every seed"
+
+
 def _alarms(records: Sequence[Record]) -> Iterator[str]:
     """Yield for each set of labels how many rows raise an alarm, over its seeds."""
     own: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -57,7 +65,7 @@ def _alarms(records: Sequence[Record]) -> Iterator[str]:
             own[_what(record)].append(record.anomalies)
     for what, reports in own.items():
         if not all(isinstance(report.get("alarmed"), int) for report in reports):
-            yield f"{what}: of an earlier aexbench: rows count that raise no alarm, too"
+            yield f"{what}: made by an earlier aexbench: rows that raise no alarm count, too"
         elif any(report["alarmed"] < report["found"] for report in reports):
             yield (
                 f"{what}: {_range(reports, 'alarmed')} of {_range(reports, 'found')} labelled rows "

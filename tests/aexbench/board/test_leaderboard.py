@@ -735,7 +735,7 @@ def test_the_board_says_what_it_could_have_found(store):
         ),
         ([{"alarmed": n, "found": 9, "alarmed_units": 2, "units": 4} for n in (3, 5)], "3 to 5 of"),
         ([{"alarmed": 9, "found": 9, "alarmed_units": 4, "units": 4}], None),
-        ([{}], "of an earlier aexbench"),
+        ([{}], "made by an earlier aexbench"),
     ],
 )
 def test_how_many_labelled_rows_raise_an_alarm_is_said(store, reports, said):
