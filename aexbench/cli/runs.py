@@ -71,7 +71,7 @@ def run(
     from aexbench.running import matrix
     from aexbench.running.stopping import StoppedError
 
-    load_plugins(plugin)
+    load_plugins(plugin, timeout)
     axes = {"explainers": explainer, "datasets": dataset, "corruptions": corruption}
     wanted = matrix.asked(suite, **axes, seeds=seeds, controls=controls)
     folder = store or matrix.RESULTS / wanted.name

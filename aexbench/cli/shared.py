@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +19,7 @@ from aexbench.texts import counted
 if TYPE_CHECKING:
     from aexbench.running.store import Record
 
+SLOW_S = 30.0  # of an import, after which a command says what it waits for
 LEAST_WIDTH, USUAL_WIDTH = 20, 80  # of a terminal, where it says less of itself, or nothing
 Plugins = Annotated[
     list[Path] | None,
@@ -30,12 +35,44 @@ def say(text: str) -> None:
     print(plain(text))
 
 
-def load_plugins(paths: Iterable[Path] | None) -> None:
-    """Run the plugin files that the command line names."""
+def load_plugins(paths: Iterable[Path] | None, timeout: float | None = None) -> None:
+    """Run the plugin files that the command line names; one that hangs is named, and with a timeout
+    (s) it ends the command.
+    """
     from aexbench import families
 
     for path in paths or []:
-        families.load_plugin(path)
+        with watched(path, timeout):
+            families.load_plugin(path)
+
+
+@contextmanager
+def watched(path: Path, timeout: float | None) -> Iterator[None]:
+    """Say after `SLOW_S` that a file is still being imported, and end the process `timeout` seconds
+    later: nothing has begun that could be lost.
+    """
+    timers = [threading.Timer(SLOW_S, _say_slow, (path,))]
+    if timeout is not None:
+        timers.append(threading.Timer(SLOW_S + timeout, _end, (path,)))
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+            timer.join()
+
+
+def _say_slow(path: Path) -> None:
+    said = f"{path} is still being imported, after {SLOW_S:g} s: Ctrl-C ends that"
+    print(plain(said), file=sys.stderr, flush=True)
+
+
+def _end(path: Path) -> None:
+    print(plain(f"error: {path} hangs when it is imported"), file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def console() -> Any:
