@@ -66,13 +66,18 @@ def watched(path: Path, timeout: float | None) -> Iterator[None]:
 
 
 def _say_slow(path: Path) -> None:
-    said = f"{path} is still being imported, after {SLOW_S:g} s: Ctrl-C ends that"
-    print(plain(said), file=sys.stderr, flush=True)
+    _say_now(f"{path} is still being imported, after {SLOW_S:g} s: Ctrl-C ends that")
 
 
 def _end(path: Path) -> None:
-    print(plain(f"error: {path} hangs when it is imported"), file=sys.stderr, flush=True)
+    _say_now(f"error: {path} hangs when it is imported")
     os._exit(2)
+
+
+def _say_now(text: str) -> None:
+    """Write a line on the error stream at once: other threads may write there too."""
+    sys.stderr.write(plain(text) + "\n")
+    sys.stderr.flush()
 
 
 def console() -> Any:
