@@ -51,33 +51,24 @@ def watched(path: Path, timeout: float | None) -> Iterator[None]:
     """Say after `SLOW_S` that a file is still being imported, and end the process `timeout` seconds
     later: nothing has begun that could be lost.
     """
-    timers = [threading.Timer(SLOW_S, _say_slow, (path,))]
-    if timeout is not None:
-        timers.append(threading.Timer(SLOW_S + timeout, _end, (path,)))
-    for timer in timers:
-        timer.daemon = True
-        timer.start()
+    over = threading.Event()
+    watching = threading.Thread(target=_watch, args=(path, timeout, over), daemon=True)
+    watching.start()
     try:
         yield
     finally:
-        for timer in timers:
-            timer.cancel()
-            timer.join()
+        over.set()
+        watching.join()
 
 
-def _say_slow(path: Path) -> None:
-    _say_now(f"{path} is still being imported, after {SLOW_S:g} s: Ctrl-C ends that")
-
-
-def _end(path: Path) -> None:
-    _say_now(f"error: {path} hangs when it is imported")
-    os._exit(2)
-
-
-def _say_now(text: str) -> None:
-    """Write a line on the error stream at once: other threads may write there too."""
-    sys.stderr.write(plain(text) + "\n")
-    sys.stderr.flush()
+def _watch(path: Path, timeout: float | None, over: threading.Event) -> None:
+    if over.wait(SLOW_S):
+        return
+    said = f"{path} is still being imported, after {SLOW_S:g} s: Ctrl-C ends that"
+    print(plain(said), file=sys.stderr, flush=True)
+    if timeout is not None and not over.wait(timeout):
+        print(plain(f"error: {path} hangs when it is imported"), file=sys.stderr, flush=True)
+        os._exit(2)
 
 
 def console() -> Any:
