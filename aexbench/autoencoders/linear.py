@@ -78,4 +78,4 @@ def _directions(
     sizes = found.norm(dim=0)
     if not bool(sizes.all()):
         raise RequestError("a block of linear needs a loading that is not 0")
-    return found / sizes
+    return torch.div(found, sizes)
