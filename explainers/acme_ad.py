@@ -156,6 +156,6 @@ def weighted(scores: _Scores) -> torch.Tensor:
     guard = torch.finfo(delta.dtype).eps ** 0.5  # the program's 1e-8: of nothing there is no share
     ratio = (own - least) / (delta + guard)
     other = (scores.replaced > 0.5) != (scores.own > 0.5)
-    distance = scores.away.masked_fill(~other, 1.0).amin(1)
-    found: torch.Tensor = DELTA * delta + CHANGE * other.any(1)
-    return found + DISTANCE * (1 - distance) + RATIO * ratio
+    near = 1 - scores.away.masked_fill(~other, 1.0).amin(1)
+    found: torch.Tensor = DELTA * delta + CHANGE * other.any(1) + DISTANCE * near + RATIO * ratio
+    return found
