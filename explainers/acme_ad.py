@@ -136,7 +136,7 @@ class AcmeAd:
     def _score(self, error: torch.Tensor) -> torch.Tensor:
         """Return e / (e + t): ½ at the threshold."""
         least = torch.finfo(error.dtype).tiny  # without any error there is no anomaly
-        return error / (error + self.threshold).clamp_min(least)
+        return torch.div(error, (error + self.threshold).clamp_min(least))
 
     def _away(self, x: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
         """Return |q_k − q(x)| (N, K, P), averaged over the columns of a feature."""
@@ -156,9 +156,7 @@ def weighted(scores: _Scores) -> torch.Tensor:
     guard = torch.finfo(delta.dtype).eps ** 0.5  # the program's 1e-8: of nothing there is no share
     ratio = (own - least) / (delta + guard)
     other = (scores.replaced > 0.5) != (scores.own > 0.5)
-    distance = scores.away.masked_fill(~other, 1.0).amin(1)
+    near = 1 - scores.away.masked_fill(~other, 1.0).amin(1)
     change = other.any(1).to(delta)
-    total: torch.Tensor = (
-        DELTA * delta + CHANGE * change + DISTANCE * (1 - distance) + RATIO * ratio
-    )
-    return total
+    found: torch.Tensor = DELTA * delta + CHANGE * change + DISTANCE * near + RATIO * ratio
+    return found
