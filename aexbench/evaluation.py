@@ -60,7 +60,8 @@ def evaluate(
     labelled : (N, …), (N, …) bool, optional
         Anomalies of your own and which columns make each so: explained as `labels`.
     seeds
-        Anomaly sets per corruption, and seeds of explainers that sample.
+        Draws of anomalies per corruption, and seeds of explainers that sample. The board is about
+        this network: units and draws are its sample.
     count
         Anomalies per set; the corruption's own (100) where left out.
     twins
