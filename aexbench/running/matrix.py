@@ -156,7 +156,7 @@ def carry_out(
     known = execution.finished(cells, store)
     todo = execution.unfinished(cells, known, chosen)
     again = {cell.key for cell in todo if known[cell.key] is not None}
-    timed = rounds.expected(cells, store, todo)
+    timed = rounds.expected(cells, known, todo)
     workspace.borne = store.borne(apart_from=todo) if todo or timed else {}
     stop = Stop()
     estimate = estimated(store, todo, 1 if apart is None else apart.jobs)
@@ -169,7 +169,7 @@ def carry_out(
                 plans.write_grown(store, suite, cells)
                 for record in runner.records(todo, again, stop):
                     show.end(record)
-                Turns(store, runner, show, stop).take(cells)
+                Turns(store, runner, show, stop).take(timed)
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:
@@ -206,7 +206,7 @@ def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:
     """Return what is known of how long cells take: from records of the same store, evenly drawn
     where there are many.
     """
-    estimate, keys = Estimate(jobs), store.keys()
+    estimate, keys = Estimate(jobs), store.keys() if todo else []
     for key in keys[:: 1 + len(keys) // MOST_LOOKED_AT]:
         with suppress(RequestError):  # one that cannot be read matters where its cell is asked for
             if (record := store.record(key)) is not None:

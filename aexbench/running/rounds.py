@@ -25,7 +25,7 @@ from aexbench.running.cells import Cell
 from aexbench.running.kept import kept
 from aexbench.running.provenance import hardware
 from aexbench.running.stopping import is_own
-from aexbench.running.store import Store, Times
+from aexbench.running.store import Record, Store, Times
 from aexbench.running.workspace import Lent, Workspace
 from aexbench.texts import counted
 
@@ -59,18 +59,21 @@ def waiting(cells: Iterable[Cell], store: Store) -> list[Round]:
 
 def still(cells: Round, store: Store) -> Round:
     """Return those of a round that are explained and not timed."""
-    return [cell for cell in cells if _waits(store, cell)]
+    return [cell for cell in cells if _waits(store.record(cell.key))]
 
 
-def expected(cells: Iterable[Cell], store: Store, todo: Iterable[Cell]) -> list[Cell]:
-    """Return the cells that are to be timed once those that are to do are explained."""
+def expected(
+    cells: Iterable[Cell], known: Mapping[str, Record | None], todo: Iterable[Cell]
+) -> list[Cell]:
+    """Return the cells that are to be timed once those that are to do are explained; `known` are
+    the records of the others.
+    """
     keys = {cell.key for cell in todo}
     timed = (cell for one in planned(cells) for cell in one)
-    return [cell for cell in timed if cell.key in keys or _waits(store, cell)]
+    return [cell for cell in timed if cell.key in keys or _waits(known[cell.key])]
 
 
-def _waits(store: Store, cell: Cell) -> bool:
-    record = store.record(cell.key)
+def _waits(record: Record | None) -> bool:
     return record is not None and record.state == "ok" and not (record.timing or record.untimed)
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+import aexbench
 from aexbench import Detector, explainers, families
 from aexbench.components import component
 from aexbench.running import arithmetic, planning, rounds, turns
+from aexbench.running import store as store_module
 from aexbench.running.arithmetic import UncountedError
 from aexbench.running.cells import Cell
 from aexbench.running.claims import Claims
@@ -215,3 +217,20 @@ def test_who_changes_its_samples_in_a_round_is_not_timed(monkeypatch):
     found = rounds.found(lambda: rounds.timed(cells, x, detector(), Lent(x)), "cpu")
     assert "the explainer changed the samples" in found
     assert (x == 1).all()
+
+
+def test_a_second_run_reads_each_record_once(tmp_path, monkeypatch):
+    suite = {
+        "name": "small",
+        "datasets": ["wine"],
+        "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
+        "corruptions": ["random[threshold=0.2,count=12]"],
+        "explainers": ["residual", "repair"],
+        "controls": False,
+    }
+    cells = len(aexbench.run(suite, tmp_path, seeds=2))
+    reads = []
+    read = store_module.read_record
+    monkeypatch.setattr(store_module, "read_record", lambda path: reads.append(path) or read(path))
+    assert aexbench.run(suite, tmp_path, seeds=2).ran == 0
+    assert len(reads) == len(set(reads)) == cells
