@@ -26,7 +26,7 @@ from aexbench.board.comparing import (
 )
 from aexbench.board.gains import Gain, gains
 from aexbench.board.ranks import rank_intervals
-from aexbench.board.table import Key, Kind, Scored, Table
+from aexbench.board.table import Key, Kind, Means, Scored, Table
 
 CONTROL_NAMES = {
     "initial": "initial twin",
@@ -34,7 +34,6 @@ CONTROL_NAMES = {
     "loss-ablated": "loss-ablated",
 }
 CHANCE, CEILING = "chance", "oracle"  # the engine's references
-Means = Mapping[str, Mapping[int, Scored]]  # by group and seed
 
 
 @dataclass(frozen=True)
@@ -182,13 +181,7 @@ class _Making:
 
     def means(self, key: Key, metric: str) -> Means:
         """Return the means of units by group and seed."""
-        if (key, metric) not in self._means:
-            self._means[key, metric] = self.table.of(key, metric, self.kind)
-        return self._means[key, metric]
-
-    @cached_property
-    def _means(self) -> dict[tuple[Key, str], Means]:
-        return {}
+        return self.table.of(key, metric, self.kind)
 
     @cached_property
     def ranked(self) -> list[str]:

@@ -25,6 +25,7 @@ from aexbench.running.store import Record, Scores
 Origin = Literal["corruptions", "labels"]
 Key = tuple[str, str]  # an explainer and its control
 Scored = tuple[NDArray[np.float64], NDArray[np.int64]]  # the means of units (U,), and the units
+Means = Mapping[str, Mapping[int, Scored]]  # by group and seed
 
 
 class Kind(NamedTuple):
@@ -74,6 +75,7 @@ class Table:
     reports: dict[str, dict[str, Mapping[str, Any]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    _means: dict[tuple[Key, str, Kind], Means] = field(default_factory=dict)
 
     def add(self, record: Record, scores: Scores, unalarmed: bool = False) -> None:
         """Take in one cell's scores, of what raises no alarm too if that is asked for."""
@@ -126,8 +128,16 @@ class Table:
             if any(self.kinds[key] == wanted for key in sets)
         }
 
-    def of(self, key: Key, metric: str, wanted: Kind) -> dict[str, dict[int, Scored]]:
-        """Return the means of units by group of a kind and seed, where there are some."""
+    def of(self, key: Key, metric: str, wanted: Kind) -> Means:
+        """Return the means of units by group of a kind and seed, where there are some; the table is
+        complete by then.
+        """
+        place = key, metric, wanted
+        if place not in self._means:
+            self._means[place] = self._of(key, metric, wanted)
+        return self._means[place]
+
+    def _of(self, key: Key, metric: str, wanted: Kind) -> Means:
         found: dict[str, dict[int, Scored]] = defaultdict(dict)
         for group, seeds in self.cells.get(key, {}).items():
             if self.groups[group].kind != wanted:
