@@ -102,7 +102,8 @@ def leaderboard(
         raise RequestError(_nothing(store, records, complaints))
     titles = _titles(table.metrics)
     first = None if metric is None else _known(metric, titles)
-    names = [*([first] if first else []), *(name for name in table.metrics if name != first)]
+    order = [*([first] if first else []), *_asked(store), *table.metrics]
+    names = [name for name in dict.fromkeys(order) if name in table.metrics]
     kinds = dict.fromkeys(group.kind for group in table.groups.values())
     return Board(
         sections=[section(table, kind, names) for kind in kinds],
@@ -206,6 +207,15 @@ def _titles(metrics: Mapping[str, MetricInfo]) -> dict[str, str]:
         name: f"{info.title} ({name})" if name in shared else info.title
         for name, info in metrics.items()
     }
+
+
+def _asked(store: AnyStore) -> list[str]:
+    """Return the names of the metrics of a store's suites, in their order."""
+    return [
+        component(families.metrics, metric).text
+        for suite, _ in store.plans()
+        for metric in suite.get("metrics", [])
+    ]
 
 
 def _named(metric: str) -> str:

@@ -94,7 +94,8 @@ class Section:
     groups
         How many units each has, the fewest of its seeds.
     seeds
-        How many seeds: of a given network, draws of anomalies.
+        How many seeds the groups have, the fewest and the most: of a given network, draws of
+        anomalies.
     entities
         How many data sets with their detectors.
     detectable
@@ -106,7 +107,7 @@ class Section:
     kind: Kind
     rows: Sequence[Row]
     groups: Mapping[str, int]
-    seeds: int
+    seeds: tuple[int, int]
     entities: int
     detectable: float | None
     settling: int | None
@@ -137,12 +138,12 @@ class _Making:
         ranked = self.ranked
         order = sorted(self.names, key=self.place)
         two = [ranked.index(name) for name in order if name in ranked][:2]
-        comparison = self.comparison
+        comparison, seeds = self.comparison, [len(own) for own in self.groups.values()]
         return Section(
             kind=self.kind,
             rows=[self.row(name) for name in order],
             groups=groups,
-            seeds=min(map(len, self.groups.values())),
+            seeds=(min(seeds), max(seeds)),
             entities=len({self.table.groups[name].block for name in groups}),
             detectable=power.minimum_detectable_difference(comparison) if comparison else None,
             settling=power.seeds_to_settle(comparison, *two) if comparison and two[1:] else None,

@@ -52,12 +52,14 @@ def _target(section: Section) -> str:
     """Return what a section's figures are about."""
     if section.target == "network":
         return "About this network: its anomalies are the sample."
-    if section.seeds == 1:
+    least, most = section.seeds
+    if least == most == 1:
         return (
             "About detectors trained anew: their seeds are the sample, and one seed has no "
             "interval. --seeds 5 gives one."
         )
-    return f"About detectors trained anew: {section.seeds} seeds are the sample."
+    often = str(most) if least == most else f"{least} to {most}"
+    return f"About detectors trained anew: {often} seeds are the sample."
 
 
 def _sure(section: Section, board: Board) -> Iterator[str]:

@@ -568,7 +568,7 @@ def board_of_one(*groups: str, note: str = "", **by_group: float) -> Board:
         hardware="",
     )
     units = {name: 20 - (name == "b / null") for name in groups}
-    section = Section(CAUSES, [row], units, 5, 1, None, None)
+    section = Section(CAUSES, [row], units, (5, 5), 1, None, None)
     return Board([section], {"m": "metric"}, [note])
 
 
