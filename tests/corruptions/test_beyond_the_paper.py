@@ -166,7 +166,11 @@ def test_correlations_of_images_need_no_matrix_of_all_columns():
 
 def test_of_wide_samples_some_are_enough(monkeypatch):
     monkeypatch.setattr(correlations, "SAMPLE_BYTES", 8 * 5 * 10)
-    assert len(correlations._standardised(np.random.default_rng(0).random((95, 5)))) == 10
+    rows = np.random.default_rng(0).random((95, 5))
+    rows[:, 0] = np.arange(95) ** 2
+    some = np.arange(0, 95, 10) ** 2  # over all of them, whatever their order
+    found = correlations._standardised(rows)
+    np.testing.assert_allclose(found[:, 0], (some - some.mean()) / some.std())
 
 
 def proposed(rows, first, count=1, **given) -> Proposal:
@@ -211,6 +215,15 @@ def test_the_values_of_a_group_come_from_one_donor(donor):
     used = np.array(known).sum(axis=0)
     assert np.array(known).any(axis=1).all()
     assert (used > 50).all()
+
+
+def test_who_lends_says_nothing_of_how_many_features_change():
+    rows = np.random.default_rng(0).random((30, 10)).astype(np.float32)
+    made = proposed(rows, 0, 3000, size="log-uniform", donor="normal")
+    donor = (made.x.numpy()[:, :1] == rows[:, 0]).argmax(axis=1)
+    other = donor > 0  # the row itself lends nothing
+    found = np.corrcoef(donor[other], made.mask.sum(dim=1).numpy()[other])[0, 1]
+    assert abs(found) < 0.1
 
 
 def test_what_the_donor_has_too_is_no_truth():
