@@ -26,6 +26,7 @@ from aexbench.board.rendering import (
     as_text,
     costs_table,
     groups_table,
+    line,
     more_metrics,
 )
 from aexbench.board.sections import Row, Score, Section
@@ -62,6 +63,7 @@ def add_one(
     values: np.ndarray,
     *,
     control: str = "none",
+    control_seed: int = 0,
     role: str = "explainer",
     corruption: str = "null",
     seed: int = 0,
@@ -87,6 +89,7 @@ def add_one(
         detector_seed=seed,
         anomaly_seed=seed,
         explainer_seed=seed,
+        control_seed=control_seed,
     )
     n = len(values)
     label = np.full(n, cell.corruption.name) if labels is None else labels
@@ -217,11 +220,28 @@ def test_the_metric_that_ranks_says_what_is_better(store):
 
 
 def test_a_floor_is_compared_on_the_groups_that_it_has(store):
-    add(store, "one", BASE + 1.0)
-    add(store, "one", BASE, corruption="random")
-    add(store, "dice", BASE, role="floor")
+    for corruption, shift in (("null", 1.0), ("random", 0.5), ("swap", 0.0)):
+        add(store, "one", BASE + shift, corruption=corruption)
+    for corruption in ("null", "random"):
+        add(store, "dice", BASE, role="floor", corruption=corruption)
     gain = rows(store)["one"].gain
-    assert (gain.gain, gain.low) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert (gain.gain, gain.low) == (pytest.approx(0.75), pytest.approx(0.75))
+
+
+def test_twins_count_by_their_mean(store):
+    add(store, "one", BASE)
+    for twin, shift in enumerate((-0.6, 0.2)):
+        add(store, "one", BASE + shift, control="initial", control_seed=twin)
+    gain = rows(store)["one"].gain
+    assert (gain.floor, gain.gain) == ("initial twin", pytest.approx(0.2))
+
+
+def test_beside_a_gain_in_some_groups_stands_the_score_of_the_floor_in_these(store):
+    for corruption, shift in (("null", 0.0), ("random", 0.5)):
+        add(store, "all", BASE, corruption=corruption)
+        add(store, "dice", BASE + shift, role="floor", corruption=corruption)
+    add(store, "half", BASE + 1.0)
+    assert rows(store)["half"].floor_score == pytest.approx(BASE.mean())
 
 
 def test_an_incomplete_row_stands_below_all_that_are_ranked(store):
@@ -362,6 +382,14 @@ def test_times_count_for_the_machine_that_they_were_measured_on(store):
     assert BESIDE in " ".join(str(board).split())
 
 
+def test_a_cost_is_the_median_of_what_was_measured(store):
+    add(store, "one", BASE)
+    for record, latency in zip(store.records()[0], (0.001, 0.002, 0.009), strict=True):
+        times = record.timing.model_copy(update={"latency_s": latency})
+        store.write_record(record.model_copy(update={"timing": times}))
+    assert rows(store)["one"].latency_s == 0.002
+
+
 def test_what_an_explanation_costs_stands_in_a_table_where_it_was_counted(store):
     add(store, "one", BASE)
     add(store, "other", BASE)
@@ -493,7 +521,7 @@ def test_csv_holds_no_formula(store, sign):
 def test_what_a_reader_must_know_of_anomalies_is_said(report, said):
     found = list(_of_anomalies(report))
     assert len(found) == (said is not None)
-    assert all(line.startswith(said) for line in found)
+    assert all(one.startswith(said) for one in found)
 
 
 @pytest.mark.parametrize(
@@ -632,6 +660,18 @@ def test_csv_names_every_figure_of_a_row_by_its_name():
     assert (found["gain"], found["gain low"], found["above floor"]) == ("0.3", "-0.1", "False")
     assert (found["rank low"], found["rank high"]) == ("2", "5")
     assert {name: found[name] for name in times} == {name: str(s) for name, s in times.items()}
+
+
+def test_what_is_not_above_its_floor_is_marked():
+    board = board_of_one("z / null")
+    for low, mark in ((-0.1, "·"), (0.1, "")):
+        gain = Gain("dice", 0.3, low)
+        by_group = {"z / null": (0.4, gain)}
+        row = dataclasses.replace(board.rows[0], gain=gain, floor_score=0.2, by_group=by_group)
+        section = dataclasses.replace(board.sections[0], rows=[row])
+        shown = f"{mark}+0.30 [{low:+.2f}]"
+        assert line(row, board) == ["1", "a", "0.50 ±0.20", "", "0.20 dice", shown]
+        assert groups_table(section)[1] == [["a", f"{mark}0.40"]]
 
 
 def test_a_header_of_csv_is_no_formula():
@@ -836,7 +876,7 @@ def test_how_many_labelled_rows_raise_an_alarm_is_said(store, reports, said):
         add_one(store, "one", BASE, corruption="labels", report=report, seed=seed)
     found = list(_alarms(store.records()[0]))
     assert len(found) == (said is not None)
-    assert all(line.startswith(f"data / labels: {said}") for line in found)
+    assert all(one.startswith(f"data / labels: {said}") for one in found)
 
 
 def test_of_several_kinds_of_groups_each_mean_stands_in_its_place(store):
