@@ -542,6 +542,23 @@ def test_hostile_records_are_named_and_left_out(store, text, complaint):
     assert any(complaint in note for note in board.notes)
 
 
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"alarmed": 3},
+        {"alarmed": 3, "found": "x", "alarmed_units": 2, "units": 4},
+        {"alarmed": 3, "found": 9, "alarmed_units": 2, "units": "x"},
+        {"without_cause": 3},
+        {"without_cause": 3, "found": {}},
+    ],
+)
+def test_a_strange_report_is_no_reason_to_fail(store, report):
+    add(store, "good", BASE, corruption="labels")
+    add_one(store, "good", BASE, corruption="labels", seed=1, report=report)
+    add_one(store, "good", BASE, corruption="labels", seed=2, report={"units": 7})
+    assert [row.explainer for row in leaderboard(store).rows] == ["good"]
+
+
 @pytest.mark.parametrize("hardware", [None, "a text", {"cpu": ["x"]}])
 def test_strange_hardware_is_no_reason_to_fail(store, hardware):
     add(store, "good", BASE, hardware=hardware)
