@@ -32,7 +32,7 @@ DEFAULTS = {
             "bounded": False,
             **LIMITS,
         },
-        "group": {"threshold": 0.5, "size": 3, "choice": "random", **LIMITS},
+        "group": {"threshold": 0.5, "size": 3, "choice": "random", "donor": None, **LIMITS},
         "inward": {"threshold": 0.3, **LIMITS},
         "mirror": {"threshold": 0.3, **LIMITS},
         "swap": {"threshold": 0.3, **LIMITS},

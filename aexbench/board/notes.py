@@ -13,6 +13,7 @@ from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
 from aexbench.running.store import Record
 
+ALARMS = ("alarmed", "found", "alarmed_units", "units")  # that reports of labels count
 LEAST_GAIN = 0.1  # of the score, by the median anomaly: less is hardly an anomaly
 
 
@@ -64,7 +65,7 @@ def _alarms(records: Sequence[Record]) -> Iterator[str]:
         if record.cell.corruption.name == LABELS:
             own[_what(record)].append(record.anomalies)
     for what, reports in own.items():
-        if not all(isinstance(report.get("alarmed"), int) for report in reports):
+        if not all(isinstance(report.get(name), int) for report in reports for name in ALARMS):
             yield f"{what}: made by an earlier aexbench: rows that raise no alarm count, too"
         elif any(report["alarmed"] < report["found"] for report in reports):
             yield (
@@ -75,7 +76,7 @@ def _alarms(records: Sequence[Record]) -> Iterator[str]:
 
 
 def _range(reports: Sequence[Mapping[str, Any]], name: str) -> str:
-    values = [report.get(name, 0) for report in reports]
+    values = [report[name] for report in reports]
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
 
@@ -113,9 +114,9 @@ def _of_anomalies(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield how many labelled rows are no anomalies to be explained, where there are such."""
-    dropped = report.get("without_cause")
-    if isinstance(dropped, int) and dropped > 0:
-        every = dropped + int(report.get("labelled", report["found"]))
+    dropped, known = report.get("without_cause"), report.get("labelled", report.get("found"))
+    if isinstance(dropped, int) and dropped > 0 and isinstance(known, int):
+        every = dropped + known
         yield f"{dropped} of {every} labelled rows have no true feature and are left out"
 
 

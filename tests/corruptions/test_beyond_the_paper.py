@@ -14,7 +14,7 @@ import torch
 from aexbench import Detector, Features, RequestError, SkipError, corruptions
 from aexbench.corruptions import group
 from aexbench.corruptions.tools import correlations
-from aexbench.single_feature import Proposal
+from aexbench.single_feature import CLEAN_ABOVE, Gate, Proposal
 from tests.conftest import mlp
 
 SIZES = {
@@ -166,7 +166,11 @@ def test_correlations_of_images_need_no_matrix_of_all_columns():
 
 def test_of_wide_samples_some_are_enough(monkeypatch):
     monkeypatch.setattr(correlations, "SAMPLE_BYTES", 8 * 5 * 10)
-    assert len(correlations._standardised(np.random.default_rng(0).random((95, 5)))) == 10
+    rows = np.random.default_rng(0).random((95, 5))
+    rows[:, 0] = np.exp(np.arange(95) / 20)
+    some = np.exp(np.arange(0, 95, 10) / 20)  # from the first to the last
+    found = correlations._standardised(rows)
+    np.testing.assert_allclose(found[:, 0], (some - some.mean()) / some.std())
 
 
 def proposed(rows, first, count=1, **given) -> Proposal:
@@ -213,6 +217,15 @@ def test_the_values_of_a_group_come_from_one_donor(donor):
     assert (used > 50).all()
 
 
+def test_who_lends_says_nothing_of_how_many_features_change():
+    rows = np.random.default_rng(0).random((30, 10)).astype(np.float32)
+    made = proposed(rows, 0, 3000, size="log-uniform", donor="normal")
+    donor = (made.x.numpy()[:, :1] == rows[:, 0]).argmax(axis=1)
+    other = donor > 0  # the row itself lends nothing
+    found = np.corrcoef(donor[other], made.mask.sum(dim=1).numpy()[other])[0, 1]
+    assert abs(found) < 0.1
+
+
 def test_what_the_donor_has_too_is_no_truth():
     rows = np.array([[0, 0, 0, 0], [1, 0, 1, 0]], dtype=np.float32)
     made = proposed(rows, 0, 400, size=3, donor="normal")
@@ -236,6 +249,16 @@ def test_alarms_that_nobody_has_seen_lend_nothing():
     for alarms in (None, rows[:0]):
         with pytest.raises(SkipError, match="no sample has raised an alarm"):
             proposed(rows, 0, donor="alarm", alarms=alarms)
+
+
+def test_like_alarms_asks_for_the_95th_percentile_before_and_after(detector):
+    gate = Gate.of(detector, "alarm", (8,), np.zeros((0, 8)))
+    scale = detector.calibrated
+    between = (scale.normal_95 + scale.normal_999) / 2
+    before = np.array([scale.normal_95, between, scale.normal_95])
+    after = np.array([between, between, scale.normal_95])
+    said = ["", CLEAN_ABOVE, "score not above the threshold"]
+    assert gate.reasons(before, after, np.ones((3, 8))).tolist() == said
 
 
 def test_like_alarms_means_above_normal_and_not_far_above_what_is_seen(detector, linear_rows):

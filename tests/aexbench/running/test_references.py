@@ -20,7 +20,8 @@ class Zero(torch.nn.Module):
 def of_labels(values, units=None, **given) -> AnomalySet:
     """Return labelled anomalies of one column, whose errors are their values."""
     rows, known = np.asarray(values, dtype=np.float32)[:, None], np.ones(len(values), dtype=bool)
-    data = Dataset(rows, rows, rows, Features(), known, known[:, None], test_units=units)
+    train = np.zeros_like(rows)
+    data = Dataset(train, rows, rows, Features(), known, known[:, None], test_units=units)
     detector = Detector(Zero(), "l1", scale=ScoreScale(0.0, 1.0, 0.25, 0.5))
     return labelled_anomalies(data, detector, **given)
 

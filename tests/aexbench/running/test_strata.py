@@ -49,6 +49,12 @@ def test_a_value_at_an_edge_is_in_the_stratum_above_it():
     ]
 
 
+def test_what_raises_an_alarm_is_told_from_what_does_not():
+    made = handmade([[1.0]] * 3, [[True]] * 3)
+    made = replace(made, details={"alarmed": np.array([True, False, True])})
+    assert strata.by_alarm(made).tolist() == ["alarm", "no alarm", "alarm"]
+
+
 def test_gain_and_deviation_are_those_of_each_sample(anomalies, detector, linear_rows):
     mean, spread = linear_rows[:300].mean(axis=0), linear_rows[:300].std(axis=0)
     for number in range(len(anomalies)):

@@ -159,7 +159,7 @@ def test_labels_bear_whether_they_raise_an_alarm_and_boards_count_those(tmp_path
     suite = suite_of(datasets=["labelled"], corruptions=["labels[half=later]"], seeds=1)
     results = aexbench.run(suite, tmp_path / "store", in_process=True)
     anomalies, scores = (part(results.cells[0]) for part in (results.anomalies, results.scores))
-    alarmed = anomalies.alarmed
+    alarmed = anomalies.details["alarmed"]
     assert 0 < alarmed.sum() <= len(alarmed) == 25
     (section,) = results.board().sections
     assert section.kind.truth == "cause"
