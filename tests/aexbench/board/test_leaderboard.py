@@ -816,7 +816,7 @@ def test_groups_of_one_detector_may_have_other_seeds_and_other_units(store):
     for seed, count in ((0, 150), (2, 160)):
         add_one(store, "one", BASE[:count], corruption="random", seed=seed)
     (section,) = sections(store)
-    assert section.seeds == 2
+    assert section.seeds == (2, 3)
     assert section.groups == {"data / null": 200, "data / random": 150}
     assert section.rows[0].scores["m"].low is not None
 
