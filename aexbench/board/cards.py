@@ -1,77 +1,100 @@
-"""Validity cards as text: terminal, Markdown, JSON."""
+"""Validity cards as text: terminal, Markdown, JSON; names are escaped for where they stand."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from aexbench.board.escaping import markdown, markdown_block
+from aexbench.board.escaping import markdown_block
 from aexbench.board.predicted import figure
-from aexbench.board.validity import Card
+from aexbench.board.tables import folded, markdown_list, markdown_table
+from aexbench.board.validity import Card, Rule
 from aexbench.errors import plain
 
-HEADERS = ["choosing by", "τ with the labels' ranking", "regret"]
-NAME_WIDTH = 40
+VERSION = 1  # of the form of cards in files
+HEADERS = ["choosing by", "τ", "regret"]
+NAME_WIDTH = 34  # of a terminal of 80 columns
 LEGEND = (
-    "τ: Kendall's, of both rankings. regret: by how much the best explainer is better by labels "
-    "than the one that is chosen. [95 % over data sets; few have wide intervals.] The ceiling "
-    "chooses by every other labelled incident, and is judged on those between."
+    "regret: by how much the best explainer is better by labels than the one that is chosen. τ: "
+    "how far both rankings agree, Kendall's: 1 is the same order, 0 none.",
+    "[95 % over data sets, each of which counts the same; few have wide intervals.] Which "
+    "explainer is best always is known afterwards alone.",
+    "Half of its own labels: chosen by every other labelled incident, judged on those between. "
+    "Where incidents are few, that is noise too, and no bound.",
 )
-
-
-def lines(card: Card) -> list[list[str]]:
-    """Return the rows of a card as texts."""
-    return [
-        [plain(r.name), "" if r.tau is None else figure(r.tau), figure(r.regret)]
-        for r in card.rules
-    ]
 
 
 def title(card: Card) -> str:
     """Return what a card is about."""
-    entities, explainers = len(card.entities), len(card.explainers)
-    what = f"{explainers} explainers on {entities} data sets with labelled {card.truth}s"
-    return plain(f"{card.metric}: {what}")
+    on = f"{len(card.entities)} data sets with {card.labels}"
+    return plain(f"{card.metric}: {len(card.explainers)} explainers on {on}")
+
+
+def lines(card: Card) -> list[list[str]]:
+    """Return the rows of a card as texts."""
+    return [[_name(rule, card), *_figures(rule)] for rule in card.rules]
+
+
+def _name(rule: Rule, card: Card) -> str:
+    fewer = rule.entities < len(card.entities)
+    return plain(rule.name) + (f" (on {rule.entities})" if fewer else "")
+
+
+def _figures(rule: Rule) -> list[str]:
+    return ["" if rule.tau is None else figure(rule.tau), figure(rule.regret)]
+
+
+def notes(card: Card) -> Iterator[str]:
+    """Yield what a card has been seen on, and which explainers are not in it."""
+    yield plain(f"On {', '.join(card.entities)}.")
+    if card.incomplete:
+        yield plain(f"Without {', '.join(card.incomplete)}: they lack a score here.")
 
 
 def as_rich(cards: Sequence[Card]) -> Group:
     """Return cards for a terminal of 80 columns."""
-    parts: list[Table | Text] = []
+    parts: list[RenderableType] = []
     for card in cards:
-        table = Table(title=escape(title(card)), title_justify="left", box=None)
-        for name in HEADERS:
-            first = name == HEADERS[0]
-            most = NAME_WIDTH if first else None
-            table.add_column(
-                name, justify="left" if first else "right", overflow="fold", max_width=most
-            )
-        for texts in lines(card):
-            table.add_row(*map(escape, texts))
-        parts += [table, Text(plain(f"on {', '.join(card.entities)}")), Text()]
-    return Group(*parts, Text(LEGEND))
+        parts += [_table(card), *map(Text, notes(card)), Text()]
+    return Group(*parts, *map(Text, LEGEND))
+
+
+def _table(card: Card) -> Table:
+    table = Table(title=escape(title(card)), title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in HEADERS:
+        side: Literal["left", "right"] = "left" if name == HEADERS[0] else "right"
+        table.add_column(escape(name), justify=side, overflow="fold")
+    for texts in lines(card):
+        table.add_row(*(escape(folded(text, NAME_WIDTH)) for text in texts))
+    return table
+
+
+def markdown_parts(cards: Sequence[Card]) -> Iterator[str]:
+    """Yield the blocks of cards in Markdown; nothing where there are none."""
+    for card in cards:
+        yield f"**{markdown_block(title(card))}**"
+        yield markdown_table(HEADERS, lines(card))
+        yield markdown_list(notes(card))
+    if cards:
+        yield markdown_list(LEGEND)
 
 
 def as_markdown(cards: Sequence[Card]) -> str:
     """Return cards as Markdown tables."""
-    parts = []
-    for card in cards:
-        rows = [HEADERS, ["---"] * len(HEADERS), *lines(card)]
-        shown = [[t if t == "---" else markdown(t) for t in row] for row in rows]
-        table = "\n".join("| " + " | ".join(row) + " |" for row in shown)
-        on = markdown_block(f"on {', '.join(card.entities)}")
-        parts += [f"**{markdown_block(title(card))}**", table, on]
-    return "\n\n".join([*parts, LEGEND]) + "\n"
+    return "\n\n".join(markdown_parts(cards)) + "\n"
 
 
 def as_json(cards: Sequence[Card]) -> str:
     """Return cards as JSON."""
-    return json.dumps([asdict(card) for card in cards], indent=1) + "\n"
+    values = {"schema_version": VERSION, "cards": [dataclasses.asdict(card) for card in cards]}
+    return json.dumps(values, indent=1) + "\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Card]], str]] = {"markdown": as_markdown, "json": as_json}

@@ -1,47 +1,68 @@
 """What choosing by one score costs in another: agreement of two rankings, and regret.
 
-All functions take one score an explainer, (K,), higher is better.
+All functions of two rankings take one score an explainer, (K,), higher is better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from aexbench.board.comparing import Estimate
 
+DIGITS = 12
+"""Scores that are the same to so many decimals are tied: sums in another order differ by less."""
+
 Array = NDArray[np.float64]
+Entity = TypeVar("Entity")
 
 
 def agreement(one: Array, other: Array) -> float:
     """Return Kendall's τ_b of two rankings; 0 where one of them ranks nothing.
 
-    >>> agreement(np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 0.0]))
-    -0.3333333333333333
+    Σ s_ij t_ij / √(Σ s_ij² Σ t_ij²) over all pairs, where s_ij is the sign of one's difference and
+    t_ij that of the other's (Kendall 1945).
+
+    >>> agreement(np.array([0.1, 0.2, 0.3, 0.4]), np.array([1.0, 2.0, 0.0, 3.0]))
+    0.3333333333333333
     """
-    if len(set(one.tolist())) < 2 or len(set(other.tolist())) < 2:
-        return 0.0
-    return float(stats.kendalltau(one, other).statistic)
+    s, t = _signs(one), _signs(other)
+    pairs = (s**2).sum() * (t**2).sum()
+    return float((s * t).sum() / np.sqrt(pairs)) if pairs else 0.0
 
 
 def regret(chosen_by: Array, judged_by: Array) -> float:
     """Return by how much the best score is above that of the one that is chosen; where several are
     first, each is as likely to be chosen.
 
-    >>> regret(np.array([0.9, 0.9, 0.1]), np.array([0.5, 0.3, 0.6]))
-    0.2
+    >>> regret(np.array([0.9, 0.9, 0.1]), np.array([0.5, 0.25, 0.75]))
+    0.375
     """
-    first = chosen_by == chosen_by.max()
-    return float(round(judged_by.max() - judged_by[first].mean(), 12))
+    by = np.round(chosen_by, DIGITS)
+    return float(judged_by.max() - judged_by[by == by.max()].mean())
 
 
 def over_entities(values: Sequence[float]) -> Estimate:
-    """Return the mean over entities with its variance: they are the sample."""
-    known: NDArray[Any] = np.asarray(values, dtype=np.float64)
-    count = len(known)
-    variance = known.var(ddof=1) / count if count > 1 else np.nan
-    return Estimate(float(known.mean()), float(variance), float(count - 1))
+    """Return the mean over entities, each of which has a value of its own: they are the sample."""
+    return jackknife(lambda own: float(np.mean(own)), values)
+
+
+def jackknife(of: Callable[[Sequence[Entity]], float], entities: Sequence[Entity]) -> Estimate:
+    """Return a figure of all entities, with the jackknife's variance, (n − 1)/n Σ (θ₋ᵢ − θ̄)².
+
+    Of a mean that is the variance of the values divided by n; of values that look at each other's
+    entities it counts what they have in common, too.
+    """
+    count = len(entities)
+    without = [of([*entities[:i], *entities[i + 1 :]]) for i in range(count) if count > 1]
+    variance = (count - 1) * np.var(without) if without else np.nan
+    return Estimate(of(entities), float(variance), float(count - 1))
+
+
+def _signs(scores: Array) -> Array:
+    """Return the signs of all differences, (K, K)."""
+    rounded = np.round(scores, DIGITS)
+    return np.asarray(np.sign(rounded[:, None] - rounded))

@@ -107,7 +107,7 @@ def leaderboard(
     kinds = dict.fromkeys(group.kind for group in table.groups.values())
     return Board(
         sections=[section(table, kind, names) for kind in kinds],
-        cards=() if table.split else [c for name in names for c in validity.cards(table, name)],
+        cards=() if table.split else _cards(table, names),
         metrics={name: titles[name] for name in names},
         notes=[pathless(note) for note in (*notes(records, table, store), *complaints)],
         title=" + ".join(str(suite.get("name", "")) for suite, _ in store.plans()),
@@ -120,8 +120,9 @@ def cards(
     metric: str | None = None,
     keys: Collection[str] | None = None,
     datasets: Collection[str] | None = None,
-) -> list[Card]:
-    """Return what ranking by a store's corruptions predicts of the ranking by its labels.
+) -> tuple[list[Card], list[str]]:
+    """Return what ranking by a store's corruptions predicts of the ranking by its labels, and what
+    of the store could not be read.
 
     Parameters
     ----------
@@ -138,26 +139,40 @@ def cards(
         If there are not two data sets with corruptions and labels, or a name is unknown here.
     """
     records, complaints = store.records()
-    records = [r for r in records if keys is None or r.cell.key in keys]
-    known = sorted({record.cell.dataset.text for record in records})
-    for name in datasets or ():
+    records = [record for record in records if keys is None or record.cell.key in keys]
+    records = sorted(_on(records, datasets) if datasets else records, key=_by_name)
+    table = _table(store, records, None, complaints)
+    if not table.groups:
+        raise RequestError(_nothing(store, records, complaints))
+    names = [_known(metric, _titles(table.metrics))] if metric else list(table.metrics)
+    found = _cards(table, names)
+    if not found:
+        raise RequestError(
+            f"{store.root} shows nothing of what corruptions predict: that needs labels and "
+            "corruptions on two data sets, and two explainers with every score there (suite real)"
+        )
+    return found, complaints
+
+
+def _on(records: Sequence[Record], datasets: Collection[str]) -> list[Record]:
+    """Return the records of some data sets; RequestError where there are none of one."""
+    known = {record.cell.dataset.text for record in records}
+    for name in datasets:
         if name not in known:
             raise unknown("data set of this store", name, known)
-    records = [r for r in records if datasets is None or r.cell.dataset.text in datasets]
-    table = _table(store, sorted(records, key=_by_name), None, complaints)
-    names = [_known(metric, _titles(table.metrics))] if metric else list(table.metrics)
-    return validity.refuse_none([c for name in names for c in validity.cards(table, name)])
+    return [record for record in records if record.cell.dataset.text in datasets]
+
+
+def _cards(table: Table, metrics: Sequence[str]) -> list[Card]:
+    return [card for metric in metrics for card in validity.cards(table, metric)]
 
 
 def _table(
     store: AnyStore, records: Sequence[Record], by: str | None, complaints: list[str]
 ) -> Table:
     """Return what the records have scored, and complain of what cannot be read."""
-    table, stale, metrics = (
-        Table(split=by is not None),
-        Counter[str](),
-        staleness.of_records(records),
-    )
+    table, stale = Table(split=by is not None), Counter[str]()
+    metrics = staleness.of_records(records)
     for record in records:
         if record.state != "ok":
             continue

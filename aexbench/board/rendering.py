@@ -8,8 +8,7 @@ import csv
 import dataclasses
 import io
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console, Group, RenderableType
@@ -17,9 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from aexbench.board import wording
+from aexbench.board import cards, wording
 from aexbench.board.comparing import LEAST_UNITS
-from aexbench.board.escaping import csv_cell, latex, markdown, markdown_block
+from aexbench.board.escaping import csv_cell, latex, markdown_block
+from aexbench.board.tables import folded, markdown_list, markdown_table
 from aexbench.errors import plain
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _more_tables(section: Section, board: Board) -> Iterator[RenderableType]:
             justify: Literal["left", "right"] = "right" if column else "left"
             table.add_column(escape(names[column]), justify=justify, overflow="fold")
         for texts in lines:
-            table.add_row(*(escape(_folded(texts[column], NAME_WIDTH)) for column in shown))
+            table.add_row(*(escape(folded(texts[column], NAME_WIDTH)) for column in shown))
         yield table
         yield Text()
 
@@ -170,7 +170,7 @@ def _main_table(section: Section, board: Board) -> Table:
     for row in section.rows:
         style = "" if row.rank is not None and not row.note else "dim"
         main.add_row(
-            *(escape(_folded(text, width)) for text in line(row, board, MOST_METRICS)), style=style
+            *(escape(folded(text, width)) for text in line(row, board, MOST_METRICS)), style=style
         )
     return main
 
@@ -196,7 +196,7 @@ def _detectors(board: Board) -> Table:
             max_width=30 if first else 10,
         )
     for texts in lines:
-        table.add_row(*(escape(_folded(text, 30)) for text in texts))
+        table.add_row(*(escape(folded(text, 30)) for text in texts))
     return table
 
 
@@ -210,7 +210,7 @@ def _cost_tables(board: Board) -> Iterator[RenderableType]:
         first = name == names[0]
         table.add_column(name, justify="left" if first else "right", overflow="fold")
     for texts in lines:
-        table.add_row(*(escape(_folded(text, NAME_WIDTH)) for text in texts))
+        table.add_row(*(escape(folded(text, NAME_WIDTH)) for text in texts))
     yield table
     yield Text()
 
@@ -229,10 +229,10 @@ def _group_tables(section: Section, board: Board) -> Iterator[RenderableType]:
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.add_column("explainer", min_width=NAME_WIDTH, overflow="fold")
         for column in columns[1:]:
-            title = escape(_folded(names[column].replace(" / ", "\n"), GROUP_WIDTH))
+            title = escape(folded(names[column].replace(" / ", "\n"), GROUP_WIDTH))
             table.add_column(title, justify="right", overflow="fold", max_width=GROUP_WIDTH)
         for texts in lines:
-            table.add_row(*(escape(_folded(texts[column], NAME_WIDTH)) for column in columns))
+            table.add_row(*(escape(folded(texts[column], NAME_WIDTH)) for column in columns))
         yield table
         yield Text()
 
@@ -240,10 +240,11 @@ def _group_tables(section: Section, board: Board) -> Iterator[RenderableType]:
 def as_markdown(board: Board) -> str:
     """Return the board as Markdown tables."""
     parts = [part for section in board.sections for part in _markdown_section(section, board)]
+    parts += cards.markdown_parts([card for card in board.cards if card.metric == board.primary])
     costs = costs_table(board)
-    cost = ["What it costs:", _markdown_table(*costs)] if costs[1] else []
-    detectors = _markdown_table(*detectors_table(board))
-    notes = _markdown_list(_legend(board))
+    cost = ["What it costs:", markdown_table(*costs)] if costs[1] else []
+    detectors = markdown_table(*detectors_table(board))
+    notes = markdown_list(_legend(board))
     parts += [*cost, "The detectors:", detectors, notes]
     return "\n\n".join([*parts, f"<!-- aexbench board, version {VERSION} -->"]) + "\n"
 
@@ -251,14 +252,10 @@ def as_markdown(board: Board) -> str:
 def _markdown_section(section: Section, board: Board) -> list[str]:
     """Return a section's headline, table, words and table by group."""
     head = f"**{markdown_block(wording.title(section))}**"
-    main = _markdown_table(headers(board), [line(row, board) for row in section.rows])
-    said = _markdown_list(wording.lines(section, board))
+    main = markdown_table(headers(board), [line(row, board) for row in section.rows])
+    said = markdown_list(wording.lines(section, board))
     by_group = f"{markdown_block(board.metrics[board.primary])} by group:"
-    return [head, main, said, by_group, _markdown_table(*groups_table(section))]
-
-
-def _markdown_list(said: Iterable[str]) -> str:
-    return "\n".join(f"- {markdown_block(one)}" for one in said)
+    return [head, main, said, by_group, markdown_table(*groups_table(section))]
 
 
 def as_csv(board: Board) -> str:
@@ -419,32 +416,3 @@ def _flat(row: Row, section: Section, board: Board) -> dict[str, object]:
         "backward_rows": row.backward_rows,
     }
     return flat | times | {"hardware": row.hardware, "note": row.note}
-
-
-def _folded(name: str, width: int) -> str:
-    """Break a name that is longer than `width` before its brackets, and after commas and slashes.
-
-    >>> print(_folded("lrp[preset=paper-tabular,root=joint]", 22))
-    lrp
-    [preset=paper-tabular,
-    root=joint]
-    """
-    lines = [""]
-    parts = re.split(r"(?<=[,/])|(?=\[)", name)
-    pieces = [
-        piece
-        for part in parts
-        for piece in (re.split("(?==)", part) if len(part) > width else [part])
-    ]
-    for part in pieces:
-        if lines[-1] and len(lines[-1]) + len(part) > width:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(line.strip() for line in lines)
-
-
-def _markdown_table(names: list[str], lines: list[list[str]]) -> str:
-    rows = [names, ["---"] * len(names), *lines]
-    return "\n".join(
-        "| " + " | ".join(t if t == "---" else markdown(t) for t in row) + " |" for row in rows
-    )

@@ -102,6 +102,8 @@ class Section:
         The difference of two rows that four boards of five would find; None where nobody can know.
     settling
         With how many seeds the first two rows would be told apart.
+    corruptions
+        By name; of labels, that name.
     """
 
     kind: Kind
@@ -111,6 +113,7 @@ class Section:
     entities: int
     detectable: float | None
     settling: int | None
+    corruptions: Sequence[str]
 
     @property
     def target(self) -> Target:
@@ -147,6 +150,7 @@ class _Making:
             entities=len({self.table.groups[name].block for name in groups}),
             detectable=power.minimum_detectable_difference(comparison) if comparison else None,
             settling=power.seeds_to_settle(comparison, *two) if comparison and two[1:] else None,
+            corruptions=list(dict.fromkeys(self.table.groups[name].corruption for name in groups)),
         )
 
     @property

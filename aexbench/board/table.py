@@ -42,11 +42,15 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """Samples whose scores are averaged first, and what is trained together with them."""
+    """Samples whose scores are averaged first: of one data set, one corruption or the labels, and
+    one label. `block` is what is trained together with them.
+    """
 
     name: str
     block: str
     kind: Kind
+    dataset: str
+    corruption: str
 
 
 class Part(NamedTuple):
@@ -117,7 +121,8 @@ class Table:
         cell = record.cell
         block, corruption = self.block(cell), self.text("corruption", cell.corruption)
         name = f"{block} / {corruption}" + ("" if label == cell.corruption.name else f" / {label}")
-        self.groups.setdefault(name, Group(name, block, kind(record)))
+        dataset = self.text("dataset", cell.dataset)
+        self.groups.setdefault(name, Group(name, block, kind(record), dataset, corruption))
         return name
 
     def controls(self, wanted: Kind) -> set[tuple[str, int]]:

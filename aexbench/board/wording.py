@@ -36,8 +36,8 @@ def lines(section: Section, board: Board) -> Iterator[str]:
     yield _target(section)
     yield from _sure(section, board)
     yield from _levels(section, board)
-    if section.kind.origin == "corruptions" and section.target == "recipe":
-        yield from predicted.said(board)
+    if section.kind.origin == "corruptions":
+        yield from predicted.said(section, board)
     below = [row.explainer for row in section.rows if row.note == "not above its floor"]
     incomplete = [row.explainer for row in section.rows if row.note == "incomplete"]
     if below:

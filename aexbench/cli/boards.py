@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, say
-from aexbench.errors import unknown
+from aexbench.errors import tell, unknown
 
 app = typer.Typer()
 
@@ -71,8 +71,9 @@ def validity(
         raise unknown("format", format, ["table", *cards.FORMATS])
     load_plugins(plugin)
     opened = open_store(store)
-    planned = opened.planned() or opened.keys()
-    found = boards.cards(opened, metric, planned, dataset)
+    found, complaints = boards.cards(opened, metric, opened.planned() or None, dataset)
+    for complaint in complaints:
+        tell(complaint)
     if format == "table":
         console().print(cards.as_rich(found))
     else:
