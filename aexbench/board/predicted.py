@@ -31,23 +31,23 @@ def said(section: Section, board: Board) -> Iterator[str]:
     own = [card for card in board.cards if card.metric == board.primary]
     for card in own:
         name = ALL if len(section.corruptions) > 1 else section.corruptions[0]
-        yield from _of_card(card, name, "By the labels here ({})")
+        yield from _of_card(card, name, "the labels here")
     if not own and {bare(name) for name in section.corruptions} <= set(PAPER):
         for card in published():
-            yield from _of_card(card, THREE, "By real labels ({}, results/real)")
+            yield from _of_card(card, THREE, "real labels of results/real")
 
 
-def _of_card(card: Card, name: str, where: str) -> Iterator[str]:
+def _of_card(card: Card, name: str, labels: str) -> Iterator[str]:
     """Yield what a card says of a rule that ranks, if it does."""
     rules = {rule.name: rule for rule in card.rules}
     rule = rules.get(name)
     if rule is not None and rule.tau is not None:
         beside = [f"{n} {rules[n].regret.mean:z.2f}" for n in (PICK, RESIDUAL) if n in rules]
         yield (
-            f"{where.format(f'{rule.entities} data sets with {card.labels}')}, what is first by "
-            f"{name} was {figure(rule.regret)} below the best explainer in {card.metric}, "
-            f"{', '.join(beside)}; both rankings agreed by Kendall's τ {figure(rule.tau)} (1 is "
-            "the same order, 0 none)."
+            f"What this order has predicted: on {labels} ({rule.entities} data sets with "
+            f"{card.labels}) the first by {name} was {figure(rule.regret)} below the best "
+            f"explainer in {card.metric} ({', '.join(beside)}). Kendall's τ with the order by "
+            f"labels: {figure(rule.tau)} (1 the same, 0 unrelated, -1 reversed)."
         )
 
 

@@ -113,7 +113,7 @@ class Section:
     entities: int
     detectable: float | None
     settling: int | None
-    corruptions: Sequence[str] = ()
+    corruptions: Sequence[str]
 
     @property
     def target(self) -> Target:

@@ -568,7 +568,7 @@ def board_of_one(*groups: str, note: str = "", **by_group: float) -> Board:
         hardware="",
     )
     units = {name: 20 - (name == "b / null") for name in groups}
-    section = Section(CAUSES, [row], units, 5, 1, None, None)
+    section = Section(CAUSES, [row], units, 5, 1, None, None, ["null"])
     return Board([section], {"m": "metric"}, [note])
 
 
@@ -708,6 +708,15 @@ def test_a_given_network_has_an_interval_with_one_draw(store):
     board = leaderboard(store)
     assert board.rows[0].scores["m"].low < BASE.mean() < board.rows[0].scores["m"].high
     assert "About this network" in str(board)
+
+
+def test_a_section_names_its_corruptions(store):
+    add(store, "one", BASE, labels=np.array(["x", "y"] * 100), corruption="random[t=1]")
+    add(store, "one", BASE, data="other", corruption="null")
+    labelled(store, "one", BASE)
+    found = {section.kind: section.corruptions for section in leaderboard(store).sections}
+    assert found[CAUSES] == ["random[t=1]", "null"]
+    assert found[Kind("recipe", "labels", "symptom")] == ["labels"]
 
 
 def test_chance_and_ceiling_stand_beside_the_scores(store):
