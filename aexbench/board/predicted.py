@@ -47,7 +47,7 @@ def _of_card(card: Card, name: str, labels: str) -> Iterator[str]:
             f"What this order has predicted: on {labels} ({rule.entities} data sets with "
             f"{card.labels}) the first by {name} was {figure(rule.regret)} below the best "
             f"explainer in {card.metric} ({', '.join(beside)}). Kendall's τ with the order by "
-            f"labels: {figure(rule.tau)} (1 the same, 0 unrelated)."
+            f"labels: {figure(rule.tau)} (1 the same, 0 unrelated, -1 reversed)."
         )
 
 
