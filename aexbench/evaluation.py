@@ -15,7 +15,7 @@ from aexbench.detector import Detector
 from aexbench.errors import RequestError, plain
 from aexbench.results import Results
 from aexbench.rows import Array
-from aexbench.running import planning
+from aexbench.running import alarms, planning
 from aexbench.running.matrix import carry_out
 from aexbench.running.references import LABELS
 from aexbench.running.sources import Given
@@ -58,7 +58,8 @@ def evaluate(
     corruptions, metrics
         Names with brackets.
     labelled : (N, …), (N, …) bool, optional
-        Anomalies of your own and which columns make each so: explained as `labels`.
+        Anomalies of your own and which columns make each so: explained as `labels`; the later half
+        of them, where a corruption borrows from the alarms of the earlier one.
     seeds
         Draws of anomalies per corruption, and seeds of explainers that sample. The board is about
         this network: units and draws are its sample.
@@ -105,7 +106,8 @@ def evaluate(
         source = Given(data, _calibrated(detector, data))
     changed = [_corruption(name, count) for name in _many(corruptions)]
     if labelled is not None and not any(one.name == LABELS for one in changed):
-        changed.append(_corruption(LABELS, count))
+        seen = any(alarms.borrowed(one) for one in changed)
+        changed.append(_corruption(f"{LABELS}[half=later]" if seen else LABELS, count))
     own = _own(_many(explainers))
     explained = [*own, *planning.standing(len(data.train.shape) == 4)]
     scored = [component(families.metrics, name) for name in _many(metrics)]

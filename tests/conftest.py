@@ -14,12 +14,16 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests run beside others: one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
 
 from aexbench import Detector, Features
 from aexbench.families import FAMILIES
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # no test asserts a time
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -107,7 +107,7 @@ def leaderboard(
     kinds = dict.fromkeys(group.kind for group in table.groups.values())
     return Board(
         sections=[section(table, kind, names) for kind in kinds],
-        cards=() if table.split else _cards(table, names),
+        cards=() if by is not None else _cards(table, names),
         metrics={name: titles[name] for name in names},
         notes=[pathless(note) for note in (*notes(records, table, store), *complaints)],
         title=" + ".join(str(suite.get("name", "")) for suite, _ in store.plans()),
@@ -171,7 +171,7 @@ def _table(
     store: AnyStore, records: Sequence[Record], by: str | None, complaints: list[str]
 ) -> Table:
     """Return what the records have scored, and complain of what cannot be read."""
-    table, stale = Table(split=by is not None), Counter[str]()
+    table, stale = Table(split=by not in (None, ALARM)), Counter[str]()
     metrics = staleness.of_records(records)
     for record in records:
         if record.state != "ok":

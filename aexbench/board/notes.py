@@ -8,6 +8,7 @@ from typing import Any
 
 from aexbench.board import costs
 from aexbench.board.table import Table
+from aexbench.running import alarms
 from aexbench.running.controls import TWINS
 from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
@@ -27,7 +28,8 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
         found += [note for note in said if note not in found]  # alike for every seed
         said = list(_of_anomalies(record.anomalies))
         found += [f"{what} seed {cell.anomaly_seed}: {note}" for note in said]
-    found += [*_alarms(list(sets.values())), *_without_scores(records)]
+    found += [*_alarms(list(sets.values())), *_leaks(list(sets.values()))]
+    found += _without_scores(records)
     bad = sum(record.state != "ok" for record in records)
     if bad:
         found.append(
@@ -71,8 +73,23 @@ def _alarms(records: Sequence[Record]) -> Iterator[str]:
             yield (
                 f"{what}: {_range(reports, 'alarmed')} of {_range(reports, 'found')} labelled rows "
                 f"raise an alarm, in {_range(reports, 'alarmed_units')} of "
-                f"{_range(reports, 'units')} units; the others are left out: --by alarm shows them"
+                f"{_range(reports, 'units')} units; no mean counts others: --by alarm shows them"
             )
+
+
+def _leaks(records: Sequence[Record]) -> Iterator[str]:
+    """Yield where labels judge what corruptions have borrowed from."""
+    borrowing = {r.cell.dataset.text for r in records if alarms.borrowed(r.cell.corruption)}
+    for record in records:
+        cell = record.cell
+        later = cell.corruption.parameters.get("half") == "later"
+        of_labels = cell.corruption.name == LABELS and cell.dataset.text in borrowing
+        if of_labels and not later:
+            yield (
+                f"{_what(record)} judges incidents that corruptions have borrowed from: "
+                "labels[half=later] judges the others"
+            )
+            borrowing.remove(cell.dataset.text)
 
 
 def _range(reports: Sequence[Mapping[str, Any]], name: str) -> str:

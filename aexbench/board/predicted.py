@@ -28,6 +28,8 @@ HEADLINE = "recall[top=truth]"  # of one true feature, that is recall@1
 
 def said(section: Section, board: Board) -> Iterator[str]:
     """Yield what the ranking of a section of corruptions has been seen to predict."""
+    if not any(row.rank for row in section.rows):
+        return
     own = [card for card in board.cards if card.metric == board.primary]
     for card in own:
         name = ALL if len(section.corruptions) > 1 else section.corruptions[0]

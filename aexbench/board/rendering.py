@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aexbench.board import cards, wording
-from aexbench.board.comparing import LEAST_UNITS
+from aexbench.board.comparing import enough_units
 from aexbench.board.escaping import csv_cell, latex, markdown_block
 from aexbench.board.tables import folded, markdown_list, markdown_table
 from aexbench.errors import plain
@@ -57,9 +57,9 @@ def headers(board: Board, metrics: int | None = None) -> list[str]:
     return ["#", "explainer", *titles, "latency", "best floor", "gain"]
 
 
-def line(row: Row, board: Board, metrics: int | None = None) -> list[str]:
+def line(row: Row, section: Section, board: Board, metrics: int | None = None) -> list[str]:
     """Return a row of the main table as texts."""
-    scores = _scores(row, board)[:metrics]
+    scores = _scores(row, section, board)[:metrics]
     return [
         _rank(row.rank),
         plain(row.explainer),
@@ -70,14 +70,14 @@ def line(row: Row, board: Board, metrics: int | None = None) -> list[str]:
     ]
 
 
-def _scores(row: Row, board: Board) -> list[str]:
-    return [_estimate(row.scores.get(name), name == board.primary) for name in board.metrics]
+def _scores(row: Row, section: Section, board: Board) -> list[str]:
+    return [_estimate(row.scores.get(name), name == section.metric) for name in board.metrics]
 
 
 def more_metrics(section: Section, board: Board) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of the metrics for which a terminal's main table is too narrow."""
     titles = [plain(title) for title in board.metrics.values()][MOST_METRICS:]
-    rows = [[plain(r.explainer), *_scores(r, board)[MOST_METRICS:]] for r in section.rows]
+    rows = [[plain(r.explainer), *_scores(r, section, board)[MOST_METRICS:]] for r in section.rows]
     return ["explainer", *titles], rows if titles else []
 
 
@@ -90,7 +90,7 @@ def groups_table(section: Section) -> tuple[list[str], list[list[str]]]:
         [plain(row.explainer), *(_by_group(row.by_group.get(group)) for group in groups)]
         for row in section.rows
     ]
-    few = {group: section.groups[group] < LEAST_UNITS for group in groups}
+    few = {group: not enough_units(section.groups[group]) for group in groups}
     return ["explainer", *(plain(g) + wording.FEW * few[g] for g in groups)], lines
 
 
@@ -169,9 +169,8 @@ def _main_table(section: Section, board: Board) -> Table:
         main.add_column(escape(name), justify=side, overflow="fold", max_width=most)
     for row in section.rows:
         style = "" if row.rank is not None and not row.note else "dim"
-        main.add_row(
-            *(escape(folded(text, width)) for text in line(row, board, MOST_METRICS)), style=style
-        )
+        texts = line(row, section, board, MOST_METRICS)
+        main.add_row(*(escape(folded(text, width)) for text in texts), style=style)
     return main
 
 
@@ -225,7 +224,7 @@ def _group_tables(section: Section, board: Board) -> Iterator[RenderableType]:
         return
     for start in range(1, len(names), GROUP_COLUMNS):
         columns = [0, *range(start, min(start + GROUP_COLUMNS, len(names)))]
-        title = f"{escape(plain(board.metrics[board.primary]))} by group"
+        title = f"{escape(plain(board.metrics[section.metric]))} by group"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.add_column("explainer", min_width=NAME_WIDTH, overflow="fold")
         for column in columns[1:]:
@@ -252,9 +251,9 @@ def as_markdown(board: Board) -> str:
 def _markdown_section(section: Section, board: Board) -> list[str]:
     """Return a section's headline, table, words and table by group."""
     head = f"**{markdown_block(wording.title(section))}**"
-    main = markdown_table(headers(board), [line(row, board) for row in section.rows])
+    main = markdown_table(headers(board), [line(row, section, board) for row in section.rows])
     said = markdown_list(wording.lines(section, board))
-    by_group = f"{markdown_block(board.metrics[board.primary])} by group:"
+    by_group = f"{markdown_block(board.metrics[section.metric])} by group:"
     return [head, main, said, by_group, markdown_table(*groups_table(section))]
 
 
@@ -287,7 +286,7 @@ def as_latex(board: Board) -> str:
     columns = f"rl{'r' * len(board.metrics)}rlr"
     parts: list[str] = []
     for section in board.sections:
-        rows = [line(row, board) for row in section.rows]
+        rows = [line(row, section, board) for row in section.rows]
         parts += [f"% {plain(wording.title(section))}"]
         parts += _latex_table(columns, headers(board), rows)
         parts += [*(f"% {plain(said)}" for said in wording.lines(section, board)), ""]

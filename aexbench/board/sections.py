@@ -8,7 +8,7 @@ group counts the same, of labels each incident.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,23 +17,24 @@ import numpy as np
 
 from aexbench.board import costs, power
 from aexbench.board.comparing import (
-    LEAST_UNITS,
     Comparison,
     Estimate,
     Source,
     Target,
     compare,
+    enough_units,
 )
 from aexbench.board.gains import Gain, gains
 from aexbench.board.ranks import rank_intervals
 from aexbench.board.table import Key, Kind, Means, Scored, Table
+from aexbench.running.strata import NO_ALARM
 
 CONTROL_NAMES = {
     "initial": "initial twin",
     "permuted": "permuted twin",
     "loss-ablated": "loss-ablated",
 }
-CHANCE, CEILING = "chance", "oracle"  # the engine's references
+CEILING = "oracle"  # the engine's reference
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Section:
     ----------
     kind
         What they have in common.
+    metric
+        What ranks: the board's first that has scores here.
     rows
         In the order of their means: explainers, those that are incomplete, floors, references.
     groups
@@ -107,6 +110,7 @@ class Section:
     """
 
     kind: Kind
+    metric: str
     rows: Sequence[Row]
     groups: Mapping[str, int]
     seeds: tuple[int, int]
@@ -144,6 +148,7 @@ class _Making:
         comparison, seeds = self.comparison, [len(own) for own in self.groups.values()]
         return Section(
             kind=self.kind,
+            metric=self.primary,
             rows=[self.row(name) for name in order],
             groups=groups,
             seeds=(min(seeds), max(seeds)),
@@ -174,7 +179,7 @@ class _Making:
     def groups(self) -> dict[str, set[int]]:
         """The groups with the seeds at which somebody has a score."""
         found: dict[str, set[int]] = {}
-        for key in self.table.cells:
+        for key in ((name, "none") for name in self.table.records):
             for group, seeds in self.means(key, self.primary).items():
                 found.setdefault(group, set()).update(seeds)
         return {name: found[name] for name in self.table.groups if name in found}
@@ -213,9 +218,7 @@ class _Making:
     def gains_by_group(self) -> dict[str, dict[str, Gain]]:
         """The same in each group that has enough units."""
         return {
-            group: self._gains_in(group)
-            for group in self.groups
-            if self.units(group) >= LEAST_UNITS
+            group: self._gains_in(group) for group in self.groups if enough_units(self.units(group))
         }
 
     def _gains_in(self, group: str) -> dict[str, Gain]:
@@ -275,7 +278,7 @@ class _Making:
         are compared together, each other one on the groups that both have.
         """
         floors, own = self.floors(name), (name, "none")
-        wanted = list(self.means(own, self.primary)) if group is None else [group]
+        wanted = self.counted(self.means(own, self.primary)) if group is None else [group]
         shared = {n: self.shared([own, key], wanted) for n, key in floors.items()}
         whole = [n for n in floors if shared[n] == wanted]
         together = self.compared([own, *(floors[n] for n in whole)], self.primary, wanted)
@@ -295,7 +298,7 @@ class _Making:
         if (gain := self.gains.get(name)) is None:
             return None
         own, floor = (name, "none"), self.floors(name)[gain.floor]
-        groups = self.shared([own, floor], list(self.means(own, self.primary)))
+        groups = self.shared([own, floor], self.counted(self.means(own, self.primary)))
         return self.compared([floor], self.primary, groups).row(0).value
 
     def shared(self, keys: Sequence[Key], groups: Sequence[str]) -> list[str]:
@@ -308,27 +311,35 @@ class _Making:
     ) -> Comparison:
         """Compare rows on groups, all that the first has where none are named."""
         means = [self.means(key, metric) for key in keys]
-        wanted = list(means[0]) if groups is None else groups
+        wanted = self.counted(means[0]) if groups is None else groups
         own = {group: [one[group] for one in means] for group in wanted}
         pooled = self.kind.origin == "labels" and not self.table.metrics[metric].pooled
         together = pooled and not self.table.split
         sources = [self.pooled(own)] if together else [self.source(g, own[g]) for g in own]
         return compare(sources, self.kind.target)
 
+    def counted(self, groups: Iterable[str]) -> list[str]:
+        """Return the groups that a mean is taken over: those that raise no alarm are shown alone,
+        unless there are no others.
+        """
+        found = list(groups)
+        return [g for g in found if not g.endswith(NO_ALARM)] or found
+
     def source(self, group: str, own: Sequence[Mapping[int, Scored]]) -> Source:
         """Return one group's scores; a group whose seeds are not those of others of its block
         counts as trained apart.
         """
         block, seeds = self.table.groups[group].block, sorted(own[0])
+        dataset = self.table.groups[group].dataset
         values = [np.stack([one[seed][0] for one in own]) for seed in seeds]
-        clusters = [_named(block, own[0][seed][1]) for seed in seeds]
+        clusters = [_named(dataset, own[0][seed][1]) for seed in seeds]
         return Source(f"{block} {seeds}", values, clusters, shared=self.kind.origin == "labels")
 
     def pooled(self, own: Mapping[str, Sequence[Mapping[int, Scored]]]) -> Source:
         """Return the incidents of all groups as one source, in which each counts the same; those of
-        one entity belong together, where there are several.
+        one data set belong together, where there are several, whichever detectors see them.
         """
-        blocks = {group: self.table.groups[group].block for group in own}
+        blocks = {group: self.table.groups[group].dataset for group in own}
         several = len(set(blocks.values())) > 1
         values, clusters = [], []
         for seed in sorted({seed for rows in own.values() for seed in rows[0]}):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aexbench.board import predicted
-from aexbench.board.comparing import LEAST_UNITS
+from aexbench.board.comparing import LEAST_UNITS, enough_units
 from aexbench.board.power import MOST_SEEDS
 from aexbench.texts import counted
 
@@ -44,7 +44,7 @@ def lines(section: Section, board: Board) -> Iterator[str]:
         yield f"Not above its floor: {', '.join(below)}."
     if incomplete:
         yield f"Incomplete, and so not ranked: {', '.join(incomplete)}."
-    if any(units < LEAST_UNITS for units in section.groups.values()):
+    if not all(map(enough_units, section.groups.values())):
         yield f"{FEW} Fewer than {LEAST_UNITS} units: such a group shows nothing by itself."
 
 
@@ -64,12 +64,12 @@ def _target(section: Section) -> str:
 
 def _sure(section: Section, board: Board) -> Iterator[str]:
     """Yield what the section could have found."""
-    if section.detectable is None:
+    if not section.detectable:  # nobody can know, or nothing differs
         return
-    metric = board.metrics[board.primary]
+    metric = board.metrics[section.metric]
     yield (
         f"Four such boards of five would find a difference of {section.detectable:.3f} in "
-        f"{metric} between two rows (the median pair)."
+        f"{metric} between two rows that were named beforehand (the median pair)."
     )
     first, second = (row.explainer for row in section.rows[:2])
     if section.target == "recipe":

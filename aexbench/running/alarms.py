@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from aexbench.components import Component
 from aexbench.contracts import Dataset
 from aexbench.rows import Array, Picked, Rows, blocks, most, sample
 
@@ -59,6 +60,12 @@ def later(dataset: Dataset) -> NDArray[np.bool_]:
     labelled = np.ones(count, bool) if dataset.test_labels is None else dataset.test_labels
     starts = np.unique(start[labelled]) if labelled.any() else np.unique(start)
     return np.asarray(start >= starts[len(starts) // 2])
+
+
+def borrowed(corruption: Component) -> bool:
+    """Whether a corruption takes values or bounds from alarms of the earlier half."""
+    given = corruption.parameters
+    return "alarm" in (given.get("donor"), given.get("threshold"))
 
 
 def seen(detector: Detector, dataset: Dataset) -> Array:

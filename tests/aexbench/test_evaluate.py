@@ -260,3 +260,13 @@ def test_what_twins_have_of_the_trained_network_stands_on_the_board(linear_rows)
     assert "keep the buffers codes: if these were trained" in kept
     assert "have token, which nothing initialises" in redrawn
     assert notes(torch.nn.Linear(8, 8)) == []
+
+
+@pytest.mark.parametrize(("donor", "half"), [("alarm", "later"), ("normal", "both")])
+def test_what_lends_to_corruptions_is_not_judged(detector, linear_rows, donor, half):
+    x, truth = linear_rows[300:340].copy(), np.zeros((40, linear_rows.shape[1]), dtype=bool)
+    x[:, 2], truth[:, 2] = 3.0, True
+    given = {"labelled": (x, truth), "corruptions": [f"group[donor={donor}]"], "count": 20}
+    results = evaluated(detector, linear_rows, "residual", **given)
+    (labels,) = {c.corruption.text for c in results.cells if c.corruption.name == "labels"}
+    assert labels == ("labels[count=20,half=later]" if half == "later" else "labels[count=20]")

@@ -16,7 +16,7 @@ from aexbench import RequestError, files
 from aexbench.board.costs import BESIDE
 from aexbench.board.gains import Gain
 from aexbench.board.leaderboard import Board, _join, leaderboard
-from aexbench.board.notes import _alarms, _of_anomalies, _without_scores
+from aexbench.board.notes import _alarms, _leaks, _of_anomalies, _without_scores
 from aexbench.board.quality import quality
 from aexbench.board.rendering import (
     COLUMNS,
@@ -630,7 +630,7 @@ def board_of_one(*groups: str, note: str = "", **by_group: float) -> Board:
         hardware="",
     )
     units = {name: 20 - (name == "b / null") for name in groups}
-    section = Section(CAUSES, [row], units, (5, 5), 1, None, None, ["null"])
+    section = Section(CAUSES, "m", [row], units, (5, 5), 1, None, None, ["null"])
     return Board([section], {"m": "metric"}, [note])
 
 
@@ -687,7 +687,14 @@ def test_what_is_not_above_its_floor_is_marked():
         row = dataclasses.replace(board.rows[0], gain=gain, floor_score=0.2, by_group=by_group)
         section = dataclasses.replace(board.sections[0], rows=[row])
         shown = f"{mark}+0.30 [{low:+.2f}]"
-        assert line(row, board) == ["1", "a", "0.50 ±0.20", "", "0.20 dice", shown]
+        assert line(row, board.sections[0], board) == [
+            "1",
+            "a",
+            "0.50 ±0.20",
+            "",
+            "0.20 dice",
+            shown,
+        ]
         assert groups_table(section)[1] == [["a", f"{mark}0.40"]]
 
 
@@ -762,7 +769,8 @@ def test_what_raises_no_alarm_counts_where_it_is_asked_for_alone(store):
     store.strata = lambda record, by: np.where(alarmed, "alarm", "no alarm")
     (section,) = leaderboard(store, by="alarm").sections
     assert section.groups == {"data / labels / alarm": 40, "data / labels / no alarm": 160}
-    assert section.rows[0].scores["m"].mean == 0.5
+    assert section.rows[0].scores["m"].mean == 1.0  # in the mean no alarm counts there, too
+    assert {mean for mean, _ in section.rows[0].by_group.values()} == {0.0, 1.0}
     store.strata = lambda record, by: np.full(200, "far")
     assert leaderboard(store, by="deviation").sections[0].groups == {"data / labels / far": 40}
 
@@ -913,3 +921,57 @@ def test_of_several_kinds_of_groups_each_mean_stands_in_its_place(store):
     shown = [row.scores["m"].mean for row in section.rows]
     assert shown == sorted(shown, reverse=True)
     assert all(row.rank[0] <= place <= row.rank[1] for place, row in enumerate(section.rows, 1))
+
+
+def test_several_detectors_of_one_data_set_make_no_new_incidents(store):
+    for detector in ("default", "mlp[widths=[2]]", "mlp[widths=[3]]"):
+        labelled(store, "one", BASE, detector=detector)
+    (section,) = leaderboard(store).sections
+    score = section.rows[0].scores["m"]
+    half = 1.972 * BASE.std(ddof=1) / 200**0.5  # that of 200 incidents
+    assert (score.low, score.high) == pytest.approx((BASE.mean() - half, BASE.mean() + half), 1e-3)
+
+
+def test_a_section_that_lacks_the_boards_metric_ranks_by_its_own_and_says_so(store):
+    add(store, "one", BASE, errors=BASE)
+    labelled(store, "one", BASE)
+    board = leaderboard(store, "wrong")
+    assert {s.kind.origin: s.metric for s in board.sections} == {
+        "corruptions": "wrong",
+        "labels": "m",
+    }
+    assert "wrong by group" in as_text(board)
+    assert "metric by group" in as_text(board)
+
+
+def test_a_group_of_controls_alone_is_no_group(store):
+    add(store, "one", BASE)
+    add(store, "one", BASE, corruption="random", control="initial")
+    assert leaderboard(store).sections[0].groups == {"data / null": 200}
+
+
+def with_donor(store, corruption, data="data", **parameters):
+    """Give the records of a corruption parameters."""
+    for record in store.records()[0]:
+        if (record.cell.corruption.name, record.cell.dataset.name) == (corruption, data):
+            changed = component(corruption).model_copy(update={"parameters": parameters})
+            cell = record.cell.model_copy(update={"corruption": changed})
+            yield record.model_copy(update={"cell": cell})
+
+
+@pytest.mark.parametrize(
+    ("group", "labels", "said"),
+    [
+        ({"donor": "alarm"}, {}, 1),
+        ({"threshold": "alarm"}, {"half": "both"}, 1),
+        ({"donor": "alarm"}, {"half": "later"}, 0),
+        ({"donor": "normal"}, {}, 0),
+    ],
+)
+def test_labels_that_judge_what_was_borrowed_are_said(store, group, labels, said):
+    add(store, "one", BASE, corruption="group")
+    labelled(store, "one", BASE)
+    records = [*with_donor(store, "group", **group), *with_donor(store, "labels", **labels)]
+    lines = list(_leaks(records))
+    assert len(lines) == said
+    assert all("labels[half=later] judges the others" in line for line in lines)
