@@ -17,6 +17,7 @@ from aexbench.board.sections import Score
 from aexbench.board.validity import ALL, PICK, RESIDUAL, THREE, Card, Rule
 from tests.aexbench.board.test_leaderboard import board_of_one
 from tests.aexbench.test_texts import HOSTILE
+from tests.alike import alike
 
 ROOT = Path(__file__).parents[3]
 REAL = ROOT / "results" / "real"
@@ -169,6 +170,4 @@ def test_the_published_cards_are_read_and_in_the_wheel():
 
 
 def test_the_published_cards_are_those_of_the_results():
-    if not REAL.is_dir():
-        pytest.skip("results/real is not published yet")
-    assert PATH.read_bytes() == taken(REAL)
+    assert alike(json.loads(PATH.read_bytes()), json.loads(taken(REAL)))
