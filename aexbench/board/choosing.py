@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from aexbench.board.comparing import Estimate
 
@@ -23,15 +24,11 @@ Entity = TypeVar("Entity")
 def agreement(one: Array, other: Array) -> float:
     """Return Kendall's τ_b of two rankings; 0 where one of them ranks nothing.
 
-    Σ s_ij t_ij / √(Σ s_ij² Σ t_ij²) over all pairs, where s_ij is the sign of one's difference and
-    t_ij that of the other's (Kendall 1945).
-
-    >>> agreement(np.array([0.1, 0.2, 0.3, 0.4]), np.array([1.0, 2.0, 0.0, 3.0]))
-    0.3333333333333333
+    >>> round(agreement(np.array([0.1, 0.2, 0.3, 0.4]), np.array([1.0, 2.0, 0.0, 3.0])), 3)
+    0.333
     """
-    s, t = _signs(one), _signs(other)
-    pairs = (s**2).sum() * (t**2).sum()
-    return float((s * t).sum() / np.sqrt(pairs)) if pairs else 0.0
+    tau = float(stats.kendalltau(np.round(one, DIGITS), np.round(other, DIGITS)).statistic)
+    return 0.0 if np.isnan(tau) else tau
 
 
 def regret(chosen_by: Array, judged_by: Array) -> float:
@@ -60,9 +57,3 @@ def jackknife(of: Callable[[Sequence[Entity]], float], entities: Sequence[Entity
     without = [of([*entities[:i], *entities[i + 1 :]]) for i in range(count) if count > 1]
     variance = (count - 1) * np.var(without) if without else np.nan
     return Estimate(of(entities), float(variance), float(count - 1))
-
-
-def _signs(scores: Array) -> Array:
-    """Return the signs of all differences, (K, K)."""
-    rounded = np.round(scores, DIGITS)
-    return np.asarray(np.sign(rounded[:, None] - rounded))

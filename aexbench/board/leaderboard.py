@@ -21,7 +21,7 @@ from aexbench.board.quality import Quality, quality
 from aexbench.board.sections import Row, Section, section
 from aexbench.board.table import Table
 from aexbench.board.validity import Card
-from aexbench.components import component
+from aexbench.components import Entry, component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError, UnreadableError
 from aexbench.running import staleness
@@ -226,19 +226,17 @@ def _titles(metrics: Mapping[str, MetricInfo]) -> dict[str, str]:
 
 def _asked(store: AnyStore) -> list[str]:
     """Return the names of the metrics of a store's suites, in their order."""
-    return [
-        component(families.metrics, metric).text
-        for suite, _ in store.plans()
-        for metric in suite.get("metrics", [])
-    ]
+    return [_named(m) for suite, _ in store.plans() for m in suite.get("metrics", [])]
 
 
-def _named(metric: str) -> str:
-    """Return a metric's name as stores write it: `recall[top=1]` is `recall`."""
+def _named(metric: Entry) -> str:
+    """Return a metric's name as stores write it: `recall[top=1]` is `recall`; that of a plugin that
+    is not loaded as it stands.
+    """
     try:
         return component(families.metrics, metric).text
     except RequestError:
-        return metric
+        return str(metric)
 
 
 def _by_name(record: Record) -> tuple[str, ...]:

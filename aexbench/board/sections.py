@@ -27,7 +27,6 @@ from aexbench.board.comparing import (
 from aexbench.board.gains import Gain, gains
 from aexbench.board.ranks import rank_intervals
 from aexbench.board.table import Key, Kind, Means, Scored, Table
-from aexbench.running.strata import NO_ALARM
 
 CONTROL_NAMES = {
     "initial": "initial twin",
@@ -323,7 +322,7 @@ class _Making:
         unless there are no others.
         """
         found = list(groups)
-        return [g for g in found if not g.endswith(NO_ALARM)] or found
+        return [group for group in found if self.table.groups[group].alarm] or found
 
     def source(self, group: str, own: Sequence[Mapping[int, Scored]]) -> Source:
         """Return one group's scores; a group whose seeds are not those of others of its block

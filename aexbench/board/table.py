@@ -43,7 +43,8 @@ class Kind(NamedTuple):
 @dataclass(frozen=True)
 class Group:
     """Samples whose scores are averaged first: of one data set, one corruption or the labels, and
-    one label. `block` is what is trained together with them.
+    one label. `block` is what is trained together with them; those that raise no `alarm` are shown,
+    and no mean counts them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Group:
     kind: Kind
     dataset: str
     corruption: str
+    alarm: bool = True
 
 
 class Part(NamedTuple):
@@ -90,8 +92,8 @@ class Table:
         seeds = self.cells.setdefault((explainer, cell.control), {})
         counted = scores.alarmed | unalarmed
         for label in np.unique(scores.label[counted]):
-            group = self.group(record, str(label))
             rows = np.flatnonzero(counted & (scores.label == label))
+            group = self.group(record, str(label), bool(scores.alarmed[rows].any()))
             values = {name: v[rows] for name, v in scores.values.items()}
             part = Part(values, scores.unit[rows])
             seeds.setdefault(group, {}).setdefault(cell.anomaly_seed, []).append(part)
@@ -116,13 +118,14 @@ class Table:
         plain = detector in (DEFAULT, GIVEN)
         return self.text("dataset", cell.dataset) + ("" if plain else f" {detector}")
 
-    def group(self, record: Record, label: str) -> str:
+    def group(self, record: Record, label: str, alarm: bool) -> str:
         """Return the name of a record's group, and remember it."""
         cell = record.cell
         block, corruption = self.block(cell), self.text("corruption", cell.corruption)
         name = f"{block} / {corruption}" + ("" if label == cell.corruption.name else f" / {label}")
         dataset = self.text("dataset", cell.dataset)
-        self.groups.setdefault(name, Group(name, block, kind(record), dataset, corruption))
+        made = Group(name, block, kind(record), dataset, corruption, alarm)
+        self.groups.setdefault(name, made)
         return name
 
     def controls(self, wanted: Kind) -> set[tuple[str, int]]:

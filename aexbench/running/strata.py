@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from aexbench.detector import Detector
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
-NO_ALARM = "no alarm"
 LEAST_SPREAD = 1e-6  # of a constant column
 GAINS = (0.1, 0.25, 0.5)
 DEVIATIONS = (0.67, 2.0, 4.0)  # two thirds of a spread: half of a normal distribution lies within
@@ -88,7 +87,7 @@ def by_feature(anomalies: AnomalySet) -> NDArray[np.str_]:
 
 def by_alarm(anomalies: AnomalySet) -> NDArray[np.str_]:
     """Return whether each anomaly raises an alarm, in words."""
-    return np.where(anomalies.alarmed, "alarm", NO_ALARM)
+    return np.where(anomalies.alarmed, "alarm", "no alarm")
 
 
 STRATA: dict[str, Callable[[AnomalySet], NDArray[np.str_]]] = {

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
 
 from aexbench.board.choosing import agreement, jackknife, over_entities, regret
 from aexbench.board.validity import by_others
@@ -48,12 +47,6 @@ def regret_by_orders(chosen_by, judged_by):
 @given(SCORES)
 def test_agreement_is_that_of_all_pairs(scores):
     assert agreement(*scores) == pytest.approx(tau_by_pairs(*scores))
-
-
-@given(SCORES)
-def test_agreement_is_that_of_scipy_where_both_rank(scores):
-    if all(len(set(one)) > 1 for one in scores):
-        assert agreement(*scores) == pytest.approx(stats.kendalltau(*scores).statistic)
 
 
 @given(SCORES)

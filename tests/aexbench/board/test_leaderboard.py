@@ -975,3 +975,16 @@ def test_labels_that_judge_what_was_borrowed_are_said(store, group, labels, said
     lines = list(_leaks(records))
     assert len(lines) == said
     assert all("labels[half=later] judges the others" in line for line in lines)
+
+
+def test_a_kind_of_anomaly_that_somebody_calls_no_alarm_counts_as_any(store):
+    labels = np.array(["no alarm"] * 100 + ["crack"] * 100)
+    labelled(store, "one", np.where(labels == "crack", 1.0, 0.0), labels=labels)
+    assert leaderboard(store).sections[0].rows[0].scores["m"].mean == pytest.approx(0.5)
+
+
+def test_a_metric_of_a_plugin_that_is_not_loaded_is_shown(store):
+    add_one(store, "one", BASE, errors=BASE)
+    suite = {"name": "s", "metrics": ["wrong", {"name": "elsewhere", "top": 3}]}
+    write_grown(store, suite, [record.cell for record in store.records()[0]])
+    assert list(leaderboard(store).metrics) == ["wrong", "m"]
