@@ -92,12 +92,16 @@ class Part:
         The variances of the means.
     pairs_df, rows_df
         Their degrees of freedom. All are NaN where nobody can know.
+    most_t
+        How many standard errors a difference is at most. Units that all agree leave no variance,
+        and two of them do so by chance: C units count as if one more had shown no difference.
     """
 
     pairs: Array
     rows: Array
     pairs_df: float
     rows_df: float
+    most_t: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,9 @@ class Comparison:
         """
         variance, df = added([(part.pairs, part.pairs_df) for part in self.parts])
         _, typical = added([(part.pairs.mean(keepdims=True), part.pairs_df) for part in self.parts])
-        return moderated(variance, np.minimum(df, typical))
+        variance, df = moderated(variance, np.minimum(df, typical))
+        least = (self.means[:, None] - self.means) / min(part.most_t for part in self.parts)
+        return np.maximum(variance, least**2), df
 
 
 def compare(sources: Sequence[Source], target: Target) -> Comparison:
@@ -270,7 +276,8 @@ def of_units(sources: Sequence[Source], count: int) -> Part:
     if np.isnan(influence).any():
         return _unknown(len(influence))
     df = df_of_clusters(size / size.sum())
-    return Part(squared_distances(influence), squared_lengths(influence), df, df)
+    # with one more that shows 0, C equal differences have a mean of C times its standard error
+    return Part(squared_distances(influence), squared_lengths(influence), df, df, most_t=df + 1)
 
 
 def df_of_clusters(size: Array) -> float:

@@ -21,6 +21,7 @@ from aexbench.board.comparing import (
     satterthwaite,
     t_quantile,
 )
+from aexbench.board.ranks import surely_better
 from tests.aexbench.board.boards import Case, simulated
 
 PAIR = Case(rows=2, seeds=5)
@@ -384,6 +385,45 @@ def test_what_does_not_vary_is_sure():
     assert Estimate(0.1, 0.0, 4.0).p_above() == 0
     assert Estimate(0.0, 0.0, 4.0).p_above() == 1
     assert Estimate(-0.1, 0.0, 4.0).interval() == (-0.1, -0.1)
+
+
+def agreeing(units, difference=0.5, seeds=1):
+    """Two rows that differ by the same on every unit."""
+    values = np.stack([np.full(units, 0.5 + difference), np.full(units, 0.5)])
+    return Source("a", [values] * seeds, [np.arange(units)] * seeds, shared=seeds > 1)
+
+
+@pytest.mark.parametrize("units", [2, 3, 5, 20])
+def test_units_that_all_agree_count_as_if_one_more_had_shown_no_difference(units):
+    pair = compare([agreeing(units)], "network").pair(0, 1)
+    shown = np.array([0.5] * units + [0.0])
+    assert pair.value == 0.5
+    t = shown.mean() / (shown.std(ddof=1) / np.sqrt(len(shown)))
+    assert pair.value / np.sqrt(pair.variance) == pytest.approx(t) == pytest.approx(units)
+
+
+def test_two_units_that_agree_are_not_sure_and_twenty_are():
+    low, _ = compare([agreeing(2)], "network").pair(0, 1).interval()
+    assert low < 0
+    low, _ = compare([agreeing(20)], "network").pair(0, 1).interval()
+    assert low > 0
+    low, _ = compare([agreeing(2, seeds=3)], "recipe").pair(0, 1).interval()
+    assert low < 0
+
+
+def test_seeds_that_all_agree_are_sure():
+    own = [Source(s.block, s.values, s.clusters) for s in [agreeing(2, seeds=3)]]
+    assert compare(own, "recipe").pair(0, 1).variance == 0
+
+
+@pytest.mark.parametrize(("rows", "units"), [(6, 2), (6, 3), (23, 5)])
+def test_rows_that_are_right_by_chance_on_few_units_are_not_ranked(rows, units):
+    generator, errors = rng(), 0
+    for _ in range(200):
+        values = (generator.random((rows, units)) < 0.8).astype(float)
+        board = compare([Source("a", [values], [np.arange(units)])], "network")
+        errors += surely_better(board).any()
+    assert errors == 0
 
 
 def test_the_mean_is_over_sources_of_the_mean_over_seeds_of_the_mean_over_units():
