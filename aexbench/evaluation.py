@@ -10,7 +10,7 @@ from typing import Any
 
 from aexbench import families, files, given, soundness
 from aexbench.components import Component, component, of_plugin, read_entry
-from aexbench.contracts import Dataset
+from aexbench.contracts import Dataset, TruthKind
 from aexbench.detector import Detector
 from aexbench.errors import RequestError, plain
 from aexbench.results import Results
@@ -35,6 +35,8 @@ def evaluate(
     corruptions: Sequence[str] = ("null", "random", "adversarial"),
     metrics: Sequence[str] = ("recall[top=1]", "recall[top=3]"),
     labelled: tuple[Array, Array] | None = None,
+    units: Sequence[Any] | Array | None = None,
+    truth_kind: TruthKind = "symptom",
     seeds: int = 1,
     count: int | None = None,
     twins: int = 2,
@@ -60,6 +62,13 @@ def evaluate(
     labelled : (N, …), (N, …) bool, optional
         Anomalies of your own and which columns make each so: explained as `labels`; the later half
         of them, where a corruption borrows from the alarms of the earlier one.
+    units : (N,), optional
+        The name or number of the incident that each labelled sample is of, incidents in the order
+        of time: samples of one are not independent, and it counts once. Each sample is its own
+        where it is left out.
+    truth_kind
+        What their truth marks: the features that are abnormal (`symptom`), where it came from
+        (`cause`), or `both` where these are the same.
     seeds
         Draws of anomalies per corruption, and seeds of explainers that sample. The board is about
         this network: units and draws are its sample.
@@ -97,7 +106,7 @@ def evaluate(
     """
     _check(detector, metrics, seeds, twins)
     with as_usual():  # gradients are asked for, whatever the mode around
-        data = given.dataset(detector, clean, background, labelled)
+        data = given.dataset(detector, clean, background, labelled, units, truth_kind)
         soundness.check(detector, data.validation)
         detector, notes = given.bounded(detector, data)
         for note in notes:

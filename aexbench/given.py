@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench.contracts import Dataset, not_finite
+from aexbench.contracts import Dataset, TruthKind, not_finite
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
 from aexbench.features import Features
@@ -33,9 +33,16 @@ FILLED = (
 
 
 def dataset(
-    detector: Detector, clean: object, background: object, labelled: object = None
+    detector: Detector,
+    clean: object,
+    background: object,
+    labelled: object = None,
+    units: object = None,
+    kind: TruthKind = "symptom",
 ) -> Dataset:
     """Return what is given as a data set: the clean samples, and labelled ones, are its test.
+
+    `units` says which incident each labelled sample is of, `kind` what their truth marks.
 
     Raises
     ------
@@ -53,6 +60,8 @@ def dataset(
         shapes = f"{train.shape} and {normal.shape}"
         raise RequestError(f"background and clean are samples of one shape, not {shapes}")
     if labelled is None:
+        if units is not None:
+            raise RequestError("units are those of labelled samples: give labelled=(x, truth) too")
         return Dataset(train, normal, normal, detector.features)
     odd, marked = np.asarray(_samples(x, "labelled")), truths(truth)
     if complaint := not_finite(odd, "labelled", detector.features.names):
@@ -67,7 +76,23 @@ def dataset(
         detector.features,
         np.repeat([False, True], [len(normal), len(odd)]),
         np.concatenate([np.zeros(normal.shape, dtype=bool), marked]),
+        test_units=_units(units, len(normal), len(odd)),
+        test_truth_kind=kind,
     )
+
+
+def _units(units: object, normal: int, labelled: int) -> NDArray[np.int64] | None:
+    """Return the units of all test samples; each normal one is a unit of its own."""
+    if units is None:
+        return None
+    names = np.asarray(units)
+    if names.shape != (labelled,):
+        raise RequestError(
+            f"units name the incident of each labelled sample, {labelled} of them: they have shape "
+            f"{names.shape}"
+        )
+    _, numbers = np.unique(names, return_inverse=True)
+    return np.concatenate([np.arange(normal), normal + numbers])
 
 
 def _pair(labelled: object) -> tuple[object, object]:

@@ -112,13 +112,15 @@ class Given:
         """Name what is given by its contents."""
         rows = [self.given.train, self.given.validation, self.given.test]
         tested = [self.given.test_labels, self.given.test_truth]
-        self.rows = named(
-            "your data",
-            {
-                "rows": digests.array_digest([*rows, *(t for t in tested if t is not None)]),
-                "features": asdict(self.given.features),
-            },
-        )
+        contents: dict[str, Any] = {
+            "rows": digests.array_digest([*rows, *(t for t in tested if t is not None)]),
+            "features": asdict(self.given.features),
+        }
+        if self.given.test_units is not None:
+            contents["units"] = digests.array_digest([self.given.test_units])
+        if self.given.test_truth_kind != "symptom":
+            contents["truth"] = self.given.test_truth_kind
+        self.rows = named("your data", contents)
         self.network = named(GIVEN, identity(self.model))
 
     def dataset(self, component: Component) -> Dataset:

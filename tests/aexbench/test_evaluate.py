@@ -91,6 +91,24 @@ def test_labels_of_your_own_are_explained_too(detector, linear_rows):
         evaluated(detector, linear_rows, "residual", labelled=(x, truth[:3]))
 
 
+def test_incidents_and_the_kind_of_their_truth_shape_the_board(detector, linear_rows, tmp_path):
+    x, truth = linear_rows[300:340].copy(), np.zeros((40, linear_rows.shape[1]), dtype=bool)
+    x[:, 2], truth[:, 2] = 3.0, True
+    given = {"labelled": (x, truth), "corruptions": (), "count": 40, "store": tmp_path}
+    boards = [
+        evaluated(detector, linear_rows, "residual", **given, **more).board()
+        for more in ({}, {"units": np.arange(40) // 2}, {"truth_kind": "cause"})
+    ]
+    truths = [board.sections[0].kind.truth for board in boards]
+    assert truths == ["symptom", "symptom", "cause"]
+    assert len({cell.stem for cell in (tmp_path / "anomalies").iterdir()}) == 3
+    sets = [
+        aexbench.open(tmp_path).store.read_anomalies(path.stem)
+        for path in (tmp_path / "anomalies").iterdir()
+    ]
+    assert sorted(len(np.unique(one.unit)) for one in sets) == [20, 40, 40]
+
+
 def said_of_labels(detector, rows, moved, caused):
     """Return what a board says of 40 labelled rows, so many of them moved and so many with a
     cause.

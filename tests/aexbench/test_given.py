@@ -18,8 +18,9 @@ FRAME = pd.DataFrame(X, columns=list("abcd"))
 NET = torch.nn.Linear(4, 4)
 
 
-def taken(clean=X, background=X[:20], labelled=None, features=None):
-    return given.dataset(Detector(NET, features=features), clean, background, labelled)
+def taken(clean=X, background=X[:20], labelled=None, features=None, units=None, kind="symptom"):
+    detector = Detector(NET, features=features)
+    return given.dataset(detector, clean, background, labelled, units, kind)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,27 @@ def test_a_truth_is_truth_values_or_0_and_1(truth):
 def test_other_numbers_are_no_truth(truth):
     with pytest.raises(RequestError, match=r"truth of labelled must be bool, or 0 and 1: it holds"):
         taken(labelled=(X[:3], truth))
+
+
+def test_units_of_labelled_samples_stand_beside_normal_ones_of_their_own():
+    made = taken(labelled=(X[:4], np.ones((4, X.shape[1]))), units=["b", "b", "a", "b"])
+    assert made.test_units[: len(X)].tolist() == list(range(len(X)))
+    first, second, other, third = (made.test_units[len(X) :] - len(X)).tolist()
+    assert first == second == third != other >= 0
+
+
+def test_units_belong_to_labelled_samples():
+    with pytest.raises(RequestError, match="the incident of each labelled sample, 3 of them"):
+        taken(labelled=(X[:3], TRUTH), units=[1, 2])
+    with pytest.raises(RequestError, match=r"give labelled=\(x, truth\) too"):
+        taken(units=[1, 2])
+
+
+def test_the_kind_of_truth_is_said():
+    assert taken(labelled=(X[:3], TRUTH)).test_truth_kind == "symptom"
+    assert taken(labelled=(X[:3], TRUTH), kind="cause").test_truth_kind == "cause"
+    with pytest.raises(RequestError, match="did you mean 'cause'"):
+        taken(labelled=(X[:3], TRUTH), kind="causes")
 
 
 @pytest.mark.parametrize("labelled", [X, (X,), "ab c", (X[:3], TRUTH, TRUTH)])
