@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aexbench.auditing import Audit, audit
     from aexbench.contracts import AnomalySet, Corruption, Dataset, Explainer, Metric
     from aexbench.detector import Detector
     from aexbench.errors import RequestError, SkipError
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AnomalySet": "contracts",
+    "Audit": "auditing",
     "Corruption": "contracts",
     "Dataset": "contracts",
     "Detector": "detector",
@@ -34,6 +36,7 @@ _HOMES = {
     "RequestError": "errors",
     "Results": "results",
     "SkipError": "errors",
+    "audit": "auditing",
     "evaluate": "evaluation",
     "open": "results",
     "run": "running.matrix",
@@ -43,6 +46,7 @@ _FAMILIES = ("autoencoders", "corruptions", "datasets", "explainers", "metrics")
 
 __all__ = [
     "AnomalySet",
+    "Audit",
     "Corruption",
     "Dataset",
     "Detector",
@@ -53,6 +57,7 @@ __all__ = [
     "RequestError",
     "Results",
     "SkipError",
+    "audit",
     "evaluate",
     "open",
     "run",

@@ -105,7 +105,7 @@ class Limits:
     Parameters
     ----------
     threshold
-        On the score: at most this before, more after; `strict` and `alarm` are told in
+        On the score: at most this before, more after; `strict`, `alarm` and `alarms` are told in
         `aexbench.single_feature.SingleFeature.generate`.
     count
         How many anomalies are wanted (the paper's K).
@@ -113,7 +113,7 @@ class Limits:
         How many draws are made at most.
     """
 
-    threshold: Annotated[float, Ge(0), Lt(1)] | Literal["strict", "alarm"] = 0.3
+    threshold: Annotated[float, Ge(0), Lt(1)] | Literal["strict", "alarm", "alarms"] = 0.3
     count: Annotated[int, Ge(1)] = 100
     max_draws: Annotated[int, Ge(1)] = 100_000
 

@@ -117,7 +117,7 @@ def evaluate(
     if labelled is not None and not any(one.name == LABELS for one in changed):
         seen = any(alarms.borrowed(one) for one in changed)
         changed.append(_corruption(f"{LABELS}[half=later]" if seen else LABELS, count))
-    own = _own(_many(explainers))
+    own = own_explainers(_many(explainers))
     explained = [*own, *planning.standing(len(data.train.shape) == 4)]
     scored = [component(families.metrics, name) for name in _many(metrics)]
     draws = [
@@ -169,7 +169,7 @@ def _calibrated(detector: Detector, data: Dataset) -> Detector:
     return copy.copy(detector).calibrate(data.validation)
 
 
-def _own(entries: list[Any]) -> list[Component]:
+def own_explainers(entries: list[Any]) -> list[Component]:
     """Return the explainers asked for; two different ones may not pass for one."""
     made = [_explainer(entry) for entry in entries]
     for place, one in enumerate(made):

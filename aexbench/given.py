@@ -52,7 +52,7 @@ def dataset(
     x, truth = _pair(labelled)
     framed = {"background": background, "clean": clean, "labelled": x, "its truth": truth}
     _same_columns(framed, detector.features.names)
-    train, normal = _samples(background, "background"), _samples(clean, "clean")
+    train, normal = samples(background, "background"), samples(clean, "clean")
     for name, rows in (("clean", normal), ("background", train)):
         if complaint := not_finite(rows, name, detector.features.names):
             raise RequestError(complaint)
@@ -63,7 +63,7 @@ def dataset(
         if units is not None:
             raise RequestError("units are those of labelled samples: give labelled=(x, truth) too")
         return Dataset(train, normal, normal, detector.features)
-    odd, marked = np.asarray(_samples(x, "labelled")), truths(truth)
+    odd, marked = np.asarray(samples(x, "labelled")), truths(truth)
     if complaint := not_finite(odd, "labelled", detector.features.names):
         raise RequestError(complaint)
     if odd.shape != marked.shape or odd.shape[1:] != normal.shape[1:]:
@@ -103,7 +103,7 @@ def _pair(labelled: object) -> tuple[object, object]:
     return labelled[0], labelled[1]
 
 
-def _samples(values: object, name: str) -> Any:
+def samples(values: object, name: str) -> Any:
     """Return samples as rows of numbers, at least one."""
     try:
         rows = as_rows(values)  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ def truths(values: object) -> NDArray[np.bool_]:
     RequestError
         If they are anything else: `"False"` and -1 are no truth value that everybody reads alike.
     """
-    found = _samples(values, "the truth of labelled")
+    found = samples(values, "the truth of labelled")
     array = np.asarray(found)
     wrong = ~np.isin(array, [0, 1])
     if wrong.any():

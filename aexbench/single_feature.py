@@ -24,7 +24,9 @@ from aexbench.rows import Array, most, sample
 
 CLEAN_ABOVE = "clean score above the threshold"
 LIKE_ALARMS = "alarm"  # the threshold
+MATCHED = "alarms"  # the threshold that has a lower bound too
 MOST_LIKE_ALARMS = 0.9  # the quantile of the alarms' errors: few are far greater than the others
+LEAST_MATCHED = 0.1
 CLEAN_ROWS = 20_000  # that a corruption which asks for `clean` is given at most
 STRICT_CHANGE = 0.05  # of a column's range, for threshold="strict"
 ROUND_BYTES = 2**26  # of one round's samples
@@ -83,7 +85,7 @@ class SingleFeature:
     @property
     def asks_alarms(self) -> bool:
         """Whether it does better with alarms that nobody has labelled."""
-        return "alarms" in self.offered or self.limits.threshold == LIKE_ALARMS
+        return "alarms" in self.offered or self.limits.threshold in (LIKE_ALARMS, MATCHED)
 
     def generate(
         self,
@@ -102,7 +104,8 @@ class SingleFeature:
         samples, score(corrupted) above their 99.9th, and the change at least a twentieth of the
         range. `"alarm"` keeps it if the clean sample raises no alarm, the corrupted one does (the
         95th percentile of normal samples), and its error is at most the 90th percentile of those
-        of `alarms` (A, …), samples that have raised one, where some are given. It stops after
+        of `alarms` (A, …), samples that have raised one, where some are given. `"alarms"` asks that
+        it be at least their 10th percentile too. It stops after
         `max_draws` draws with what it found; the report says how many were asked for, drawn, and
         rejected for which reason. The threshold is never lowered.
         """
@@ -223,13 +226,13 @@ class Gate:
         low, high = detector.features.bounds(shape)
         if threshold == "strict":
             return Gate(scale.normal_95, scale.normal_999, STRICT_CHANGE * (high - low))
-        if threshold == LIKE_ALARMS:
-            return Gate(
-                scale.normal_95, scale.normal_95, np.zeros_like(low), _most(detector, alarms)
-            )
+        if threshold in (LIKE_ALARMS, MATCHED):
+            least, most = _like(detector, alarms)
+            least = max(least, scale.normal_95) if threshold == MATCHED else scale.normal_95
+            return Gate(scale.normal_95, least, np.zeros_like(low), most)
         if isinstance(threshold, str) or not 0.0 <= threshold < 1.0:
             raise RequestError(
-                f"threshold is 'strict', 'alarm' or a score in [0, 1), not {threshold!r}"
+                f"threshold is 'strict', 'alarm', 'alarms' or a score in [0, 1), not {threshold!r}"
             )
         error = scale.low + threshold * (scale.high - scale.low)
         return Gate(error, error, np.zeros_like(low))
@@ -253,13 +256,15 @@ class Gate:
         return reason
 
 
-def _most(detector: Detector, alarms: Array) -> float:
-    """Return the greatest error that is like those of alarms (A, …); no bound where there are
-    none.
+def _like(detector: Detector, alarms: Array) -> tuple[float, float]:
+    """Return the least and the greatest error that are like those of alarms (A, …); no bounds where
+    there are none.
     """
     if len(alarms) == 0:
-        return float("inf")
-    return float(np.quantile(detector.error(alarms).double().cpu().numpy(), MOST_LIKE_ALARMS))
+        return -float("inf"), float("inf")
+    error = detector.error(alarms).double().cpu().numpy()
+    least, most = np.quantile(error, [LEAST_MATCHED, MOST_LIKE_ALARMS])
+    return float(least), float(most)
 
 
 def _collect(

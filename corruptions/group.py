@@ -27,7 +27,7 @@ def group(
     *,
     clean: Array,
     alarms: Array | None = None,
-    size: Annotated[int, Ge(2)] | Literal["log-uniform"] = 3,
+    size: Annotated[int, Ge(1)] | Literal["log-uniform"] = 3,
     choice: Literal["random", "correlated", "half"] = "random",
     donor: Literal["normal", "alarm"] | None = None,
 ) -> Proposal:

@@ -97,7 +97,7 @@ def leaderboard(
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
     records.sort(key=_by_name)
-    table = _table(store, records, by, complaints)
+    table = read_table(store, records, by, complaints)
     if not table.groups:
         raise RequestError(_nothing(store, records, complaints))
     titles = _titles(table.metrics)
@@ -141,7 +141,7 @@ def cards(
     records, complaints = store.records()
     records = [record for record in records if keys is None or record.cell.key in keys]
     records = sorted(_on(records, datasets) if datasets else records, key=_by_name)
-    table = _table(store, records, None, complaints)
+    table = read_table(store, records, None, complaints)
     if not table.groups:
         raise RequestError(_nothing(store, records, complaints))
     names = [_known(metric, _titles(table.metrics))] if metric else list(table.metrics)
@@ -167,10 +167,12 @@ def _cards(table: Table, metrics: Sequence[str]) -> list[Card]:
     return [card for metric in metrics for card in validity.cards(table, metric)]
 
 
-def _table(
+def read_table(
     store: AnyStore, records: Sequence[Record], by: str | None, complaints: list[str]
 ) -> Table:
-    """Return what the records have scored, and complain of what cannot be read."""
+    """Return what the records have scored, split by a stratum where one is named; what cannot be
+    read is added to the complaints.
+    """
     table, stale = Table(split=by not in (None, ALARM)), Counter[str]()
     metrics = staleness.of_records(records)
     for record in records:

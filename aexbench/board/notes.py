@@ -119,7 +119,8 @@ def _of_anomalies(report: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(asked, int) and isinstance(made, int) and made < asked:
         yield f"{made} of {asked} anomalies found in {draws} draws"
     gain = report.get("median_gain")
-    like_alarms = report.get("threshold") == "alarm"  # which are above normal ones by little
+    # which may be above normal ones by little
+    like_alarms = report.get("threshold") in ("alarm", "alarms")
     if isinstance(gain, int | float) and gain < LEAST_GAIN and not like_alarms:
         yield (
             f"the median score rose by {gain:.2f} alone: clean samples were nearly as "

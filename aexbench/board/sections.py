@@ -128,18 +128,19 @@ def section(table: Table, kind: Kind, metrics: Sequence[str]) -> Section:
     """Return the rows of one kind of anomalies; the first of the metrics ranks that has scores."""
     keys = table.cells.keys()
     known = [metric for metric in metrics if any(table.of(key, metric, kind) for key in keys)]
-    return _Making(table, kind, known).section()
+    return Ranking(table, kind, known).section()
 
 
 @dataclass
-class _Making:
-    """Makes a section out of a table."""
+class Ranking:
+    """Ranks the rows of a table that have anomalies of one kind, by the first of the metrics."""
 
     table: Table
     kind: Kind
     metrics: Sequence[str]
 
     def section(self) -> Section:
+        """Return the section."""
         groups = {name: self.units(name) for name in self.groups}
         ranked = self.ranked
         order = sorted(self.names, key=self.place)
@@ -159,14 +160,17 @@ class _Making:
 
     @property
     def primary(self) -> str:
+        """The metric that ranks."""
         return self.metrics[0]
 
     @property
     def higher(self) -> bool:
+        """Whether higher is better."""
         return self.table.metrics[self.primary].higher_is_better
 
     @cached_property
     def roles(self) -> dict[str, str]:
+        """What explainers, floors and references are, by name."""
         return {name: records[0].role for name, records in self.table.records.items()}
 
     @cached_property
@@ -199,11 +203,13 @@ class _Making:
 
     @cached_property
     def comparison(self) -> Comparison | None:
+        """What is known of the differences of those that are ranked."""
         keys: list[Key] = [(name, "none") for name in self.ranked]
         return self.compared(keys, self.primary) if keys else None
 
     @cached_property
     def ranks(self) -> dict[str, tuple[int, int]]:
+        """The first and last rank that each may have."""
         if self.comparison is None:
             return {}
         return dict(zip(self.ranked, rank_intervals(self.comparison, self.higher), strict=True))
@@ -226,6 +232,7 @@ class _Making:
 
     @property
     def of_floors(self) -> list[str]:
+        """The explainers: those that have floors."""
         return [name for name in self.names if self.roles[name] == "explainer"]
 
     def place(self, name: str) -> tuple[int, bool, float]:

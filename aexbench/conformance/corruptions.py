@@ -24,7 +24,7 @@ from aexbench.contracts import AnomalySet, Corruption
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
 from aexbench.rows import Array
-from aexbench.single_feature import LIKE_ALARMS
+from aexbench.single_feature import LIKE_ALARMS, MATCHED
 
 CHUNK = 3  # samples that the detector takes at a time, for another size than its own
 
@@ -176,7 +176,7 @@ def _limits(trial: Trial) -> tuple[float, float]:
         raise ValueError("its report names no threshold")
     if threshold == "strict":
         most, least = scale.normal_95, scale.normal_999
-    elif threshold == LIKE_ALARMS:
+    elif threshold in (LIKE_ALARMS, MATCHED):
         most = least = scale.normal_95
     else:
         most = least = scale.low + float(threshold) * (scale.high - scale.low)

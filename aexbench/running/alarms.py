@@ -65,7 +65,7 @@ def later(dataset: Dataset) -> NDArray[np.bool_]:
 def borrowed(corruption: Component) -> bool:
     """Whether a corruption takes values or bounds from alarms of the earlier half."""
     given = corruption.parameters
-    return "alarm" in (given.get("donor"), given.get("threshold"))
+    return given.get("donor") == "alarm" or given.get("threshold") in ("alarm", "alarms")
 
 
 def seen(detector: Detector, dataset: Dataset) -> Array:

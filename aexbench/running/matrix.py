@@ -141,12 +141,13 @@ def carry_out(
     keep: object = None,
     apart: Apart | None = None,
     quiet: bool = False,
+    timed: bool = True,
 ) -> Results:
     """Run the cells that are not finished, score what lacks a metric, and return the results.
 
     `suite` is what the store's plan says of them; `chosen` says which finished ones are run again;
     `keep` lives as long as the results; `apart` says how they run in processes of their own, if
-    they do; `quiet` shows no progress.
+    they do; `quiet` shows no progress; `timed` whether explainers are timed.
     """
     from aexbench.running import execution, pool, rounds  # imports torch
     from aexbench.running.turns import Turns
@@ -156,27 +157,27 @@ def carry_out(
     known = execution.finished(cells, store)
     todo = execution.unfinished(cells, known, chosen)
     again = {cell.key for cell in todo if known[cell.key] is not None}
-    timed = rounds.expected(cells, known, todo)
-    workspace.borne = store.borne(apart_from=todo) if todo or timed else {}
+    to_time = rounds.expected(cells, known, todo) if timed else []
+    workspace.borne = store.borne(apart_from=todo) if todo or to_time else {}
     stop = Stop()
     estimate = estimated(store, todo, 1 if apart is None else apart.jobs)
     try:
         with as_usual(), stopping() as stop, progress(estimate, len(todo), quiet) as show:
             workspace.show, workspace.say = show, show.say
-            show.expect(timed, TIMING)
-            with pool.opened(apart, [*todo, *timed], metrics, workspace) as runner:
+            show.expect(to_time, TIMING)
+            with pool.opened(apart, [*todo, *to_time], metrics, workspace) as runner:
                 runner.look(todo)
                 plans.write_grown(store, suite, cells)
                 for record in runner.records(todo, again, stop):
                     show.end(record)
-                Turns(store, runner, show, stop).take(timed)
+                Turns(store, runner, show, stop).take(to_time)
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:
         on = "The same call goes on from here." if keep is None else "store=FOLDER keeps them."
         ways = f"stopped; {_far(cells, store)}. {on}"
         raise StoppedError(ways, stop.number or signal.SIGINT) from None
-    for cell in (*todo, *timed):
+    for cell in (*todo, *to_time):
         known[cell.key] = store.record(cell.key)
     _score(store, list(filter(None, known.values())), metrics)
     names = [metric.text for metric in metrics]

@@ -1,0 +1,209 @@
+"""What an audit has found: how explainers score beside `residual` and `deviation`, kind by kind.
+
+Every kind of anomalies has a table of its own, and so have dear explainers, which meet the first
+few anomalies of it. What is compared is explained on the same anomalies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aexbench.auditing.worth import Worth
+from aexbench.board.comparing import Estimate
+from aexbench.board.leaderboard import read_table
+from aexbench.board.sections import Ranking, Score
+from aexbench.components import Component
+from aexbench.results import Results
+from aexbench.running.references import LABELS
+
+DEFAULT = "residual"
+PLAIN = "deviation"  # the floor that never asks the detector
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one explainer scores on one kind of anomalies.
+
+    Attributes
+    ----------
+    score
+        Its mean with its interval.
+    over_default, over_plain
+        Its differences from `residual` and from `deviation`; None where these have no score.
+    above
+        Whether it is surely above every floor; None of `deviation` itself.
+    units
+        How many clean rows or incidents it has been tried on.
+    few
+        Whether it was tried on a few of the anomalies alone: its mean is then none to be compared
+        with those of others, and its differences are.
+    """
+
+    explainer: str
+    score: Score
+    over_default: Estimate | None
+    over_plain: Estimate | None
+    above: bool | None
+    units: int
+    few: bool = False
+
+    @property
+    def lead(self) -> float:
+        """How much it has more than `residual`, on the same anomalies; 0 where nobody knows."""
+        return 0.0 if self.over_default is None else self.over_default.value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What explainers score on one kind of anomalies.
+
+    Attributes
+    ----------
+    name, summary
+        The corruption with its brackets, or `labels`; and in words.
+    labelled
+        Whether they are labelled incidents.
+    matched
+        Whether its anomalies are like the alarms of this detector.
+    units
+        How many clean rows, or labelled incidents that raise an alarm, they come from.
+    chance, ceiling
+        What knows nothing scores, and the truth.
+    tried
+        By their names, explainers and `deviation`, those that lead most first.
+    reason
+        Why there are none.
+    """
+
+    name: str
+    summary: str
+    labelled: bool = False
+    matched: bool = False
+    units: int = 0
+    chance: float | None = None
+    ceiling: float | None = None
+    tried: Mapping[str, Tried] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def explainers(self) -> list[Tried]:
+        """All but `deviation`."""
+        return [one for name, one in self.tried.items() if name != PLAIN]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that an answer rests on.
+
+    Attributes
+    ----------
+    worth
+        What the detector is worth.
+    kinds
+        Kinds of injected anomalies.
+    labels
+        Labelled incidents, where there are some.
+    truth
+        What the labels mark: symptoms or causes.
+    costs
+        Seconds that an explanation takes, by explainer.
+    left_out
+        Why some explainers were not tried, or not on everything.
+    metric
+        In words, by which they are compared.
+    """
+
+    worth: Worth
+    kinds: Sequence[Kind] = ()
+    labels: Kind | None = None
+    truth: str = ""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    metric: str = ""
+
+    @property
+    def matched(self) -> list[Kind]:
+        """The kinds that are like the detector's alarms and have anomalies."""
+        return [kind for kind in self.kinds if kind.matched and kind.tried]
+
+
+def of_kind(made: Component, matched: bool, results: Sequence[Results], metric: str) -> Kind:
+    """Return what explainers score on a kind of anomalies.
+
+    Parameters
+    ----------
+    made
+        The corruption, or `labels`.
+    matched
+        Whether its anomalies are like the alarms of the detector.
+    results
+        Of those that were tried on all anomalies, and of those that were tried on a few.
+    metric
+        The name by which they are compared; higher is better.
+    """
+    tried: dict[str, Tried] = {}
+    levels: dict[str, float] = {}
+    units = 0
+    for place, one in enumerate(results):
+        table = read_table(one.store, one.records, None, [])
+        for kind in dict.fromkeys(group.kind for group in table.groups.values()):
+            ranking = Ranking(table, kind, [metric])
+            found = dict(_tried(ranking, few=place > 0))
+            tried = found | tried
+            units = max(units, sum(map(ranking.units, ranking.groups)))
+            levels = _levels(ranking) | levels
+    order = sorted(tried, key=lambda name: -tried[name].lead)
+    return Kind(
+        made.text,
+        made.plugin.summary,
+        made.name == LABELS,
+        matched,
+        units,
+        levels.get("chance"),
+        levels.get("oracle"),
+        {name: tried[name] for name in order},
+        "" if tried else _why(results),
+    )
+
+
+def _tried(ranking: Ranking, few: bool) -> Iterable[tuple[str, Tried]]:
+    """Yield the explainers of a table, and `deviation`."""
+    names = [*ranking.ranked, *([PLAIN] if PLAIN in ranking.names else [])]
+    if not names:
+        return
+    board = ranking.compared([(name, "none") for name in names], ranking.primary)
+    units = sum(map(ranking.units, ranking.groups))
+
+    def over(place: int, other: str) -> Estimate | None:
+        return board.pair(place, names.index(other)) if other in names else None
+
+    for place, name in enumerate(names):
+        gain = ranking.gains.get(name)
+        yield (
+            name,
+            Tried(
+                name,
+                ranking.score(name, ranking.primary),
+                over(place, DEFAULT),
+                over(place, PLAIN),
+                None if gain is None else gain.above,
+                units,
+                few,
+            ),
+        )
+
+
+def _levels(ranking: Ranking) -> dict[str, float]:
+    """Return what the references score."""
+    return {
+        name: ranking.score(name, ranking.primary).mean
+        for name in ranking.names
+        if ranking.roles[name] == "reference"
+    }
+
+
+def _why(results: Sequence[Results]) -> str:
+    """Return why nothing was scored."""
+    reasons = [record.reason for one in results for record in one.records if record.reason]
+    return reasons[0] if reasons else "no anomaly was found"
