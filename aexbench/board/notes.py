@@ -60,8 +60,8 @@ def _lacking(records: Sequence[Record], table: Table) -> Iterator[str]:
     there = {control for _, control, _ in table.sets}
     why: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        control = record.cell.control
-        if control in TWINS and control not in there and record.state == "skipped":
+        control, explained = record.cell.control, record.cell.anomaly_key in table.kinds
+        if control in TWINS and explained and control not in there and record.state == "skipped":
             why[record.reason].add(control)
     for reason, controls in sorted(why.items()):
         names = ", ".join(sorted(controls))
