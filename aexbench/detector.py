@@ -9,14 +9,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import soundness
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, SkipError
 from aexbench.features import Features
 from aexbench.models import (
     Output,
@@ -42,6 +42,10 @@ LOSSES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 # cores, 8 to 16 thousand rows of a 21-64-32-8 autoencoder (about 2 kB a row) ran fastest.
 CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 
+OPAQUE = (
+    "the model is a function: it has no gradients and no layers; use an explainer that asks the "
+    "detector alone, such as repair or residual"
+)
 SCALE_CORRUPTIONS = 10_000
 SCALE_SAMPLES = 20_000  # that say which codes a hashed or embedded category has
 
@@ -141,6 +145,53 @@ class Detector:
         self.own: set[Key] = set()  # what a call of the model itself was seen to change
         self._look()
 
+    @classmethod
+    def of(
+        cls,
+        model: object,
+        *,
+        loss: Loss = "l2",
+        features: Features | None = None,
+        output: Output | None = None,
+        draws: int = 0,
+        batch: int | None = None,
+        fresh: Callable[[], torch.nn.Module] | None = None,
+    ) -> Self:
+        """Return a detector of whatever makes x̂ of x.
+
+        Parameters
+        ----------
+        model
+            - A torch module, taken as it is.
+            - A fitted `PCA`, `MLPRegressor`, `TransformedTargetRegressor`, or `Pipeline` of
+              scalers (standard, min-max, robust, max-abs) and these: computed by torch in float64
+              as scikit-learn does, so that gradient methods and LRP see inside. x̂ is what
+              `predict(x)` returns, or `inverse_transform(transform(x))`: in x's units if it was
+              fitted so.
+            - Another estimator of scikit-learn, or a function x -> x̂ on NumPy arrays (N, …): it is
+              asked, and not looked into (`opaque`). What needs gradients, and untrained twins, are
+              skipped.
+        loss, features, output, draws, batch, fresh
+            As for `Detector`.
+
+        Raises
+        ------
+        RequestError
+            If it makes no x̂, or is not fitted: says what to give.
+
+        Examples
+        --------
+        >>> import aexbench, numpy as np
+        >>> from sklearn.decomposition import PCA
+        >>> x = np.random.default_rng(0).random((50, 4))
+        >>> aexbench.Detector.of(PCA(2).fit(x)).error(x).shape
+        torch.Size([50])
+        """
+        from aexbench.loading.making import module_of
+
+        options = {"output": output, "draws": draws, "batch": batch, "fresh": fresh}
+        return cls(module_of(model), loss, features, **options)  # type: ignore[arg-type]
+
     def _look(self) -> None:
         """Take in what the model is; what was measured of another one is forgotten."""
         self._chunks: dict[tuple[int, ...], int] = {}
@@ -151,6 +202,18 @@ class Detector:
     def device(self) -> torch.device:
         """Where the model is: the device of its first parameter."""
         return self._reference.device
+
+    @property
+    def opaque(self) -> bool:
+        """Whether the model calls a function that autograd cannot look into: no gradients, and
+        nothing that an untrained twin could draw anew.
+        """
+        return any(getattr(module, "opaque", False) is True for module in self.model.modules())
+
+    def require_inside(self) -> None:
+        """Raise SkipError where the model is `opaque`."""
+        if self.opaque:
+            raise SkipError(OPAQUE)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -177,8 +240,9 @@ class Detector:
 
     def error_gradient(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return ∂e/∂x (N, …) on x's device, without a graph and whatever the
-        gradient mode around.
+        gradient mode around. SkipError where the model is `opaque`.
         """
+        self.require_inside()
         samples = self._taken(x)
 
         def gradient(part: torch.Tensor) -> torch.Tensor:
