@@ -7,6 +7,7 @@ What authors of plugins may import of this project, and nothing else of it:
 - `aexbench` itself: its public names, and each family's `register`;
 - `aexbench.declarations`: what `register` may be told;
 - `aexbench.rows`: splits that need not fit in memory, read in blocks; `aexbench.errors`;
+- `aexbench.scaling`: how the values of a source became those of the splits;
 - `aexbench.detector`: `in_chunks`, `evaluation_mode`; `aexbench.extras`: optional packages;
 - `aexbench.fetching`, for data sets that can be fetched; `aexbench.files` and `aexbench.digests`,
   for those that keep what they have made;
@@ -27,6 +28,7 @@ from aexbench.declarations import Training
 from aexbench.errors import RequestError, unknown
 from aexbench.features import Features
 from aexbench.rows import Array, Named, Picked, as_rows, blocks, in_memory
+from aexbench.scaling import Scale
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 ALARMED = "alarmed"  # among the details of an AnomalySet
 Progress = Callable[[str, float], None]
 """Called with a line of text and the share that is done, in [0, 1]."""
+
+Split = Literal["test", "validation", "train"]
+_SPLITS: tuple[Split, ...] = get_args(Split)
 
 TruthKind = Literal["symptom", "cause", "both"]
 """What a truth per feature says: which features are abnormal, or where it came from."""
@@ -127,6 +132,12 @@ class Dataset:
         What `test_truth` marks. `symptom`: the features that are abnormal, as people label them.
         `cause`: where the anomaly came from, whatever else it has made abnormal. `both`: one and
         the same, as where code has changed these features and no other follows from them.
+    scale
+        How the values of the source became those of the splits; they are the same without it.
+    rows : mapping of (N,) int64
+        By split, the number of each of its rows in the source: 0 is a file's first row of data. A
+        number stands for one row, so that a split which comes from another source than the test
+        has none. Without any, the test's rows are numbered as they stand.
     """
 
     train: Array
@@ -139,6 +150,8 @@ class Dataset:
     test_units: NDArray[np.int64] | None = None
     test_kinds: NDArray[np.str_] | Named | None = None
     test_truth_kind: TruthKind = "symptom"
+    scale: Scale = field(default_factory=Scale)
+    rows: Mapping[Split, NDArray[np.int64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Reject splits that do not belong together, and values in memory that are not finite."""
@@ -168,6 +181,57 @@ class Dataset:
         self.features.check(self.train.shape[1:])
         if not self.features.bounded:  # a data set's values are scaled, or it says how
             self.features = self.features.within(0.0, 1.0)
+        self.scale.check(self.train.shape[1:])
+        self.rows = _numbered(self)
+
+    def transform(self, values: ArrayLike) -> NDArray[np.float32]:
+        """Return values (N, …) in the user's units as rows of this data set (N, …), float32.
+
+        Of a data frame it takes the columns that the Features name, in their order.
+
+        Raises
+        ------
+        RequestError
+            If they have other columns: it names what is missing.
+        """
+        return self.scale.transform(_chosen(values, self.features.names))
+
+    def inverse(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Return rows of this data set (N, …) in the user's units, float64; for their precision see
+        `aexbench.scaling.Scale.inverse`.
+        """
+        return self.scale.inverse(x)
+
+    def row(self, number: int) -> tuple[Split, int]:
+        """Return where the row of a number is: its split, and its place there.
+
+        Raises
+        ------
+        RequestError
+            If it is in no split: it says which numbers there are.
+        """
+        for split in _SPLITS:
+            places = np.flatnonzero(self.numbers(split) == number)
+            if len(places):
+                return split, int(places[0])
+        raise RequestError(_no_row(self, number))
+
+    def sample(self, number: int) -> NDArray[np.float32]:
+        """Return the row of a number (1, …), in the data set's units.
+
+        Raises
+        ------
+        RequestError
+            See `row`.
+        """
+        split, place = self.row(number)
+        return np.asarray(getattr(self, split)[place : place + 1])
+
+    def numbers(self, split: Split = "test") -> NDArray[np.int64]:
+        """Return the number of each row (N,) of a split; none where they have no numbers."""
+        if split == "test" and not self.rows:
+            return np.arange(len(self.test))
+        return self.rows.get(split, np.empty(0, dtype=np.int64))
 
     @property
     def normal(self) -> Array:
@@ -239,6 +303,44 @@ def not_finite(rows: Any, what: str, names: Sequence[str] = ()) -> str:
         start += len(block)
     more = f" ({count} such values)" if count > 1 else ""
     return f"{what} is not finite in {first}{more}" if first else ""
+
+
+def _numbered(dataset: Dataset) -> dict[Split, NDArray[np.int64]]:
+    """Return a data set's row numbers by split as arrays; RequestError where they do not fit."""
+    found: dict[Split, NDArray[np.int64]] = {}
+    for split, given in dataset.rows.items():
+        if split not in _SPLITS:
+            raise unknown("split with rows of a Dataset", split, _SPLITS)
+        numbers = np.asarray(given)
+        if numbers.shape != (len(getattr(dataset, split)),) or numbers.dtype.kind not in "iu":
+            raise RequestError(f"rows of a Dataset must number each row of {split}")
+        found[split] = numbers.astype(np.int64)
+    every = np.concatenate([np.empty(0, dtype=np.int64), *found.values()])
+    if len(np.unique(every)) < len(every) or (every < 0).any():
+        raise RequestError("rows of a Dataset are numbers from 0 on, and each of one row")
+    return found
+
+
+def _no_row(dataset: Dataset, number: int) -> str:
+    """Return in words that no split has the row of a number."""
+    known = np.concatenate([dataset.numbers(split) for split in _SPLITS])
+    last = int(known.max(initial=-1))
+    if 0 <= number <= last:
+        return f"row {number} is in no split: it was left out; rows are numbered 0 to {last}"
+    return f"there is no row {number}: rows are numbered 0 to {last}"
+
+
+def _chosen(values: Any, names: Sequence[str]) -> Any:
+    """Return a data frame's columns by their names; anything else as it is."""
+    columns = getattr(values, "columns", None)
+    if columns is None or not names:
+        return values
+    known = {str(column): column for column in columns}
+    missing = [name for name in names if name not in known]
+    if missing:
+        shown = ", ".join(map(repr, missing[:10]))
+        raise RequestError(f"the data frame lacks columns of this data set: {shown}")
+    return values[[known[name] for name in names]]
 
 
 def _check_channels(shape: tuple[int, ...]) -> None:

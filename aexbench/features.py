@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -12,6 +16,8 @@ from aexbench.errors import RequestError, unknown
 from aexbench.rows import Array
 
 Kind = Literal["columns", "onehot", "hashed", "embedding"]
+WORDS = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+|[\W_]")  # of a column's name
+SEPARATORS = " _-.,:;=/|([{<"
 ON = 0.5  # of the way from low to high: a one-hot column beyond it holds the category
 
 
@@ -122,6 +128,30 @@ class Features:
         there are none.
         """
         return int(np.prod(shape)) if self.groups is None else len(set(self.groups))
+
+    def group_names(self, shape: tuple[int, ...]) -> tuple[str, ...]:
+        """Return a name for each feature of a sample of this shape.
+
+        A column's is its own. That of a group is what its columns' names begin with, in whole
+        words; or its first and last column, where that is nothing or names another feature too.
+        Without names they are `feature 0`, `feature 1`, ….
+
+        Examples
+        --------
+        >>> Features(names=("bytes", "ip_1", "ip_2"), groups=(0, 1, 1)).group_names((3,))
+        ('bytes', 'ip')
+        """
+        if not self.names:
+            return tuple(f"feature {number}" for number in range(self.count(shape)))
+        if self.groups is None:
+            return self.names
+        members = [[self.names[c] for c in self._columns(g)] for g in range(self.count(shape))]
+        common = [_beginning(names) for names in members]
+        counts = Counter(common)
+        return tuple(
+            name if len(names) == 1 or (name and counts[name] == 1) else f"{names[0]} … {names[-1]}"
+            for name, names in zip(common, members, strict=True)
+        )
 
     def masks(self, features: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Return for each feature number a mask (B, *shape) of the columns that encode it."""
@@ -338,6 +368,19 @@ class Codes:
         number = above.argmax(axis=1)
         off = 1 if held.shape[1] == 1 else -1
         return np.asarray(np.where(above.max(axis=1) > 0, number, off))
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """Return what names begin with, in whole words; a single one is its own.
+
+    >>> _beginning(["port80", "port8080"]), _beginning(["hour=sin", "hour=sinus"])
+    ('port', 'hour')
+    """
+    if len(names) == 1:
+        return names[0]
+    words = zip(*map(WORDS.findall, names), strict=False)
+    same = takewhile(lambda found: len(set(found)) == 1, words)
+    return "".join(found[0] for found in same).rstrip(SEPARATORS)
 
 
 def _plain(name: str, value: Any, kind: type) -> Any:

@@ -141,6 +141,7 @@ def petshop(*, scenario: Scenario = "high_traffic", root: Path | None = None) ->
         np.concatenate([rest, starts[owner]]),
         np.array(["normal"] * len(rest) + [faults[i].metric for i in owner]),
         "cause",
+        made.scale,
     )
 
 

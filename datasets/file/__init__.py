@@ -16,7 +16,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
-from aexbench.contracts import TruthKind
+from aexbench.contracts import Split, TruthKind
 from aexbench.datasets import register
 from aexbench.datasets.file.grouping import features_of
 from aexbench.datasets.file.reading import Roles
@@ -144,6 +144,8 @@ def file(
         None if units is None else units[parts.test],
         None if table.kinds is None else table.kinds[parts.test],
         truth_kind,
+        made.scale,
+        _numbers(table, parts),
     )
 
 
@@ -166,6 +168,15 @@ def _parts(table: Table, split: str, units: NDArray[np.int64] | None, seed: int)
         parts = row_numbers(known, seed, shares)
     rest = np.arange(len(known), len(table.values))
     return Parts(parts.train, parts.validation, np.concatenate([parts.test, rest]))
+
+
+def _numbers(table: Table, parts: Parts) -> dict[Split, NDArray[np.int64]]:
+    """Return the number of each row in the file, by split; beside a test file, of its rows alone:
+    a number stands for one row.
+    """
+    if table.from_test is not None:
+        return {"test": parts.test - table.from_test}
+    return {"train": parts.train, "validation": parts.validation, "test": parts.test}
 
 
 def _taken(path: Path, table: Table) -> str:

@@ -22,6 +22,7 @@ from aexbench.datasets.tools.splits import (
     warn_of,
 )
 from aexbench.features import Kind
+from aexbench.scaling import Scale
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?!\d)|\d\d?[./]\d\d?[./]\d{4}(?!\d)|\d\d?:\d\d(?!\d)")
 MOST_CATEGORIES = 200  # of a column; more are names or texts, of which one-hot columns say nothing
@@ -32,6 +33,14 @@ class Column(NamedTuple):
 
     name: str
     values: NDArray[Any]
+
+
+class Block(NamedTuple):
+    """What a column has become: its table (N, k), the names of that, and its scale."""
+
+    table: NDArray[np.float32]
+    names: list[str]
+    scale: Scale
 
 
 def dataset_of(
@@ -48,7 +57,8 @@ def dataset_of(
     alone.
 
     A number that is constant in training is scaled by other rows, see `splits`, and a
-    `TableWarning` names it.
+    `TableWarning` names it. Where columns are taken as logarithms, the Dataset has no scale: it
+    speaks of scaled values.
 
     Parameters
     ----------
@@ -79,9 +89,9 @@ def dataset_of(
     taken = [_filled(one, train) if fill else one for one in taken]
     _check(taken, train)
     blocks = _encoded(taken, train, ~labels)
-    groups = tuple(group for group, (_, names) in enumerate(blocks) for _ in names)
-    names = tuple(name for _, block_names in blocks for name in block_names)
-    table = np.concatenate([block for block, _ in blocks], axis=1)
+    groups = tuple(group for group, block in enumerate(blocks) for _ in block.names)
+    names = tuple(name for block in blocks for name in block.names)
+    table = np.concatenate([block.table for block in blocks], axis=1)
     features = Features(names=names)
     if len(blocks) < len(names):
         together: tuple[Kind, ...] = tuple("onehot" if _is_text(c) else "columns" for c in taken)
@@ -94,6 +104,8 @@ def dataset_of(
         labels[test],
         autoencoder=autoencoder,
         test_kinds=kinds[test],
+        scale=Scale() if logarithmic else _joined([block.scale for block in blocks]),
+        rows={"train": train, "validation": validation, "test": test},
     )
 
 
@@ -145,11 +157,11 @@ def _wrong(column: Column, train: NDArray[np.int64]) -> Iterator[str]:
 
 def _encoded(
     columns: Sequence[Column], train: NDArray[np.int64], normal: NDArray[np.bool_]
-) -> list[tuple[NDArray[np.float32], list[str]]]:
-    """Return each column's block, and the names of the block's columns; one column at a time, as a
-    table of millions of rows should not stand in memory twice.
+) -> list[Block]:
+    """Return each column's block; one column at a time, as a table of millions of rows should not
+    stand in memory twice.
     """
-    blocks: list[tuple[NDArray[np.float32], list[str]]] = []
+    blocks: list[Block] = []
     found: list[Scaled] = []
     wrong: list[str] = []
     for column in columns:
@@ -161,7 +173,7 @@ def _encoded(
         except RequestError as error:
             wrong.append(str(error))
             continue
-        blocks.append((made.table, [column.name]))
+        blocks.append(Block(made.table, [column.name], made.scale))
         found.append(made)
     if wrong:
         raise RequestError(listed(wrong, "; "))
@@ -169,11 +181,19 @@ def _encoded(
     return blocks
 
 
-def _one_hot(column: Column, train: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[str]]:
+def _one_hot(column: Column, train: NDArray[np.int64]) -> Block:
     """Return a column of 0 and 1 for each text in the training split, and one for all others."""
     known = np.unique(column.values[train])
     position = np.minimum(np.searchsorted(known, column.values), len(known) - 1)
     position = np.where(known[position] == column.values, position, len(known))
     made = np.zeros((len(column.values), len(known) + 1), dtype=np.float32)
     made[np.arange(len(made)), position] = 1.0
-    return made, [f"{column.name}={text}" for text in [*known.tolist(), "(other)"]]
+    names = [f"{column.name}={text}" for text in [*known.tolist(), "(other)"]]
+    count = len(names)
+    return Block(made, names, Scale((0.0,) * count, (1.0,) * count, (0.0,) * count))
+
+
+def _joined(scales: Sequence[Scale]) -> Scale:
+    """Return the scale of a table of the scales of its blocks."""
+    parts = [(scale.offset, scale.factor, scale.tolerance) for scale in scales]
+    return Scale(*map(np.hstack, zip(*parts, strict=True)))

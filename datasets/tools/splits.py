@@ -28,6 +28,8 @@ from aexbench.datasets.tools.scales import (
 )
 from aexbench.errors import RequestError
 from aexbench.features import Features
+from aexbench.scaling import Scale
+from aexbench.scaling import scaled as affine
 from aexbench.specs import write
 
 TRAIN, VALIDATION = 0.6, 0.2  # of the normal rows; the rest, and all anomalies, are the test split
@@ -55,12 +57,13 @@ class Parts(NamedTuple):
 
 
 class Scaled(NamedTuple):
-    """A table as detectors take it, and the names of the columns that are constant in training, of
-    those that few normal rows stretch, and of those that reach far beyond the training rows in
-    others; and what may stand for gaps, by column.
+    """A table as detectors take it and how it became so, and the names of the columns that are
+    constant in training, of those that few normal rows stretch, and of those that reach far beyond
+    the training rows in others; and what may stand for gaps, by column.
     """
 
     table: NDArray[np.float32]
+    scale: Scale
     constant: list[str]
     stretched: list[str]
     far: list[str]
@@ -127,6 +130,8 @@ def split(
         None if anomalous is None else labels[test],
         None if truth is None else np.asarray(truth, dtype=bool)[test],
         autoencoder,
+        scale=made.scale,
+        rows={"train": train, "validation": validation, "test": test},
     )
 
 
@@ -250,15 +255,19 @@ def scaled(
         if kept is not None:
             unknown &= ~kept
             low, spread = np.where(kept, 0.0, low), np.where(kept, 1.0, spread)
-        made = (table - low) / np.where(~unknown & (spread > 0), spread, 1.0)
-    for column in np.flatnonzero(unknown):
-        made[:, column] = _distances(table[:, column], train, normal)
+        parts = [low, np.where(spread > 0, spread, 1.0), np.zeros_like(low)]
+        for column in np.flatnonzero(unknown):
+            own = _of_constant(table[:, column], train, normal)
+            for part, value in zip(parts, own, strict=True):
+                part[column] = value
+        made = affine(table, *parts)
     own = np.full(len(names), not one_scale) if kept is None else ~kept
     stretched, lost = _stretches(table, normal, own)
     _check_size(made, table, names, np.broadcast_to(spread, table.shape[1:]), lost)
     far = np.abs(made[normal] - 0.5).max(axis=0, initial=0.0) > FAR + 0.5
     return Scaled(
         made.astype(np.float32),
+        Scale(*parts),
         _named(names, unknown),
         _named(names, stretched),
         _named(names, far & ~stretched),
@@ -296,15 +305,18 @@ def _constant(
     return np.asarray(near)
 
 
-def _distances(
+def _of_constant(
     values: NDArray[np.float64], train: Rows, normal: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the distances (N,) of a column from its constant in training, of order 1."""
-    with np.errstate(over="ignore"):
-        away = values - np.median(values[train])
-    away[np.abs(away) <= max(rounding(values[train]), np.abs(away[train]).max())] = 0.0
-    unit = np.abs(away[normal]).max() or np.abs(away).max()
-    return np.asarray(away / (unit or 1.0))
+) -> tuple[float, float, float]:
+    """Return the offset, the factor and the tolerance of a column that is constant in training: its
+    values (N,) are distances from that constant, of order 1.
+    """
+    offset = float(np.median(values[train]))
+    away = np.abs(values - offset)
+    tolerance = max(rounding(values[train]), float(away[train].max()))
+    beyond = np.where(away <= tolerance, 0.0, away)
+    unit = float(beyond[normal].max()) or float(beyond.max())
+    return offset, unit or 1.0, tolerance
 
 
 def _check_size(

@@ -1069,3 +1069,34 @@ def test_row_numbers_are_left_out_of_both_files(table):
 def test_a_table_with_nothing_to_remark_says_nothing(table):
     for kind in READERS:
         assert read(written(table.assign(y=LABEL), kind), label="y")[1] == []
+
+
+SPLITS = ("train", "validation", "test")
+
+
+@given(st.integers(0, 5), st.sampled_from(["random", "time", "unit"]), st.integers(-3, 9))
+def test_a_row_is_found_in_the_file_by_its_number(seed, split, size):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.normal(3.0, 1.0, (ROWS, 2)) * 10.0**size, columns=["a", "b"])
+    frame = frame.assign(y=LABEL, day=np.arange(ROWS) // 6)
+    how = {"label": "y", "drop": ["day"]} if split != "unit" else {"label": "y", "unit": "day"}
+    made, _ = read(written(frame), split=split, seed=seed, **how)
+    source = pd.read_csv("rows.csv")
+    for name in SPLITS:
+        rows, numbers = getattr(made, name), made.numbers(name)
+        assert np.array_equal(made.transform(source.iloc[numbers]), rows)
+        values = source.loc[numbers, ["a", "b"]].to_numpy()
+        assert np.allclose(made.inverse(rows), values, rtol=1e-6, atol=1e-6 * 10.0**size)
+    every = np.concatenate([made.numbers(name) for name in SPLITS])
+    assert sorted(every.tolist()) == list(range(ROWS))
+
+
+def test_beside_a_test_file_its_rows_are_numbered(table):
+    written(table.assign(y=LABEL))
+    test = written(table.iloc[::-1].assign(y=LABEL[::-1]), name="later")
+    made, _ = read("rows.csv", label="y", test=test)
+    assert made.numbers().tolist() == list(range(ROWS))
+    assert made.numbers("train").tolist() == []
+    assert np.array_equal(made.sample(0), made.transform(table.iloc[[-1]]))
+    with pytest.raises(RequestError, match=f"there is no row {ROWS}: .* numbered 0 to {ROWS - 1}"):
+        made.row(ROWS)
