@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aexbench.detector import Detector
     from aexbench.errors import RequestError, SkipError
     from aexbench.evaluation import evaluate
+    from aexbench.explaining import explain
     from aexbench.features import Features
     from aexbench.results import Results, open
     from aexbench.running.matrix import run
@@ -35,6 +36,7 @@ _HOMES = {
     "Results": "results",
     "SkipError": "errors",
     "evaluate": "evaluation",
+    "explain": "explaining",
     "open": "results",
     "run": "running.matrix",
 }
@@ -54,6 +56,7 @@ __all__ = [
     "Results",
     "SkipError",
     "evaluate",
+    "explain",
     "open",
     "run",
 ]

@@ -1,0 +1,134 @@
+"""A sample's features in the user's units: value, what is usual there, what the network expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench.explaining.parts import Category, Column, Feature, Usual
+from aexbench.explaining.views import Floats, View
+from aexbench.rows import Array, Rows, most, sample
+
+QUANTILES = (0.05, 0.5, 0.95)
+NORMAL_SAMPLES = 10_000  # that the quantiles are taken from, at most
+
+
+@dataclass(frozen=True)
+class Normal:
+    """What normal samples are like.
+
+    Attributes
+    ----------
+    quantiles : (3, M)
+        5 %, 50 % and 95 % of each column, in the user's units.
+    samples : (B, …)
+        In the detector's units, for the frequency of categories.
+    """
+
+    quantiles: Floats
+    samples: Array
+
+
+def normal_of(view: View, background: Rows | None) -> Normal | None:
+    """Return what normal samples are like, by 10,000 of them at most, drawn with a fixed seed."""
+    if background is None:
+        return None
+    kept = sample(background, most(background, NORMAL_SAMPLES))  # type: ignore[arg-type]  # rows
+    return Normal(np.quantile(view.values(kept), QUANTILES, axis=0), kept)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Samples as the detector sees them: x and x̂ (N, …), and each column's share of the error."""
+
+    x: NDArray[np.float64]
+    x_hat: NDArray[np.float64]
+    error_map: NDArray[np.float64]
+
+
+def features_of(
+    view: View, seen: Seen, normal: Normal | None, attributions: Floats
+) -> list[tuple[Feature, ...]]:
+    """Return each sample's features, the most responsible first.
+
+    Parameters
+    ----------
+    attributions : (N, G)
+        By feature.
+    """
+    shares = _of_error(view.by_column(seen.error_map))
+    values, expected = view.values(seen.x), view.values(seen.x_hat)
+    usual = _usual(normal, len(view.columns))
+    categories = [_categories(view, number, seen, normal) for number in range(len(view.names))]
+    found = []
+    for row, given in enumerate(attributions):
+        columns = [
+            Column(name, *map(float, numbers[:2]), usual[place], float(numbers[2]))
+            for place, (name, *numbers) in enumerate(
+                zip(view.columns, values[row], expected[row], shares[row], strict=True)
+            )
+        ]
+        own = [None if one is None else one[row] for one in categories]
+        found.append(_ordered(view, columns, own, given))
+    return found
+
+
+def _ordered(
+    view: View, columns: list[Column], categories: list[Category | None], given: Floats
+) -> tuple[Feature, ...]:
+    """Return one sample's features, the most responsible first; of equals, the first one is."""
+    positive = float(given[given > 0].sum())
+    order = np.argsort(-given, kind="stable").tolist()
+    return tuple(
+        _feature(view, number, columns, categories[number], float(given[number]), positive)
+        for number in order
+    )
+
+
+def _feature(
+    view: View,
+    number: int,
+    columns: list[Column],
+    category: Category | None,
+    attribution: float,
+    positive: float,
+) -> Feature:
+    own = tuple(columns[place] for place in view.members[number])
+    error = sum(column.error_share for column in own)
+    share = attribution / positive if positive > 0 else None
+    return Feature(view.names[number], own, category, error, attribution, share)
+
+
+def _of_error(error_map: Floats) -> Floats:
+    """Return each column's share of a sample's error (N, M); 0 where there is none."""
+    whole = error_map.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(error_map, whole, out=np.zeros_like(error_map), where=whole > 0))
+
+
+def _usual(normal: Normal | None, count: int) -> list[Usual | None]:
+    if normal is None:
+        return [None] * count
+    return [Usual(*map(float, three)) for three in normal.quantiles.T]
+
+
+def _categories(
+    view: View, number: int, seen: Seen, normal: Normal | None
+) -> list[Category] | None:
+    """Return each sample's category of a feature; None where it is none."""
+    codes = view.codes(number)
+    if codes is None:
+        return None
+    held = codes.of(seen.x)
+    likely = seen.x_hat.reshape(len(seen.x), -1)[:, codes.columns].argmax(axis=1)
+    shares = [None] * len(held) if normal is None else _shares(codes.of(normal.samples), held)
+    return [
+        Category(view.category(number, own), view.category(number, other), share)
+        for own, other, share in zip(held.tolist(), likely.tolist(), shares, strict=True)
+    ]
+
+
+def _shares(normal: NDArray[np.int64], held: NDArray[np.int64]) -> list[float]:
+    """Return the share of normal samples that have each sample's category."""
+    return [float((normal == own).mean()) for own in held]
