@@ -57,9 +57,13 @@ def source_digest(target: object) -> str:
     file = getattr(module, "__file__", None)
     if file is None or not Path(file).is_file():  # defined at a prompt: `contents` knows it
         return value_digest("")
+    return file_source_digest(Path(file), module.__name__)
+
+
+def file_source_digest(own: Path, module: str) -> str:
+    """Return the digest of a module's file, and of what it takes from beside it."""
     found: dict[Path, str] = {}
-    own = Path(file)
-    _collect(own, module.__name__, own.parent, found)
+    _collect(own, module, own.parent, found)
     del found[own]
     others = sorted((name, _digest(path)) for path, name in found.items())
     return value_digest([_digest(own), others])

@@ -144,7 +144,7 @@ class _Walk:
             return _global(value, parts)
         make, arguments, state, items, pairs = (*parts, None, None, None)[:5]
         held = [kind, make, arguments, _sorted(state), list(items or ()), list(pairs or ())]
-        return self._members(held if _library(kind.__module__) else [*held, attributes])
+        return self._members(held if is_library(kind.__module__) else [*held, attributes])
 
     def _function(self, value: types.FunctionType) -> list[Any]:
         held = [value.__defaults__, value.__kwdefaults__, vars(value), value.__closure__]
@@ -156,7 +156,7 @@ class _Walk:
         if _known(module):
             name = value.__code__.co_qualname
             return [module, name, *([self.digest(value.__code__)] if "<" in name else [])]
-        if _library(module):
+        if is_library(module):
             return [_named(module), self._source(value)]
         return [self._source(value), self._globals(value)]
 
@@ -189,7 +189,7 @@ class _Walk:
 
     def _named_of(self, value: Any, names: set[str]) -> Any:
         """A global's digest; of a module of one's own, those of the members that are named."""
-        if not isinstance(value, types.ModuleType) or _library(value.__name__):
+        if not isinstance(value, types.ModuleType) or is_library(value.__name__):
             return self.digest(value)
         members = vars(value)
         return [
@@ -202,13 +202,13 @@ class _Walk:
         if _known(value.__module__):
             return [value.__module__, value.__qualname__]
         functions = [m for m in vars(value).values() if isinstance(m, types.FunctionType)]
-        foreign = _library(value.__module__)
+        foreign = is_library(value.__module__)
         body = functions if foreign else {n: m for n, m in vars(value).items() if _counts(n, m)}
         named = _named(value.__module__) if foreign else []
         return [named, value.__qualname__, *self._members([body, value.__bases__, type(value)])]
 
     def _module(self, value: types.ModuleType) -> Any:
-        if _library(value.__name__):
+        if is_library(value.__name__):
             return _named(value.__name__)
         return self._mapping({n: m for n, m in vars(value).items() if n[:2] != "__"})
 
@@ -280,7 +280,7 @@ def _known(module: str) -> bool:
     return module.partition(".")[0] in LIBRARIES
 
 
-def _library(module: str) -> bool:
+def is_library(module: str) -> bool:
     """Whether a module is not the user's own: of the libraries that are known, or installed."""
     file = getattr(sys.modules.get(module), "__file__", None)
     return _known(module) or bool(file and INSTALLED & set(Path(file).parts))
@@ -297,7 +297,7 @@ def _global(value: Any, name: str) -> list[str]:
     """Return where a library has a value that it knows by a name, such as `numpy.sin`."""
     name = name.rpartition(".")[2]
     module = pickle.whichmodule(value, name)  # type: ignore[attr-defined]
-    if not _library(module) or getattr(sys.modules.get(module), name, None) is not value:
+    if not is_library(module) or getattr(sys.modules.get(module), name, None) is not value:
         raise LookupError(name)
     return [module, name]
 

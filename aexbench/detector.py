@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -141,6 +141,53 @@ class Detector:
         self.own: set[Key] = set()  # what a call of the model itself was seen to change
         self._look()
 
+    @classmethod
+    def of(
+        cls,
+        model: object,
+        *,
+        loss: Loss = "l2",
+        features: Features | None = None,
+        output: Output | None = None,
+        draws: int = 0,
+        batch: int | None = None,
+        fresh: Callable[[], torch.nn.Module] | None = None,
+    ) -> Self:
+        """Return a detector of whatever makes x̂ of x.
+
+        Parameters
+        ----------
+        model
+            - A torch module, taken as it is.
+            - A fitted `PCA`, `MLPRegressor`, `TransformedTargetRegressor`, or `Pipeline` of
+              scalers (standard, min-max, robust, max-abs) and these: computed by torch in float64
+              as scikit-learn does, so that gradient methods and LRP see inside. x̂ is what
+              `predict(x)` returns, or `inverse_transform(transform(x))`: in x's units if it was
+              fitted so.
+            - Another estimator of scikit-learn, or a function x -> x̂ on NumPy arrays (N, …): it is
+              asked, and not looked into (`opaque`). What needs gradients, and untrained twins, are
+              skipped.
+        loss, features, output, draws, batch, fresh
+            As for `Detector`.
+
+        Raises
+        ------
+        RequestError
+            If it makes no x̂, or is not fitted: says what to give.
+
+        Examples
+        --------
+        >>> import aexbench, numpy as np
+        >>> from sklearn.decomposition import PCA
+        >>> x = np.random.default_rng(0).random((50, 4))
+        >>> aexbench.Detector.of(PCA(2).fit(x)).error(x).shape
+        torch.Size([50])
+        """
+        from aexbench.loading.making import module_of
+
+        options = {"output": output, "draws": draws, "batch": batch, "fresh": fresh}
+        return cls(module_of(model), loss, features, **options)  # type: ignore[arg-type]
+
     def _look(self) -> None:
         """Take in what the model is; what was measured of another one is forgotten."""
         self._chunks: dict[tuple[int, ...], int] = {}
@@ -151,6 +198,13 @@ class Detector:
     def device(self) -> torch.device:
         """Where the model is: the device of its first parameter."""
         return self._reference.device
+
+    @property
+    def opaque(self) -> bool:
+        """Whether the model calls a function that autograd cannot look into: no gradients, and
+        nothing that an untrained twin could draw anew.
+        """
+        return any(getattr(module, "opaque", False) is True for module in self.model.modules())
 
     @property
     def dtype(self) -> torch.dtype:

@@ -71,8 +71,14 @@ def check_model(model: object) -> None:
         )
     if callable(model):
         wrapper = WRAPPER.format(body="self.model(x)")
-        raise RequestError(f"a detector needs a torch.nn.Module, not a function: {wrapper}")
-    raise RequestError(f"a detector needs a torch.nn.Module, not a {type(model).__name__}")
+        raise RequestError(
+            "a detector needs a torch.nn.Module, not a function: Detector.of(function) asks one of "
+            f"NumPy arrays; one of tensors keeps its gradient in a module: {wrapper}"
+        )
+    raise RequestError(
+        f"a detector needs a torch.nn.Module, not a {type(model).__name__}: Detector.of takes what "
+        "scikit-learn has fitted, and functions x -> x̂ on NumPy arrays"
+    )
 
 
 class _Detaching(TorchFunctionMode):

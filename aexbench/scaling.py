@@ -46,7 +46,7 @@ class Scale:
     tolerance: Bound = 0.0
 
     def __post_init__(self) -> None:
-        """Take lists and arrays too; reject what is no map, or has no inverse."""
+        """Take lists too; reject what is no map, or has no inverse."""
         for name in ("offset", "factor", "tolerance"):
             object.__setattr__(self, name, _plain(name, getattr(self, name)))
         lengths = {len(part) for part in self._parts if isinstance(part, tuple)}
@@ -56,6 +56,13 @@ class Scale:
             raise RequestError("factor of a Scale must not be 0: 1 stands for nothing then")
         if np.any(np.less(self.tolerance, 0)):
             raise RequestError("tolerance of a Scale must not be negative")
+
+    @staticmethod
+    def of(offset: ArrayLike, factor: ArrayLike, tolerance: ArrayLike = 0.0) -> Scale:
+        """Return the scale of arrays, one value for all columns or one each."""
+        return Scale(
+            _plain("offset", offset), _plain("factor", factor), _plain("tolerance", tolerance)
+        )
 
     def transform(self, values: ArrayLike) -> NDArray[np.float32]:
         """Return values (N, …) of the user's as rows of the data set (N, …), float32.

@@ -30,11 +30,20 @@ def parse(text: str) -> tuple[str, dict[str, object]]:
     match = _SPEC.fullmatch(text) if len(text) <= MOST else None
     if match is None:
         raise RequestError(f"cannot read {short(text)}: write name or name[parameter=value,...]")
-    pairs = [_pair(part, text) for part in _split(match["inside"] or "", text)]
+    return match["name"], inside(match["inside"] or "", text)
+
+
+def inside(brackets: str, text: str) -> dict[str, object]:
+    """Return the parameters that stand between the brackets of a text.
+
+    >>> inside("root=0.5,first=z-box", "lrp[root=0.5,first=z-box]")
+    {'root': 0.5, 'first': 'z-box'}
+    """
+    pairs = [_pair(part, text) for part in _split(brackets, text)]
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
         raise RequestError(f"a parameter stands twice in {short(text)}")
-    return match["name"], parameters
+    return parameters
 
 
 def write(name: str, parameters: Mapping[str, object]) -> str:

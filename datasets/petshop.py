@@ -85,7 +85,8 @@ def petshop(*, scenario: Scenario = "high_traffic", root: Path | None = None) ->
     each by itself: a period that is missing changes nothing.
 
     Columns are scaled to [0, 1] by the training rows; test values may lie far outside of it. A
-    column that is constant there is scaled by other rows, see `aexbench.datasets.tools.splits`.
+    column that is constant there is scaled by other rows, see
+    `aexbench.datasets.tools.training_scale`.
 
     One `TableWarning` says what was left out and filled:
 

@@ -133,6 +133,7 @@ DEFAULTS = {
             "kind": None,
             "groups": (),
             "truth_kind": "symptom",
+            "scale": "minmax",
         },
         "image-folder": {
             "path": GIVEN,

@@ -32,6 +32,8 @@ from aexbench.datasets.tools.splits import (
     scaled,
     warn_of,
 )
+from aexbench.datasets.tools.training_scale import Scaling
+from aexbench.specs import parse, write
 
 Name = str | int | float  # of a column; a data frame without names has numbers
 
@@ -52,13 +54,15 @@ def file(
     kind: Name | None = None,
     groups: Sequence[Name] = (),
     truth_kind: TruthKind = "symptom",
+    scale: Scaling = "minmax",
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
     number.
 
     Normal rows are split in 60 % training, 20 % validation and 20 % test; anomalous rows all go to
-    the test split. Columns are scaled to [0, 1] by the training rows; what is constant there is
-    scaled by other rows, see `aexbench.datasets.tools.splits`.
+    the test split. Columns are scaled by the training rows; what is constant there is scaled by
+    other rows, see `aexbench.datasets.tools.training_scale`. Rows are numbered from 0 as they stand
+    in the file, and beside a test file as they stand in that one.
 
     Truth values and nullable numbers, decimals and texts that spell numbers are numbers; dates,
     times and durations never are. A column without a name that numbers the rows, as data frames
@@ -87,7 +91,8 @@ def file(
     data
         The array of features in an NPZ.
     autoencoder
-        The autoencoder to train, a name with brackets.
+        The autoencoder to train, a name with brackets. Where the scale is not `minmax`, an `mlp`
+        whose output nobody names ends in `identity`: its sigmoid would end at 1.
     seed
         Of a random split.
     test
@@ -110,6 +115,12 @@ def file(
     truth_kind
         What the truth marks: the features that are abnormal (`symptom`), those that the anomaly
         came from (`cause`), or `both` where these are the same.
+    scale
+        What the training rows give each column: `minmax`, so that it reaches from 0 to 1;
+        `standard`, mean 0 and standard deviation 1; `robust`, median 0 and interquartile range 1
+        (where the quartiles coincide, the whole range); `none`, for a model that takes values as
+        they stand in the file. The Features' bounds are those of the training rows. A category's 0
+        and 1 stay.
 
     Raises
     ------
@@ -130,7 +141,11 @@ def file(
     units = None if table.units is None else np.unique(table.units, return_inverse=True)[1]
     parts = _parts(table, split, units, seed)
     features, kept = features_of(table.names, table.values, roles.groups)
-    made = scaled(table.values, table.names, parts.train, ~table.anomalous, kept=kept)
+    made = scaled(
+        table.values, table.names, parts.train, ~table.anomalous, scaling=scale, kept=kept
+    )
+    if made.bounds is not None:
+        features, autoencoder = features.within(*made.bounds), _unbounded(autoencoder)
     said = [*table.notes, *notes([made])]
     warn_of([_taken(path, table), *said] if said else [], stacklevel=3)
     return Dataset(
@@ -147,6 +162,17 @@ def file(
         made.scale,
         _numbers(table, parts),
     )
+
+
+def _unbounded(autoencoder: str) -> str:
+    """Return an autoencoder that can leave [0, 1], where nobody has named the output of an mlp.
+
+    >>> _unbounded("mlp[widths=[16, 8]]")
+    'mlp[output=identity,widths=[16, 8]]'
+    """
+    name, parameters = parse(autoencoder)
+    own = {"output": "identity"} if name == "mlp" else {}
+    return write(name, {**own, **parameters})
 
 
 def _text(name: Name | None) -> str | None:

@@ -56,7 +56,7 @@ def dataset_of(
     """Return the Dataset of columns of numbers and texts, encoded and scaled by the training split
     alone.
 
-    A number that is constant in training is scaled by other rows, see `splits`, and a
+    A number that is constant in training is scaled by other rows, see `training_scale`, and a
     `TableWarning` names it. Where columns are taken as logarithms, the Dataset has no scale: it
     speaks of scaled values.
 
@@ -195,5 +195,8 @@ def _one_hot(column: Column, train: NDArray[np.int64]) -> Block:
 
 def _joined(scales: Sequence[Scale]) -> Scale:
     """Return the scale of a table of the scales of its blocks."""
-    parts = [(scale.offset, scale.factor, scale.tolerance) for scale in scales]
-    return Scale(*map(np.hstack, zip(*parts, strict=True)))
+    return Scale.of(
+        np.hstack([scale.offset for scale in scales]),
+        np.hstack([scale.factor for scale in scales]),
+        np.hstack([scale.tolerance for scale in scales]),
+    )

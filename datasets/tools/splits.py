@@ -1,12 +1,4 @@
-"""From a table of numbers to a Dataset: a split of the normal rows, scaled by its training part.
-
-A column that is constant in training has no scale of its own there, and its raw unit must not stand
-elsewhere: one validation row of 5000 among values in [0, 1] would decide when training stops. So it
-is 0 in training, and everywhere else its distance from that constant, in units of the furthest
-normal row's; of the furthest row's of all, where every normal row has the constant. A changed value
-is then of order 1, whatever the unit and whichever seed has split the rows. Values that differ by
-rounding alone count as equal.
-"""
+"""From a table of numbers to a Dataset: a split of the normal rows, scaled by its training part."""
 
 from __future__ import annotations
 
@@ -18,18 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.contracts import Dataset
-from aexbench.datasets.tools.scales import (
-    LARGEST,
-    ROUNDING,
-    ROUNDING_SINGLE,
-    fillers,
-    rounding,
-    stretch,
-)
+from aexbench.datasets.tools.scales import LARGEST, fillers, stretch
+from aexbench.datasets.tools.training_scale import Bounds, Scaling, bounds, coarse, fitted
 from aexbench.errors import RequestError
 from aexbench.features import Features
 from aexbench.scaling import Scale
-from aexbench.scaling import scaled as affine
 from aexbench.specs import write
 
 TRAIN, VALIDATION = 0.6, 0.2  # of the normal rows; the rest, and all anomalies, are the test split
@@ -57,16 +42,34 @@ class Parts(NamedTuple):
 
 
 class Scaled(NamedTuple):
-    """A table as detectors take it and how it became so, and the names of the columns that are
-    constant in training, of those that few normal rows stretch, and of those that reach far beyond
-    the training rows in others; and what may stand for gaps, by column.
+    """A table as detectors take it, and what is to be said of its columns.
+
+    Attributes
+    ----------
+    table, scale
+        The rows, and how they became so.
+    bounds
+        Least and greatest values of the training rows; None where they are 0 and 1.
+    constant
+        Columns that are constant in training.
+    stretched, far
+        Those that few normal rows stretch, and others that reach far beyond the training rows.
+    even
+        Those whose quartiles coincide, if these were to give the scale.
+    coarse
+        Those that float32 rounds by much, as they are not scaled.
+    gaps
+        What may stand for gaps, by column.
     """
 
     table: NDArray[np.float32]
     scale: Scale
+    bounds: Bounds | None
     constant: list[str]
     stretched: list[str]
     far: list[str]
+    even: list[str]
+    coarse: list[str]
     gaps: dict[str, str]
 
 
@@ -222,6 +225,7 @@ def scaled(
     train: Rows,
     normal: NDArray[np.bool_],
     *,
+    scaling: Scaling = "minmax",
     one_scale: bool = False,
     kept: NDArray[np.bool_] | None = None,
 ) -> Scaled:
@@ -234,7 +238,9 @@ def scaled(
     train : (n,) int
         The rows that give the scale.
     normal : (N,) bool
-        The rows that give it to a column that is constant in training, see this file's top.
+        The rows that give it to a column that is constant in training, see `training_scale`.
+    scaling
+        See `training_scale.fitted`.
     one_scale
         One scale for all columns; none of them counts as constant.
     kept : (M,) bool
@@ -245,34 +251,35 @@ def scaled(
     RequestError
         If values overflow: it names their columns.
     """
-    axis = None if one_scale else 0
+    none = np.zeros(len(names), dtype=bool)
+    own = none if one_scale else ~(none if kept is None else kept)
     with np.errstate(over="ignore", invalid="ignore"):
-        low = table[train].min(axis=axis)
-        spread = table[train].max(axis=axis) - low
-        unknown = np.zeros(table.shape[1], dtype=bool)
-        if not one_scale:
-            unknown = _constant(table, train, low, spread)
-        if kept is not None:
-            unknown &= ~kept
-            low, spread = np.where(kept, 0.0, low), np.where(kept, 1.0, spread)
-        parts = [low, np.where(spread > 0, spread, 1.0), np.zeros_like(low)]
-        for column in np.flatnonzero(unknown):
-            own = _of_constant(table[:, column], train, normal)
-            for part, value in zip(parts, own, strict=True):
-                part[column] = value
-        made = affine(table, *parts)
-    own = np.full(len(names), not one_scale) if kept is None else ~kept
-    stretched, lost = _stretches(table, normal, own)
-    _check_size(made, table, names, np.broadcast_to(spread, table.shape[1:]), lost)
-    far = np.abs(made[normal] - 0.5).max(axis=0, initial=0.0) > FAR + 0.5
+        found = fitted(table, train, normal, scaling, one_scale=one_scale, kept=kept)
+        made = found.applied(table)
+        stretched, lost = _stretches(table, normal, own)
+        _check_size(made, table, names, train, lost, scaling)
+    limits = None
+    if scaling != "minmax":
+        limits = bounds(made[train].astype(np.float32), found.constant, ~own)
+    rough = own & ~found.constant & coarse(table[train]) if scaling == "none" else none
     return Scaled(
         made.astype(np.float32),
-        Scale(*parts),
-        _named(names, unknown),
+        found.scale,
+        limits,
+        _named(names, found.constant),
         _named(names, stretched),
-        _named(names, far & ~stretched),
-        {name: found for name, one in zip(names, table.T, strict=True) if (found := fillers(one))},
+        _named(names, _far(made[normal], limits) & ~stretched),
+        _named(names, found.even),
+        _named(names, rough),
+        {name: held for name, one in zip(names, table.T, strict=True) if (held := fillers(one))},
     )
+
+
+def _far(rows: NDArray[np.float64], limits: Bounds | None) -> NDArray[np.bool_]:
+    """Return in which columns (M,) normal rows lie far beyond the range of the training rows."""
+    low, high = np.array((0.0, 1.0) if limits is None else limits)
+    away = np.abs(rows - (low + high) / 2).max(axis=0, initial=0.0)
+    return np.asarray(away > (FAR + 0.5) * (high - low))
 
 
 def _named(names: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
@@ -291,56 +298,34 @@ def _stretches(
     return found[0], found[1]
 
 
-def _constant(
-    table: NDArray[np.float64],
-    train: Rows,
-    low: NDArray[np.float64],
-    spread: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Return which columns (M,) are constant in training, up to rounding."""
-    size = np.maximum(np.abs(low), np.abs(low + spread))
-    near = (spread <= ROUNDING_SINGLE * size) | (size <= ROUNDING)
-    for column in np.flatnonzero(near & (spread > 0)):
-        near[column] = spread[column] <= rounding(table[train, column])
-    return np.asarray(near)
-
-
-def _of_constant(
-    values: NDArray[np.float64], train: Rows, normal: NDArray[np.bool_]
-) -> tuple[float, float, float]:
-    """Return the offset, the factor and the tolerance of a column that is constant in training: its
-    values (N,) are distances from that constant, of order 1.
-    """
-    offset = float(np.median(values[train]))
-    away = np.abs(values - offset)
-    tolerance = max(rounding(values[train]), float(away[train].max()))
-    beyond = np.where(away <= tolerance, 0.0, away)
-    unit = float(beyond[normal].max()) or float(beyond.max())
-    return offset, unit or 1.0, tolerance
-
-
 def _check_size(
     made: NDArray[np.float64],
     table: NDArray[np.float64],
     names: Sequence[str],
-    spread: NDArray[np.float64],
+    train: Rows,
     lost: NDArray[np.bool_],
+    scaling: Scaling,
 ) -> None:
     """Raise RequestError for columns whose scaled values float32 cannot reckon with, or that few
     rows stretch so far that it loses all others.
     """
-    with np.errstate(invalid="ignore"):
-        fits = (np.abs(made) <= LARGEST).all(axis=0) & np.isfinite(spread)
+    spread = np.ptp(table[train], axis=0)
+    fits = (np.abs(made) <= LARGEST).all(axis=0)
+    if scaling in ("minmax", "standard"):  # the other two do not follow few rows
+        fits &= np.isfinite(spread) & ~lost
     wrong = [
         f"column {names[column]!r} reaches {table[np.abs(table[:, column]).argmax(), column]:.3g} "
         + ("in few rows" if lost[column] else f"and spans {spread[column]:.3g} in training")
-        for column in np.flatnonzero(~fits | lost).tolist()
+        for column in np.flatnonzero(~fits).tolist()
     ]
-    if wrong:
-        raise RequestError(
-            f"values overflow when they are scaled by the training rows: {listed(wrong, '; ')}: "
-            "take logarithms, clip, or leave it out"
-        )
+    if not wrong:
+        return
+    what, way_out = "values overflow when they are scaled by the training rows", ""
+    if scaling == "none":
+        what, way_out = "values are too large for float32", "choose a scale, "
+    raise RequestError(
+        f"{what}: {listed(wrong, '; ')}: {way_out}take logarithms, clip, or leave it out"
+    )
 
 
 def notes(found: Sequence[Scaled]) -> list[str]:
@@ -348,6 +333,8 @@ def notes(found: Sequence[Scaled]) -> list[str]:
     and about those whose normal rows lie far beyond it, so that few decide when training stops.
     """
     constant = [name for made in found for name in made.constant]
+    even = [name for made in found for name in made.even]
+    coarse = [name for made in found for name in made.coarse]
     gaps = {name: held for made in found for name, held in made.gaps.items()}
     stretched = [name for made in found for name in made.stretched if name not in gaps]
     far = [name for made in found for name in made.far if name not in gaps]
@@ -355,6 +342,11 @@ def notes(found: Sequence[Scaled]) -> list[str]:
     if constant:
         plural = "columns" if len(constant) > 1 else "column"
         lines.append(f"constant in training: {plural} {listed(map(repr, constant))}")
+    if even:
+        lines.append(f"quartiles coincide, scaled by the range: {listed(map(repr, even))}")
+    if coarse:
+        rounds = "float32 rounds by more than a thousandth of the range"
+        lines.append(f"{rounds}: {listed(map(repr, coarse))}: choose a scale")
     if gaps:
         held = listed(f"{name!r} ({texts})" for name, texts in gaps.items())
         lines.append(f"may stand for gaps: {held}: fill them, or {dropping(gaps)}")

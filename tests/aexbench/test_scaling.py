@@ -63,7 +63,7 @@ def test_without_a_scale_values_stay():
 
 
 def test_columns_have_scales_of_their_own_whatever_the_shape_of_a_sample():
-    scale = Scale(offset=np.array([[1.0, 2.0], [3.0, 4.0]]), factor=[1.0, 2.0, 4.0, 8.0])
+    scale = Scale.of(np.array([[1.0, 2.0], [3.0, 4.0]]), [1.0, 2.0, 4.0, 8.0])
     x = scale.transform(np.full((3, 2, 2), 12.0))
     assert x.shape == (3, 2, 2)
     assert x[0].tolist() == [[11.0, 5.0], [2.25, 1.0]]

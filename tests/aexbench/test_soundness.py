@@ -207,7 +207,7 @@ class TakesTwo(nn.Linear):
     ("model", "message"),
     [
         (nn.Linear(6, 6).state_dict(), "a state dict holds weights"),
-        (lambda x: x, "not a function: class Wrapped"),
+        (lambda x: x, r"not a function: Detector.of\(function\).*class Wrapped"),
         (np.zeros(3), "not a ndarray"),
         (torch.jit.script(nn.Linear(6, 6)), "TorchScript"),
     ],

@@ -1100,3 +1100,66 @@ def test_beside_a_test_file_its_rows_are_numbered(table):
     assert np.array_equal(made.sample(0), made.transform(table.iloc[[-1]]))
     with pytest.raises(RequestError, match=f"there is no row {ROWS}: .* numbered 0 to {ROWS - 1}"):
         made.row(ROWS)
+
+
+SCALES = {
+    "minmax": lambda v: (v - v.min()) / (v.max() - v.min()),
+    "standard": lambda v: (v - v.mean()) / v.std(ddof=0),
+    "robust": lambda v: (v - np.median(v)) / (np.quantile(v, 0.75) - np.quantile(v, 0.25)),
+    "none": lambda v: v,
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_scale_is_that_of_the_training_rows_and_no_row_moves(table, kind, scale):
+    values = table * 40 - 7
+    path = written(values.assign(y=LABEL), kind)
+    made, notes = read(path, label="y", scale=scale)
+    usual, _ = read(path, label="y")
+    assert notes == []
+    for name in SPLITS:
+        assert made.numbers(name).tolist() == usual.numbers(name).tolist()
+        rows = values.to_numpy()[made.numbers(name)]
+        assert np.allclose(made.inverse(getattr(made, name)), rows, rtol=1e-6, atol=1e-5)
+    right = values.iloc[made.numbers("train")].apply(SCALES[scale])
+    assert np.allclose(made.train, right, rtol=1e-5, atol=1e-5)
+    low, high = made.features.bounds((3,))
+    if scale == "minmax":
+        assert (made.features.low, made.features.high) == (0.0, 1.0)
+    assert np.array_equal(low.astype(np.float32), made.train.min(axis=0))
+    assert np.array_equal(high.astype(np.float32), made.train.max(axis=0))
+
+
+def test_without_a_scale_the_rows_are_those_of_the_file(table):
+    made, _ = read(written(table * 1000), scale="none")
+    assert np.array_equal(made.test, (table * 1000).to_numpy(np.float32)[made.numbers()])
+
+
+@pytest.mark.parametrize(
+    ("scale", "given", "found"),
+    [
+        ("minmax", "mlp", "mlp"),
+        ("none", "mlp", "mlp[output=identity]"),
+        ("standard", "mlp[widths=[8, 2]]", "mlp[output=identity,widths=[8, 2]]"),
+        ("robust", "mlp[output=tanh]", "mlp[output=tanh]"),
+        ("robust", "variational", "variational"),
+    ],
+)
+def test_an_autoencoder_can_reach_what_is_not_between_0_and_1(table, scale, given, found):
+    made, _ = read(written(table), scale=scale, autoencoder=given)
+    assert made.autoencoder == found
+
+
+def test_categories_stay_in_every_scale(full):
+    path = written(full)
+    for scale in SCALES:
+        made, _ = read(path, **EVERYTHING, scale=scale)
+        codes = [name.startswith("ip_") for name in made.features.names]
+        assert set(np.unique(made.test[:, codes])) <= {0.0, 1.0}
+        low, high = made.features.bounds(made.test.shape[1:])
+        assert (low[codes].tolist(), high[codes].tolist()) == (
+            [0.0] * sum(codes),
+            [1.0] * sum(codes),
+        )
+        assert "ip" in made.features.group_names(made.test.shape[1:])

@@ -1,0 +1,111 @@
+"""What is no model that can be read, and what to type instead."""
+
+from __future__ import annotations
+
+import difflib
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aexbench.errors import RequestError, unknown
+from aexbench.loading.parts import OPTIONS, Place
+
+WAYS = "write module.py:factory[weights=FILE], a .pt2 archive of torch.export, or a .onnx file"
+KERAS = "model = keras.models.load_model({name!r}); return lambda x: model.predict(x, verbose=0)"
+
+
+def missing(place: Place) -> RequestError:
+    """Return the error for a file that is not there: it names the nearest."""
+    path, folder = place.path, place.path.parent
+    if path.is_dir():
+        return RequestError(f"{path} is a folder: {WAYS}")
+    if not folder.is_dir():
+        return RequestError(f"there is no folder {folder} of a model {path.name}")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    nearest = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {folder / nearest[0]}?" if nearest else f": {WAYS}"
+    return RequestError(f"there is no model file {path}{hint}")
+
+
+def other(place: Place) -> RequestError:
+    """Return the error for a file of another kind: it shows the way that its kind has."""
+    name, suffix = place.path.name, place.path.suffix.lower()
+    said: Callable[[Path], str] = SAID.get(suffix, _unknown)
+    return RequestError(f"{name} {said(place.path)}")
+
+
+def _weights(path: Path) -> str:
+    return (
+        "holds weights and no network: write the network in a file, def build(): return Net(…), "
+        f"and name module.py:build[weights={path}]"
+    )
+
+
+def _torch(path: Path) -> str:
+    """Look into a file of torch: weights, TorchScript, an archive, or a pickled module."""
+    if zipfile.is_zipfile(path):
+        inside = {name.partition("/")[2] for name in zipfile.ZipFile(path).namelist()}
+        if "constants.pkl" in inside:
+            return (
+                "is TorchScript, which cannot be looked into (torch has deprecated it): write the "
+                "network in a file, def build(): return Net(…), and name "
+                "module.py:build[weights=FILE] with its state dict"
+            )
+        if "archive_format" in inside:
+            return "is an archive of torch.export: call it .pt2"
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError):
+        return (
+            "is a pickled module, and reading it would run code of the file: where it was made, "
+            "torch.save(model.state_dict(), 'weights.pt'); then name "
+            "module.py:build[weights=weights.pt]"
+        )
+    return _weights(path)
+
+
+def _pickled(path: Path) -> str:
+    return (
+        "is a pickle, and reading it would run code of the file: if you know who made it, write "
+        f"module.py with def build(): return joblib.load({path.name!r}), and name module.py:build"
+    )
+
+
+def _keras(path: Path) -> str:
+    code = KERAS.format(name=path.name)
+    return f"is a model of Keras: write module.py with def build(): {code}; name module.py:build"
+
+
+def _unknown(path: Path) -> str:
+    if zipfile.is_zipfile(path):
+        return _torch(path)
+    return (
+        f"is no kind of model that is known: {WAYS}; of anything else, a factory may return a "
+        "function x -> x̂ on arrays"
+    )
+
+
+SAID: dict[str, Callable[[Path], str]] = {
+    **dict.fromkeys((".pt", ".pth", ".bin", ".ckpt", ".jit", ".ts"), _torch),
+    ".safetensors": _weights,
+    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".sav"), _pickled),
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), _keras),
+}
+
+
+def no_factory(place: Place) -> None:
+    """Raise RequestError where a factory is named of a file that has none."""
+    if place.factory:
+        raise RequestError(f"{place.path.name} has no factories: leave :{place.factory} out")
+
+
+def only_options(place: Place) -> dict[str, Any]:
+    """Return the parameters of a file that has no factory: the Detector's own."""
+    for name in place.parameters:
+        if name not in OPTIONS:
+            raise unknown(f"parameter of {place.path.name}", name, OPTIONS)
+    return dict(place.parameters)
