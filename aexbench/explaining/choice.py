@@ -1,4 +1,4 @@
-"""Which explainer answers, and why that one: the caller's, an audit's, or the documented default."""
+"""Which explainer answers, and why that one: the caller's, an audit's, or the default."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ By = Literal["caller", "audit", "default"]
 
 DEFAULT = "residual"
 DEFAULT_REASON = (
-    "the default: on real alarms no explainer has been seen to be surely better "
+    "the default, as on real alarms no explainer has been seen to be surely better "
     '(README, "What a ranking is worth")'
 )
 ASKED_REASON = "it was asked for"

@@ -1,4 +1,4 @@
-"""A sample's features in the user's units: value, what is usual there, what the network expected."""
+"""A sample's features in the user's units: value, what is usual, what the network expected."""
 
 from __future__ import annotations
 
