@@ -76,7 +76,7 @@ def component(
 
     A parameter in `leave_out` counts only where the entry sets it: the cell has it from elsewhere.
     """
-    name, given = read_entry(entry)
+    name, given = registry.read(entry) if isinstance(entry, str) else read_entry(entry)
     return of_plugin(registry.describe(name), given, leave_out)
 
 

@@ -67,12 +67,16 @@ class DatasetDeclaration(Declaration):
     reads
         A function from the parameters to the files that are read, by name, where it is not the
         parameters alone that say which.
+    endings
+        Of the names of files that its parameter `path` reads: who names such a file in the place of
+        a data set is told to write this one.
     """
 
     images: bool | None = None
     licence: str = "not stated"
     download: Download | None = None
     reads: Callable[..., dict[str, Any]] | None = None
+    endings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import inspect
 import os
 import pkgutil
 import re
+import shlex
 import sys
 import traceback
 import warnings
@@ -29,7 +30,7 @@ from aexbench.beside import source_digest
 from aexbench.contents import content_digest
 from aexbench.declarations import Declaration
 from aexbench.digests import value_digest
-from aexbench.errors import RequestError, unknown
+from aexbench.errors import RequestError, short, unknown
 from aexbench.signatures import REQUIRED, Parameter
 
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -244,6 +245,7 @@ class Registry(Generic[Made, Declared]):
         """
         self.load()
         if name not in self._plugins:
+            self._check_no_file(name)
             error = unknown(self.family, name, self._plugins)
             hint = (
                 f" ({len(self.broken)} did not load: {', '.join(self.broken)})"
@@ -253,13 +255,31 @@ class Registry(Generic[Made, Declared]):
             raise RequestError(f"{error}{hint}")
         return self._plugins[name]
 
+    def read(self, text: str) -> tuple[str, dict[str, object]]:
+        """Split a name with brackets into the name and its parameters, see `specs.parse`; the name
+        of a file in its place is told what to write.
+        """
+        self._check_no_file(text)
+        return specs.parse(text)
+
+    def _check_no_file(self, text: str) -> None:
+        """Raise RequestError for the name of a file, perhaps with brackets, that a plugin reads."""
+        self.load()
+        path, _, inside = text.partition("[")
+        for plugin in self._plugins.values():
+            endings = getattr(plugin.declaration, "endings", ())
+            if path not in self._plugins and path.strip().lower().endswith(endings):
+                spec = specs.write(plugin.name, {"path": path.strip()})
+                whole = shlex.quote(f"{spec[:-1]},{inside}" if inside else spec)
+                raise RequestError(f"{short(path)} is a file, and no {self.family}: write {whole}")
+
     def create(self, name: str, /, *context: Any, **parameters: Any) -> Made:
         """Make a plugin by its name, which may carry parameters in brackets.
 
         `context` is what the family works on (a detector, for explainers); what the engine offers,
         such as `background`, may always be given and reaches those who ask.
         """
-        base, bracketed = specs.parse(name)
+        base, bracketed = self.read(name)
         return self.make(self.describe(base), context, {**bracketed, **parameters})
 
     def make(

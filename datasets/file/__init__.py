@@ -19,7 +19,7 @@ from aexbench import Dataset, RequestError
 from aexbench.contracts import Split, TruthKind
 from aexbench.datasets import register
 from aexbench.datasets.file.grouping import features_of
-from aexbench.datasets.file.reading import Roles
+from aexbench.datasets.file.reading import ENDINGS, Roles
 from aexbench.datasets.file.table import Table, tables
 from aexbench.datasets.tools.splits import (
     SHARES,
@@ -38,7 +38,7 @@ from aexbench.specs import parse, write
 Name = str | int | float  # of a column; a data frame without names has numbers
 
 
-@register("file", version=2, images=False, licence="your own data")
+@register("file", version=2, images=False, licence="your own data", endings=ENDINGS)
 def file(
     *,
     path: Path,

@@ -22,6 +22,8 @@ from aexbench.errors import plain, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+TEXTS, ARRAYS = (".csv", ".tsv"), (".parquet", ".npz")
+ENDINGS = (*TEXTS, *ARRAYS, *(text + packed for text in TEXTS for packed in OPENERS))
 RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 MOST_SHOWN = 30  # names where one is unknown
 BY_ROLE = ("label", "unit", "kind")
@@ -127,8 +129,8 @@ def _form(path: Path) -> str:
     form = path.suffix.lower()
     if form in OPENERS:
         inner = Path(path.stem).suffix.lower()
-        form = inner if inner in (".csv", ".tsv") else form
-    if form not in (".csv", ".tsv", ".parquet", ".npz"):
+        form = inner if inner in TEXTS else form
+    if form not in (*TEXTS, *ARRAYS):
         raise RequestError(f"{path} is neither .csv, .parquet nor .npz (nor .tsv, .csv.gz, …)")
     return form
 
