@@ -138,4 +138,4 @@ def named(attributions: Floats, names: Sequence[str]) -> tuple[str, ...]:
     highest = np.flatnonzero(attributions == attributions.max())
     if len(highest) == len(names) > 1:
         return ()
-    return tuple(names[number] for number in highest)
+    return tuple(names[number] for number in highest.tolist())

@@ -43,13 +43,14 @@ def _chart(altair: Any, one: Explanation) -> Any:
     colour = altair.condition(
         altair.datum.attribution >= 0, altair.value(FOR), altair.value(AGAINST)
     )
-    x = altair.X("attribution:Q", title=plain(f"attribution by {one.explainer}"))
+    title = plain(f"attribution by {one.explainer}")
+    x = altair.X("attribution:Q", title=title, axis=altair.Axis(tickCount=5))
     bar = base.mark_bar().encode(x=x, color=colour)
     name = base.mark_text(align="right").encode(x=altair.value(-8), text="name:N")
     value = base.mark_text(align="left").encode(x=altair.value(WIDTH + 8), text="value:N")
-    title = altair.TitleParams(_title(one), subtitle=left_out(one), anchor="start", fontSize=12)
+    heading = altair.TitleParams(_title(one), subtitle=left_out(one), anchor="start", fontSize=12)
     made = altair.layer(bar, name, value)
-    return made.properties(width=WIDTH, height=altair.Step(STEP), title=title)
+    return made.properties(width=WIDTH, height=altair.Step(STEP), title=heading)
 
 
 def _title(one: Explanation) -> list[str]:

@@ -13,6 +13,7 @@ from aexbench.components import Component, component, of_plugin
 from aexbench.detector import Detector
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError, plain
+from aexbench.models import Picking
 from aexbench.running.sources import identity
 
 Entry = str | Callable[..., Any]
@@ -77,7 +78,9 @@ def detector_digest(detector: Detector) -> str:
 
     The score scale and the Features do not count: data give them.
     """
-    held = identity(detector)
+    model = detector.model
+    bare = model.model if isinstance(model, Picking) else model  # made at the first call, perhaps
+    held = identity(detector.with_model(bare))
     return value_digest({key: value for key, value in held.items() if key not in OF_DATA})
 
 

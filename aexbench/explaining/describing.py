@@ -35,7 +35,7 @@ def normal_of(view: View, background: Rows | None) -> Normal | None:
     """Return what normal samples are like, by 10,000 of them at most, drawn with a fixed seed."""
     if background is None:
         return None
-    kept = sample(background, most(background, NORMAL_SAMPLES))  # type: ignore[arg-type]  # rows
+    kept = sample(background, most(background, NORMAL_SAMPLES))
     return Normal(np.quantile(view.values(kept), QUANTILES, axis=0), kept)
 
 
@@ -65,10 +65,14 @@ def features_of(
     found = []
     for row, given in enumerate(attributions):
         columns = [
-            Column(name, *map(float, numbers[:2]), usual[place], float(numbers[2]))
-            for place, (name, *numbers) in enumerate(
-                zip(view.columns, values[row], expected[row], shares[row], strict=True)
+            Column(
+                name,
+                float(values[row, place]),
+                float(expected[row, place]),
+                usual[place],
+                float(shares[row, place]),
             )
+            for place, name in enumerate(view.columns)
         ]
         own = [None if one is None else one[row] for one in categories]
         found.append(_ordered(view, columns, own, given))

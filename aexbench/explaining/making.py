@@ -93,13 +93,13 @@ def explain(
     _check(detector, draws)
     samples = _samples(x, detector, data)
     with as_usual():  # gradients are asked for, whatever the mode around
-        fitted = _fitted(detector, data)
+        own = fitted(detector, data)
         normal = data.train if background is None and data is not None else background
         if normal is not None:
-            normal = as_rows(normal)  # type: ignore[arg-type]  # read like an array
-        soundness.check(fitted, samples if normal is None else normal)
-        seen = view(fitted.features, samples.shape[1:], data)
-        asked = Asked(fitted, seen, torch.as_tensor(samples), normal)
+            normal = as_rows(normal)
+        soundness.check(own, samples if normal is None else normal)
+        seen = view(own.features, samples.shape[1:], data)
+        asked = Asked(own, seen, torch.as_tensor(samples), normal)
         choice = chosen(explainer, audit, detector)
         given = answers(choice.component, asked, draws)
         others = [one for one in map(made, shortlist) if one.text != choice.component.text]
@@ -131,16 +131,16 @@ def _samples(x: ArrayLike, detector: Detector, data: Dataset | None) -> NDArray[
     return given if given.dtype.kind == "f" else given.astype(np.float32)
 
 
-def _fitted(detector: Detector, data: Dataset | None) -> Detector:
+def fitted(detector: Detector, data: Dataset | None) -> Detector:
     """Return a detector with the data's Features, where it has none of its own, and calibrated on
     their validation split; the caller's own stays as it is.
     """
     if data is None:
         return detector
-    fitted = copy.copy(detector)
+    own = copy.copy(detector)
     if detector.features == Features():
-        fitted.features = data.features
-    return fitted if fitted.scale is not None else fitted.calibrate(data.validation)
+        own.features, own.scale = data.features, None  # it was of other bounds
+    return own if own.scale is not None else own.calibrate(data.validation)
 
 
 def _numbers(rows: Sequence[int] | NDArray[np.int64] | None, count: int) -> list[int | None]:

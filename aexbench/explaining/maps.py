@@ -14,6 +14,7 @@ from aexbench.extras import optional
 
 BRIGHTEST = 0.995  # quantile of a map's absolute values that is drawn in full colour
 INCHES, DOTS = 2.4, 150
+NAMELESS = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 COLUMNS = ("image", "expected (x̂)", "attribution")
 
 
@@ -32,7 +33,7 @@ def figure(explanations: Sequence[Explanation]) -> Any:
 def to_bytes(made: Any, form: str) -> bytes:
     """Return a figure as SVG or PNG; nothing in it says when or by what it was made."""
     held = io.BytesIO()
-    made.savefig(held, format=form, metadata={"Date": None} if form == "svg" else None)
+    made.savefig(held, format=form, metadata=NAMELESS[form])
     return held.getvalue()
 
 

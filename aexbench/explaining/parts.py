@@ -186,6 +186,11 @@ class Explanation:
     pixels: Pixels | None = field(default=None, repr=False, compare=False)
 
     @property
+    def kind(self) -> str:
+        """What samples like it are called: rows, or images."""
+        return "rows" if self.pixels is None else "images"
+
+    @property
     def alarmed(self) -> bool | None:
         """Whether it raises an alarm; None where the detector is not calibrated."""
         return None if self.error_alarm is None else self.error > self.error_alarm

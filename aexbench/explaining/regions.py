@@ -11,16 +11,15 @@ SIDE = 8  # regions along each side, at most
 
 
 def regions(shape: tuple[int, ...]) -> tuple[Features, tuple[str, ...]]:
-    """Return the regions of images (C, H, W) as feature groups, and what each is called.
+    """Return the regions of images (C, H, W) as feature groups, and what each is called: its
+    pixels from the top and from the left.
 
     >>> regions((1, 16, 16))[1][:2]
-    ('rows 0–1, columns 0–1', 'rows 0–1, columns 2–3')
+    ('y 0–1, x 0–1', 'y 0–1, x 2–3')
     """
     down, across = (_parts(side) for side in shape[1:])
     groups = down[:, None] * (across[-1] + 1) + across
-    names = tuple(
-        f"rows {row}, columns {column}" for row in _spans(down) for column in _spans(across)
-    )
+    names = tuple(f"y {y}, x {x}" for y in _spans(down) for x in _spans(across))
     every = np.broadcast_to(groups, shape).ravel()
     return Features(groups=tuple(every.tolist())), names
 

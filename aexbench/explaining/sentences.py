@@ -36,7 +36,7 @@ def _named(one: Explanation) -> str:
     if first.share is None:
         highest = f"the highest is that of {quoted(first.name)}, {first.attribution:.3g}"
         return f"{explainer} names no feature, as no attribution is above 0; {highest}"
-    return f"{explainer} names {quoted(first.name)} first ({_share(one)}): {odd(first)}"
+    return f"{explainer} names {quoted(first.name)} first ({_share(one)}): {odd(first, one.kind)}"
 
 
 def _share(one: Explanation) -> str:
@@ -47,15 +47,15 @@ def _share(one: Explanation) -> str:
     return f"{percent(first.share)} of the {'positive ' if some else ''}attribution"
 
 
-def odd(feature: Feature) -> str:
+def odd(feature: Feature, kind: str = "rows") -> str:
     """Return a feature's value, what is usual there and what the network expected.
 
     Of several columns it is the one with the greatest share of the error.
     """
     if feature.category is not None:
-        return _category(feature.category)
+        return _category(feature.category, kind)
     column = feature.leading
-    own = _number(column)
+    own = _number(column, kind)
     return (
         own
         if len(feature.columns) == 1
@@ -63,20 +63,20 @@ def odd(feature: Feature) -> str:
     )
 
 
-def _category(category: Category) -> str:
+def _category(category: Category, kind: str) -> str:
     value, expected = quoted(category.value), quoted(category.expected)
     if category.frequency is None:
         shares = ""
     elif category.frequency == 0:
-        shares = ", which no normal row has"
+        shares = f", as in no normal {kind}"
     else:
-        shares = f", which {percent(category.frequency)} of normal rows have"
+        shares = f", as in {percent(category.frequency)} of normal {kind}"
     if category.value == category.expected:
         return f"{value}{shares}, as the network expected"
     return f"{value}{shares}, where the network expected {expected}"
 
 
-def _number(column: Column) -> str:
+def _number(column: Column, kind: str) -> str:
     places = decimals(column)
     value, expected = number(column.value, places), number(column.expected, places)
     told = f"the network expected {expected}"
@@ -85,10 +85,10 @@ def _number(column: Column) -> str:
         return f"{value}, where {told}"
     low, high = number(usual.low, places), number(usual.high, places)
     if usual.low == usual.high:
-        most = "90 % of normal rows and more"
+        most = f"90 % of normal {kind} and more"
         like = f"like {most}" if column.value == usual.low else f"where {most} have {low}"
         return f"{value}, {like}, and {told}"
-    between = f"90 % of normal rows lie between {low} and {high}"
+    between = f"90 % of normal {kind} lie between {low} and {high}"
     if usual.low <= column.value <= usual.high:
         return f"{value}, usual by itself as {between}, but {told}"
     return f"{value}, where {between}, and {told}"

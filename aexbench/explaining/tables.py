@@ -43,6 +43,7 @@ def _line(feature: Feature) -> Line:
     error, column = percent(feature.error_share), feature.leading
     if (found := feature.category) is not None:
         usual = "" if found.frequency is None else f"in {percent(found.frequency)}"
+        usual = "never" if found.frequency == 0 else usual
         return Line(feature.name, found.value, usual, found.expected, error, feature.share)
     places = decimals(column)
     name = feature.name if len(feature.columns) == 1 else f"{feature.name}: {column.name}"

@@ -79,7 +79,7 @@ class View:
         """Return what a category is called: what its column's name adds to the feature's."""
         if number < 0:
             return "none"
-        column = self.columns[self.members[feature][number]]
+        column = self.columns[int(self.members[feature][number])]
         return column.removeprefix(self.names[feature]).lstrip(SEPARATORS) or column
 
 
