@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -127,7 +127,7 @@ def _picked(asked: Asked, detector: Detector, data: Dataset) -> Picked:
 
     if asked.numbers:
         return picking.by_number(data, asked.numbers)
-    errors = picking.test_errors(detector, data)
+    errors = picking.errors_of_test(detector, data)
     if asked.anomalies:
         least = detector.calibrated.normal_95
         return picking.most_anomalous(data, errors, least, asked.count)
@@ -151,8 +151,8 @@ def the_pair(
     if own:
         return rows.detector(), rows
     which = int(output) if output is not None and output.isdecimal() else output
-    made = loading.load(model, trust=trust, loss=loss or "l2", output=which)  # type: ignore[arg-type]  # a wrong one is refused
-    return fitted(made, rows), rows
+    named: Any = loss or "l2"  # the Detector refuses another one
+    return fitted(loading.load(model, trust=trust, loss=named, output=which), rows), rows
 
 
 def _data_set(text: str, scaled: bool) -> str:

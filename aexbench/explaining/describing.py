@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aexbench.detector import Detector
 from aexbench.explaining.parts import Category, Column, Feature, Usual
 from aexbench.explaining.views import Floats, View
 from aexbench.rows import Array, Rows, most, sample
@@ -23,20 +24,25 @@ class Normal:
     ----------
     quantiles : (3, M)
         5 %, 50 % and 95 % of each column, in the user's units.
+    error_share : (G,)
+        The median of each feature's share of the error.
     samples : (B, …)
         In the detector's units, for the frequency of categories.
     """
 
     quantiles: Floats
+    error_share: Floats
     samples: Array
 
 
-def normal_of(view: View, background: Rows | None) -> Normal | None:
+def normal_of(view: View, detector: Detector, background: Rows | None) -> Normal | None:
     """Return what normal samples are like, by 10,000 of them at most, drawn with a fixed seed."""
     if background is None:
         return None
     kept = sample(background, most(background, NORMAL_SAMPLES))
-    return Normal(np.quantile(view.values(kept), QUANTILES, axis=0), kept)
+    error = view.sums(detector.error_map(kept).detach().double().cpu().numpy())
+    quantiles = np.quantile(view.values(kept), QUANTILES, axis=0)
+    return Normal(quantiles, np.median(_of_error(error), axis=0), kept)
 
 
 @dataclass(frozen=True)
@@ -64,45 +70,31 @@ def features_of(
     categories = [_categories(view, number, seen, normal) for number in range(len(view.names))]
     found = []
     for row, given in enumerate(attributions):
-        columns = [
-            Column(
-                name,
-                float(values[row, place]),
-                float(expected[row, place]),
-                usual[place],
-                float(shares[row, place]),
-            )
-            for place, name in enumerate(view.columns)
-        ]
+        parts = zip(view.columns, values[row], expected[row], usual, shares[row], strict=True)
+        columns = [Column(n, float(v), float(e), u, float(s)) for n, v, e, u, s in parts]
         own = [None if one is None else one[row] for one in categories]
-        found.append(_ordered(view, columns, own, given))
+        made = _features(view, columns, own, normal, given)
+        found.append(tuple(made[number] for number in np.argsort(-given, kind="stable")))
     return found
 
 
-def _ordered(
-    view: View, columns: list[Column], categories: list[Category | None], given: Floats
-) -> tuple[Feature, ...]:
-    """Return one sample's features, the most responsible first; of equals, the first one is."""
-    positive = float(given[given > 0].sum())
-    order = np.argsort(-given, kind="stable").tolist()
-    return tuple(
-        _feature(view, number, columns, categories[number], float(given[number]), positive)
-        for number in order
-    )
-
-
-def _feature(
+def _features(
     view: View,
-    number: int,
     columns: list[Column],
-    category: Category | None,
-    attribution: float,
-    positive: float,
-) -> Feature:
-    own = tuple(columns[place] for place in view.members[number])
-    error = sum(column.error_share for column in own)
-    share = attribution / positive if positive > 0 else None
-    return Feature(view.names[number], own, category, error, attribution, share)
+    categories: list[Category | None],
+    normal: Normal | None,
+    given: Floats,
+) -> list[Feature]:
+    """Return one sample's features in their order in the data."""
+    positive = float(given[given > 0].sum())
+    found = []
+    for number, (name, attribution) in enumerate(zip(view.names, given.tolist(), strict=True)):
+        own = tuple(columns[place] for place in view.members[number])
+        error = sum(column.error_share for column in own)
+        usual = None if normal is None else float(normal.error_share[number])
+        share = attribution / positive if positive > 0 else None
+        found.append(Feature(name, own, categories[number], error, usual, attribution, share))
+    return found
 
 
 def _of_error(error_map: Floats) -> Floats:

@@ -163,7 +163,8 @@ def _together(
     """Return the explanations of all samples."""
     seen = asked.seen
     by_feature = asked.view.sums(given.attributions)
-    features = features_of(asked.view, seen, normal_of(asked.view, asked.normal), by_feature)
+    normal = normal_of(asked.view, asked.detector, asked.normal)
+    features = features_of(asked.view, seen, normal, by_feature)
     leads = _leads(asked.view, given)
     images = _images(asked.view, seen, given.attributions)
     text, scale = choice.component.text, asked.detector.scale

@@ -64,6 +64,8 @@ class Feature:
         Where the columns are one-hot.
     error_share
         Of the sample's reconstruction error: these sum to 1.
+    usual_error_share
+        The median of that share over normal samples.
     attribution
         The explainer's, raw and signed, summed over the columns.
     share
@@ -74,6 +76,7 @@ class Feature:
     columns: tuple[Column, ...]
     category: Category | None
     error_share: float
+    usual_error_share: float | None
     attribution: float
     share: float | None
 

@@ -49,6 +49,6 @@ def error_at(detector: Detector, score: float) -> float:
     return scale.low + score * (scale.high - scale.low)
 
 
-def test_errors(detector: Detector, data: Dataset) -> NDArray[np.float64]:
+def errors_of_test(detector: Detector, data: Dataset) -> NDArray[np.float64]:
     """Return the errors (N,) of the test split."""
     return errors(detector, data.test)

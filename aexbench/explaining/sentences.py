@@ -7,6 +7,8 @@ from aexbench.explaining.parts import Category, Column, Explanation, Feature, Le
 from aexbench.explaining.wording import apart, decimals, listed, number, percent, quoted
 from aexbench.texts import counted
 
+HEAVY = 0.5  # of the error of normal samples: more than all other features together
+
 
 def sentence(one: Explanation) -> str:
     """Return the answer in one sentence: the alarm, the first feature, and what is odd about it."""
@@ -92,6 +94,16 @@ def _number(column: Column, kind: str) -> str:
     if usual.low <= column.value <= usual.high:
         return f"{value}, usual by itself as {between}, but {told}"
     return f"{value}, where {between}, and {told}"
+
+
+def heavy(one: Explanation) -> str:
+    """Return that the first feature has most of the error of normal samples too, if it has."""
+    first = one.features[0]
+    usual = first.usual_error_share
+    if usual is None or usual < HEAVY or len(one.features) == 1:
+        return ""
+    held = f"{quoted(first.name)} has {percent(usual)} of the error of normal {one.kind} too"
+    return f"{held} (median): in these units the loss weighs it above all others."
 
 
 def how_sure(lead: Lead | None) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from aexbench.errors import plain
 from aexbench.explaining.parts import Explanation, Feature
-from aexbench.explaining.sentences import agreement, how_sure, sentence
+from aexbench.explaining.sentences import agreement, heavy, how_sure, sentence
 from aexbench.explaining.wording import cut, decimals, number, percent, quoted, wrapped
 from aexbench.texts import counted
 
@@ -70,13 +70,13 @@ def left_out(one: Explanation) -> str:
 def remarks(one: Explanation) -> list[str]:
     """Return what stands below the table: how sure, whether others agree, why this explainer."""
     why = f"Why {quoted(one.explainer)}: {plain(one.reason)}."
-    return [how_sure(one.lead), agreement(one.votes), why]
+    return [*filter(None, [heavy(one)]), how_sure(one.lead), agreement(one.votes), why]
 
 
 def as_text(one: Explanation, width: int) -> str:
     """Return an explanation as a sentence, a table and remarks, in so many columns."""
     width = min(max(width, LEAST_WIDTH), MOST_WIDTH)
-    rest = [text] if (text := left_out(one)) else []
+    rest = [wrapped(text, width)] if (text := left_out(one)) else []
     table = [*_table(lines(one), width), *rest]
     below = [wrapped(text, width) for text in remarks(one)]
     return "\n".join([wrapped(sentence(one), width), "", *table, "", *below])

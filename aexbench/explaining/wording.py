@@ -46,11 +46,12 @@ def percent(share: float) -> str:
     ('61 %', '<1 %', '-25 %', '>99 %', '100 %', '0 %')
     """
     size, sign = abs(share), "-" if share < 0 else ""
-    if 0 < size < 0.005:
+    rounded = f"{100 * size:.0f}"
+    if rounded == "0" and size > 0:
         return f"{sign}<1 %"
-    if 0.995 <= size < 1:
+    if rounded == "100" and size < 1:
         return f"{sign}>99 %"
-    return f"{sign}{100 * size:.0f} %"
+    return f"{sign}{rounded} %"
 
 
 def apart(one: float, other: float) -> tuple[str, str]:
