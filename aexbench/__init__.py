@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aexbench.detector import Detector
     from aexbench.errors import RequestError, SkipError
     from aexbench.evaluation import evaluate
+    from aexbench.explaining import explain
     from aexbench.features import Features
     from aexbench.results import Results, open
     from aexbench.running.matrix import run
@@ -38,6 +39,7 @@ _HOMES = {
     "SkipError": "errors",
     "audit": "auditing",
     "evaluate": "evaluation",
+    "explain": "explaining",
     "open": "results",
     "run": "running.matrix",
 }
@@ -59,6 +61,7 @@ __all__ = [
     "SkipError",
     "audit",
     "evaluate",
+    "explain",
     "open",
     "run",
 ]

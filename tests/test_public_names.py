@@ -54,7 +54,7 @@ def test_what_needs_no_torch_does_not_import_it(family):
     assert not imported & {"torch", "sklearn", "pandas", "scipy"}
 
 
-ENGINE = ["", "autoencoders", "board", "cli", "conformance", "fetching", "running"]
+ENGINE = ["", "autoencoders", "board", "cli", "conformance", "explaining", "fetching", "running"]
 
 
 @pytest.mark.parametrize("wing", ENGINE)
