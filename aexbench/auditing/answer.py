@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from aexbench.auditing.evidence import DEFAULT, PLAIN, Evidence, Kind
+from aexbench.auditing.evidence import DEFAULT, PLAIN, Evidence, Kind, Tried
 from aexbench.board.comparing import Estimate
 from aexbench.board.gains import holm
 from aexbench.board.power import detectable
@@ -125,32 +125,34 @@ def shortlist(evidence: Evidence) -> list[str]:
     """Return the explainers that labels choose from: `residual`, `repair`, and the best three on
     anomalies like the alarms.
     """
-    kinds = evidence.matched
-    names = [one.explainer for kind in kinds[:1] for one in kind.explainers]
-    whole = [name for name in names if all(name in kind.tried for kind in kinds)]
-    best = sorted(whole, key=lambda name: -_lead(name, kinds))[:SHORT]
-    return list(dict.fromkeys([*ALWAYS, *best]))
+    alike = evidence.alike
+    best = [] if alike is None else sorted(alike.explainers, key=lambda one: -one.lead)
+    names = [one.explainer for one in best[:SHORT]]
+    return list(dict.fromkeys([*ALWAYS, *names]))
 
 
 def surely_better(evidence: Evidence) -> Answer | None:
     """Row 4: one is surely better than `residual` and `deviation` where anomalies are like the
     alarms, and surely worse on no kind; few labelled incidents may veto it.
     """
-    kinds = evidence.matched
-    sure = candidates(kinds) if kinds else []
-    harmless = [name for name in sure if not any(_worse(name, kind) for kind in evidence.kinds)]
+    harmless = [name for name in candidates(evidence) if not _does_harm(name, evidence)]
     vetoes = [name for name in harmless if vetoed(name, evidence)]
     left = [name for name in harmless if name not in vetoes]
     if not left:
         return None
-    best = max(left, key=lambda name: _lead(name, kinds))
-    return Answer("explainer", best, DEFAULT, kinds[0].tried[best].over_default, vetoes)
+    assert evidence.alike is not None
+    best = max((evidence.alike.tried[name] for name in left), key=lambda one: one.lead)
+    return Answer("explainer", best.explainer, DEFAULT, best.over_default, vetoes)
 
 
-def candidates(kinds: Sequence[Kind]) -> list[str]:
-    """Return the explainers that are surely better than both rules on every one of these kinds."""
-    found = [_better_than_both(kind) for kind in kinds]
-    return [name for name in found[0] if all(name in others for others in found)]
+def _does_harm(name: str, evidence: Evidence) -> bool:
+    """Whether an explainer is surely worse than `residual` on some kind."""
+    return any(_worse(name, kind) for kind in evidence.kinds)
+
+
+def candidates(evidence: Evidence) -> list[str]:
+    """Return the explainers that are surely better than both rules on what is like the alarms."""
+    return [] if evidence.alike is None else _better_than_both(evidence.alike)
 
 
 def _better_than_both(kind: Kind) -> list[str]:
@@ -199,29 +201,23 @@ def vetoed(name: str, evidence: Evidence) -> bool:
 
 def by_default(evidence: Evidence) -> Answer:
     """Row 5: `residual`, beside the one that came next."""
-    kinds = evidence.matched or [kind for kind in evidence.kinds if kind.tried]
-    vetoes = [name for name in (candidates(kinds) if kinds else []) if vetoed(name, evidence)]
-    others = [
-        one
-        for kind in kinds[:1]
-        for one in kind.explainers
-        if one.explainer != DEFAULT and one.over_default is not None
-    ]
+    vetoes = [name for name in candidates(evidence) if vetoed(name, evidence)]
+    kind = evidence.leading
+    others = [] if kind is None else [one for one in kind.explainers if _rivals(one)]
     if not others:
         return Answer("default", DEFAULT, vetoed=vetoes)
     best = max(others, key=lambda one: one.lead)
     return Answer("default", DEFAULT, best.explainer, best.over_default, vetoes)
 
 
+def _rivals(one: Tried) -> bool:
+    return one.explainer != DEFAULT and one.over_default is not None
+
+
 def _judging(evidence: Evidence, least: int) -> list[Kind]:
     """Return the labels, where so many incidents raise an alarm."""
     labels = evidence.labels
     return [labels] if labels is not None and labels.tried and labels.units >= least else []
-
-
-def _lead(name: str, kinds: Sequence[Kind]) -> float:
-    """Return what an explainer has more than `residual`, the mean over kinds."""
-    return float(np.mean([kind.tried[name].lead for kind in kinds]))
 
 
 def incidents_to_settle(difference: Estimate, units: int) -> int | None:

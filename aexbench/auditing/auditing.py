@@ -20,6 +20,7 @@ from aexbench.contracts import Dataset
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
 from aexbench.evaluation import own_explainers
+from aexbench.explaining.choice import detector_digest
 from aexbench.rows import Array
 from aexbench.running import planning
 from aexbench.running.sources import Given
@@ -102,7 +103,7 @@ def audit(
         own, notes = fitted(detector, dataset)
         own, worth = examined(own, dataset)
         if worth.problem:
-            return _audit(Evidence(worth), notes=notes)
+            return of_worth(worth, own, notes)
         source = Given(dataset, own)
     keep = files.Temporary("aexbench-") if store is None else None
     workspace = Workspace(
@@ -163,6 +164,7 @@ def audited(trying: Trying, worth: Worth, notes: Sequence[str] = ()) -> Audit:
     evidence = Evidence(
         worth,
         list(kinds.values()),
+        found.together(trying.of(trying.matched), metric.text) if trying.matched else None,
         labels,
         trying.dataset.test_truth_kind if labels else "",
         trying.costs,
@@ -172,12 +174,10 @@ def audited(trying: Trying, worth: Worth, notes: Sequence[str] = ()) -> Audit:
     borrowed = any(one.parameters.get("donor") == "alarm" for one in trying.matched)
     said = [*notes, *([] if borrowed else [words.FEW_ALARMS])]
     single = [one for name in kinds for one in results[name]]
-    return _audit(evidence, trying, said, hidden(single, trying.dataset.features, metric.text))
+    missed = hidden(single, trying.dataset.features, metric.text)
+    return Audit(evidence, missed, detector_digest(trying.detector), trying.rows.key, said)
 
 
-def _audit(
-    evidence: Evidence, trying: Trying | None = None, notes: Sequence[str] = (), missed: Any = ()
-) -> Audit:
-    network = trying.network.key if trying else ""
-    rows = trying.rows.key if trying else ""
-    return Audit(evidence, missed, network, rows, notes)
+def of_worth(worth: Worth, detector: Detector, notes: Sequence[str]) -> Audit:
+    """Return the audit of a detector that has no answer to give."""
+    return Audit(Evidence(worth), detector=detector_digest(detector), notes=notes)

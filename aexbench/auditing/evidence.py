@@ -6,8 +6,8 @@ few anomalies of it. What is compared is explained on the same anomalies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from aexbench.auditing.worth import Worth
 from aexbench.board.comparing import Estimate
@@ -102,6 +102,8 @@ class Evidence:
         What the detector is worth.
     kinds
         Kinds of injected anomalies.
+    alike
+        Those that are like the alarms, together: each counts the same. None where there are none.
     labels
         Labelled incidents, where there are some.
     truth
@@ -116,6 +118,7 @@ class Evidence:
 
     worth: Worth
     kinds: Sequence[Kind] = ()
+    alike: Kind | None = None
     labels: Kind | None = None
     truth: str = ""
     costs: Mapping[str, float] = field(default_factory=dict)
@@ -126,6 +129,23 @@ class Evidence:
     def matched(self) -> list[Kind]:
         """The kinds that are like the detector's alarms and have anomalies."""
         return [kind for kind in self.kinds if kind.matched and kind.tried]
+
+    @property
+    def leading(self) -> Kind | None:
+        """Where it shows who leads: what is like the alarms, or else the first kind that has
+        anomalies.
+        """
+        if self.alike is not None and self.alike.tried:
+            return self.alike
+        return next((kind for kind in self.kinds if kind.tried), None)
+
+
+ALIKE = "anomalies like the alarms"
+
+
+def together(results: Sequence[Results], metric: str) -> Kind:
+    """Return what explainers score on several kinds, each of which counts the same."""
+    return _scored(Kind(ALIKE, "", matched=True), results, metric)
 
 
 def of_kind(made: Component, matched: bool, results: Sequence[Results], metric: str) -> Kind:
@@ -142,29 +162,38 @@ def of_kind(made: Component, matched: bool, results: Sequence[Results], metric: 
     metric
         The name by which they are compared; higher is better.
     """
-    tried: dict[str, Tried] = {}
-    levels: dict[str, float] = {}
-    units = 0
-    for place, one in enumerate(results):
-        table = read_table(one.store, one.records, None, [])
-        for kind in dict.fromkeys(group.kind for group in table.groups.values()):
-            ranking = Ranking(table, kind, [metric])
-            found = dict(_tried(ranking, few=place > 0))
-            tried = found | tried
-            units = max(units, sum(map(ranking.units, ranking.groups)))
-            levels = _levels(ranking) | levels
+    named = Kind(made.text, made.plugin.summary, made.name == LABELS, matched)
+    return _scored(named, results, metric)
+
+
+def _scored(kind: Kind, results: Sequence[Results], metric: str) -> Kind:
+    """Return a kind with what explainers score on it."""
+    rankings = [ranking for one in results for ranking in _rankings(one, metric)]
+    if not rankings:
+        return replace(kind, reason=_why(results))
+    tried = {}
+    for place, ranking in enumerate(rankings):
+        tried |= {n: own for n, own in _tried(ranking, few=place > 0) if n not in tried}
     order = sorted(tried, key=lambda name: -tried[name].lead)
-    return Kind(
-        made.text,
-        made.plugin.summary,
-        made.name == LABELS,
-        matched,
-        units,
-        levels.get("chance"),
-        levels.get("oracle"),
-        {name: tried[name] for name in order},
-        "" if tried else _why(results),
+    levels = _levels(rankings[0])
+    return replace(
+        kind,
+        units=_units(rankings[0]),
+        chance=levels.get("chance"),
+        ceiling=levels.get("oracle"),
+        tried={name: tried[name] for name in order},
     )
+
+
+def _rankings(results: Results, metric: str) -> Iterator[Ranking]:
+    """Yield what ranks results, if something was scored: they are all of one kind of truth."""
+    table = read_table(results.store, results.records, None, [])
+    for kind in dict.fromkeys(group.kind for group in table.groups.values()):
+        yield Ranking(table, kind, [metric])
+
+
+def _units(ranking: Ranking) -> int:
+    return sum(map(ranking.units, ranking.groups))
 
 
 def _tried(ranking: Ranking, few: bool) -> Iterable[tuple[str, Tried]]:
@@ -173,7 +202,7 @@ def _tried(ranking: Ranking, few: bool) -> Iterable[tuple[str, Tried]]:
     if not names:
         return
     board = ranking.compared([(name, "none") for name in names], ranking.primary)
-    units = sum(map(ranking.units, ranking.groups))
+    units = _units(ranking)
 
     def over(place: int, other: str) -> Estimate | None:
         return board.pair(place, names.index(other)) if other in names else None

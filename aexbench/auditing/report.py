@@ -101,9 +101,9 @@ class Audit:
         """What the table shows."""
         few = " ° is on the first few anomalies alone." if "°" in str(self.table()) else ""
         return (
-            f"{self.evidence.metric} by kind of anomalies (numbered below), in the order of the "
-            f"lead over {DEFAULT} where anomalies are like the alarms. · is not surely above every "
-            f"floor.{few}"
+            f"{self.evidence.metric}, in the order of the lead over {DEFAULT} where anomalies are "
+            "like the alarms (alike: the mean over these kinds; kinds are numbered below). · is "
+            f"not surely above every floor.{few}"
         )
 
     @property
@@ -115,10 +115,13 @@ class Audit:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return the headers and lines of what explainers score, kind by kind.
 
-        The kinds are numbered in their order, `L` is the labels. · marks what is not surely above
+        `alike` is all that is like the alarms, numbered kinds stand in their order, `L` is the
+        labels. · marks what is not surely above
         every floor, ° what was tried on the first few anomalies alone.
         """
-        kinds = {number: kind for number, kind in self.kinds.items() if kind.tried}
+        alike = self.evidence.alike
+        kinds = {} if alike is None else {"alike": alike}
+        kinds = {n: kind for n, kind in (kinds | self.kinds).items() if kind.tried}
         names = {name: None for kind in kinds.values() for name in kind.tried}
         lines = [
             [name, *(_cell(kind.tried.get(name)) for kind in kinds.values()), self._latency(name)]
@@ -128,9 +131,9 @@ class Audit:
 
     def _place(self, name: str) -> tuple[bool, float]:
         """Return what orders explainers: their lead where anomalies are like the alarms."""
-        kinds = self.evidence.matched or self.evidence.kinds
-        leads = [kind.tried[name].lead for kind in kinds if name in kind.tried]
-        return name == PLAIN, -float(np.mean(leads)) if leads else 0.0
+        kind = self.evidence.leading
+        known = kind is not None and name in kind.tried
+        return name == PLAIN, -kind.tried[name].lead if kind is not None and known else 0.0
 
     def _latency(self, name: str) -> str:
         cost = self.evidence.costs.get(name)

@@ -136,6 +136,7 @@ class Trying:
     say: Say = lambda text: None
     left_out: dict[str, str] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)
+    runs: dict[int, list[Component]] = field(default_factory=dict)
 
     @cached_property
     def metrics(self) -> list[Component]:
@@ -185,14 +186,17 @@ class Trying:
         whole, few = ([self.explainers[n] for n in part] for part in (shared.whole, shared.few))
         on_few = f"tried on {FEW} anomalies of each kind"
         self.left_out |= {**shared.left_out, **dict.fromkeys(shared.few, on_few)}
-        runs = {COUNT: [*standing, *whole], **({FEW: [*standing, *few]} if few else {})}
-        for count, named in runs.items():
+        self.runs = {COUNT: [*standing, *whole], **({FEW: [*standing, *few]} if few else {})}
+        for count, named in self.runs.items():
             self.say(f"{len(named)} explainers on {count} anomalies of each kind")
             self.run(everything, count, named)
-        return {
-            kind.text: [self.results([kind], count, named) for count, named in runs.items()]
-            for kind in everything
-        }
+        return {kind.text: self.of([kind]) for kind in everything}
+
+    def of(self, kinds: Sequence[Component]) -> list[Results]:
+        """Return what came of some kinds: of those that met all anomalies, and of those that met a
+        few.
+        """
+        return [self.results(kinds, count, named) for count, named in self.runs.items()]
 
     def _found(self, first: Results) -> Component:
         """Return the kind that costs are measured on: the first that has enough anomalies."""

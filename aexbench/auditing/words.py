@@ -73,7 +73,7 @@ def _difference(answer: Answer, evidence: Evidence) -> Iterator[str]:
     if answer.explainer != DEFAULT:
         yield f"{answer.explainer} against {DEFAULT}: {figure(answer.difference)}."
         return
-    kind = evidence.labels if answer.by == "labels" else _compared(evidence)
+    kind = evidence.labels if answer.by == "labels" else evidence.leading
     said = f"Not surely better: {answer.runner_up} ({figure(answer.difference)})."
     needed = None if kind is None else incidents_to_settle(answer.difference, kind.units)
     if needed is not None:
@@ -81,12 +81,6 @@ def _difference(answer: Answer, evidence: Evidence) -> Iterator[str]:
             f" To settle a difference of {WORTH_KNOWING:.2f} you need {needed} labelled incidents."
         )
     yield said
-
-
-def _compared(evidence: Evidence) -> Kind | None:
-    """Return the kind that the default was compared on."""
-    kinds = evidence.matched or [kind for kind in evidence.kinds if kind.tried]
-    return kinds[0] if kinds else None
 
 
 def _labels(evidence: Evidence) -> Iterator[str]:

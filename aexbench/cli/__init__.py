@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from aexbench.cli import answers, boards, data, listing, runs
+from aexbench.cli import answers, audits, boards, data, listing, runs
 from aexbench.errors import RequestError, SkipError, short, tell
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for commands in (runs, answers, boards, listing):
+for commands in (runs, answers, audits, boards, listing):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app)
 

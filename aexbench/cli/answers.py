@@ -147,7 +147,7 @@ def the_pair(
     own = model == OWN
     if own and (loss or output or trust):
         raise RequestError("--loss, --output and --trust are for a model of yours, not for default")
-    rows = families.datasets.create(_data_set(data, scaled=own))
+    rows = families.datasets.create(data_set(data, scaled=own))
     if own:
         return rows.detector(), rows
     which = int(output) if output is not None and output.isdecimal() else output
@@ -155,7 +155,7 @@ def the_pair(
     return fitted(loading.load(model, trust=trust, loss=named, output=which), rows), rows
 
 
-def _data_set(text: str, scaled: bool) -> str:
+def data_set(text: str, scaled: bool, labels: Path | None = None) -> str:
     """Return the data set that a file's name stands for, any other text as it is: a model of one's
     own takes a table's values as they are.
     """
@@ -163,5 +163,8 @@ def _data_set(text: str, scaled: bool) -> str:
 
     endings = families.datasets.describe("file").declaration.endings
     if not text.lower().endswith(endings):
+        if labels is not None:
+            raise RequestError("--labels are of a table's rows: write file[path=…,labels=FILE]")
         return text
-    return specs.write("file", {"path": text} | ({} if scaled else {"scale": "none"}))
+    given = {"path": text} | ({} if scaled else {"scale": "none"})
+    return specs.write("file", given | ({} if labels is None else {"labels": str(labels)}))

@@ -19,6 +19,7 @@ from aexbench import Dataset, RequestError
 from aexbench.contracts import Split, TruthKind
 from aexbench.datasets import register
 from aexbench.datasets.file.grouping import features_of
+from aexbench.datasets.file.labels import label_rows
 from aexbench.datasets.file.reading import ENDINGS, Roles
 from aexbench.datasets.file.table import Table, tables
 from aexbench.datasets.tools.splits import (
@@ -55,6 +56,7 @@ def file(
     groups: Sequence[Name] = (),
     truth_kind: TruthKind = "symptom",
     scale: Scaling = "minmax",
+    labels: Path | None = None,
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
     number.
@@ -122,6 +124,10 @@ def file(
         they stand in the file. The Features' bounds are those of the training rows. A category's 0
         and 1 stay.
 
+    labels
+        A second file with a line for each row of the first: columns called like features say which
+        make a row anomalous, one other column which rows are; `unit` and `kind` as above.
+
     Raises
     ------
     RequestError
@@ -138,6 +144,8 @@ def file(
         groups=tuple(map(str, groups)),
     )
     table = tables(path, test, roles, whole_units=split == "unit")
+    if labels is not None:
+        label_rows(table, labels, roles.groups, test)
     units = None if table.units is None else np.unique(table.units, return_inverse=True)[1]
     parts = _parts(table, split, units, seed)
     features, kept = features_of(table.names, table.values, roles.groups)

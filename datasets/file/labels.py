@@ -1,0 +1,103 @@
+"""Labels in a file of their own: which rows are anomalous, and which features make them so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aexbench import RequestError
+from aexbench.datasets.file import grouping
+from aexbench.datasets.file.reading import Content, Roles, read
+from aexbench.datasets.file.table import Table, booleans
+from aexbench.datasets.tools.splits import listed
+from aexbench.errors import unknown
+from aexbench.frames import shortened
+
+UNIT, KIND = "unit", "kind"  # columns of what rows belong to, and of the kinds of anomalies
+
+
+def label_rows(table: Table, path: Path, groups: tuple[str, ...], test: Path | None = None) -> None:
+    """Label a table's rows by a file that has as many.
+
+    Columns that are called like features, or like groups of them, say which make a row anomalous;
+    one other column says which rows are. `unit` and `kind` are what each row belongs to, and the
+    kind of its anomaly.
+
+    Raises
+    ------
+    RequestError
+        If the table has labels already, or the file's do not belong to its rows.
+    """
+    if test is not None:
+        raise RequestError(
+            f"{path.name} labels the rows of one file: label those of {test.name} "
+            "there, by label and truth"
+        )
+    if table.labels is not None or table.truth is not None:
+        raise RequestError(f"{path.name} labels rows that have labels: leave label and truth out")
+    content = read(path, _roles(path))
+    if len(content.features) != len(table.values):
+        rows = f"{len(content.features)} rows, and there are {len(table.values)}"
+        raise RequestError(f"{path.name} labels {rows}: one line for each row, in their order")
+    features, others = _sorted_out(table, content, groups)
+    if len(others) > 1:
+        raise unknown(f"feature in {path.name}", others[0], table.names)
+    flags = {name: _flags(content, name) for name in content.names}
+    if features:
+        table.truth = _marked(table, features, flags)
+    table.labels = flags[others[0]] if others else None
+    _check(table, path)
+    for role, column in content.columns.items():
+        texts = np.array([str(value) for value in column.astype(object)], dtype=np.str_)
+        setattr(table, f"{role}s", texts)
+
+
+def _roles(path: Path) -> Roles:
+    """Return the roles of the columns of a file of labels."""
+    names = read(path, Roles()).names
+    return Roles(unit=UNIT if UNIT in names else None, kind=KIND if KIND in names else None)
+
+
+def _sorted_out(
+    table: Table, content: Content, groups: tuple[str, ...]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return which columns of the table each column marks, and the columns that mark none."""
+    titles = {grouping.title(p): grouping.members(p, table.names) for p in groups}
+    known = titles | {name: [name] for name in table.names}
+    features = {name: known[name] for name in content.names if name in known}
+    return features, [name for name in content.names if name not in known]
+
+
+def _flags(content: Content, name: str) -> NDArray[np.bool_]:
+    found, wrong = booleans(content.features[name], f"column {name!r} of {content.path.name}")
+    if wrong:
+        raise RequestError("; ".join(shortened(wrong)))
+    return found
+
+
+def _marked(
+    table: Table, features: dict[str, list[str]], flags: dict[str, NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    truth = np.zeros(table.values.shape, dtype=bool)
+    for name, columns in features.items():
+        places = [table.names.index(column) for column in columns]
+        truth[:, places] |= flags[name][:, None]
+    return truth
+
+
+def _check(table: Table, path: Path) -> None:
+    """Raise RequestError where labels contradict each other, or none or all rows are anomalous."""
+    count = int(table.anomalous.sum())
+    if count in (0, len(table.values)):
+        raise RequestError(f"{path.name} labels {count} of {len(table.values)} rows as anomalous")
+    if table.labels is None or table.truth is None:
+        return
+    rows = np.flatnonzero(table.truth.any(axis=1) & ~table.labels)
+    if len(rows):
+        names = [table.names[n] for n in np.flatnonzero(table.truth[rows[0]])]
+        raise RequestError(
+            f"row {rows[0] + 1} of {path.name} has a cause, {listed(map(repr, names))}, and is "
+            "labelled as normal"
+        )
