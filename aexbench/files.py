@@ -14,8 +14,8 @@ import stat
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -121,13 +121,29 @@ def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return the arrays and the metadata of a safetensors file; DamagedFileError if it is none,
     UnreadableError if it cannot be read.
     """
+    with _opened(path) as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return arrays, _metadata(file.metadata() or {})
+
+
+def described(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the types of a safetensors file's arrays, such as F32, and its metadata, without
+    reading the arrays; raises as `unpack` does.
+    """
+    with _opened(path) as file:
+        types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (as above)
+        return types, _metadata(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; what is wrong with it in the block is an error of ours."""
     from safetensors import SafetensorError, safe_open
 
     try:
         _regular(path).open("rb").close()
         with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            return arrays, _metadata(file.metadata() or {})
+            yield file
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
     except DamagedFileError:

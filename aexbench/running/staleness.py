@@ -15,7 +15,7 @@ from aexbench import families
 from aexbench.components import Component, component
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
-from aexbench.running.store import Record, Scores, StaleError
+from aexbench.running.store import Record, Scores, StaleError, Store
 
 if TYPE_CHECKING:
     from aexbench.running.packed import AnyStore
@@ -54,7 +54,7 @@ def current(store: AnyStore, record: Record, metrics: Mapping[str, Component]) -
         a metric.
     """
     scores = store.read_scores(record)
-    for name in _outdated(scores, metrics):
+    for name in _outdated(scores.versions, metrics):
         raise StaleError(
             f"scores by another version of {name}: aexbench score {store.root} derives them again"
         )
@@ -69,12 +69,12 @@ def kept(store: AnyStore, record: Record, metrics: Mapping[str, Component]) -> S
         scores = store.read_scores(record)
     except DamagedFileError:
         return None
-    outdated = _outdated(scores, metrics)
+    outdated = _outdated(scores.versions, metrics)
     return scores.only([name for name in scores.metrics if name not in outdated])
 
 
 def lacking(
-    store: AnyStore,
+    store: Store,
     records: Iterable[Record],
     asked: Mapping[str, Component] = MappingProxyType({}),
 ) -> list[Record]:
@@ -87,16 +87,16 @@ def lacking(
 
 
 def _lacks(
-    store: AnyStore, record: Record, today: Mapping[str, Component], asked: Collection[str]
+    store: Store, record: Record, today: Mapping[str, Component], asked: Collection[str]
 ) -> bool:
     try:
-        scores = current(store, record, today)
+        versions = store.score_versions(record)
     except DamagedFileError:
         return True
-    return any(name not in scores.metrics for name in asked)
+    return bool(_outdated(versions, today)) or any(name not in versions for name in asked)
 
 
-def _outdated(scores: Scores, metrics: Mapping[str, Component]) -> list[str]:
+def _outdated(versions: Mapping[str, str], metrics: Mapping[str, Component]) -> list[str]:
     """Return the names of the metrics that are of another version today."""
-    today = {name: metrics[name].version for name in scores.versions if name in metrics}
-    return [name for name, version in today.items() if version != scores.versions[name]]
+    today = {name: metrics[name].version for name in versions if name in metrics}
+    return [name for name, version in today.items() if version != versions[name]]

@@ -17,8 +17,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,6 +46,9 @@ State = Literal["ok", "failed", "timeout", "out-of-memory", "skipped"]
 STATES: tuple[State, ...] = ("ok", "skipped", "failed", "timeout", "out-of-memory")
 Line = Annotated[str, AfterValidator(lambda text: plain(pathless(text)))]
 Lines = Annotated[str, AfterValidator(lambda text: plain_lines(pathless(text)))]
+REAL = frozenset(  # types, as safetensors calls them
+    ("BOOL", "U8", "U16", "U32", "U64", "I8", "I16", "I32", "I64", "F16", "F32", "F64")
+)
 MOST_LABEL = 1000  # characters: each sample has the room of the longest
 PACKED = "records.jsonl"  # what a packed store is known by
 FOLDERS = ("cells", "attributions", "scores", "timings", "anomalies", "detectors", "plans")
@@ -277,21 +283,46 @@ class Store:
         """Return a cell's scores; DamagedFileError if they are missing, are not the file of the
         record, or derive from other attributions.
         """
+        path = self._scores_of(record)
+        arrays, metadata = _unpacked(path)
+        with self._scores_in(path, record, metadata):
+            return _scores(arrays, metadata)
+
+    def score_versions(self, record: Record) -> dict[str, str]:
+        """Return the versions of the metrics by which a cell has scores, by their names, without
+        reading these; DamagedFileError as for the scores.
+        """
+        path = self._scores_of(record)
+        types, metadata = files.described(path)
+        with self._scores_in(path, record, metadata):
+            if not REAL.issuperset(types.values()):
+                raise ValueError("its arrays are no real numbers")
+            _check_labels([str(text) for text in metadata["labels"]])
+            return {name: str(metadata["versions"][name]) for name in metadata["metrics"]}
+
+    def _scores_of(self, record: Record) -> Path:
+        """Return the file of a cell's scores, which is the one of the record."""
         path, info = self.path("scores", record.cell.key), record.files.get("scores")
         again = f"aexbench score {self.root} derives"
         if info is None:
             raise StaleError(
                 f"scores of an earlier aexbench, not held to theirs: {again} them again"
             )
-        if not path.exists():
-            raise DamagedFileError(f"{path} is missing: {again} it again")
         if not is_that(path, info):
-            raise DamagedFileError(f"{path} is not the file of its record: {again} it again")
-        arrays, metadata = _unpacked(path)
+            why = "is not the file of its record" if path.exists() else "is missing"
+            raise DamagedFileError(f"{path} {why}: {again} it again")
+        return path
+
+    @contextmanager
+    def _scores_in(self, path: Path, record: Record, metadata: Mapping[str, Any]) -> Iterator[None]:
+        """Read scores of the record's attributions; DamagedFileError where they are of others, or
+        none.
+        """
         try:
             if metadata["derived_from"] != record.files["attributions"].sha256:
+                again = f"aexbench score {self.root} derives"
                 raise DamagedFileError(f"{path} is of other attributions: {again} it again")
-            return _scores(arrays, metadata)
+            yield
         except DamagedFileError:
             raise
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
@@ -374,12 +405,16 @@ def _labels(metadata: Mapping[str, Any], label: NDArray[Any]) -> NDArray[np.str_
     for each sample.
     """
     texts = [str(text) for text in metadata["labels"]]
-    if max(map(len, texts), default=0) > MOST_LABEL:
-        raise ValueError(f"a label has more than {MOST_LABEL} characters")
+    _check_labels(texts)
     if not np.issubdtype(label.dtype, np.integer) or (label.size and label.min() < 0):
         raise ValueError("its labels are no numbers")
     labels: NDArray[np.str_] = np.asarray(texts, dtype=str)[label]
     return labels
+
+
+def _check_labels(texts: Sequence[str]) -> None:
+    if max(map(len, texts), default=0) > MOST_LABEL:
+        raise ValueError(f"a label has more than {MOST_LABEL} characters")
 
 
 def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Scores:
@@ -427,9 +462,14 @@ def is_that(path: Path, info: FileInfo | None) -> bool:
         If the system does not let it be read.
     """
     try:
-        if info is None or not path.is_file() or path.stat().st_size != info.bytes:
+        if info is None:
+            return False
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != info.bytes:
             return False
         return file_digest(path) == info.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise files.UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
 

@@ -128,7 +128,7 @@ def test_adversarial_anomalies_need_gradients(opaque):
 
 @pytest.mark.parametrize("control", ["initial", "permuted"])
 def test_a_function_has_no_untrained_twins(opaque, control):
-    with pytest.raises(SkipError, match="nothing can be drawn anew; Detector.of.*fresh=function"):
+    with pytest.raises(SkipError, match=r"nothing can be drawn anew; Detector.of.*fresh=function"):
         controlled(opaque, control, 0, ROWS)
     assert controlled(opaque, "loss-ablated", 0, ROWS).error(ROWS).std() == 0
 
