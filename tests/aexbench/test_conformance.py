@@ -7,7 +7,13 @@ import pytest
 from aexbench import RequestError, SkipError, conformance
 from aexbench.conformance.findings import Finding, tried
 
-CHECKS = ["check_corruption", "check_dataset", "check_explainer", "check_metric"]
+CHECKS = [
+    "check_autoencoder",
+    "check_corruption",
+    "check_dataset",
+    "check_explainer",
+    "check_metric",
+]
 
 
 class Raising:
@@ -28,6 +34,8 @@ def findings(check, error, detector, rows):
         return conformance.check_corruption(plugin, detector, rows[:50])
     if check == "check_explainer":
         return conformance.check_explainer(lambda of: plugin, detector, detector._taken(rows[:4]))
+    if check == "check_autoencoder":
+        return conformance.check_autoencoder(plugin, detector._taken(rows[:4]))
     return getattr(conformance, check)(plugin)
 
 
