@@ -4,7 +4,7 @@ hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
 from dataclasses import dataclass
 from functools import cache
 
@@ -44,16 +44,24 @@ class Ground:
         return torch.as_tensor(np.asarray(self.data.test[chosen]))
 
 
-@cache
 def rows() -> Ground:
-    """Return the rows of `wine` and its own autoencoder."""
+    """Return the rows of `wine` and its own autoencoder: a copy, whatever was done to others."""
+    return copy.deepcopy(_rows())
+
+
+def images() -> Ground:
+    """Return smooth images, some of them with a bright spot, and a network that blurs them."""
+    return copy.deepcopy(_images())
+
+
+@cache
+def _rows() -> Ground:
     data = datasets.create(ROWS)
     return Ground(f"{ROWS}, rows of {data.train.shape[1]} columns", data, data.detector())
 
 
 @cache
-def images() -> Ground:
-    """Return smooth images, some of them with a bright spot, and a network that blurs them."""
+def _images() -> Ground:
     smooth = _smooth(3 * IMAGES)
     test = smooth[2 * IMAGES :].copy()
     labels = np.arange(IMAGES) < IMAGES // 3
@@ -61,9 +69,6 @@ def images() -> Ground:
     data = Dataset(smooth[:IMAGES], smooth[IMAGES : 2 * IMAGES], test, Features(), labels)
     detector = Detector(_blur()).calibrate(data.validation)
     return Ground(f"images of {SIZE} × {SIZE} pixels", data, detector)
-
-
-GROUNDS: tuple[Callable[[], Ground], ...] = (rows, images)  # the first that a component takes
 
 
 def _smooth(count: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from aexbench.conformance import Finding
@@ -37,13 +37,13 @@ HINTS: dict[str, tuple[Hint, ...]] = {
         Hint("", "attributions have shape", "return one value for each of x, in the shape of x"),
         Hint("", "not floats", "return attributions.to(x.dtype)"),
         Hint("", "not finite", "divide by nothing that can be 0: value / scale.clamp_min(1e-12)"),
-        Hint("", "weights or buffers", "change a copy: model = copy.deepcopy(detector.model)"),
         Hint(
             "",
             "modes or hooks",
             "take hooks away again: handle.remove(); change modes with "
             "aexbench.detector.evaluation_mode(model.modules())",
         ),
+        Hint("leaves the model", "", "change a copy: model = copy.deepcopy(detector.model)"),
         Hint("", "does not require grad", "put `with torch.enable_grad():` around the gradient"),
         Hint("with and without autograd", "differ", "do not ask whether autograd is on"),
         Hint("repeatable", "differ", f"keep nothing between calls, and {BY_CONTENT}"),
@@ -209,8 +209,18 @@ BLAMED = (  # of a problem that stands in the way of every rule, the one that it
     ("changes the random state", "leaves the random state"),
     ("changed the samples", "leaves the samples"),
     ("the explainer changes", "leaves the model"),
+    ("its mask alone", "changes what its truth holds"),
+    ("is not finite", "finite values"),
 )
-CAUSES = ("repeatable", "the same again with the same seed")  # no others are kept without
+CAUSES: dict[str, Collection[str]] = {  # where answers differ, those that come of it; () for all
+    "leaves the model": (),
+    "leaves the detector": (),
+    "leaves the random state": (),
+    "leaves its inputs": (),
+    "repeatable": (),
+    "the same again with the same seed": (),
+    "a sample alone as in a batch": ("any order", "samples in any order"),
+}
 
 
 class Group(NamedTuple):
@@ -230,22 +240,29 @@ def grouped(broken: Sequence[Finding]) -> list[Group]:
     >>> [(group.first.rule, [other.rule for other in group.others]) for group in made]
     [('repeatable', ['any order'])]
     """
-    by_problem: dict[str, list[Finding]] = {}
-    cause = next((finding for finding in broken if finding.rule in CAUSES), None)
+    groups: dict[str, list[Finding]] = {}
     for finding in broken:
-        follows = cause is not None and "differ" in finding.problem
-        key = cause.problem if cause is not None and follows else finding.problem
-        by_problem.setdefault(key, []).append(finding)
-    return [_group(alike) for alike in by_problem.values()]
+        groups.setdefault(_cause(finding, broken), []).append(finding)
+    return [_group(rule, findings) for rule, findings in groups.items()]
 
 
-def _group(alike: Sequence[Finding]) -> Group:
-    """Return findings of one reason behind the one that is to blame."""
-    blamed = [rule for part, rule in BLAMED if part in alike[0].problem]
-    causes = CAUSES if "differ" in alike[0].problem else ()
-    rules = [*blamed, *causes, alike[0].rule]
-    first = next(one for rule in rules for one in alike if one.rule == rule)
-    return Group(first, [one for one in alike if one is not first])
+def _cause(finding: Finding, broken: Sequence[Finding]) -> str:
+    """Return the broken rule that a finding comes of; it may be its own."""
+    rules = {one.rule for one in broken}
+    for part, rule in BLAMED:
+        if part in finding.problem and rule in rules:
+            return rule
+    for cause, others in CAUSES.items():
+        follows = not others or finding.rule in (cause, *others)
+        if "differ" in finding.problem and cause in rules and follows:
+            return cause
+    alike = next(one for one in broken if one.problem == finding.problem)
+    return finding.rule if alike is finding else _cause(alike, broken)
+
+
+def _group(rule: str, findings: Sequence[Finding]) -> Group:
+    first = next(one for one in findings if one.rule == rule)
+    return Group(first, [one for one in findings if one is not first])
 
 
 def mend(family: str, name: str, finding: Finding) -> str:

@@ -16,7 +16,7 @@ from aexbench.conformance import (
     check_explainer,
     check_metric,
 )
-from aexbench.errors import RequestError, SkipError
+from aexbench.errors import SkipError, unknown
 from aexbench.registry import Plugin
 from aexbench.signatures import REQUIRED
 
@@ -72,6 +72,11 @@ def tried(plugin: Plugin[Any], given: Mapping[str, Any]) -> Report:
     given
         Its parameters that are not to have their defaults.
 
+    Raises
+    ------
+    RequestError
+        If it has no such parameter, or its value is wrong.
+
     Examples
     --------
     >>> from aexbench import families
@@ -79,6 +84,9 @@ def tried(plugin: Plugin[Any], given: Mapping[str, Any]) -> Report:
     >>> report.name, report.broken, report.untried
     ('recall[top=3]', [], '')
     """
+    for name in given:
+        if name not in plugin.parameters:
+            raise unknown(f"parameter of {plugin.family} {plugin.name}", name, plugin.parameters)
     required = [one.name for one in plugin.parameters.values() if one.default is REQUIRED]
     needs = tuple(name for name in required if name not in given)
     if needs:
@@ -160,10 +168,6 @@ def _dataset(made: Component) -> tuple[str, list[Finding]]:
 def _autoencoder(made: Component) -> tuple[str, list[Finding]]:
     def on(ground: Ground) -> list[Finding]:
         x = ground.anomalies
-        try:
-            made.make(tuple(x.shape[1:]))
-        except RequestError as error:  # so autoencoders say which shapes they take
-            raise SkipError(str(error)) from error
         return check_autoencoder(lambda: made.make(tuple(x.shape[1:])), x)
 
     return _on_what_it_takes(on)

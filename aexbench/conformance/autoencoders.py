@@ -13,6 +13,7 @@ import torch
 
 from aexbench.conformance.findings import Finding, tried
 from aexbench.contracts import Untrained
+from aexbench.errors import RequestError, SkipError
 
 CLOSE = 1e-5  # of float32, relative to the greatest
 
@@ -30,7 +31,7 @@ def check_autoencoder(make: Callable[[], Untrained], x: torch.Tensor) -> list[Fi
     Raises
     ------
     SkipError
-        If the autoencoder does not apply to these samples.
+        If the autoencoder refuses samples of this shape, by a RequestError.
 
     Examples
     --------
@@ -46,7 +47,10 @@ def _model(make: Callable[[], Untrained]) -> Any:
     """Return a model in evaluation mode, drawn from the same random state each time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return make().model.eval()
+        try:
+            return make().model.eval()
+        except RequestError as error:  # so autoencoders say which shapes they take
+            raise SkipError(str(error)) from error
 
 
 def _shape(make: Callable[[], Untrained], x: torch.Tensor) -> str:

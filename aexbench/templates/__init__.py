@@ -72,7 +72,7 @@ def check_name(kind: str, name: str) -> None:
         )
     reason = _refused(kind, name)
     if reason:
-        raise RequestError(f"{name!r} {reason}; try {_free(kind, f'my-{name}')}")
+        raise RequestError(f"{name!r} {reason}: try {_free(kind, f'my-{name}')}")
 
 
 def _refused(kind: str, name: str) -> str:
