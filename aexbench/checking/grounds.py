@@ -50,7 +50,7 @@ def rows() -> Ground:
 
 
 def images() -> Ground:
-    """Return smooth images, some of them with a bright spot, and a network that blurs them."""
+    """Return smooth images, some with a chequered patch, and a network that blurs them; a copy."""
     return copy.deepcopy(_images())
 
 
@@ -65,7 +65,7 @@ def _images() -> Ground:
     smooth = _smooth(3 * IMAGES)
     test = smooth[2 * IMAGES :].copy()
     labels = np.arange(IMAGES) < IMAGES // 3
-    test[labels, :, 4:7, 4:7] = 1.0
+    test[labels, :, 3:13, 3:13] = np.indices((10, 10)).sum(axis=0) % 2
     data = Dataset(smooth[:IMAGES], smooth[IMAGES : 2 * IMAGES], test, Features(), labels)
     detector = Detector(_blur()).calibrate(data.validation)
     return Ground(f"images of {SIZE} × {SIZE} pixels", data, detector)
