@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))  # a plugin's folder stays there
     return tmp_path
 
 
