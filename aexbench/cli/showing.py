@@ -15,7 +15,7 @@ from aexbench.texts import plain_lines
 if TYPE_CHECKING:
     from aexbench.registry import Plugin
     from aexbench.running.planning import Suite
-    from aexbench.showing import Setting
+    from aexbench.descriptions import Setting
 
 app = typer.Typer()
 
@@ -56,7 +56,7 @@ def _suite_as_json(suite: Suite) -> dict[str, Any]:
 
 
 def _show(plugin: Plugin[Any]) -> None:
-    from aexbench.showing import shown
+    from aexbench.descriptions import shown
 
     parts = shown(plugin)
     typer.secho("\n".join(wrapped(parts.title)), bold=True)

@@ -12,10 +12,10 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 
 import aexbench
-from aexbench import showing
+from aexbench import descriptions
 from aexbench.families import FAMILIES
 from aexbench.running import planning
-from aexbench.showing import kind_of
+from aexbench.descriptions import kind_of
 
 EVERY = sorted({name for family in FAMILIES.values() for name in family.names()})
 
@@ -57,7 +57,7 @@ def test_every_example_names_parameters_that_there_are(family):
     registry = FAMILIES[family]
     for name in registry.names():
         plugin = registry.describe(name)
-        example = showing.shown(plugin).example
+        example = descriptions.shown(plugin).example
         needed = [p.name for p in plugin.parameters.values() if p.default is p.default.__class__]
         inside = example.partition(f"{name}[")[2].rpartition("]")[0]
         given = dict(part.split("=", 1) for part in inside.split(",") if part)
