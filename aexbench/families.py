@@ -164,10 +164,13 @@ FAMILIES: dict[str, Registry[Any, Any]] = {
 files: dict[Path, None] = {}  # the plugin files that were run, in their order
 
 
-def load_plugin(path: str | Path) -> None:
-    """Run a plugin file (`--plugin FILE`) that registers components of any family."""
-    registry.load_file(Path(path), list(FAMILIES.values()))
+def load_plugin(path: str | Path) -> list[Plugin[Any]]:
+    """Run a plugin file (`--plugin FILE`), and return the components that it registers, of any
+    family.
+    """
+    found = registry.load_file(Path(path), list(FAMILIES.values()))
     files[Path(path).resolve()] = None
+    return found
 
 
 def family(name: str) -> Registry[Any, Any]:

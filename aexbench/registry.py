@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from aexbench import signatures, specs
@@ -234,6 +235,10 @@ class Registry(Generic[Made, Declared]):
             self.check(plugin)
         return plugin
 
+    def _registered(self) -> list[Plugin[Declared]]:
+        """Return what the plugin file that runs now has registered."""
+        return [plugin for name, plugin in self._plugins.items() if name in (self._of_file or ())]
+
     def names(self) -> list[str]:
         """Return the names of all plugins of this family, sorted."""
         self.load()
@@ -328,8 +333,8 @@ class Registry(Generic[Made, Declared]):
             warnings.warn(PluginWarning(f"{what} did not load:\n{self.broken[what]}"), stacklevel=3)
 
 
-def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
-    """Run a plugin file: what it registers is there afterwards.
+def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> list[Plugin[Any]]:
+    """Run a plugin file, and return what it registers; that is there afterwards.
 
     Raises
     ------
@@ -342,7 +347,7 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
     name = f"aexbench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
     content = path.read_bytes()
     if name in sys.modules and getattr(sys.modules[name], "__aexbench__", content) == content:
-        return
+        return list(getattr(sys.modules[name], "__registered__", []))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise RequestError(f"{path} is not a Python file")
@@ -363,9 +368,18 @@ def load_file(path: Path, families: Sequence[Registry[Any, Any]]) -> None:
         for family, plugins in zip(families, before, strict=True):  # what it has registered goes
             family._plugins = plugins
         raise RequestError(f"plugin {_place(error, path)}: {_reason(error)}") from error
+    else:
+        found = [plugin for family in families for plugin in family._registered()]
+        module.__registered__ = found  # type: ignore[attr-defined]  # for who asks again
+        return found
     finally:
         for family in families:
             family._of_file = None
+
+
+def in_plugin_file(frame: FrameType) -> bool:
+    """Whether what runs in a frame was defined in a plugin file."""
+    return "__aexbench__" in frame.f_globals
 
 
 def _place(error: BaseException, path: Path) -> str:

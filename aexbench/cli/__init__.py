@@ -9,11 +9,22 @@ import errno
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from aexbench.cli import answers, audits, boards, data, listing, runs
+import aexbench
+from aexbench.cli import (
+    answers,
+    audits,
+    boards,
+    checking,
+    creating,
+    data,
+    listing,
+    runs,
+    showing,
+)
 from aexbench.errors import RequestError, SkipError, short, tell
 
 app = typer.Typer(
@@ -25,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for commands in (runs, answers, audits, boards, listing):
+for commands in (answers, audits, runs, boards, listing, showing, checking, creating):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app)
 
@@ -60,8 +71,21 @@ def main() -> None:
         os._exit(1)  # Python would try to write the rest, and complain
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"aexbench {aexbench.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _options() -> None:
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
     """Which explainer of an autoencoder's anomalies can be trusted, on which data, at what cost?"""
 
 

@@ -36,7 +36,7 @@ def list_(
     if family is not None and family not in (*registries, "suites"):
         raise unknown("family", family, [*registries, "suites"])
     listing: dict[str, list[dict[str, Any]]] = {
-        name: [_describe(registry.describe(n)) for n in registry.names()]
+        name: [describe(registry.describe(n)) for n in registry.names()]
         for name, registry in registries.items()
         if family in (None, name)
     }
@@ -56,7 +56,8 @@ def _suites() -> list[dict[str, Any]]:
     return [{"name": s.name, "summary": s.description, "parameters": {}} for s in suites]
 
 
-def _describe(plugin: Plugin[Any]) -> dict[str, Any]:
+def describe(plugin: Plugin[Any]) -> dict[str, Any]:
+    """Return what is known of a component, for programs."""
     from aexbench.signatures import REQUIRED
 
     parameters = {

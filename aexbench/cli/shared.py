@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,6 +19,7 @@ from aexbench.errors import plain
 from aexbench.texts import counted
 
 if TYPE_CHECKING:
+    from aexbench.registry import Plugin
     from aexbench.running.store import Record
 
 SLOW_S = 30.0  # of an import, after which a command says what it waits for
@@ -35,15 +38,17 @@ def say(text: str) -> None:
     print(plain(text))
 
 
-def load_plugins(paths: Iterable[Path] | None, timeout: float | None = None) -> None:
-    """Run the plugin files that the command line names; one that hangs is named, and with a timeout
-    (s) it ends the command.
+def load_plugins(paths: Iterable[Path] | None, timeout: float | None = None) -> list[Plugin[Any]]:
+    """Run the plugin files that the command line names, and return what they register; one that
+    hangs is named, and with a timeout (s) it ends the command.
     """
     from aexbench import families
 
+    found: list[Plugin[Any]] = []
     for path in paths or []:
         with watched(path, timeout):
-            families.load_plugin(path)
+            found += families.load_plugin(path)
+    return found
 
 
 @contextmanager
@@ -69,6 +74,20 @@ def _watch(path: Path, timeout: float | None, over: threading.Event) -> None:
     if timeout is not None and not over.wait(timeout):
         print(plain(f"error: {path} hangs when it is imported"), file=sys.stderr, flush=True)
         os._exit(2)
+
+
+def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    """Return a text in lines as wide as the terminal, behind `first`, and further ones behind
+    `rest`. (Rich takes longer to import.)
+    """
+    width = max(shutil.get_terminal_size().columns, LEAST_WIDTH)
+    return textwrap.wrap(
+        plain(text),
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
+    )
 
 
 def console() -> Any:

@@ -7,6 +7,7 @@ random state as they were.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,11 @@ def check_explainer(
     []
     """
     tolerance = torch.finfo(detector.dtype).eps ** 0.5 if tolerance is None else tolerance
-    return tried(RULES, make, detector, x, tolerance)
+    findings: list[Finding] = []
+    for rule, broken in RULES.items():  # each on its own copies: what one has changed hides nothing
+        given = make, copy.deepcopy(detector), x.clone(), tolerance
+        findings += tried({rule: broken}, *given)
+    return findings
 
 
 def _finite_floats(make: Make, detector: Detector, x: torch.Tensor, tolerance: float) -> str:

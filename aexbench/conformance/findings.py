@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from aexbench.errors import SkipError
+from aexbench.errors import SkipError, line
+from aexbench.registry import in_plugin_file
 
 
 class Finding(NamedTuple):
@@ -30,5 +33,12 @@ def _problem(rule: Callable[..., str], *given: Any) -> str:
         return rule(*given)
     except SkipError:
         raise
-    except Exception as error:
-        return f"{type(error).__name__}: {error}".split("\n")[0]
+    except (Exception, SystemExit) as error:
+        return f"{line(error)}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Return in brackets the line of a plugin file that an error comes from, if it is from one."""
+    frames = traceback.walk_tb(error.__traceback__)
+    own = [(frame.f_code.co_filename, at) for frame, at in frames if in_plugin_file(frame)]
+    return f" ({Path(own[-1][0]).name}, line {own[-1][1]})" if own else ""

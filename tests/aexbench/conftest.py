@@ -32,7 +32,8 @@ Cli = Callable[..., Outcome]
 
 @pytest.fixture(autouse=True)
 def _registries_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what a test registers."""
+    """Forget what a test registers, and the folders of its plugin files."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(families, "files", dict(families.files))
     for family in families.FAMILIES.values():
         family.load()

@@ -217,6 +217,17 @@ def test_every_plugin_package_is_in_the_wheel():
     assert {f"aexbench.{'.'.join(folder.parts)}" for folder in folders} <= set(listed)
 
 
+def test_the_texts_that_new_files_are_made_of_are_in_the_wheel():
+    root = Path(__file__).parents[2]
+    import tomllib
+
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    own = [p.parent.relative_to(root) for p in (root / "aexbench").rglob("__init__.py")]
+    assert {".".join(folder.parts) for folder in own} <= set(listed["packages"])
+    assert len(list((root / "aexbench/templates").glob("*.txt"))) == 8
+    assert listed["package-data"]["aexbench.templates"] == ["*.txt"]
+
+
 @pytest.mark.parametrize("name", ["deviation", "kernelshap-batched", "repair"])
 def test_what_needs_a_background_says_so(name):
     from aexbench import Detector, explainers
