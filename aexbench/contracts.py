@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aexbench import summaries
 from aexbench.declarations import Training
 from aexbench.errors import RequestError, unknown
 from aexbench.features import Features
@@ -98,6 +99,12 @@ class AnomalySet:
     def alarmed(self) -> NDArray[np.bool_]:
         """Which samples (N,) raise an alarm: all, where that was no question."""
         return np.asarray(self.details.get(ALARMED, np.ones(len(self), dtype=bool)))
+
+    def __repr__(self) -> str:
+        return summaries.of_anomalies(self).text()
+
+    def _repr_html_(self) -> str:
+        return summaries.of_anomalies(self).html()
 
 
 @dataclass
@@ -195,6 +202,12 @@ class Dataset:
         from aexbench.autoencoders.training import trained_detector  # torch takes seconds to import
 
         return trained_detector(self, seed=seed, autoencoder=autoencoder, progress=progress)
+
+    def __repr__(self) -> str:
+        return summaries.of_dataset(self).text()
+
+    def _repr_html_(self) -> str:
+        return summaries.of_dataset(self).html()
 
 
 def _rows(split: Any, name: str) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from aexbench import soundness
+from aexbench import soundness, summaries
 from aexbench.errors import RequestError
 from aexbench.features import Features
 from aexbench.models import (
@@ -391,6 +391,12 @@ class Detector:
     def activation_bytes(self, x: torch.Tensor) -> int:
         """Return the bytes of x and of all tensors that the model makes of it."""
         return x.numel() * x.element_size() + activation_bytes(lambda: self._forward(x))
+
+    def __repr__(self) -> str:
+        return summaries.of_detector(self).text()
+
+    def _repr_html_(self) -> str:
+        return summaries.of_detector(self).html()
 
 
 def _known(reference: Any) -> Array:

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from aexbench import soundness, state
+from aexbench import soundness, state, summaries
 from aexbench.errors import RequestError
 
 if TYPE_CHECKING:
     from aexbench.detector import Detector
+    from aexbench.registry import Called
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Door:
         Has `explain(x)`.
     detector
         What it explains: gives the samples' device and type, and must stay as it is.
+    called
+        How it shows itself.
 
     Examples
     --------
@@ -59,9 +62,10 @@ class Door:
 
     explainer: Any
     _detector: Detector
+    _called: Called | None
 
-    def __init__(self, explainer: Any, detector: Detector) -> None:
-        self.__dict__.update(explainer=explainer, _detector=detector)
+    def __init__(self, explainer: Any, detector: Detector, called: Called | None = None) -> None:
+        self.__dict__.update(explainer=explainer, _detector=detector, _called=called)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.explainer, name, value)
@@ -101,6 +105,16 @@ class Door:
             with torch.no_grad():
                 soundness.watched(self._detector, samples[:2])
         return changed - self._detector.own
+
+    def __repr__(self) -> str:
+        if self._called is None:
+            return f"Door({type(self.explainer).__name__})"
+        return summaries.in_one_line(self._called)
+
+    def _repr_html_(self) -> str | None:
+        if self._called is None:
+            return None
+        return summaries.of_component(self._called, self.explainer).html()
 
 
 def checked(attributions: object, samples: torch.Tensor) -> torch.Tensor:
