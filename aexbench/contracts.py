@@ -28,6 +28,7 @@ from aexbench.declarations import Training
 from aexbench.errors import RequestError, unknown
 from aexbench.features import Features
 from aexbench.rows import Array, Named, Picked, as_rows, blocks, in_memory
+from aexbench.waiting import waiting
 
 if TYPE_CHECKING:
     import torch
@@ -197,11 +198,15 @@ class Dataset:
         autoencoder
             A name with brackets; `default[loss=l1]` changes a parameter of the data set's own.
         progress
-            Called with a line of text and the share done in [0, 1] while it trains.
+            Called with a line of text and the share done in [0, 1] while it trains. Where it is
+            left out, a bar shows that on a terminal and in a notebook, after two seconds.
         """
         from aexbench.autoencoders.training import trained_detector  # torch takes seconds to import
 
-        return trained_detector(self, seed=seed, autoencoder=autoencoder, progress=progress)
+        with waiting("training the detector") as say:
+            return trained_detector(
+                self, seed=seed, autoencoder=autoencoder, progress=progress or say
+            )
 
     def __repr__(self) -> str:
         return summaries.of_dataset(self).text()

@@ -30,6 +30,7 @@ from aexbench.models import (
 )
 from aexbench.rows import Array, as_rows, blocks, most, sample
 from aexbench.state import Key, seeded
+from aexbench.waiting import waiting
 
 Share = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Loss = Literal["l1", "l2"] | Share
@@ -250,8 +251,12 @@ class Detector:
         seeded random single-feature corruptions of it. No labels are needed.
         """
         reference = _samples(reference)
-        normal = self._errors(reference)
-        corrupted = np.concatenate([self._errors(x) for x in self._corrupted(reference, seed)])
+        with waiting("calibrating the detector") as say:
+            normal, errors = self._errors(reference), []
+            for x in self._corrupted(reference, seed):
+                errors.append(self._errors(x))
+                say("calibrating the detector", sum(map(len, errors)) / SCALE_CORRUPTIONS)
+        corrupted = np.concatenate(errors)
         low, high = float(normal.min()), float(np.quantile(corrupted, 0.999))
         if not np.isfinite([low, high]).all():
             raise RequestError("the reconstruction error is not finite on the reference samples")

@@ -31,6 +31,7 @@ from aexbench.declarations import Declaration
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError, unknown
 from aexbench.signatures import REQUIRED, Parameter
+from aexbench.waiting import waiting
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 Made = TypeVar("Made")
@@ -310,7 +311,8 @@ class Registry(Generic[Made, Declared]):
         such as `background`, may always be given and reaches those who ask.
         """
         base, bracketed = specs.parse(name)
-        return self.make(self.describe(base), context, {**bracketed, **parameters})
+        with waiting(f"making {self.family} {base}"):
+            return self.make(self.describe(base), context, {**bracketed, **parameters})
 
     def make(
         self, plugin: Plugin[Declared], context: tuple[Any, ...], given: Mapping[str, Any]

@@ -14,6 +14,8 @@ from aexbench.running.cells import Cell
 from aexbench.running.packed import AnyStore, open_store
 from aexbench.running.store import Record
 from aexbench.showing import items
+from aexbench.texts import counted
+from aexbench.waiting import waiting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +58,8 @@ class Results:
     @cached_property
     def records(self) -> list[Record]:
         """The records of the cells that have one, in the order of the plan."""
-        found = (self.store.record(key) for key in self.keys)
+        with waiting(f"reading {counted(len(self), 'record')}"):
+            found = [self.store.record(key) for key in self.keys]
         return [record for record in found if record is not None]
 
     @property
@@ -100,7 +103,8 @@ class Results:
 
         scored = {name for record in self.records for name in record.scores}
         first = next((name for name in self._metrics if name in scored), None)
-        return leaderboard(self.store, metric or first, set(self.keys), by)
+        with waiting(f"ranking {counted(len(self), 'cell')}"):
+            return leaderboard(self.store, metric or first, set(self.keys), by)
 
     def attributions(self, cell: Cell | str) -> NDArray[Any]:
         """Return what a cell's explainer has answered (N, …), raw; a cell or its key."""

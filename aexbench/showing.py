@@ -79,8 +79,8 @@ def shortened(parts: Sequence[str], separator: str, width: int) -> str:
 def listed(names: Sequence[str], width: int = 64) -> str:
     """Return the first names in at most `width` columns, and how many there are besides.
 
-    >>> listed(["a", "b", "c"], width=17), listed(["a", "b"])
-    ('a, b and 1 more', 'a, b')
+    >>> listed(["apple", "pear", "plum"], width=17), listed(["a", "b"])
+    ('apple and 2 more', 'a, b')
     """
     for count in range(min(len(names), MOST_LISTED), -1, -1):
         rest = len(names) - count

@@ -23,6 +23,7 @@ from aexbench.detector import Detector
 from aexbench.errors import RequestError, SkipError
 from aexbench.registry import Called
 from aexbench.rows import Array, most, sample
+from aexbench.waiting import waiting
 
 CLEAN_ABOVE = "clean score above the threshold"
 LIKE_ALARMS = "alarm"  # the threshold
@@ -126,7 +127,12 @@ class SingleFeature:
         if "alarms" in self.offered:
             given["alarms"] = alarms
         proposing = replace(self, parameters={**self.parameters, **given})
-        rounds = list(proposing._rounds(detector, clean, gate, count, seed))
+        rounds, found = [], 0
+        with waiting(f"drawing anomalies by {self!r}") as say:
+            for one in proposing._rounds(detector, clean, gate, count, seed):
+                rounds.append(one)
+                found = min(count, found + int((one.reason == "").sum()))
+                say(f"{found:,} of {count:,} anomalies by {self!r}", found / count)
         return _collect(
             rounds,
             detector,

@@ -186,10 +186,10 @@ def _units(data: Dataset, count: int) -> str:
 
 def _kinds_of(data: Dataset, count: int) -> str:
     """Return the kinds of a data set's anomalies; of many the names alone where these are kept."""
-    kinds = data.test_kinds
+    kinds, labels = data.test_kinds, data.test_labels
     codes = kinds.codes if isinstance(kinds, Named) else kinds
-    if kinds is not None and in_memory(codes) and count <= MOST_KINDS:
-        return _kinds(kinds[np.flatnonzero(data.test_labels)])
+    if kinds is not None and labels is not None and in_memory(codes) and count <= MOST_KINDS:
+        return _kinds(kinds[np.flatnonzero(labels)])
     return listed(kinds.names) if isinstance(kinds, Named) else ""
 
 

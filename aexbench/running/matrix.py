@@ -24,6 +24,7 @@ from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
 from aexbench.running.stopping import Stop, StoppedError, stopping
 from aexbench.running.store import STATES, Record, Store, check_home
+from aexbench.waiting import waiting
 
 if TYPE_CHECKING:
     from aexbench.running.pool import Apart
@@ -125,7 +126,8 @@ def run(
     apart = None if in_process else Apart(jobs, limits, scheduler).checked()
     folder = RESULTS / own.name if store is None else Path(store)
     workspace = Workspace(Store(folder, create=True), device)
-    cells = planning.plan(own, workspace.is_image)
+    with waiting("looking at the data"):
+        cells = planning.plan(own, workspace.is_image)
     metrics = planning.metric_components(own)
     chosen = again(rerun, cells)
     plan = own.model_dump(mode="json")
