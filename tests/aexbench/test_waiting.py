@@ -193,6 +193,7 @@ def test_all_that_may_take_long_is_shown(pictures, monkeypatch, tmp_path):
     Detector(found.model).calibrate(data.validation)
     assert pictures.pop()[::2] == (1.0, "calibrating the detector")
     corruption = corruptions.create("random[count=5,threshold=0.1]")
+    assert pictures.pop().now == "making corruption random"
     made = corruption.generate(found, data.normal)
     assert pictures.pop()[1:][-1] == "5 of 5 anomalies by random[threshold=0.1,count=5]"
     explainer = explainers.create("residual", found)
