@@ -37,9 +37,10 @@ def _layers(module: Any, above: tuple[Any, ...]) -> Iterator[Any]:
     if not inside or _size(module):
         yield module
         return
+    way = (*above, module)
     for part in inside:
-        if part is not module and all(part is not one for one in above):
-            yield from _layers(part, (*above, module))
+        if all(part is not one for one in way):
+            yield from _layers(part, way)
 
 
 def _layer(module: Any) -> str:

@@ -102,7 +102,7 @@ class Door:
     def _explained(self, samples: torch.Tensor) -> object:
         if len(samples) == 1:  # as often as a service asks: a bar has its price
             return self.explainer.explain(samples)
-        with waiting(f"explaining {len(samples):,} samples by {self!r}"):
+        with waiting(lambda: f"explaining {len(samples):,} samples by {self!r}"):
             return self.explainer.explain(samples)
 
     def _broken(self, before: dict[state.Key, Any], samples: torch.Tensor) -> set[state.Key]:

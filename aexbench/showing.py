@@ -79,7 +79,7 @@ def shortened(parts: Sequence[str], separator: str, width: int) -> str:
 def listed(names: Sequence[str], width: int = 64) -> str:
     """Return the first names in at most `width` columns, and how many there are besides.
 
-    >>> listed(["apple", "pear", "plum"], width=17), listed(["a", "b"])
+    >>> listed(["apple", "pear", "plum"], width=16), listed(["a", "b"])
     ('apple and 2 more', 'a, b')
     """
     for count in range(min(len(names), MOST_LISTED), -1, -1):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AFTER_S = 2.0
 EVERY_S = 0.25  # between two pictures
+Text = str | Callable[[], str]
 BAR, FIGURES = 40, 40  # columns of the bar, where there is room, and of what stands beside it
 
 
@@ -37,7 +38,7 @@ class Picture(NamedTuple):
 class _Wait:
     """One piece of work: what it is, and how far it is."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: Text) -> None:
         self.start, self.text = time.monotonic(), what
         self.share: float | None = None
 
@@ -48,12 +49,14 @@ class _Wait:
     def picture(self) -> Picture:
         """Return how far it is."""
         shown = "" if self.share is None else f"{self.share:4.0%} "
-        return Picture(self.share, f"{shown}{elapsed(self.start)}", self.text)
+        now = self.text() if callable(self.text) else self.text
+        return Picture(self.share, f"{shown}{elapsed(self.start)}", now)
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[Callable[..., None]]:
-    """Show that work goes on while the block runs.
+def waiting(what: Text) -> Iterator[Callable[..., None]]:
+    """Show that work goes on while the block runs; `what` it is may be a function that returns a
+    text, where making that takes time.
 
     It gives a function `(text, share=None)` that tells what is done now, and the share of the whole
     that is done, in [0, 1].
@@ -175,14 +178,14 @@ def as_lines(picture: Picture, console: Console) -> list[RenderableType]:
     """Return a picture as a terminal shows it: the bar with its figures, and what is done now."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
-    from rich.text import Text
+    from rich.text import Text as Line
 
     width = max(1, min(BAR, console.width - FIGURES))
     share = picture.share
     bar = ProgressBar(total=1.0, completed=share or 0.0, width=width, pulse=share is None)
     line = Table.grid(padding=(0, 1))
-    line.add_row(bar, Text(plain(picture.figures), no_wrap=True))
-    return [line, Text(plain(picture.now), no_wrap=True, overflow="ellipsis")]
+    line.add_row(bar, Line(plain(picture.figures), no_wrap=True))
+    return [line, Line(plain(picture.now), no_wrap=True, overflow="ellipsis")]
 
 
 class Deaf:

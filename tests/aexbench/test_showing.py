@@ -99,10 +99,10 @@ def small() -> Detector:
 def test_a_data_set_shows_splits_anomalies_and_columns():
     data = dataset(
         features=Features(names=("a", "b", "c"), groups=(0, 0, 1), kinds=("onehot", "columns")),
-        test_labels=[0, 1, 1, 0, 1, 0],
+        test_labels=[0, 1, 1, 0, 1, 1],
         test_truth=np.eye(6, 3),
         test_units=np.array([0, 7, 7, 1, 8, 2]),
-        test_kinds=np.array(["", "theft", "theft", "", "noise", ""]),
+        test_kinds=np.array(["", "theft", "theft", "", "noise", "theft"]),
         autoencoder="mlp[widths=[2]]",
     )
     assert repr(data).splitlines() == [
@@ -110,8 +110,8 @@ def test_a_data_set_shows_splits_anomalies_and_columns():
         "  train        5 samples",
         "  validation   2 samples",
         "  test         6 samples",
-        "  anomalies    3 of the 6 test samples, in 2 units",
-        "  kinds        theft 2, noise 1",
+        "  anomalies    4 of the 6 test samples, in 3 units",
+        "  kinds        theft 3, noise 1",
         "  truth        marks symptoms: what is abnormal",
         "  columns      a, b, c",
         "  features     2: 1 onehot, 1 columns",
@@ -121,7 +121,7 @@ def test_a_data_set_shows_splits_anomalies_and_columns():
     shown = read(data._repr_html_())
     assert shown.texts("strong") == ["Dataset of 3 columns"]
     assert shown.texts("th")[:2] == ["train", "validation"]
-    assert shown.texts("td")[3] == "3 of the 6 test samples, in 2 units"
+    assert shown.texts("td")[3] == "4 of the 6 test samples, in 3 units"
 
 
 def test_a_data_set_without_labels_says_so_and_images_show_their_size():
@@ -267,11 +267,11 @@ class Holds(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.part = torch.nn.Linear(3, 3)
+        self.part = chain(torch.nn.Linear(3, 3))
         self.part.whole = self
 
     def forward(self, x):
-        return self.part(x)
+        return self.part[0](x)
 
 
 def doubled(depth: int) -> torch.nn.Module:
