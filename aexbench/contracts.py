@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aexbench import summaries
 from aexbench.declarations import Training
 from aexbench.errors import RequestError, unknown
 from aexbench.features import Features
 from aexbench.rows import Array, Named, Picked, as_rows, blocks, in_memory
 from aexbench.scaling import Scale
+from aexbench.waiting import waiting
 
 if TYPE_CHECKING:
     import torch
@@ -103,6 +105,12 @@ class AnomalySet:
     def alarmed(self) -> NDArray[np.bool_]:
         """Which samples (N,) raise an alarm: all, where that was no question."""
         return np.asarray(self.details.get(ALARMED, np.ones(len(self), dtype=bool)))
+
+    def __repr__(self) -> str:
+        return summaries.of_anomalies(self).text()
+
+    def _repr_html_(self) -> str:
+        return summaries.of_anomalies(self).html()
 
 
 @dataclass
@@ -254,11 +262,21 @@ class Dataset:
         autoencoder
             A name with brackets; `default[loss=l1]` changes a parameter of the data set's own.
         progress
-            Called with a line of text and the share done in [0, 1] while it trains.
+            Called with a line of text and the share done in [0, 1] while it trains. Where it is
+            left out, a bar shows that on a terminal and in a notebook, after two seconds.
         """
         from aexbench.autoencoders.training import trained_detector  # torch takes seconds to import
 
-        return trained_detector(self, seed=seed, autoencoder=autoencoder, progress=progress)
+        with waiting("training the detector") as say:
+            return trained_detector(
+                self, seed=seed, autoencoder=autoencoder, progress=progress or say
+            )
+
+    def __repr__(self) -> str:
+        return summaries.of_dataset(self).text()
+
+    def _repr_html_(self) -> str:
+        return summaries.of_dataset(self).html()
 
 
 def _rows(split: Any, name: str) -> Any:

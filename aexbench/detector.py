@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from aexbench import soundness
+from aexbench import soundness, summaries
 from aexbench.errors import RequestError, SkipError
 from aexbench.features import Features
 from aexbench.models import (
@@ -30,6 +30,7 @@ from aexbench.models import (
 )
 from aexbench.rows import Array, as_rows, blocks, most, sample
 from aexbench.state import Key, seeded
+from aexbench.waiting import waiting
 
 Share = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Loss = Literal["l1", "l2"] | Share
@@ -314,8 +315,12 @@ class Detector:
         seeded random single-feature corruptions of it. No labels are needed.
         """
         reference = _samples(reference)
-        normal = self._errors(reference)
-        corrupted = np.concatenate([self._errors(x) for x in self._corrupted(reference, seed)])
+        with waiting("calibrating the detector") as say:
+            normal, errors = self._errors(reference), []
+            for x in self._corrupted(reference, seed):
+                errors.append(self._errors(x))
+                say("calibrating the detector", sum(map(len, errors)) / SCALE_CORRUPTIONS)
+        corrupted = np.concatenate(errors)
         low, high = float(normal.min()), float(np.quantile(corrupted, 0.999))
         if not np.isfinite([low, high]).all():
             raise RequestError("the reconstruction error is not finite on the reference samples")
@@ -455,6 +460,12 @@ class Detector:
     def activation_bytes(self, x: torch.Tensor) -> int:
         """Return the bytes of x and of all tensors that the model makes of it."""
         return x.numel() * x.element_size() + activation_bytes(lambda: self._forward(x))
+
+    def __repr__(self) -> str:
+        return summaries.of_detector(self).text()
+
+    def _repr_html_(self) -> str:
+        return summaries.of_detector(self).html()
 
 
 def _known(reference: Any) -> Array:

@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from aexbench import soundness, state
+from aexbench import soundness, state, summaries
 from aexbench.errors import RequestError
+from aexbench.waiting import waiting
 
 if TYPE_CHECKING:
     from aexbench.detector import Detector
+    from aexbench.registry import Called
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Door:
         Has `explain(x)`.
     detector
         What it explains: gives the samples' device and type, and must stay as it is.
+    called
+        How it shows itself.
 
     Examples
     --------
@@ -59,9 +63,10 @@ class Door:
 
     explainer: Any
     _detector: Detector
+    _called: Called | None
 
-    def __init__(self, explainer: Any, detector: Detector) -> None:
-        self.__dict__.update(explainer=explainer, _detector=detector)
+    def __init__(self, explainer: Any, detector: Detector, called: Called | None = None) -> None:
+        self.__dict__.update(explainer=explainer, _detector=detector, _called=called)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.explainer, name, value)
@@ -88,11 +93,17 @@ class Door:
         if len(samples) == 0:
             return _floats(torch.zeros_like(samples)).to(given.device)
         own, before = samples.clone(), state.marks(self._detector)
-        attributions = checked(self.explainer.explain(own), samples)
+        attributions = checked(self._explained(own), samples)
         if not torch.equal(own.nan_to_num(), samples.nan_to_num()):
             raise ValueError("the explainer changed the samples that it was given: copy them first")
         _complain(self._broken(before, samples))
         return attributions.to(given.device)
+
+    def _explained(self, samples: torch.Tensor) -> object:
+        if len(samples) == 1:  # as often as a service asks: a bar has its price
+            return self.explainer.explain(samples)
+        with waiting(lambda: f"explaining {len(samples):,} samples by {self!r}"):
+            return self.explainer.explain(samples)
 
     def _broken(self, before: dict[state.Key, Any], samples: torch.Tensor) -> set[state.Key]:
         """Return what a call has changed, and the model itself, when it is called, does not."""
@@ -101,6 +112,16 @@ class Door:
             with torch.no_grad():
                 soundness.watched(self._detector, samples[:2])
         return changed - self._detector.own
+
+    def __repr__(self) -> str:
+        if self._called is None:
+            return f"Door({type(self.explainer).__name__})"
+        return summaries.in_one_line(self._called)
+
+    def _repr_html_(self) -> str | None:
+        if self._called is None:
+            return None
+        return summaries.of_component(self._called, self.explainer).html()
 
 
 def checked(attributions: object, samples: torch.Tensor) -> torch.Tensor:

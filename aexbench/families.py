@@ -23,7 +23,7 @@ from aexbench.declarations import (
     Training,
 )
 from aexbench.errors import RequestError
-from aexbench.registry import Plugin, Registry
+from aexbench.registry import Called, Plugin, Registry
 from aexbench.signatures import REQUIRED
 
 if TYPE_CHECKING:
@@ -42,41 +42,58 @@ class FunctionMetric:
 
     function: Callable[..., Any]
     parameters: Mapping[str, Any]
+    called: Called
 
     def score(self, attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64] | float:
         """Return the function's scores."""
         scores: NDArray[np.float64] | float = self.function(attributions, truth, **self.parameters)
         return scores
 
+    def __repr__(self) -> str:
+        from aexbench import summaries  # needs numpy
 
-def _explainer(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Explainer:
+        return summaries.in_one_line(self.called)
+
+    def _repr_html_(self) -> str:
+        from aexbench import summaries
+
+        return summaries.of_component(self.called).html()
+
+
+def _explainer(
+    plugin: Plugin[Any], context: Context, keywords: Keywords, called: Called
+) -> Explainer:
     """Make an explainer of a function or a class, behind the door that checks each of its calls."""
     from aexbench.door import Door, FunctionExplainer  # imports torch
 
     (detector,) = context
     if plugin.is_class:
-        return Door(plugin.target(detector, **keywords), detector)
-    return Door(FunctionExplainer(plugin.target, detector, keywords), detector)
+        return Door(plugin.target(detector, **keywords), detector, called)
+    return Door(FunctionExplainer(plugin.target, detector, keywords), detector, called)
 
 
-def _corruption(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Corruption:
+def _corruption(
+    plugin: Plugin[Any], context: Context, keywords: Keywords, called: Called
+) -> Corruption:
     from aexbench.single_feature import SingleFeature  # imports torch
 
     if plugin.is_class:
         made: Corruption = plugin.target(**keywords)
         return made
     limits: Limits = keywords.pop("shared")
-    return SingleFeature(plugin.name, plugin.target, keywords, limits, plugin.offered)
+    return SingleFeature(plugin.name, plugin.target, keywords, limits, plugin.offered, called)
 
 
-def _metric(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Metric:
+def _metric(plugin: Plugin[Any], context: Context, keywords: Keywords, called: Called) -> Metric:
     if plugin.is_class:
         made: Metric = plugin.target(**keywords)
         return made
-    return FunctionMetric(plugin.target, keywords)
+    return FunctionMetric(plugin.target, keywords, called)
 
 
-def _autoencoder(plugin: Plugin[Any], context: Context, keywords: Keywords) -> Untrained:
+def _autoencoder(
+    plugin: Plugin[Any], context: Context, keywords: Keywords, called: Called
+) -> Untrained:
     from aexbench.contracts import Untrained
 
     training: Training = keywords.pop("shared")

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aexbench import summaries
 from aexbench.errors import RequestError, unknown
 from aexbench.rows import Array
 
@@ -254,6 +255,12 @@ class Features:
                 "are given"
             )
         return Codes.seen(columns, samples)
+
+    def __repr__(self) -> str:
+        return summaries.of_features(self).text()
+
+    def _repr_html_(self) -> str:
+        return summaries.of_features(self).html()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from aexbench.declarations import Declaration
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError, short, unknown
 from aexbench.signatures import REQUIRED, Parameter
+from aexbench.waiting import waiting
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 Made = TypeVar("Made")
@@ -112,6 +113,16 @@ class Plugin(Generic[Declared]):
             for p in self.parameters.values()
         }
 
+    def __repr__(self) -> str:
+        from aexbench import summaries  # needs numpy
+
+        return summaries.of_plugin(self).text()
+
+    def _repr_html_(self) -> str:
+        from aexbench import summaries
+
+        return summaries.of_plugin(self).html()
+
     def write(self, values: Mapping[str, object]) -> str:
         """Return the name with those parameters in brackets that differ from their defaults."""
         changed = {
@@ -120,6 +131,44 @@ class Plugin(Generic[Declared]):
             if name not in self.parameters or value != self.parameters[name].default
         }
         return specs.write(self.name, changed)
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a made object is called: its plugin, and the values of all parameters."""
+
+    plugin: Plugin[Any]
+    values: Mapping[str, Any]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The values that are not the default, in words where they are no plain ones."""
+        known = self.plugin.parameters
+        return {
+            name: in_words(value)
+            for name, value in self.values.items()
+            if known[name].default is REQUIRED or in_words(value) != in_words(known[name].default)
+        }
+
+    @property
+    def text(self) -> str:
+        """The name with what was given in brackets."""
+        return specs.write(self.plugin.name, self.given)
+
+
+def in_words(value: Any) -> Any:
+    """Return plain values as they are, and of others the kind or the name.
+
+    >>> in_words([1, 2]), in_words(len), in_words(Path("/home/me/rows.csv"))
+    ([1, 2], 'len', 'rows.csv')
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, list | tuple):
+        return [in_words(part) for part in value]
+    return str(getattr(value, "__name__", type(value).__name__))
 
 
 @dataclass
@@ -135,8 +184,8 @@ class Registry(Generic[Made, Declared]):
     declaration
         What `register` may be told about a plugin, with the defaults: a frozen dataclass.
     finish
-        Makes an object of the family out of (plugin, context, keywords); without it the plugin is
-        called with both.
+        Makes an object of the family out of (plugin, context, keywords) and of what it is to be
+        called; without it the plugin is called with context and keywords.
     protocol
         Returns what a class of the family must be able to do: its methods and their parameters.
     function_context, class_context
@@ -153,7 +202,9 @@ class Registry(Generic[Made, Declared]):
     family: str
     package: str
     declaration: type[Declared]
-    finish: Callable[[Plugin[Declared], tuple[Any, ...], dict[str, Any]], Made] | None = None
+    finish: Callable[[Plugin[Declared], tuple[Any, ...], dict[str, Any], Called], Made] | None = (
+        None
+    )
     protocol: Callable[[], type] | None = None
     function_context: int = 0
     class_context: int = 0
@@ -285,7 +336,8 @@ class Registry(Generic[Made, Declared]):
         such as `background`, may always be given and reaches those who ask.
         """
         base, bracketed = self.read(name)
-        return self.make(self.describe(base), context, {**bracketed, **parameters})
+        with waiting(f"making {self.family} {base}"):
+            return self.make(self.describe(base), context, {**bracketed, **parameters})
 
     def make(
         self, plugin: Plugin[Declared], context: tuple[Any, ...], given: Mapping[str, Any]
@@ -302,7 +354,7 @@ class Registry(Generic[Made, Declared]):
         if self.finish is None:
             made: Made = plugin.target(*context, **keywords)
             return made
-        return self.finish(plugin, context, keywords)
+        return self.finish(plugin, context, keywords, Called(plugin, values))
 
     def load(self) -> None:
         """Import the built-in plugins and those of installed distributions, once."""

@@ -8,10 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aexbench import summaries
 from aexbench.errors import RequestError, plain
 from aexbench.running.cells import Cell
 from aexbench.running.packed import AnyStore, open_store
 from aexbench.running.store import Record
+from aexbench.showing import items
+from aexbench.texts import counted
+from aexbench.waiting import waiting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +58,8 @@ class Results:
     @cached_property
     def records(self) -> list[Record]:
         """The records of the cells that have one, in the order of the plan."""
-        found = (self.store.record(key) for key in self.keys)
+        with waiting(f"reading {counted(len(self), 'record')}"):
+            found = [self.store.record(key) for key in self.keys]
         return [record for record in found if record is not None]
 
     @property
@@ -98,7 +103,8 @@ class Results:
 
         scored = {name for record in self.records for name in record.scores}
         first = next((name for name in self._metrics if name in scored), None)
-        return leaderboard(self.store, metric or first, set(self.keys), by)
+        with waiting(f"ranking {counted(len(self), 'cell')}"):
+            return leaderboard(self.store, metric or first, set(self.keys), by)
 
     def attributions(self, cell: Cell | str) -> NDArray[Any]:
         """Return what a cell's explainer has answered (N, …), raw; a cell or its key."""
@@ -135,22 +141,29 @@ class Results:
             raise AttributeError(f"Results have no attribute {name!r}")
         return self.frame[name]
 
-    def __repr__(self) -> str:
-        states = [record.state for record in self.records]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        head = (
-            f"Results of {len(self)} cells ({counts or 'none has been run'}) in {self.store.root}"
-        )
+    def __str__(self) -> str:
+        """The board as a terminal shows it, and what cells there are."""
         try:
-            return f"{self.board()}\n{head}" if "ok" in states else head
-        except RequestError as error:  # a repr says what is wrong, and does not raise it
-            return f"{head}: {error}"
+            return f"{self.board()}\n{self!r}"
+        except RequestError as error:  # that says what is wrong, and a text does not raise it
+            return f"{self!r}\n{error}"
 
-    def _repr_markdown_(self) -> str:
-        from aexbench.board import rendering
+    def __repr__(self) -> str:
+        return summaries.of_results(self, self._where).text()
 
-        scored = any(record.state == "ok" for record in self.records)
-        return rendering.as_markdown(self.board()) if scored else repr(self)
+    def _repr_html_(self) -> str:
+        """What cells there are, and the board unless it takes long."""
+        shown = summaries.of_results(self, self._where).html()
+        if len(self) > summaries.MOST_CELLS:
+            return shown
+        try:
+            return shown + self.board()._repr_html_()
+        except RequestError as error:
+            return shown + items([str(error)])
+
+    @property
+    def _where(self) -> str:
+        return "a temporary folder" if self._keep else self.store.root.name
 
 
 def open(store: str | Path) -> Results:

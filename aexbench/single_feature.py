@@ -16,11 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aexbench import summaries
 from aexbench.contracts import AnomalySet
 from aexbench.declarations import Limits
 from aexbench.detector import Detector
 from aexbench.errors import RequestError, SkipError
+from aexbench.registry import Called
 from aexbench.rows import Array, most, sample
+from aexbench.waiting import waiting
 
 CLEAN_ABOVE = "clean score above the threshold"
 LIKE_ALARMS = "alarm"  # the threshold
@@ -74,6 +77,10 @@ class SingleFeature:
         The function's parameters.
     limits
         What `generate` uses where it is not told otherwise, and how many draws it makes at most.
+    offered
+        Which of `clean` and `alarms` the function asks for.
+    called
+        How it shows itself.
     """
 
     label: str
@@ -81,6 +88,7 @@ class SingleFeature:
     parameters: Mapping[str, Any]
     limits: Limits = Limits()
     offered: Collection[str] = ()
+    called: Called | None = None
 
     @property
     def asks_alarms(self) -> bool:
@@ -122,7 +130,12 @@ class SingleFeature:
         if "alarms" in self.offered:
             given["alarms"] = alarms
         proposing = replace(self, parameters={**self.parameters, **given})
-        rounds = list(proposing._rounds(detector, clean, gate, count, seed))
+        rounds, found = [], 0
+        with waiting(f"drawing anomalies by {self!r}") as say:
+            for one in proposing._rounds(detector, clean, gate, count, seed):
+                rounds.append(one)
+                found = min(count, found + int((one.reason == "").sum()))
+                say(f"{found:,} of {count:,} anomalies by {self!r}", found / count)
         return _collect(
             rounds,
             detector,
@@ -204,6 +217,12 @@ class SingleFeature:
                 f"{self.label} leaves the Features' bounds, and the detector refuses such values "
                 f"({reason}): bounded=true where a corruption has it, or another one"
             ) from error
+
+    def __repr__(self) -> str:
+        return self.label if self.called is None else summaries.in_one_line(self.called)
+
+    def _repr_html_(self) -> str | None:
+        return None if self.called is None else summaries.of_component(self.called).html()
 
 
 @dataclass(frozen=True)

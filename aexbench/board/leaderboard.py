@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import families, specs
-from aexbench.board import rendering, validity
+from aexbench.board import notebook, rendering, validity
 from aexbench.board.notes import notes
 from aexbench.board.quality import Quality, quality
 from aexbench.board.sections import Row, Section, section
@@ -51,8 +51,11 @@ class Board:
         """The board as a terminal shows it."""
         return rendering.as_text(self)
 
-    def _repr_markdown_(self) -> str:
-        return rendering.as_markdown(self)
+    def __repr__(self) -> str:
+        return notebook.summary(self).text()
+
+    def _repr_html_(self) -> str:
+        return notebook.as_html(self)
 
     @property
     def primary(self) -> str:

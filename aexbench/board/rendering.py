@@ -139,7 +139,7 @@ def as_rich(board: Board) -> Group:
         parts += _more_tables(section, board)
         parts += [Text(plain(said)) for said in wording.lines(section, board)]
         parts += [Text(), *_group_tables(section, board)]
-    notes = (Text(plain(note)) for note in _legend(board))
+    notes = (Text(plain(note)) for note in legend(board))
     return Group(*parts, *_cost_tables(board), _detectors(board), Text(), *notes)
 
 
@@ -243,7 +243,7 @@ def as_markdown(board: Board) -> str:
     costs = costs_table(board)
     cost = ["What it costs:", markdown_table(*costs)] if costs[1] else []
     detectors = markdown_table(*detectors_table(board))
-    notes = markdown_list(_legend(board))
+    notes = markdown_list(legend(board))
     parts += [*cost, "The detectors:", detectors, notes]
     return "\n\n".join([*parts, f"<!-- aexbench board, version {VERSION} -->"]) + "\n"
 
@@ -291,7 +291,7 @@ def as_latex(board: Board) -> str:
         parts += _latex_table(columns, headers(board), rows)
         parts += [*(f"% {plain(said)}" for said in wording.lines(section, board)), ""]
     detectors = _latex_table("lrrrrr", *detectors_table(board))
-    return "\n".join([*parts, *detectors, *(f"% {plain(note)}" for note in _legend(board)), ""])
+    return "\n".join([*parts, *detectors, *(f"% {plain(note)}" for note in legend(board)), ""])
 
 
 def _latex_table(columns: str, names: list[str], lines: list[list[str]]) -> list[str]:
@@ -308,7 +308,8 @@ FORMATS: dict[str, Callable[[Board], str]] = {
 }
 
 
-def _legend(board: Board) -> list[str]:
+def legend(board: Board) -> list[str]:
+    """Return what explains the signs of a board, and its notes."""
     return [
         "#: the places that a row may have, by Tukey's studentised range. ±: 95 % of the mean "
         "alone.",

@@ -24,6 +24,7 @@ from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
 from aexbench.running.stopping import Stop, StoppedError, stopping
 from aexbench.running.store import STATES, Record, Store, check_home
+from aexbench.waiting import waiting
 
 if TYPE_CHECKING:
     from aexbench.running.pool import Apart
@@ -137,7 +138,8 @@ def run(
     folder = RESULTS / own.folder if store is None else Path(store)
     named = named_model(own, trust)
     workspace = Workspace(Store(folder, create=True), device)
-    cells = planned(own, workspace, named)
+    with waiting("looking at the data"):
+        cells = planned(own, workspace, named)
     metrics = planning.metric_components(own)
     chosen = again(rerun, cells)
     plan = own.model_dump(mode="json")

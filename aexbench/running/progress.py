@@ -1,29 +1,25 @@
-"""Progress of a run, on the error stream: a bar with the time left and what runs now below it, or
-in a log one plain line a cell.
+"""Progress of a run: a bar with the time left and what runs now below it, on a terminal and in
+notebooks; in a log one plain line a cell, on the error stream.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from aexbench.errors import plain, tell
 from aexbench.running.cells import Cell
 from aexbench.running.estimate import EXPLAINING, TIMING, Estimate, in_words
+from aexbench.waiting import Picture, drawn, elapsed, in_notebook, on_terminal
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from aexbench.running.store import Record
 
 EVERY_S = 10.0  # between plain lines on one cell
-BAR, FIGURES = 40, 40  # columns of the bar, where there is room, and of what stands beside it
 PREPARING = "loading the data"
 
 
@@ -151,89 +147,22 @@ class Lines(Show):
 class Bars(Show):
     """A bar for the cells, and below it what runs now, in one line."""
 
-    def __init__(self, estimate: Estimate, total: int) -> None:
-        super().__init__(estimate, total)
-        self.progress = _bar(self, total)
-        (self.task,) = self.progress.task_ids
-
-    def expect(self, cells: Collection[Cell], kind: str) -> None:
-        """Make the bar longer."""
-        super().expect(cells, kind)
-        self.progress.update(self.task, total=self.total)
-
-    def end(self, record: Record, kind: str = EXPLAINING) -> None:
-        """Advance the bar."""
-        super().end(record, kind)
-        self.progress.advance(self.task)
-
-
-def _bar(show: Show, total: int) -> Progress:
-    """Return rich's bar, as wide as the terminal, above the line of what runs."""
-    from rich import progress
-    from rich.console import Console, RenderableType
-    from rich.text import Text
-
-    class Left(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> Text:
-            return Text(show.left(), no_wrap=True)
-
-    bar, console = progress.BarColumn(), Console(file=cast("IO[str]", _Deaf(sys.stderr)))
-
-    class Both(progress.Progress):
-        def get_renderables(self) -> Iterator[RenderableType]:
-            bar.bar_width = max(1, min(BAR, console.width - FIGURES))
-            yield from super().get_renderables()
-            yield Text(show.now(), no_wrap=True, overflow="ellipsis")
-
-    figures = (progress.MofNCompleteColumn(), progress.TimeElapsedColumn(), Left())
-    made = Both(bar, *figures, console=console, transient=True)
-    made.add_task("", total=total)
-    return made
-
-
-class _Deaf:
-    """A terminal that may close at any time: what cannot be written stops nothing."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        with suppress(OSError, ValueError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def _in_notebook() -> bool:
-    """Whether this runs in a notebook, which shows bars too."""
-    shell = sys.modules.get("IPython")
-    found = None if shell is None else shell.get_ipython()
-    return type(found).__name__ == "ZMQInteractiveShell"
-
-
-def _on_terminal() -> bool:
-    """Whether the error stream is a terminal whose lines can be drawn anew."""
-    if sys.stderr is None or os.environ.get("TERM") in ("dumb", "unknown"):
-        return False
-    with suppress(ValueError):  # it is closed
-        return sys.stderr.isatty()
-    return False
+    def picture(self) -> Picture:
+        """Return how far the run is."""
+        with self._lock:
+            far = f"{self.done:>{len(str(self.total))}}/{self.total}"
+            share = self.done / self.total if self.total else 0.0
+            figures = f"{far} {elapsed(self.start)} {self.left()}"
+            return Picture(share, figures, self.now())
 
 
 @contextmanager
 def progress(estimate: Estimate, total: int, quiet: bool = False) -> Iterator[Show]:
     """Show the progress of `total` cells while the block runs, unless that is to be quiet."""
-    if quiet:
-        yield Show(estimate, total)
-    elif _on_terminal() or _in_notebook():
+    if not quiet and (on_terminal() or in_notebook()):
         bars = Bars(estimate, total)
-        with bars.progress:
+        with drawn(bars.picture):
             yield bars
-    else:
-        yield Lines(estimate, total)
+        return
+    with drawn(None):
+        yield Show(estimate, total) if quiet else Lines(estimate, total)

@@ -40,7 +40,9 @@ class ReferenceDeclaration(Declaration):
     role: Literal["floor", "reference"] = "reference"
 
 
-def _bound(plugin: Plugin[Any], context: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _bound(
+    plugin: Plugin[Any], context: tuple[Any, ...], keywords: dict[str, Any], called: object
+) -> Any:
     """Return the function; what it works on, it is given when it is called."""
     return lambda *given: plugin.target(*given, **keywords)
 

@@ -171,6 +171,7 @@ class LRP:
         first, rule = (
             PRESETS[preset] if preset else (first or self._default_first(), rule or "z-plus")
         )
+        self.first, self.rule = first, rule
         self._wanted = first, rule, list(layers)
         self._shape: tuple[int, ...] | None = None
         self._prepare()

@@ -220,8 +220,9 @@ def test_results_read_like_their_frame_and_show_themselves(detector, linear_rows
     results = evaluated(detector, linear_rows, "residual")
     assert results.score.equals(results.frame.score)
     assert results[results.explainer == "residual"].explainer.unique() == ["residual"]
-    assert "residual" in repr(results)
-    assert results._repr_markdown_().startswith("**Injected causes")
+    assert repr(results).startswith("Results of ")
+    assert str(results).startswith(f"{results.board()}\nResults of ")
+    assert "<strong>Injected causes (corruptions) of the given network" in results._repr_html_()
     with pytest.raises(AttributeError, match="nonsense"):
         _ = results.nonsense
 

@@ -16,10 +16,12 @@ from contextlib import suppress
 import pytest
 from rich.console import Console, Group
 
+from aexbench import waiting
 from aexbench.running import progress
 from aexbench.running.estimate import Estimate
 from aexbench.running.progress import PREPARING, Bars, Lines, Show
 from aexbench.running.store import SCHEMA, Record
+from aexbench.waiting import as_lines
 from tests.aexbench.running.test_estimate import cell, made
 
 LONG = "integrated-gradients[steps=500,baseline=median,batch=64]"
@@ -95,7 +97,7 @@ def test_more_work_of_another_kind_makes_a_run_longer(clock, monkeypatch, capsys
         show.estimate.before.add(cells[0], {"weighing": 30.0})
         show.end(record(cells[1]), "weighing")
         assert (show.done, show.total, show.left()) == (3, 4, "30 s left")
-    assert shown[1].progress.tasks[0].percentage == 75
+    assert shown[1].picture().share == 0.75
     assert "[3/4, 30 s left] weighing lime" in capsys.readouterr().err
 
 
@@ -136,7 +138,7 @@ def test_the_bar_and_its_figures_fit_and_what_runs_is_cut(columns, clock, monkey
     show.end(record(cells[0]))
     show.begin(cells[1])
     screen = Console(width=columns, file=io.StringIO(), force_terminal=True)
-    screen.print(Group(*show.progress.get_renderables()))
+    screen.print(Group(*as_lines(show.picture(), screen)))
     figures, runs = re.sub(r"\x1b\[[\d;]*m", "", screen.file.getvalue()).splitlines()
     assert re.fullmatch(r"━{18,40} +1/10000 \d:\d\d:\d\d 83 h 20 min left *", figures)
     assert len(figures) <= columns
@@ -155,7 +157,9 @@ def test_quiet_shows_nothing_and_counts(capsys):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A pseudo-terminal: what shows on it, and the stream that writes."""
+    """A pseudo-terminal: what shows on it at once, and the stream that writes."""
+    monkeypatch.setattr(waiting, "AFTER_S", 0.0)
+    monkeypatch.setattr(waiting, "EVERY_S", 0.02)
     master, slave = pty.openpty()
     monkeypatch.setenv("TERM", "xterm")
     stream = os.fdopen(slave, "w")
@@ -190,7 +194,7 @@ def test_a_terminal_that_closes_ends_nothing(terminal, monkeypatch):
     with progress.progress(expecting(cell()), 1) as show:
         os.close(master)
         show.begin(cell())
-        show.progress.refresh()
+        time.sleep(5 * waiting.EVERY_S)
         show.end(record(cell()))
     assert show.done == 1
 
@@ -214,12 +218,16 @@ class Gone(io.StringIO):
 
 def test_a_terminal_that_takes_nothing_any_more_ends_nothing(monkeypatch):
     stream = Gone()
+    monkeypatch.setattr(waiting, "AFTER_S", 0.0)
+    monkeypatch.setattr(waiting, "EVERY_S", 0.02)
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
     with progress.progress(expecting(cell()), 1) as show:
+        while "0/1" not in stream.getvalue():
+            time.sleep(waiting.EVERY_S)
         stream.gone = True
         show.begin(cell())
-        show.progress.refresh()
+        time.sleep(5 * waiting.EVERY_S)
         show.end(record(cell()))
     assert show.done == 1
     assert "0/1" in stream.getvalue()
@@ -236,6 +244,7 @@ def test_a_terminal_that_draws_nothing_anew_is_shown_lines(terminal, monkeypatch
 
 def test_stopped_by_a_signal_a_run_says_how_to_go_on_and_gives_the_cursor_back(small, tmp_path):
     command = [sys.executable, "-m", "aexbench", "run", str(small), "--store", str(tmp_path / "s")]
+    command += ["--seeds", "30"]  # for longer than it is silent
     pid, master = pty.fork()
     if pid == 0:
         os.environ.update(TERM="xterm", OMP_NUM_THREADS="1")
@@ -250,7 +259,8 @@ def test_stopped_by_a_signal_a_run_says_how_to_go_on_and_gives_the_cursor_back(s
     os.close(master)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 128 + signal.SIGTERM
     assert b"The same command goes on from here." in written
-    assert written.count(HIDDEN) == written.count(SHOWN) == 1
+    assert written.count(HIDDEN) == written.count(SHOWN)
+    assert written.rindex(SHOWN) > written.rindex(HIDDEN)
 
 
 def test_a_quiet_command_shows_its_board_and_how_long_it_took(aexbench_cli, small, tmp_path):
