@@ -13,9 +13,9 @@ from aexbench.errors import unknown
 from aexbench.texts import plain_lines
 
 if TYPE_CHECKING:
+    from aexbench.descriptions import Setting
     from aexbench.registry import Plugin
     from aexbench.running.planning import Suite
-    from aexbench.descriptions import Setting
 
 app = typer.Typer()
 

@@ -13,9 +13,9 @@ from annotated_types import Ge, Gt, Le, Lt
 
 import aexbench
 from aexbench import descriptions
+from aexbench.descriptions import kind_of
 from aexbench.families import FAMILIES
 from aexbench.running import planning
-from aexbench.descriptions import kind_of
 
 EVERY = sorted({name for family in FAMILIES.values() for name in family.names()})
 
