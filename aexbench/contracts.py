@@ -397,9 +397,9 @@ class Explainer(Protocol):
     What `explain` is given is prepared, and what it returns is checked, see `aexbench.door`; other
     methods are reached as they are. `measures(x, attributions)`, if it has one, returns a mapping
     of what it says of its own answers, one value per sample (N,), such as a gap to completeness;
-    medians and maxima go into the record. `standard_error(x)`, of one that draws at random and knows
-    how far its answers may be off, returns that (N, …): `aexbench.explain` shows it, and asks the
-    others with several seeds.
+    medians and maxima go into the record. `standard_error(x)`, if one that draws at random has it,
+    returns (N, …) how far its answers may be off by chance: `aexbench.explain` shows that, and asks
+    explainers without it with several seeds.
     """
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
