@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -27,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from aexbench.declarations import Training
 from aexbench.errors import RequestError, unknown
 from aexbench.features import Features
+from aexbench.frames import Frame, pandas_frame
 from aexbench.rows import Array, Named, Picked, as_rows, blocks, in_memory
 from aexbench.scaling import Scale
 
@@ -233,6 +235,33 @@ class Dataset:
             return np.arange(len(self.test))
         return self.rows.get(split, np.empty(0, dtype=np.int64))
 
+    @staticmethod
+    def of(frame: Frame | Path | str, **parameters: Any) -> Dataset:
+        """Return the data set of a data frame of pandas or polars, or of a file.
+
+        It is read, checked, split and scaled as by the data set `file`, whose parameters it takes:
+        `label`, `truth`, `drop`, `scale`, `test` (a frame too) and others. Rows are numbered from 0
+        as they stand, whatever the index.
+
+        Raises
+        ------
+        RequestError
+            If it is no such table, or something in it cannot be used.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"load": [3.0, 5.0] * 10, "heat": np.arange(20.0)})
+        >>> data = Dataset.of(frame)
+        >>> data.inverse(data.sample(7)), frame.loc[7].tolist()
+        (array([[5., 7.]]), [5.0, 7.0])
+        """
+        from aexbench.families import datasets
+
+        if not isinstance(frame, Frame | Path | str):
+            raise RequestError(_no_frame(frame))
+        return datasets.create("file", path=frame, **parameters)
+
     @property
     def normal(self) -> Array:
         """The normal samples of the test split: what corruptions start from."""
@@ -330,17 +359,27 @@ def _no_row(dataset: Dataset, number: int) -> str:
     return f"there is no row {number}: rows are numbered 0 to {last}"
 
 
+def _no_frame(values: Any) -> str:
+    """Return in words what to do with what is no data frame."""
+    kind = type(values).__name__
+    if hasattr(values, "collect"):
+        return f"Dataset.of takes a data frame: this is a {kind}, collect() it"
+    return (
+        f"Dataset.of takes a data frame or the path of a file, no {kind}: give "
+        "pandas.DataFrame(array, columns=[…]), or make a Dataset of splits of your own"
+    )
+
+
 def _chosen(values: Any, names: Sequence[str]) -> Any:
     """Return a data frame's columns by their names; anything else as it is."""
-    columns = getattr(values, "columns", None)
-    if columns is None or not names:
+    if not names or not isinstance(values, Frame):
         return values
-    known = {str(column): column for column in columns}
-    missing = [name for name in names if name not in known]
+    frame = pandas_frame(values)
+    missing = [name for name in names if name not in frame.columns]
     if missing:
         shown = ", ".join(map(repr, missing[:10]))
         raise RequestError(f"the data frame lacks columns of this data set: {shown}")
-    return values[[known[name] for name in names]]
+    return frame[list(names)]
 
 
 def _check_channels(shape: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,42 @@ SHOWN = 10  # complaints in one line
 
 class NumberError(ValueError):
     """A value is no number; the text says what it is."""
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A data frame of pandas or polars; neither is imported to tell."""
+
+    @property
+    def columns(self) -> Any:
+        """The names."""
+        ...
+
+    def to_dict(self) -> Any:
+        """Return the columns by name."""
+        ...
+
+
+def pandas_frame(frame: Frame) -> pd.DataFrame:
+    """Return a data frame of pandas with the columns of any, their names as texts.
+
+    Columns of polars become arrays, as polars makes them: NaN in gaps of numbers, None in others.
+
+    Raises
+    ------
+    RequestError
+        If it is a frame of another library.
+    """
+    import pandas as pd
+
+    if hasattr(frame, "get_columns"):  # of polars
+        return pd.DataFrame({column.name: column.to_numpy() for column in frame.get_columns()})
+    if not isinstance(frame, pd.DataFrame):
+        kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
+        raise RequestError(f"frames of pandas and polars are read; make one of this {kind}")
+    found = frame.copy(deep=False)  # the names of the caller's own stay
+    found.columns = found.columns.map(str)
+    return found
 
 
 def array_of(values: Any) -> NDArray[Any]:

@@ -188,4 +188,4 @@ def _type_name(annotation: Any) -> str:
     plain = isinstance(annotation, type) and not hasattr(annotation, "__args__")
     text = annotation.__name__ if plain else str(annotation)
     text = re.sub(r"Annotated\[(\w+), [^]]*\]", r"\1", text)  # bounds stand in pydantic's message
-    return re.sub(r"\b(?:typing|pathlib|collections\.abc)\.", "", text)
+    return re.sub(r"\b(?:typing|pathlib|collections\.abc|aexbench\.frames)\.", "", text)

@@ -33,6 +33,7 @@ from aexbench.datasets.tools.splits import (
     warn_of,
 )
 from aexbench.datasets.tools.training_scale import Scaling
+from aexbench.frames import Frame
 from aexbench.specs import parse, write
 
 Name = str | int | float  # of a column; a data frame without names has numbers
@@ -41,14 +42,14 @@ Name = str | int | float  # of a column; a data frame without names has numbers
 @register("file", version=2, images=False, licence="your own data", endings=ENDINGS)
 def file(
     *,
-    path: Path,
+    path: Path | Frame,
     label: Name | None = None,
     truth: Name | None = None,
     drop: Sequence[Name] = (),
     data: str = "X",
     autoencoder: str = "mlp",
     seed: Annotated[int, Ge(0)] = 0,
-    test: Path | None = None,
+    test: Path | Frame | None = None,
     split: Literal["random", "time", "unit"] = "random",
     unit: Name | None = None,
     kind: Name | None = None,
@@ -74,10 +75,11 @@ def file(
     Parameters
     ----------
     path
-        The file. `.tsv`, and CSV with semicolons, tabs or bars between values or with decimal
-        commas, are read too; so are `.csv.gz`, `.csv.bz2` and `.csv.xz`. The first line holds the
-        names, below a line `sep=;` if there is one. Numbers are names where they count columns from
-        0 or 1, or where a parameter names one.
+        The file; from Python a data frame of pandas or polars too, see `aexbench.Dataset.of`.
+        `.tsv`, and CSV with semicolons, tabs or bars between values or with decimal commas, are
+        read too; so are `.csv.gz`, `.csv.bz2` and `.csv.xz`. The first line holds the names, below
+        a line `sep=;` if there is one. Numbers are names where they count columns from 0 or 1, or
+        where a parameter names one.
     label
         The column (in an NPZ: the array) that is 1, true or yes for anomalous rows, and 0, false or
         no for the others. Without it all rows count as normal.
@@ -147,7 +149,7 @@ def file(
     if made.bounds is not None:
         features, autoencoder = features.within(*made.bounds), _unbounded(autoencoder)
     said = [*table.notes, *notes([made])]
-    warn_of([_taken(path, table), *said] if said else [], stacklevel=3)
+    warn_of([_taken(table), *said] if said else [], stacklevel=3)
     return Dataset(
         made.table[parts.train],
         made.table[parts.validation],
@@ -205,7 +207,7 @@ def _numbers(table: Table, parts: Parts) -> dict[Split, NDArray[np.int64]]:
     return {"train": parts.train, "validation": parts.validation, "test": parts.test}
 
 
-def _taken(path: Path, table: Table) -> str:
+def _taken(table: Table) -> str:
     count = int(table.anomalous.sum())
     rows = f"{len(table.values)} rows, {count} of them anomalous"
-    return f"{path.name}: {rows}, {len(table.names)} columns"
+    return f"{table.source}: {rows}, {len(table.names)} columns"

@@ -1,4 +1,6 @@
-"""What lies in a file, by the role that each part has, as it was read: CSV, Parquet or NPZ."""
+"""What lies in a file or a data frame, by the role that each part has, as it was read: CSV, Parquet
+or NPZ, pandas or polars.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ from aexbench.datasets.file import remarks
 from aexbench.datasets.file.texts import DAMAGED, OPENERS, check_width, read_text
 from aexbench.datasets.tools.splits import listed
 from aexbench.errors import plain, unknown
+from aexbench.frames import Frame, pandas_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,14 +80,22 @@ class Content:
         return [str(name) for name in self.features.columns]
 
 
-def read(path: Path, roles: Roles) -> Content:
-    """Return a file's parts.
+def read(source: Path | Frame, roles: Roles, called: str = "the frame") -> Content:
+    """Return the parts of a file, or of a data frame, which messages name as it is `called`.
 
     Raises
     ------
     RequestError
-        If it is not there, of another form, damaged, or too wide.
+        If a file is not there, of another form or damaged, or the table is too wide.
     """
+    if isinstance(source, Path):
+        return _of_file(source, roles)
+    frame = pandas_frame(source)
+    check_width(frame.shape[1], Path(called))
+    return _of_indexed(frame, Path(called), roles)
+
+
+def _of_file(path: Path, roles: Roles) -> Content:
     if not path.is_file():
         raise RequestError(f"there is no file {path}")
     form = _form(path)
@@ -144,7 +155,13 @@ def _of_parquet(path: Path, roles: Roles) -> Content:
     twins = [name for name, count in Counter(names).items() if count > 1]
     if twins:  # pandas does not read them
         raise RequestError(f"{path.name}: {_twins(twins)}")
-    frame = pd.read_parquet(path, engine="pyarrow")
+    return _of_indexed(pd.read_parquet(path, engine="pyarrow"), path, roles)
+
+
+def _of_indexed(frame: pd.DataFrame, path: Path, roles: Roles) -> Content:
+    """Return the parts of a frame whose index holds a role, or is left out."""
+    import pandas as pd
+
     index = [name for name in frame.index.names if name is not None]
     wanted = [n for n in index if str(n) in (roles.label, roles.unit, roles.kind)]
     left = {str(name): "its index" for name in index if name not in wanted}

@@ -16,7 +16,7 @@ from aexbench.datasets.file.reading import Content, Roles, read, shared
 from aexbench.datasets.file.texts import commas_in
 from aexbench.datasets.tools.splits import dropping, listed
 from aexbench.errors import unknown
-from aexbench.frames import NumberError, number, numbers, shortened
+from aexbench.frames import Frame, NumberError, number, numbers, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,8 @@ class Table:
         The first row that comes from a test file, where there is one.
     wrong, notes
         What is wrong with it, and what to say of it.
+    source
+        What messages call it.
     """
 
     names: list[str]
@@ -52,6 +54,7 @@ class Table:
     from_test: int | None = None
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    source: str = ""
 
     @property
     def anomalous(self) -> NDArray[np.bool_]:
@@ -63,24 +66,29 @@ class Table:
         return np.zeros(len(self.values), dtype=bool)
 
 
-def tables(path: Path, test: Path | None, roles: Roles, *, whole_units: bool = False) -> Table:
-    """Return the table of a file, or of a file and that of its test.
+def tables(
+    path: Path | Frame, test: Path | Frame | None, roles: Roles, *, whole_units: bool = False
+) -> Table:
+    """Return the table of a file or a data frame, or of one and that of its test.
 
     Raises
     ------
     RequestError
         If something cannot be used: it says all that is wrong, by column and row.
     """
-    contents = [read(one, roles) for one in (path, test) if one is not None]
+    contents = [read(path, roles)]
+    if test is not None:
+        contents.append(read(test, roles, "the test's frame"))
     _same_columns(contents)
     missing = shared(contents)
     if test is not None and whole_units:
         missing += [text for (role, _), text in contents[0].missing.items() if role == "unit"]
     made = [_table(content, roles) for content in contents]
     _complain(contents, [*missing], made)
+    made[0].source = contents[0].path.name
     made[0].notes += _mostly_anomalous(made[0], roles)
     made[-1].notes += _without_cause(made[-1], roles)  # anomalies beside a test are left out
-    return made[0] if test is None else _joined(made, contents[0].path)
+    return made[0] if test is None else _joined(made)
 
 
 def _complain(contents: Sequence[Content], missing: Sequence[str], made: Sequence[Table]) -> None:
@@ -285,7 +293,7 @@ def _name(made: Table, role: str, column: pd.Series[Any], title: str) -> None:
         )
 
 
-def _joined(made: Sequence[Table], path: Path) -> Table:
+def _joined(made: Sequence[Table]) -> Table:
     """Return the normal rows of a table and all rows of its test."""
     first, test = made
     if test.anomalous.all():
@@ -294,7 +302,7 @@ def _joined(made: Sequence[Table], path: Path) -> Table:
     count, left = int(kept.sum()), int(first.anomalous.sum())
     notes = [*first.notes, *test.notes]
     if left:
-        notes.append(f"{left} anomalous rows of {path.name} are left out: the test has its own")
+        notes.append(f"{left} anomalous rows of {first.source} are left out: the test has its own")
     none = np.zeros((count, len(first.names)), dtype=bool)
     units = np.full(count, "") if first.units is None else first.units[kept]
     return Table(
@@ -306,4 +314,5 @@ def _joined(made: Sequence[Table], path: Path) -> Table:
         None if test.kinds is None else np.concatenate([np.full(count, NORMAL), test.kinds]),
         from_test=count,
         notes=list(dict.fromkeys(notes)),
+        source=first.source,
     )

@@ -252,7 +252,8 @@ def scaled(
         If values overflow: it names their columns.
     """
     none = np.zeros(len(names), dtype=bool)
-    own = none if one_scale else ~(none if kept is None else kept)
+    kept = none if kept is None else kept
+    own = none if one_scale else ~kept
     with np.errstate(over="ignore", invalid="ignore"):
         found = fitted(table, train, normal, scaling, one_scale=one_scale, kept=kept)
         made = found.applied(table)
@@ -260,7 +261,7 @@ def scaled(
         _check_size(made, table, names, train, lost, scaling)
     limits = None
     if scaling != "minmax":
-        limits = bounds(made[train].astype(np.float32), found.constant, ~own)
+        limits = bounds(made[train].astype(np.float32), found.constant, kept)
     rough = own & ~found.constant & coarse(table[train]) if scaling == "none" else none
     return Scaled(
         made.astype(np.float32),
