@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import soundness
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, SkipError
 from aexbench.features import Features
 from aexbench.models import (
     Output,
@@ -42,6 +42,10 @@ LOSSES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 # cores, 8 to 16 thousand rows of a 21-64-32-8 autoencoder (about 2 kB a row) ran fastest.
 CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 
+OPAQUE = (
+    "the model is a function: it has no gradients and no layers; use an explainer that asks the "
+    "detector alone, such as repair or residual"
+)
 SCALE_CORRUPTIONS = 10_000
 SCALE_SAMPLES = 20_000  # that say which codes a hashed or embedded category has
 
@@ -206,6 +210,11 @@ class Detector:
         """
         return any(getattr(module, "opaque", False) is True for module in self.model.modules())
 
+    def require_inside(self) -> None:
+        """Raise SkipError where the model is `opaque`."""
+        if self.opaque:
+            raise SkipError(OPAQUE)
+
     @property
     def dtype(self) -> torch.dtype:
         """The type of the model's first parameter."""
@@ -231,8 +240,9 @@ class Detector:
 
     def error_gradient(self, x: torch.Tensor | ArrayLike) -> torch.Tensor:
         """Return ∂e/∂x (N, …) on x's device, without a graph and whatever the
-        gradient mode around.
+        gradient mode around. SkipError where the model is `opaque`.
         """
+        self.require_inside()
         samples = self._taken(x)
 
         def gradient(part: torch.Tensor) -> torch.Tensor:

@@ -192,6 +192,8 @@ def _check_gradient(detector: Detector, x: torch.Tensor) -> None:
     """Raise SkipError where the model refuses gradients, or where x̂ varies and autograd does not
     know that it comes from x.
     """
+    if detector.opaque:
+        raise SkipError("adversarial: the model is a function, and has no gradients to follow")
     x_hat = detector.reconstruct(x[:CHECKED])
     try:
         known = _is_known(detector, x[:CHECKED])

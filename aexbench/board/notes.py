@@ -35,7 +35,8 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
         found.append(
             f"{bad} of {len(records)} cells are not ok: aexbench status says which, and why"
         )
-    found += [_of_controls(table), *_of_earlier(records), *_of_twins(records)]
+    found += [_of_controls(table), *_lacking(records, table)]
+    found += [*_of_earlier(records), *_of_twins(records)]
     found += costs.untimed(records)
     machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
     return [*found, *(f"timed on {machine}" for machine in sorted(machines))]
@@ -52,6 +53,19 @@ def _of_controls(table: Table) -> str:
             f"untrained twins: {twins['initial']} at initial weights, {twins['permuted']} permuted"
         )
     return "no untrained twins were run: whether a score comes from what was learned is not known"
+
+
+def _lacking(records: Sequence[Record], table: Table) -> Iterator[str]:
+    """Yield which twins were asked for and are lacking among the floors, and why."""
+    there = {control for _, control, _ in table.sets}
+    why: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        control, explained = record.cell.control, record.cell.anomaly_key in table.kinds
+        if control in TWINS and explained and control not in there and record.state == "skipped":
+            why[record.reason].add(control)
+    for reason, controls in sorted(why.items()):
+        names = ", ".join(sorted(controls))
+        yield f"floors that are lacking: untrained twins ({names}), skipped: {reason}"
 
 
 def _of_earlier(records: Sequence[Record]) -> Iterator[str]:

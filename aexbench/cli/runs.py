@@ -34,6 +34,17 @@ def run(
         list[str] | None,
         typer.Option("--corruption", "-c", help="Replaces the suite's; repeatable."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A trained model in the place of the suite's detectors: module.py:factory"
+            "[weights=FILE], a .pt2 archive, a .onnx file.",
+        ),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="The model's file may run code when it is read.")
+    ] = False,
     plugin: Plugins = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0 … N−1.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -73,11 +84,11 @@ def run(
 
     load_plugins(plugin, timeout)
     axes = {"explainers": explainer, "datasets": dataset, "corruptions": corruption}
-    wanted = matrix.asked(suite, **axes, seeds=seeds, controls=controls)
-    folder = store or matrix.RESULTS / wanted.name
+    wanted = matrix.asked(suite, **axes, seeds=seeds, controls=controls, model=model)
+    folder = store or matrix.RESULTS / wanted.folder
     if dry_run:
         matrix.check_device(device)
-        cells, todo, seconds = matrix.left(wanted, folder, rerun or [], jobs)
+        cells, todo, seconds = matrix.left(wanted, folder, rerun or [], jobs, trust)
         for cell in todo:
             say(str(cell))
         say(f"{len(todo)} of {len(cells)} cells would run, into {folder}")
@@ -88,6 +99,7 @@ def run(
         results = matrix.run(
             wanted,
             folder,
+            trust=trust,
             device=device,
             rerun=rerun or (),
             jobs=jobs,

@@ -5,6 +5,17 @@
 
 from __future__ import annotations
 
-from aexbench.loading.naming import load
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aexbench.loading.naming import load
 
 __all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "load":
+        raise AttributeError(f"module 'aexbench.loading' has no attribute {name!r}")
+    from aexbench.loading.naming import load  # imports torch
+
+    return load

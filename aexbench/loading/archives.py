@@ -9,7 +9,8 @@ import torch
 
 from aexbench.digests import file_digest
 from aexbench.errors import RequestError, line
-from aexbench.loading.parts import Made, Place, Wanted, source
+from aexbench.loading.parts import Made, Wanted, source
+from aexbench.loading.places import Place
 from aexbench.loading.refusals import no_factory, only_options
 
 TRUST = (

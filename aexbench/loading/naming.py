@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from aexbench import specs
 from aexbench.detector import Detector, Loss
-from aexbench.errors import RequestError, short
+from aexbench.errors import RequestError
 from aexbench.features import Features
 from aexbench.loading import archives, onnx, python, refusals
-from aexbench.loading.parts import Made, Place, Wanted, mark
+from aexbench.loading.parts import Made, Wanted, mark
+from aexbench.loading.places import Place, parse
 from aexbench.models import Output
 
-_PLACE = re.compile(
-    r"\s*(?P<path>[^\[\]]+?)\s*(:\s*(?P<factory>[^\W\d]\w*))?\s*(\[(?P<inside>.*)\]\s*)?", re.DOTALL
-)
 READERS: Mapping[str, Callable[[Place, Wanted], Made]] = {
     ".py": python.made,
     ".pt2": archives.made,
@@ -70,29 +65,24 @@ def load(
     ...     load(f"{file}:build[factor=3]").reconstruct([[1.0, 2.0]])
     tensor([[3., 6.]])
     """
-    place = parse(text)
-    made = read(place, Wanted(device, trust))
+    options = {"loss": loss, "output": output}
+    return load_place(parse(text), Wanted(device, trust), features, options)
+
+
+def load_place(
+    place: Place,
+    wanted: Wanted,
+    features: Features | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Detector:
+    """Return the detector of a text that is taken apart; its own options come first."""
+    made = read(place, wanted)
     mark(made.module, made.source)
-    given: dict[str, Any] = {"loss": loss, "output": output, **made.options}
+    given: dict[str, Any] = {**(options or {}), **made.options}
     try:
         return Detector(made.module, features=features, **given)  # type: ignore[arg-type]
     except (RequestError, TypeError) as error:
         raise RequestError(f"{place.words}: {error}") from error
-
-
-def parse(text: str) -> Place:
-    """Take a text apart: which file, which factory, and the parameters in brackets.
-
-    >>> parse("nets/mine.py:build[width=8]").parameters
-    {'width': 8}
-    """
-    if Path(text).is_file():  # whatever its name is
-        return Place(Path(text))
-    match = _PLACE.fullmatch(text) if len(text) <= specs.MOST else None
-    if match is None:
-        raise RequestError(f"cannot read the model {short(text)}: {refusals.WAYS}")
-    parameters = specs.inside(match["inside"] or "", text)
-    return Place(Path(match["path"]), match["factory"] or "", parameters)
 
 
 def read(place: Place, wanted: Wanted) -> Made:

@@ -11,7 +11,8 @@ import torch
 from aexbench.errors import RequestError, SkipError, line
 from aexbench.extras import optional
 from aexbench.loading.opaque import Opaque
-from aexbench.loading.parts import Made, Place, Wanted, contents, source
+from aexbench.loading.parts import Made, Wanted, contents, source
+from aexbench.loading.places import Place
 from aexbench.loading.refusals import no_factory, only_options
 
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}

@@ -42,8 +42,9 @@ def _tensors(found: object, like: torch.Tensor) -> Any:
     tensor = isinstance(found, torch.Tensor)
     array = found.detach().cpu().numpy() if tensor else np.asarray(found)  # type: ignore[attr-defined]
     if array.dtype.kind not in "biuf":
+        shape = ", ".join(["N", *map(str, like.shape[1:])])
         raise RequestError(
-            f"a function that reconstructs takes an array {tuple(like.shape)} and returns x̂ of "
-            f"that shape; this one returned a {type(found).__name__}"
+            f"a function that reconstructs takes an array ({shape}) and returns x̂ of that shape; "
+            f"this one returned a {type(found).__name__}"
         )
     return torch.tensor(array).to(like)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,20 +12,6 @@ from aexbench.digests import file_digest, value_digest
 
 OPTIONS = ("loss", "output", "draws", "batch")  # of a Detector, that may stand in brackets
 SOURCE = "loaded_from"  # the attribute of a module that holds its digest
-
-
-@dataclass(frozen=True)
-class Place:
-    """A text taken apart: a file, the factory in it, and the parameters in brackets."""
-
-    path: Path
-    factory: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def words(self) -> str:
-        """How messages call it."""
-        return f"{self.path.name}:{self.factory}" if self.factory else self.path.name
 
 
 class Wanted(NamedTuple):
@@ -57,7 +42,7 @@ def counted(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _counted(value: Any) -> Any:
     if isinstance(value, list):
         return [_counted(part) for part in value]
-    if isinstance(value, str) and Path(value).is_file():
+    if isinstance(value, str) and len(value) < 1000 and Path(value).is_file():
         return f"sha256:{file_digest(Path(value))}"
     return value
 

@@ -21,7 +21,8 @@ from aexbench.errors import RequestError, line, unknown
 from aexbench.loading import weights
 from aexbench.loading.making import module_of
 from aexbench.loading.opaque import Opaque
-from aexbench.loading.parts import OPTIONS, Made, Place, Wanted, counted, source
+from aexbench.loading.parts import OPTIONS, Made, Wanted, counted, source
+from aexbench.loading.places import Place
 from aexbench.state import seeded
 
 WEIGHTS = "weights"

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from aexbench.errors import RequestError, unknown
-from aexbench.loading.parts import OPTIONS, Place
+from aexbench.loading.parts import OPTIONS
+from aexbench.loading.places import WAYS, Place
 
-WAYS = "write module.py:factory[weights=FILE], a .pt2 archive of torch.export, or a .onnx file"
 KERAS = "model = keras.models.load_model({name!r}); return lambda x: model.predict(x, verbose=0)"
 
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from aexbench.rows import Array
 
 Control = Literal["none", "initial", "permuted", "loss-ablated"]
+OPAQUE = (
+    "the model is a function, in which nothing can be drawn anew; Detector.of(…, fresh=function) "
+    "makes one that is untrained"
+)
 LOOKED_AT = 8  # samples by which a twin is told from the trained network
 TWINS: tuple[Control, ...] = ("initial", "permuted")
 
@@ -110,6 +114,10 @@ def _twin(detector: Detector, control: Control, seed: int) -> Detector:
     from aexbench.state import seeded
 
     with torch.inference_mode(False), torch.no_grad(), seeded(seed, detector.device):
+        if control == "initial" and detector.fresh is not None:
+            return untrained.initial(detector)
+        if detector.opaque:
+            raise SkipError(OPAQUE)
         if control == "initial":
             return untrained.initial(detector)
         model = copied(detector.model)
@@ -119,11 +127,13 @@ def _twin(detector: Detector, control: Control, seed: int) -> Detector:
 
 def _permute(model: torch.nn.Module) -> None:
     """Shuffle the elements of everything that was trained, each tensor within itself; so too
-    BatchNorm's statistics.
+    BatchNorm's statistics. Buffers that are not saved with the weights are constants.
     """
     import torch
 
-    floating = (buffer for buffer in model.buffers() if buffer.is_floating_point())
-    for tensor in (*model.parameters(), *floating):
+    from aexbench.running import untrained
+
+    trained = (b for b in untrained.saved_buffers(model) if b.is_floating_point())
+    for tensor in (*model.parameters(), *trained):
         order = torch.randperm(tensor.numel()).to(tensor.device)
         tensor.copy_(tensor.flatten()[order].reshape(tensor.shape))

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from aexbench import files
-from aexbench.autoencoders import training
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector, is_out_of_memory
@@ -28,7 +27,6 @@ from aexbench.running.controls import controlled, twin_seed
 from aexbench.running.estimate import EXPLAINING
 from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
-from aexbench.running.sources import Trained
 from aexbench.running.spent import Spent
 from aexbench.running.stopping import is_own
 from aexbench.running.store import SCHEMA, Record, Scores, Store
@@ -73,15 +71,13 @@ def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
 
 def _look_ahead(cell: Cell, workspace: Workspace) -> None:
     """Raise what is wrong with a cell's data set, network or labels before anything is trained."""
-    dataset, source = workspace.dataset(cell.dataset), workspace.origin
+    dataset = workspace.dataset(cell.dataset)
     if cell.corruption.plugin.registry is references.labels and dataset.test_truth is None:
         raise RequestError(
             f"{cell.dataset.text} says of no sample which features are wrong: labels cannot be "
             "explained there; name a corruption instead"
         )
-    if isinstance(source, Trained):
-        recipe = source.recipe(cell, dataset)
-        training.build(recipe, tuple(dataset.train.shape[1:]), seed=0)
+    workspace.origin.look(cell, dataset)
 
 
 def run(

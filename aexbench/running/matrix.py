@@ -18,7 +18,7 @@ from aexbench.components import Component, Entry
 from aexbench.errors import RequestError, StoreError, tell, unknown
 from aexbench.results import Results
 from aexbench.running import planning, plans, staleness
-from aexbench.running.cells import Cell
+from aexbench.running.cells import DEFAULT, Cell
 from aexbench.running.estimate import CORRUPTING, TIMING, TRAINING, Estimate
 from aexbench.running.planning import Suite
 from aexbench.running.progress import progress
@@ -27,6 +27,7 @@ from aexbench.running.store import STATES, Record, Store, check_home
 
 if TYPE_CHECKING:
     from aexbench.running.pool import Apart
+    from aexbench.running.sources import Model
     from aexbench.running.workspace import Workspace
 
 RESULTS = Path("aexbench-results")
@@ -42,6 +43,8 @@ def run(
     datasets: Sequence[Entry] | None = None,
     corruptions: Sequence[Entry] | None = None,
     seeds: int | Sequence[int] | None = None,
+    model: str | None = None,
+    trust: bool = False,
     controls: bool = True,
     plugins: Sequence[str | Path] = (),
     device: str = "cpu",
@@ -63,9 +66,17 @@ def run(
     suite
         A suite's name, the path of its TOML file, or its keys and values.
     store
-        The folder that results go to; `aexbench-results/SUITE` where it is left out.
+        The folder that results go to; `aexbench-results/SUITE` where it is left out, or
+        `SUITE-MODEL` there.
     explainers, datasets, corruptions, seeds
         Replace the suite's own.
+    model
+        A trained model that stands in the place of the suite's detectors, such as
+        `module.py:factory[weights=FILE]` (`aexbench.loading.load`). It is calibrated on each data
+        set's validation rows, and takes values as the data set has them. Seeds vary anomalies and
+        explainers; the board is about this network.
+    trust
+        Whether the model's file may run code when it is read, as archives of torch.export can.
     controls
         Whether untrained twins, loss-ablated forms, floors and references are run.
     plugins
@@ -113,7 +124,7 @@ def run(
     for path in [plugins] if isinstance(plugins, str | Path) else plugins:
         families.load_plugin(path)
     axes = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions}
-    own = asked(suite, **axes, seeds=seeds, controls=controls)
+    own = asked(suite, **axes, seeds=seeds, controls=controls, model=model)
     check_device(device)
     from aexbench.running.pool import Apart  # imports torch
     from aexbench.running.workers import Limits
@@ -123,13 +134,36 @@ def run(
         raise RequestError("nothing is contained in this process: leave in_process out, or limits")
     limits = Limits(own.timeout if timeout is None else timeout, memory)
     apart = None if in_process else Apart(jobs, limits, scheduler).checked()
-    folder = RESULTS / own.name if store is None else Path(store)
+    folder = RESULTS / own.folder if store is None else Path(store)
+    named = named_model(own, trust)
     workspace = Workspace(Store(folder, create=True), device)
-    cells = planning.plan(own, workspace.is_image)
+    cells = planned(own, workspace, named)
     metrics = planning.metric_components(own)
     chosen = again(rerun, cells)
     plan = own.model_dump(mode="json")
     return carry_out(cells, metrics, workspace, plan, chosen, apart=apart, quiet=quiet)
+
+
+def named_model(suite: Suite, trust: bool) -> Model | None:
+    """Return the trained model that a suite names, if it names one; RequestError where it cannot
+    be read.
+    """
+    if suite.model is None:
+        return None
+    from aexbench.loading.places import parse
+    from aexbench.running.sources import Model  # imports torch
+
+    model = Model(parse(suite.model).absolute(), trust)
+    _ = model.network  # read before anything is written
+    return model
+
+
+def planned(suite: Suite, workspace: Workspace, named: Model | None) -> list[Cell]:
+    """Return a suite's cells; a workspace has its trained model, where there is one, from now."""
+    if named is None:
+        return planning.plan(suite, workspace.is_image)
+    workspace.take(named)
+    return planning.plan(suite, workspace.is_image, named.network)
 
 
 def carry_out(
@@ -227,7 +261,7 @@ def _rescored(complaints: Sequence[str]) -> None:
 
 
 def left(
-    suite: Suite, folder: Path, rerun: Iterable[str], jobs: int = 1
+    suite: Suite, folder: Path, rerun: Iterable[str], jobs: int = 1, trust: bool = False
 ) -> tuple[list[Cell], list[Cell], float | None]:
     """Return a suite's cells, those of them that would run, and how many seconds that would take if
     so many ran at once, where records in the store say. The data are read, to see that they can be.
@@ -238,7 +272,7 @@ def left(
     check_home(folder)
     with tempfile.TemporaryDirectory() as nothing:
         workspace = Workspace(Store(Path(nothing), create=True))
-        cells = planning.plan(suite, workspace.is_image)
+        cells = planned(suite, workspace, named_model(suite, trust))
         started = (folder / "cells").is_dir()
         chosen = again(rerun, cells)
         todo = execution.pending(cells, Store(folder), chosen) if started else cells
@@ -248,10 +282,14 @@ def left(
 
 
 def asked(
-    suite: str | Path | Suite | Mapping[str, Any], *, controls: bool = True, **axes: Any
+    suite: str | Path | Suite | Mapping[str, Any],
+    *,
+    controls: bool = True,
+    model: str | None = None,
+    **axes: Any,
 ) -> Suite:
     """Return a suite by its name, from its file or its values, with those axes replaced that are
-    given; its notes go with its own axes.
+    given, and its detectors by a model; its notes go with its own axes.
     """
     found = _found(suite)
     given = {k: [v] if isinstance(v, str) else v for k, v in axes.items()}
@@ -262,7 +300,18 @@ def asked(
     if given.keys() & {"datasets", "corruptions"}:
         given["notes"] = ""
     given |= {} if controls else {"controls": False}
+    given |= {} if model is None else {"model": _text(model), "detectors": [DEFAULT]}
     return planning.from_values({**found.model_dump(), **given}, found.name) if given else found
+
+
+def _text(model: object) -> str:
+    """Return the text that names a model; RequestError for a model itself."""
+    if not isinstance(model, str):
+        raise RequestError(
+            f"run takes the text that names a model, such as module.py:factory, and not a "
+            f"{type(model).__name__}: give that to evaluate"
+        )
+    return model
 
 
 def _found(suite: str | Path | Suite | Mapping[str, Any]) -> Suite:
@@ -297,6 +346,8 @@ def check_device(device: str) -> None:
     """Raise RequestError unless it is a device that is here."""
     import torch
 
+    if device == "gpu":
+        raise RequestError("unknown device 'gpu': write cuda for a GPU of NVIDIA, else cpu")
     try:
         kind = torch.device(device).type
     except RuntimeError:

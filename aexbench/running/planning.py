@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
@@ -16,6 +17,7 @@ from aexbench import families, specs
 from aexbench.components import Component, Entry, component, read_entry
 from aexbench.digests import check_plain, value_digest
 from aexbench.errors import RequestError, unknown
+from aexbench.loading.places import parse
 from aexbench.registry import Registry
 from aexbench.running import references
 from aexbench.running.cells import DEFAULT, Cell, Role
@@ -34,7 +36,8 @@ class Suite(BaseModel):
 
     `seeds` is a number n (seeds 0 … n − 1) or a list; `twins` says how many untrained twins of each
     kind every explainer meets; `controls = false` leaves out twins, loss-ablated forms, floors and
-    references; `timeout` is how many seconds an explainer may take for a cell.
+    references; `timeout` is how many seconds an explainer may take for a cell; `model` names a
+    trained model that stands in the place of `detectors`, as `aexbench.loading.load` reads it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +57,13 @@ class Suite(BaseModel):
     twins: Annotated[int, Field(ge=0, le=100)] = 5
     timeout: Annotated[float, Field(gt=0)] | None = None
     controls: bool = True
+    model: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that its results go to, another one for each model."""
+        own = "" if self.model is None else re.sub(r"[^\w.-]+", "-", parse(self.model).words)
+        return f"{self.name}-{own}" if own else self.name
 
     @property
     def seed_list(self) -> list[int]:
@@ -105,6 +115,10 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
         check_plain(values)
     except ValueError as error:
         raise RequestError(f"suite {origin}: {error}") from None
+    if values.get("model") and values.get("detectors", [DEFAULT]) != [DEFAULT]:
+        raise RequestError(
+            f"suite {origin}: model stands in the place of detectors: leave one of them out"
+        )
     try:
         return Suite.model_validate(values)
     except ValidationError as error:
@@ -122,7 +136,9 @@ def metric_components(suite: Suite) -> list[Component]:
     return [component(families.metrics, entry) for entry in suite.metrics]
 
 
-def plan(suite: Suite, is_image: IsImage | None = None) -> list[Cell]:
+def plan(
+    suite: Suite, is_image: IsImage | None = None, network: Component | None = None
+) -> list[Cell]:
     """Return the suite's cells, each once, those that share a data set, a detector and an anomaly
     set together.
 
@@ -133,11 +149,14 @@ def plan(suite: Suite, is_image: IsImage | None = None) -> list[Cell]:
     is_image
         Looks whether a data set's samples are images, for the floors that apply; asked where its
         plugin does not declare it. Without it the data set is made for a look.
+    network
+        The trained model that the suite names, if it names one: there is one of it, whatever the
+        seed of the anomalies.
     """
     sources = [component(families.datasets, entry) for entry in suite.datasets]
     named = [explainer(entry) for entry in suite.explainers]
     axes = (
-        [detector(entry) for entry in suite.detectors],
+        [network] if network else [detector(entry) for entry in suite.detectors],
         suite.seed_list,
         [corruption(entry) for entry in suite.corruptions],
     )
@@ -145,7 +164,7 @@ def plan(suite: Suite, is_image: IsImage | None = None) -> list[Cell]:
     for dataset in sources:
         explained = [*named, *(standing(_images(dataset, is_image)) if suite.controls else [])]
         for trained, seed, changed in product(*axes):
-            draw = Draw(dataset, trained, seed, changed, seed)
+            draw = Draw(dataset, trained, 0 if network else seed, changed, seed)
             for cell in draw.cells(explained, suite.twins if suite.controls else None):
                 cells[cell.key] = cell
     return list(cells.values())

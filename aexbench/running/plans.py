@@ -15,6 +15,7 @@ from typing import Any
 from aexbench import specs
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
+from aexbench.loading.places import parse
 from aexbench.running.cells import Cell
 from aexbench.running.store import Store
 from aexbench.texts import pathless
@@ -41,7 +42,10 @@ def write_grown(store: Store, suite: Mapping[str, Any], cells: Sequence[Cell]) -
 
 def without_folders(suite: Mapping[str, Any]) -> dict[str, Any]:
     """Return a suite's values for others' eyes: its entries name files, and not where they lie."""
-    return {name: _named(value) if name in AXES else value for name, value in suite.items()}
+    found = {name: _named(value) if name in AXES else value for name, value in suite.items()}
+    if isinstance(model := suite.get("model"), str):
+        found["model"] = parse(model).pathless()
+    return found
 
 
 def _named(value: Any) -> Any:

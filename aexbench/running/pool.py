@@ -22,6 +22,7 @@ from aexbench.running.answers import Hearing, check_looked, found_of, record_of
 from aexbench.running.cells import Cell
 from aexbench.running.rounds import Found, Round
 from aexbench.running.sharing import Shared
+from aexbench.running.sources import Loaded
 from aexbench.running.store import Record
 from aexbench.running.worker import Setup
 from aexbench.running.workers import METHOD, POLL_S, Limits, Worker, looking, running, timing
@@ -101,6 +102,7 @@ def _setup(
         needed=frozenset(wire.names_of(cells) | {wire.name_of(m.plugin) for m in metrics}),
         metrics=wire.dumps(list(metrics)),
         borne=workspace.borne,
+        model=workspace.source.model if isinstance(workspace.source, Loaded) else None,
     )
 
 

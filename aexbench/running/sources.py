@@ -6,20 +6,26 @@ alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
-from aexbench import digests, files, state
-from aexbench.autoencoders import training
+from aexbench import digests, files, soundness, state
+from aexbench.autoencoders import fitting, training
 from aexbench.components import Component
 from aexbench.contents import content_digest
 from aexbench.contracts import Dataset
-from aexbench.detector import Detector
-from aexbench.errors import RequestError
+from aexbench.detector import Detector, ScoreScale
+from aexbench.errors import RequestError, line
+from aexbench.features import Features
+from aexbench.loading.naming import load_place
+from aexbench.loading.parts import SOURCE, Wanted
+from aexbench.loading.places import Place
 from aexbench.running.cells import GIVEN, Cell
 from aexbench.running.store import Store, file_info
 from aexbench.versions import stage
@@ -36,6 +42,10 @@ class Source(Protocol):
 
     def detector(self, cell: Cell, dataset: Dataset) -> Detector:
         """Return a cell's trained detector."""
+        ...
+
+    def look(self, cell: Cell, dataset: Dataset) -> None:
+        """Raise what is wrong with a cell's network before anything is trained or asked."""
         ...
 
     def weights(self, cell: Cell) -> str:
@@ -82,6 +92,10 @@ class Trained:
             files.write_once(path, training.to_bytes(self._trained(cell, dataset)))
         return load()
 
+    def look(self, cell: Cell, dataset: Dataset) -> None:
+        """Build a cell's network."""
+        training.build(self.recipe(cell, dataset), tuple(dataset.train.shape[1:]), seed=0)
+
     def recipe(self, cell: Cell, dataset: Dataset) -> Component:
         """Return how the cell's detector is built and trained."""
         return training.recipe(cell.detector.text, dataset.autoencoder)
@@ -99,6 +113,114 @@ class Trained:
             progress=lambda text, share: self.say(f"{what}: {text}", share),
             device=self.device,
         )
+
+
+@dataclass(frozen=True)
+class Model:
+    """What names a trained model for every process that makes it."""
+
+    place: Place
+    trust: bool = False
+
+    def detector(self, device: str, features: Features | None = None) -> Detector:
+        """Return the detector, whose scores have no scale yet."""
+        return load_place(self.place, Wanted(device, self.trust), features)
+
+    @cached_property
+    def network(self) -> Component:
+        """What names the model in cells: its contents."""
+        return self.named(self.detector("cpu"))
+
+    def named(self, detector: Detector) -> Component:
+        """Return a detector's component: Features and scale are those of the data set beside it."""
+        own = identity(detector)
+        return named(GIVEN, {k: v for k, v in own.items() if k not in ("features", "scale")})
+
+
+@dataclass
+class Loaded:
+    """Data sets by their names, and one trained model that a text names for all of them; the store
+    holds the scale of its scores on each.
+    """
+
+    model: Model
+    store: Store
+    device: str
+    say: Say
+
+    def dataset(self, component: Component) -> Dataset:
+        """Return a data set that its plugin makes."""
+        return Trained(self.store, self.device, self.say).dataset(component)
+
+    def look(self, cell: Cell, dataset: Dataset) -> None:
+        """Have the model reconstruct some rows."""
+        self._fitting(cell, dataset)
+
+    def detector(self, cell: Cell, dataset: Dataset) -> Detector:
+        """Return the model as a detector of a data set, with the scale of scores that the store's
+        first writer has put there.
+        """
+        path, detector = self._path(cell), self._fitting(cell, dataset)
+        try:
+            if path.exists():
+                return _with_scale(detector, path)
+        except files.DamagedFileError:
+            files.set_aside(path)
+        self.say(f"calibrating on {cell.dataset.text}", None)
+        scale = asdict(detector.calibrate(dataset.validation).calibrated)
+        held = {"scale": scale, "report": _quality(detector, dataset)}
+        files.write_once(path, files.pack({}, held))
+        return _with_scale(detector, path)
+
+    def weights(self, cell: Cell) -> str:
+        """Return the checksum of the file of the scale, whose name is of the weights."""
+        return file_info(self._path(cell)).sha256
+
+    def _path(self, cell: Cell) -> Path:
+        return self.store.path("detectors", cell.detector_key)
+
+    def _fitting(self, cell: Cell, dataset: Dataset) -> Detector:
+        """Return the detector; RequestError where it is another one, does not take the data, or is
+        unsound on them.
+        """
+        words = self.model.place.words
+        detector = self.model.detector(self.device, dataset.features)
+        if self.model.named(detector).key != cell.detector.key:
+            raise RequestError(
+                f"{words} is not the model that it was when this run began: it has changed, or it "
+                "is another one each time that it is made; give weights=FILE"
+            )
+        try:
+            detector.reconstruct(np.array(dataset.validation[:1]))
+        except Exception as error:  # whatever a function makes of samples that it does not know
+            shape = tuple(dataset.train.shape[1:])
+            reason = str(error) if isinstance(error, RequestError) else line(error)
+            raise RequestError(
+                f"{words} does not take the samples of {cell.dataset.text}, of shape {shape}: "
+                f"{reason}"
+            ) from error
+        soundness.check(detector, dataset.validation)
+        return detector
+
+
+def _quality(detector: Detector, dataset: Dataset) -> dict[str, Any]:
+    """Return what a detector's report says of one that was trained here, too."""
+    return {
+        "validation_error": float(detector.error(dataset.validation).mean()),
+        "constant_error": fitting.constant_error(detector, dataset),
+        "output_variation": fitting.output_variation(detector, dataset.validation),
+        **fitting.detection(detector, dataset),
+    }
+
+
+def _with_scale(detector: Detector, path: Path) -> Detector:
+    """Return a detector with the scale of scores and the report that a file holds."""
+    try:
+        held = files.unpack(path)[1]
+        detector.scale, detector.report = ScoreScale(**held["scale"]), dict(held["report"])
+    except (KeyError, TypeError) as error:
+        raise files.DamagedFileError(f"{path} holds no scale of scores: {error}") from None
+    return detector
 
 
 @dataclass
@@ -131,6 +253,9 @@ class Given:
         """Return the detector."""
         return self.model
 
+    def look(self, cell: Cell, dataset: Dataset) -> None:
+        """Look at nothing: it was looked at when it was given."""
+
     def weights(self, cell: Cell) -> str:
         """Return the digest of all that names the detector."""
         return self.network.key
@@ -146,15 +271,16 @@ def identity(detector: Detector) -> dict[str, Any]:
     """Return what makes a given detector the one that it is, as digests.
 
     Two networks with one state dict may compute different things: the code of the modules' classes
-    counts, and what modules and a detector hold beside weights. `draws` and `batch` do: samples of
-    some networks influence each other. `fresh` does, as twins are made by it.
+    counts, and what modules and a detector hold beside weights; of what was read from a file, what
+    it was made from. `draws` and `batch` do: samples of some networks influence each other. `fresh`
+    does, as twins are made by it.
     """
     model = detector.model
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     own = {name: value for name, value in vars(detector).items() if name not in KNOWN}
     return {
         "weights": content_digest(tensors),
-        "structure": content_digest([_held(name, one) for name, one in model.named_modules()]),
+        "structure": content_digest(list(_structure(model))),
         "class": content_digest(type(detector)),
         "own": content_digest(own),
         "features": asdict(detector.features),
@@ -164,6 +290,16 @@ def identity(detector: Detector) -> dict[str, Any]:
 
 KNOWN = {"model", "features", "scale", "report"} | state.INTERNAL
 TENSORS = {"_parameters", "_buffers", "_modules", "training"}
+
+
+def _structure(module: torch.nn.Module, name: str = "") -> Iterator[list[Any]]:
+    """Yield what modules are and hold; one that was read from a file is what it was made from."""
+    if (made_from := getattr(module, SOURCE, None)) is not None:
+        yield [name, made_from]
+        return
+    yield _held(name, module)
+    for own, child in module.named_children():
+        yield from _structure(child, f"{name}.{own}" if name else own)
 
 
 def _held(name: str, module: torch.nn.Module) -> list[Any]:

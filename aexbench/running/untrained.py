@@ -18,7 +18,7 @@ itself. Detector(..., fresh=function) makes these anew too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -266,6 +266,12 @@ def _forget_statistics(before: Before) -> None:
     for name in before.buffers():
         if callable(reset := getattr(before.owner(name), "reset_running_stats", None)):
             reset()
+
+
+def saved_buffers(model: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """Yield the buffers that are saved with a model's weights, each once."""
+    saved = model.state_dict(keep_vars=True)
+    yield from (buffer for name, buffer in model.named_buffers() if name in saved)
 
 
 def _kept(before: Before) -> list[str]:

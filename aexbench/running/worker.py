@@ -21,13 +21,16 @@ from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aexbench.components import Component
 from aexbench.errors import RequestError, StoreError
 from aexbench.running import wire
 from aexbench.running.cells import Cell
 from aexbench.running.stopping import ignore
+
+if TYPE_CHECKING:
+    from aexbench.running.sources import Model
 
 PR_SET_PDEATHSIG = 1
 HARMLESS = ("TMonitor",)  # threads of libraries: tqdm's
@@ -43,6 +46,8 @@ class Setup:
         The files that register components, and what must be known once they have run.
     borne
         The checksums of the anomaly sets that records of the store explain, by their keys.
+    model
+        The trained model that stands in the place of recipes, where there is one.
     """
 
     store: Path
@@ -53,6 +58,7 @@ class Setup:
     needed: frozenset[wire.Name]
     metrics: bytes
     borne: Mapping[str, frozenset[str]]
+    model: Model | None = None
     folder: str = field(default_factory=os.getcwd)
     path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -147,6 +153,8 @@ def _take_place(link: Connection, setup: Setup) -> None:
         jobs=setup.jobs,
         borne=setup.borne,
     )
+    if setup.model is not None:
+        DESK.workspace.take(setup.model)
 
 
 def _answered(link: Connection, request: str, cells: bytes) -> bool:

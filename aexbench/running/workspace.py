@@ -18,11 +18,11 @@ from aexbench.detector import Detector
 from aexbench.errors import SkipError, StoreError
 from aexbench.rows import Array, Rows, in_memory, moments
 from aexbench.running import alarms, references, strata
-from aexbench.running.cells import Cell
+from aexbench.running.cells import GIVEN, Cell
 from aexbench.running.estimate import CORRUPTING, LOADING, TRAINING
 from aexbench.running.kept import kept
 from aexbench.running.progress import Show
-from aexbench.running.sources import Say, Source, Trained
+from aexbench.running.sources import Loaded, Model, Say, Source, Trained
 from aexbench.running.spent import Spent
 from aexbench.running.store import FileInfo, Store, file_info, pack_anomalies
 
@@ -59,6 +59,10 @@ class Workspace:
     def origin(self) -> Source:
         """The source; data sets by name and trained detectors where none is given."""
         return self.source or Trained(self.store, self.device, self.say)
+
+    def take(self, model: Model) -> None:
+        """Explain a trained model in the place of recipes."""
+        self.source = Loaded(model, self.store, self.device, lambda *said: self.say(*said))
 
     def dataset(self, component: Component) -> Dataset:
         """Return a data set, whose splits nobody may write into."""
@@ -98,6 +102,7 @@ class Workspace:
     def _checked(self, cell: Cell, dataset: Dataset) -> Detector:
         """Return the cell's detector, once it is seen to be sound on normal samples."""
         there = self.store.path("detectors", cell.detector_key).exists()
+        there = there or cell.detector.name == GIVEN
         with self.spent.on(LOADING if there else TRAINING):
             detector = self.origin.detector(cell, dataset)
             soundness.check(detector, dataset.validation)

@@ -193,6 +193,7 @@ class LRP:
             hooks for m in self._modules for hooks in (m._forward_hooks, m._forward_pre_hooks)
         ]
         self._read, self._shape = self._versions(), None
+        self.detector.require_inside()
         try:
             self.operations = capture(self.detector.model)
         except NotFollowedError:

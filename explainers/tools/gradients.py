@@ -78,6 +78,7 @@ def require_gradient(detector: Detector, x: torch.Tensor) -> None:
     that is constant piece by piece and has a gradient of its makers' choice, such as a quantised
     one with a straight-through estimator.
     """
+    detector.require_inside()
     if len(x) == 0:
         return
     kind, loss = type(detector).__qualname__, detector.loss
