@@ -226,6 +226,15 @@ def test_decimals_tell_three_digits_of_the_usual_range(usual, places):
     assert decimals(column) == places
 
 
+@pytest.mark.parametrize(
+    ("value", "expected", "shown"),
+    [(-0.0614006445, -0.061400623, "-0.0614"), (0.0, 0.0, "0"), (3.0, 3.0, "3"), (2.5, 2.0, "2.5")],
+)
+def test_rounding_is_not_shown_where_nothing_is_usual(value, expected, shown):
+    column = Column("c", value, expected, None, 0.0)
+    assert number(value, decimals(column)) == shown
+
+
 def test_numbers_never_show_a_zero_with_a_sign_or_lose_what_is_small():
     assert number(-0.0004, 2) == "0"
     assert number(0.00004, 6) == "4e-05"
