@@ -251,10 +251,10 @@ class Dataset:
         Examples
         --------
         >>> import pandas as pd
-        >>> frame = pd.DataFrame({"load": [3.0, 5.0] * 10, "heat": np.arange(20.0)})
+        >>> frame = pd.DataFrame({"load": [3.0, 5.0] * 10, "heat": [20.5, 21.5, 24.5, 20.5] * 5})
         >>> data = Dataset.of(frame)
-        >>> data.inverse(data.sample(7)), frame.loc[7].tolist()
-        (array([[5., 7.]]), [5.0, 7.0])
+        >>> data.sample(7), data.inverse(data.sample(7))
+        (array([[1., 0.]], dtype=float32), array([[ 5. , 20.5]]))
         """
         from aexbench.families import datasets
 

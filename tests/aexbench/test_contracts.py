@@ -28,6 +28,8 @@ def test_rows_are_found_by_their_number_in_the_source():
     assert data.row(4) == ("validation", 1)
     assert data.row(9) == ("test", 1)
     assert data.sample(9).tolist() == [[0.5, 0.75]]
+    assert data.sample(2).tolist() == [[4.0, 5.0]]
+    assert data.sample(4).tolist() == [[0.25, 0.375]]
     assert data.sample(9).dtype == np.float32
     assert data.numbers().tolist() == NUMBERS["test"]
     assert data.numbers("train").tolist() == NUMBERS["train"]
