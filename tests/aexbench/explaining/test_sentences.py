@@ -187,10 +187,14 @@ def test_how_sure_it_is(lead, said):
             [Vote("b", ("flow",)), Vote("c", ("flow",)), Vote("d", ())],
             "Only this of 4 names `x` first; `b` and `c` name `flow`; `d` names none.",
         ),
-        ([Vote("b", ("y", "x"))], "All 2 explainers name `x` first."),
+        ([Vote("b", ("y", "x"))], "Both explainers name `x` first."),
         (
             [Vote("lrp", (), "no layer"), Vote("b", ("x",))],
-            "All 2 explainers name `x` first. `lrp` cannot run: no layer.",
+            "Both explainers name `x` first. `lrp` cannot run: no layer.",
+        ),
+        (
+            [Vote("lrp", (), "no layer"), Vote("c", (), "no layer")],
+            "No other explainer was asked, or could run. `lrp` and `c` cannot run: no layer.",
         ),
     ],
 )
