@@ -174,9 +174,11 @@ def own_explainers(entries: list[Any]) -> list[Component]:
     made = [_explainer(entry) for entry in entries]
     for place, one in enumerate(made):
         for other, entry in zip(made[:place], entries, strict=False):
-            if other.key == one.key and entry is not entries[place] and callable(entry):
+            own = callable(entry) or callable(entries[place])
+            if other.text == one.text and entry is not entries[place] and own:
                 raise RequestError(
-                    f"two explainers cannot be told apart: {one.text}; give them other names"
+                    f"two explainers are called {one.text}, and results go by names: write each as "
+                    "a function with a name of its own, def my_explainer(detector, x): ..."
                 )
     return made
 

@@ -167,19 +167,14 @@ def _together(
     features = features_of(asked.view, seen, normal, by_feature)
     leads = _leads(asked.view, given)
     images = _images(asked.view, seen, given.attributions)
-    text, scale = choice.component.text, asked.detector.scale
-    errors = asked.detector.error(asked.x).detach().double().cpu()
-    scores = None if scale is None else scale.score(errors)
-    alarm = None if scale is None else float(scale.score(torch.tensor(scale.normal_95)))
+    text = choice.component.text
+    scored = _scored(asked.detector, asked.x)
     return Explanations(
         tuple(
             Explanation(
                 label=f"Sample {place}" if numbers[place] is None else f"Row {numbers[place]}",
                 row=numbers[place],
-                error=float(errors[place]),
-                error_alarm=None if scale is None else scale.normal_95,
-                score=None if scores is None else float(scores[place]),
-                alarm=alarm,
+                **scored[place],
                 explainer=text,
                 chosen_by=choice.by,
                 reason=choice.reason,
@@ -188,9 +183,25 @@ def _together(
                 votes=(Vote(text, named(by_feature[place], asked.view.names)), *elected[place]),
                 pixels=images[place],
             )
-            for place in range(len(errors))
+            for place in range(len(asked.x))
         )
     )
+
+
+def _scored(detector: Detector, x: torch.Tensor) -> list[dict[str, Any]]:
+    """Return each sample's error and score, and those above which an alarm is raised."""
+    errors = detector.error(x).detach().double().cpu()
+    scale = detector.scale
+    if scale is None:
+        nothing = dict.fromkeys(("error_alarm", "score", "alarm"))
+        return [{"error": error, **nothing} for error in errors.tolist()]
+    scores = scale.score(errors).tolist()
+    threshold = scale.normal_95
+    alarm = {"error_alarm": threshold, "alarm": float(scale.score(torch.tensor(threshold)))}
+    return [
+        {"error": error, "score": score, **alarm}
+        for error, score in zip(errors.tolist(), scores, strict=True)
+    ]
 
 
 def _leads(view: View, given: Answers) -> list[Lead | None]:

@@ -122,7 +122,11 @@ def how_sure(lead: Lead | None) -> str:
 def agreement(votes: tuple[Vote, ...]) -> str:
     """Return whether the explainers name the same feature first; the first vote is the answer's."""
     ran = [vote for vote in votes if not vote.reason]
-    unable = [f"{quoted(v.explainer)} cannot run: {plain(v.reason)}." for v in votes if v.reason]
+    reasons: dict[str, list[str]] = {}
+    for vote in votes:
+        if vote.reason:
+            reasons.setdefault(vote.reason, []).append(vote.explainer)
+    unable = [f"{listed(names)} cannot run: {plain(why)}." for why, names in reasons.items()]
     return " ".join([_agreed(ran), *unable])
 
 
@@ -135,7 +139,8 @@ def _agreed(ran: list[Vote]) -> str:
     others = [vote for vote in ran if not set(vote.first) & set(first)]
     same = count - len(others)
     head = f"{same} of {count} explainers name" if same > 1 else f"Only this of {count} names"
-    head = f"All {count} explainers name" if same == count else head
+    if same == count:
+        head = f"{'Both' if count == 2 else f'All {count}'} explainers name"
     return "; ".join([f"{head} {listed(first)} first", *_others(others)]) + "."
 
 

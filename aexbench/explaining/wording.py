@@ -11,6 +11,7 @@ from aexbench.explaining.parts import Column
 
 DIGITS = 3  # significant ones, of the range that normal values span
 MOST_DECIMALS = 12
+ROUNDING = 1e-5  # of a value: what float32 and a network lose
 TINY, HUGE = 1e-4, 1e10  # beyond them numbers have an exponent
 
 
@@ -18,11 +19,20 @@ def decimals(column: Column) -> int:
     """Return how many decimals tell a column's values apart: three digits of what normal samples
     span there, or of the distance to what was expected where they span nothing.
     """
-    usual, away = column.usual, abs(column.value - column.expected)
-    span = away if usual is None or usual.high <= usual.low else usual.high - usual.low
+    span = _span(column)
     if span == 0 or not math.isfinite(span):
-        return DIGITS
+        return 0
     return min(max(0, DIGITS - 1 - math.floor(math.log10(span))), MOST_DECIMALS)
+
+
+def _span(column: Column) -> float:
+    """Return by how much values of a column differ; a tenth of themselves where it is rounding."""
+    usual = column.usual
+    if usual is not None and usual.high > usual.low:
+        return usual.high - usual.low
+    away = abs(column.value - column.expected)
+    size = max(abs(column.value), abs(column.expected))
+    return away if away > ROUNDING * size else size / 10
 
 
 def number(value: float, places: int) -> str:

@@ -166,7 +166,6 @@ class Loaded:
                 return _with_scale(detector, path)
         except files.DamagedFileError:
             files.set_aside(path)
-        soundness.check(detector, dataset.validation)
         self.say(f"calibrating on {cell.dataset.text}", None)
         scale = asdict(detector.calibrate(dataset.validation).calibrated)
         held = {"scale": scale, "report": _quality(detector, dataset)}
@@ -181,7 +180,9 @@ class Loaded:
         return self.store.path("detectors", cell.detector_key)
 
     def _fitting(self, cell: Cell, dataset: Dataset) -> Detector:
-        """Return the detector; RequestError where it is another one, or does not take the data."""
+        """Return the detector; RequestError where it is another one, does not take the data, or is
+        unsound on them.
+        """
         words = self.model.place.words
         detector = self.model.detector(self.device, dataset.features)
         if self.model.named(detector).key != cell.detector.key:
@@ -190,7 +191,7 @@ class Loaded:
                 "is another one each time that it is made; give weights=FILE"
             )
         try:
-            detector.reconstruct(np.array(dataset.validation[:LOOKED_AT]))
+            detector.reconstruct(np.array(dataset.validation[:1]))
         except Exception as error:  # whatever a function makes of samples that it does not know
             shape = tuple(dataset.train.shape[1:])
             reason = str(error) if isinstance(error, RequestError) else line(error)
@@ -198,10 +199,8 @@ class Loaded:
                 f"{words} does not take the samples of {cell.dataset.text}, of shape {shape}: "
                 f"{reason}"
             ) from error
+        soundness.check(detector, dataset.validation)
         return detector
-
-
-LOOKED_AT = 2  # samples, to see whether a model takes them
 
 
 def _quality(detector: Detector, dataset: Dataset) -> dict[str, Any]:

@@ -209,11 +209,27 @@ def test_what_fails_is_a_row_with_its_reason_and_a_warning(detector, linear_rows
     assert frame.score.isna().all()
 
 
-def test_functions_of_one_name_are_two_explainers(detector, linear_rows):
-    results = evaluated(detector, linear_rows, lambda d, x: x * 0, lambda d, x: d.error_map(x))
-    own = results.frame[(results.frame.role == "explainer") & (results.frame.control == "none")]
-    assert len(own) == 2
-    assert own.score.nunique() == 2
+def residual(detector, x):
+    return x
+
+
+@pytest.mark.parametrize(
+    "explainers", [(lambda d, x: x * 0, lambda d, x: d.error_map(x)), ("residual", residual)]
+)
+def test_functions_of_one_name_are_refused_with_what_to_write(detector, linear_rows, explainers):
+    with pytest.raises(RequestError, match=r"name of its own, def my_explainer\(detector, x\)"):
+        evaluated(detector, linear_rows, *explainers)
+
+
+def test_one_explainer_needs_no_list(detector, linear_rows):
+    given = {"background": linear_rows[:300], "corruptions": "random[threshold=0.2]", "twins": 0}
+    results = aexbench.evaluate(detector, linear_rows[300:], explainers="residual", **given)
+    assert set(results.frame.explainer) == {"residual"} | FLOORS
+
+
+def test_one_function_given_twice_is_one_explainer(detector, linear_rows):
+    frame = evaluated(detector, linear_rows, mine, mine).frame
+    assert len(frame[(frame.explainer == "mine") & (frame.control == "none")]) == 1
 
 
 def test_results_read_like_their_frame_and_show_themselves(detector, linear_rows):

@@ -187,10 +187,14 @@ def test_how_sure_it_is(lead, said):
             [Vote("b", ("flow",)), Vote("c", ("flow",)), Vote("d", ())],
             "Only this of 4 names `x` first; `b` and `c` name `flow`; `d` names none.",
         ),
-        ([Vote("b", ("y", "x"))], "All 2 explainers name `x` first."),
+        ([Vote("b", ("y", "x"))], "Both explainers name `x` first."),
         (
             [Vote("lrp", (), "no layer"), Vote("b", ("x",))],
-            "All 2 explainers name `x` first. `lrp` cannot run: no layer.",
+            "Both explainers name `x` first. `lrp` cannot run: no layer.",
+        ),
+        (
+            [Vote("lrp", (), "no layer"), Vote("c", (), "no layer")],
+            "No other explainer was asked, or could run. `lrp` and `c` cannot run: no layer.",
         ),
     ],
 )
@@ -224,6 +228,15 @@ def test_a_feature_that_always_has_the_error_is_told():
 def test_decimals_tell_three_digits_of_the_usual_range(usual, places):
     column = Column("c", 14.2, 4.2, Usual(usual[0], usual[0], usual[1]), 0.0)
     assert decimals(column) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "shown"),
+    [(-0.0614006445, -0.061400623, "-0.0614"), (0.0, 0.0, "0"), (3.0, 3.0, "3"), (2.5, 2.0, "2.5")],
+)
+def test_rounding_is_not_shown_where_nothing_is_usual(value, expected, shown):
+    column = Column("c", value, expected, None, 0.0)
+    assert number(value, decimals(column)) == shown
 
 
 def test_numbers_never_show_a_zero_with_a_sign_or_lose_what_is_small():

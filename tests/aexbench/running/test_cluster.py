@@ -263,3 +263,15 @@ def test_a_run_that_was_not_heard_of_ends_with_one_line(monkeypatch):
     reply = remote.reply(task)
     assert (reply.answer, reply.error) == (None, (True, remote.LOST))
     assert "mine" not in remote.BEATS
+
+
+def test_a_trained_model_is_read_by_the_workers(address, tmp_path, monkeypatch):
+    (tmp_path / "model.py").write_text("def build(): return lambda x: 0.9 * x")
+    monkeypatch.chdir(tmp_path)
+    suite = {k: v for k, v in SUITE.items() if k != "detectors"} | {"explainers": ["residual"]}
+    suite |= {"model": "model.py:build", "seeds": 1, "controls": False}
+    one = aexbench.run(suite, tmp_path / "one", in_process=True, quiet=True)
+    other = aexbench.run(suite, tmp_path / "two", scheduler=address, quiet=True)
+    assert {r.cell.key: r.scores for r in one.records} == {
+        r.cell.key: r.scores for r in other.records
+    }
