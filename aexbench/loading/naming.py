@@ -58,9 +58,9 @@ def load(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = Path(folder, "mine.py")
+    ...     file = pathlib.Path(folder, "mine.py")
     ...     _ = file.write_text("def build(factor=2): return lambda x: factor * x")
     ...     load(f"{file}:build[factor=3]").reconstruct([[1.0, 2.0]])
     tensor([[3., 6.]])
