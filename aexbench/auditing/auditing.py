@@ -14,11 +14,11 @@ from aexbench.auditing import words
 from aexbench.auditing.evidence import Evidence
 from aexbench.auditing.features import hidden
 from aexbench.auditing.report import Audit
-from aexbench.auditing.trying import Trying
+from aexbench.auditing.trying import Trying, silent
 from aexbench.auditing.worth import Worth, examined
 from aexbench.contracts import Dataset
 from aexbench.detector import Detector
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, tell
 from aexbench.evaluation import own_explainers
 from aexbench.explaining.choice import detector_digest
 from aexbench.rows import Array
@@ -119,6 +119,7 @@ def audit(
         budget,
         own_explainers(explainers),
         quiet=quiet,
+        say=silent if quiet else tell,
     )
     return audited(trying, worth, notes)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from aexbench import families
 from aexbench.auditing.auditing import SUITE, audit, audited, fitted, of_worth
 from aexbench.auditing.report import Audit
-from aexbench.auditing.trying import Trying
+from aexbench.auditing.trying import Trying, silent
 from aexbench.auditing.worth import examined
 from aexbench.components import Component, component
 from aexbench.digests import value_digest
+from aexbench.errors import tell
 from aexbench.loading.places import parse
 from aexbench.running import planning
 from aexbench.running.matrix import RESULTS
@@ -81,6 +82,7 @@ def audit_named(asked: Asked) -> Audit:
         [planning.explainer(name) for name in asked.explainers],
         Apart(asked.jobs, Limits(asked.budget or None)).checked(),
         asked.quiet,
+        silent if asked.quiet else tell,
     )
     return audited(trying, worth, notes)
 

@@ -30,11 +30,9 @@ if TYPE_CHECKING:
     from aexbench.running.workspace import Workspace
 
 COUNT = 100
-"""Anomalies of a kind."""
+"""Anomalies of a kind, and labelled rows."""
 FEW = 20
 """Those that dear explainers meet."""
-LABELLED = 300
-"""Labelled rows, drawn from the incidents in turn."""
 PROBES = (2, 12)
 """Anomalies that say what an explainer costs."""
 LEAST_ALARMS = 10
@@ -42,6 +40,10 @@ LEAST_ALARMS = 10
 TWINS = 1
 
 Say = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Trying:
     own: Sequence[Component] = ()
     apart: Apart | None = None
     quiet: bool = False
-    say: Say = lambda text: None
+    say: Say = silent
     left_out: dict[str, str] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)
     runs: dict[int, list[Component]] = field(default_factory=dict)
@@ -169,7 +171,7 @@ class Trying:
         truth = self.dataset.test_truth
         if truth is None or not truth.any():
             return None
-        return planning.corruption(f"{LABELS}[half=later,count={LABELLED}]")
+        return planning.corruption(f"{LABELS}[half=later]")
 
     @cached_property
     def explainers(self) -> dict[str, Component]:
@@ -181,14 +183,14 @@ class Trying:
         """Return what came of each kind, by its name with brackets."""
         standing = [*planning.standing(False), self.explainers[DEFAULT]]
         everything = [*self.kinds, *([self.labels] if self.labels else [])]
-        self.say("kinds of anomalies")
+        self.say(f"making {len(everything)} kinds of anomalies")
         shared = self._shared(self._found(self.run(everything, COUNT, standing)))
         whole, few = ([self.explainers[n] for n in part] for part in (shared.whole, shared.few))
         on_few = f"tried on {FEW} anomalies of each kind"
         self.left_out |= {**shared.left_out, **dict.fromkeys(shared.few, on_few)}
         self.runs = {COUNT: [*standing, *whole], **({FEW: [*standing, *few]} if few else {})}
         for count, named in self.runs.items():
-            self.say(f"{len(named)} explainers on {count} anomalies of each kind")
+            self.say(f"trying {len(named)} explainers on {count} anomalies of each kind")
             self.run(everything, count, named)
         return {kind.text: self.of([kind]) for kind in everything}
 
@@ -209,7 +211,7 @@ class Trying:
     def _shared(self, kind: Component) -> Shared:
         """Return what the budget allows, by what two probes took."""
         named = list(self.explainers.values())
-        self.say("what explainers cost")
+        self.say(f"seeing what {len(named)} explainers cost")
         few = self._probed(kind, PROBES[0], named)
         many = self._probed(kind, PROBES[1], named, timed=True)
         rivals = few.keys() & many.keys() - {DEFAULT}  # which is tried in any case
@@ -283,9 +285,9 @@ class Trying:
         return list({cell.key: cell for cell in found}.values())
 
     def counted(self, kind: Component, count: int) -> Component:
-        """Return a kind with so many anomalies; the first of many are those of few. Labels stay."""
-        if kind.name == LABELS:
-            return kind
+        """Return a kind with so many anomalies: of a corruption, the first of many are those of
+        few; of labels, rows are drawn from the incidents in turn.
+        """
         return of_plugin(kind.plugin, {**kind.arguments, "count": count})
 
 

@@ -61,7 +61,7 @@ def chosen(explainer: Entry | None, audit: object, detector: Detector) -> Choice
     if name is None:
         said = f"{origin} names no explainer ({reason}); {DEFAULT_REASON}"
         return Choice(made(DEFAULT), "default", said)
-    return Choice(made(name), "audit", f"chosen by {origin}: {reason}")
+    return Choice(made(name), "audit", f"chosen by {origin}: {reason.rstrip('.')}")
 
 
 def made(entry: Entry) -> Component:
