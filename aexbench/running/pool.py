@@ -196,21 +196,24 @@ class Pool:
         try:
             while (shared.waits and not stops()) or busy:
                 for number, worker in enumerate(self.workers):
-                    idle = number not in busy and not stops()
-                    if idle and self._set_to_work(worker, number, shared):
-                        busy[number] = worker
+                    if number not in busy and not stops():
+                        self._set_to_work(worker, number, shared, busy)
                 yield from shared.by_others()
                 self._wait(busy.values())
                 shared.beat()
                 self.hearing.show.beat()
                 for number, worker in list(busy.items()):
-                    if (answer := self.hearing.answer(worker)) is not None:
-                        assert worker.request.cell is not None
-                        record = record_of(worker.request.cell, answer)
-                        self.store.write_record(record)
-                        shared.done(record.cell)
-                        del busy[number]
-                        yield record
+                    cell, answer = worker.request.cell, self.hearing.answer(worker)
+                    if answer is None:
+                        continue
+                    assert cell is not None
+                    del busy[number]
+                    if not stops():  # it works while its answer is written down
+                        self._set_to_work(worker, number, shared, busy)
+                    record = record_of(cell, answer)
+                    self.store.write_record(record)
+                    shared.done(cell)
+                    yield record
         finally:
             shared.give_up()
 
@@ -237,13 +240,15 @@ class Pool:
         else:  # others have what is left
             time.sleep(POLL_S)
 
-    def _set_to_work(self, worker: Worker, number: int, queue: Shared) -> bool:
-        """Give a worker a cell, and return whether there was one for it."""
+    def _set_to_work(
+        self, worker: Worker, number: int, queue: Shared, busy: dict[int, Worker]
+    ) -> None:
+        """Give a worker a cell, if there is one for it; then it is busy."""
         cell = queue.take(number, worker.request.cell)
         if cell is None:
-            return False
+            return
         if worker.process is None:
             worker.start()
         self.hearing.show.begin(cell)
         worker.give(running(cell))
-        return True
+        busy[number] = worker
