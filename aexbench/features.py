@@ -392,7 +392,8 @@ def _beginning(names: Sequence[str]) -> str:
 
 def _plain(name: str, value: Any, kind: type) -> Any:
     try:
-        return kind(value) if np.ndim(value) == 0 else tuple(map(kind, np.ravel(value)))
+        held = np.asarray(value, dtype=object)  # as texts, NumPy's would lose zeros at their ends
+        return kind(value) if held.ndim == 0 else tuple(map(kind, held.ravel()))
     except (TypeError, ValueError):
         raise RequestError(
             f"{name} of Features holds something else than {kind.__name__}s"

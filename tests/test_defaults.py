@@ -133,7 +133,7 @@ DEFAULTS = {
             "kind": None,
             "groups": (),
             "truth_kind": "symptom",
-            "scale": "minmax",
+            "scale": "minmax", "labels": None,
         },
         "image-folder": {
             "path": GIVEN,
