@@ -99,11 +99,12 @@ class Audit:
     @property
     def legend(self) -> str:
         """What the table shows."""
+        alike = " (alike: the mean over these kinds)" if len(self.evidence.matched) > 1 else ""
         few = " ° is on the first few anomalies alone." if "°" in str(self.table()) else ""
         return (
             f"{self.evidence.metric}, in the order of the lead over {DEFAULT} where anomalies are "
-            "like the alarms (alike: the mean over these kinds; kinds are numbered below). · is "
-            f"not surely above every floor.{few}"
+            f"like the alarms{alike}; kinds are numbered below. · is not surely above every floor."
+            f"{few}"
         )
 
     @property
@@ -119,8 +120,8 @@ class Audit:
         labels. · marks what is not surely above
         every floor, ° what was tried on the first few anomalies alone.
         """
-        alike = self.evidence.alike
-        kinds = {} if alike is None else {"alike": alike}
+        alike, several = self.evidence.alike, len(self.evidence.matched) > 1
+        kinds = {"alike": alike} if alike is not None and several else {}
         kinds = {n: kind for n, kind in (kinds | self.kinds).items() if kind.tried}
         names = {name: None for kind in kinds.values() for name in kind.tried}
         lines = [
