@@ -231,5 +231,5 @@ def incidents_to_settle(difference: Estimate, units: int) -> int | None:
         return None
     counts = np.arange(2, MOST_INCIDENTS + 1)
     variance = difference.variance * units / counts
-    enough = detectable(variance, counts - 1.0) <= WORTH_KNOWING
+    enough = detectable(np.asarray(variance), np.asarray(counts - 1.0)) <= WORTH_KNOWING
     return int(counts[enough][0]) if enough.any() else None
