@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import aexbench
 from aexbench import Dataset, Detector, Features
 from aexbench.auditing import auditing
 
@@ -97,3 +98,35 @@ def use_suite(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = SUITE) 
     path.write_text(text)
     monkeypatch.setattr(auditing, "SUITE", str(path))
     return path
+
+
+def with_incidents(rows: np.ndarray, count: int = 24, by: float = 0.4, seed: int = 3) -> Dataset:
+    """Return a data set whose test holds so many labelled rows, two features of each moved against
+    each other.
+    """
+    rng = np.random.default_rng(seed)
+    truth = np.zeros((len(rows) - int(0.6 * len(rows)), rows.shape[1]), dtype=bool)
+    for row in rng.choice(len(truth), count, replace=False):
+        truth[row, rng.choice(rows.shape[1], 2, replace=False)] = True
+    moved = rows.copy()
+    moved[-len(truth) :] += truth * by * rng.choice([-1, 1], truth.shape)
+    return split(moved, truth.any(axis=1), truth, features=within(rows))
+
+
+def audited(detector: Detector, data, store: Path, text: str = SUITE, **options):
+    """Return the audit of a detector by a suite that is given as text."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_suite(store.parent, patch, text)
+        return aexbench.audit(detector, data, store=store, quiet=True, **options)
+
+
+@pytest.fixture(scope="session")
+def labelled(rows: np.ndarray) -> Dataset:
+    return with_incidents(rows)
+
+
+@pytest.fixture(scope="session")
+def done(sound: Detector, labelled: Dataset, tmp_path_factory: pytest.TempPathFactory):
+    """An audit by the small suite, and the store that it has filled."""
+    store = tmp_path_factory.mktemp("audit") / "store"
+    return audited(sound, labelled, store, budget=60), store
