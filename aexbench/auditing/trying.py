@@ -38,7 +38,7 @@ LABELLED = 300
 PROBES = (2, 12)
 """Anomalies that say what an explainer costs."""
 LEAST_ALARMS = 10
-"""Fewer rows that raise an alarm are no sample to borrow from."""
+"""Fewer alarms beyond those that normal rows raise are no sample to borrow from."""
 TWINS = 1
 SETS = 2 + 2 * TWINS
 """How often each set is explained: on the detector, loss-ablated, and on both kinds of twins."""
@@ -158,7 +158,7 @@ class Trying:
         are about, and are left out where there are few.
         """
         made = [planning.corruption(entry) for entry in self.suite.corruptions]
-        seen = alarms.seen(self.detector, self.dataset)
+        seen = alarms.beyond_chance(self.detector, self.dataset)
         if len(seen) < LEAST_ALARMS:
             return [one for one in made if not _from_alarms(one)]
         sizes = typical_sizes(self.detector, seen, moments(self.dataset.train)[0])

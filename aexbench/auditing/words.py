@@ -32,8 +32,9 @@ NO_LABELS = (
     "incidents: their order has predicted that of real labels hardly at all."
 )
 FEW_ALARMS = (
-    "Fewer than ten rows of the earlier half of the test raise an alarm: the anomalies are like "
-    "alarms in what they may be, not in what they have been."
+    "Fewer than ten rows of the earlier half of the test raise an alarm, beyond the twentieth of "
+    "them that normal rows account for: the anomalies are like alarms in what they may be, not in "
+    "what they have been."
 )
 
 

@@ -101,13 +101,13 @@ def use_suite(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = SUITE) 
 
 
 def with_incidents(rows: np.ndarray, count: int = 24, by: float = 0.4, seed: int = 3) -> Dataset:
-    """Return a data set whose test holds so many labelled rows, two features of each moved against
-    each other.
+    """Return a data set whose test holds so many labelled rows, one to three features of each
+    moved.
     """
     rng = np.random.default_rng(seed)
     truth = np.zeros((len(rows) - int(0.6 * len(rows)), rows.shape[1]), dtype=bool)
     for row in rng.choice(len(truth), count, replace=False):
-        truth[row, rng.choice(rows.shape[1], 2, replace=False)] = True
+        truth[row, rng.choice(rows.shape[1], rng.integers(1, 4), replace=False)] = True
     moved = rows.copy()
     moved[-len(truth) :] += truth * by * rng.choice([-1, 1], truth.shape)
     return split(moved, truth.any(axis=1), truth, features=within(rows))

@@ -32,10 +32,8 @@ def test_the_first_row_no_answer(rows, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
-def far_values(rows: np.ndarray, count: int = 300) -> Dataset:
-    """Return rows of which so many of the test have one value far from all others: so many that
-    hardly an alarm is one of the twentieth of normal rows that raise one.
-    """
+def far_values(rows: np.ndarray, count: int = 40) -> Dataset:
+    """Return rows of which so many of the test have one value far from all others."""
     rng = np.random.default_rng(1)
     test = rows[-400:].copy()
     for row in rng.choice(400, count, replace=False):
