@@ -166,3 +166,10 @@ def test_a_file_for_the_test():
 def test_no_such_file():
     with pytest.raises(RequestError, match=r"no\.csv"):
         datasets.create("file", path="rows.csv", labels=Path("no.csv"))
+
+
+def test_a_column_of_a_group_may_have_a_mark_of_its_own():
+    """Whichever of them stands first."""
+    for names in (["ip", "ip_1"], ["ip_1", "ip"]):
+        data = read(zeros(ip=[50], ip_1=[52])[names], groups=["ip_*"])
+        assert causes(data) == {50: [2, 3], 52: [2]}
