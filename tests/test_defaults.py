@@ -134,6 +134,7 @@ DEFAULTS = {
             "groups": (),
             "truth_kind": "symptom",
             "scale": "minmax",
+            "labels": None,
         },
         "image-folder": {
             "path": GIVEN,
