@@ -133,7 +133,8 @@ DEFAULTS = {
             "kind": None,
             "groups": (),
             "truth_kind": "symptom",
-            "scale": "minmax", "labels": None,
+            "scale": "minmax",
+            "labels": None,
         },
         "image-folder": {
             "path": GIVEN,

@@ -57,6 +57,8 @@ class Answer:
     difference
         The runner-up's mean minus the explainer's, or the explainer's minus that of `residual`
         where it was chosen against it.
+    over_plain
+        The runner-up's mean minus that of `deviation`, where it came next to the default.
     vetoed
         Explainers that would have been chosen, were it not for the labels.
     """
@@ -65,6 +67,7 @@ class Answer:
     explainer: str | None
     runner_up: str | None = None
     difference: Estimate | None = None
+    over_plain: Estimate | None = None
     vetoed: Sequence[str] = ()
 
 
@@ -142,7 +145,7 @@ def surely_better(evidence: Evidence) -> Answer | None:
         return None
     assert evidence.alike is not None
     best = max((evidence.alike.tried[name] for name in left), key=lambda one: one.lead)
-    return Answer("explainer", best.explainer, DEFAULT, best.over_default, vetoes)
+    return Answer("explainer", best.explainer, DEFAULT, best.over_default, vetoed=vetoes)
 
 
 def _does_harm(name: str, evidence: Evidence) -> bool:
@@ -207,7 +210,9 @@ def by_default(evidence: Evidence) -> Answer:
     if not others:
         return Answer("default", DEFAULT, vetoed=vetoes)
     best = max(others, key=lambda one: one.lead)
-    return Answer("default", DEFAULT, best.explainer, best.over_default, vetoes)
+    return Answer(
+        "default", DEFAULT, best.explainer, best.over_default, best.over_plain, vetoed=vetoes
+    )
 
 
 def _rivals(one: Tried) -> bool:
@@ -231,5 +236,5 @@ def incidents_to_settle(difference: Estimate, units: int) -> int | None:
         return None
     counts = np.arange(2, MOST_INCIDENTS + 1)
     variance = difference.variance * units / counts
-    enough = detectable(variance, counts - 1.0) <= WORTH_KNOWING
+    enough = detectable(np.asarray(variance), np.asarray(counts - 1.0)) <= WORTH_KNOWING
     return int(counts[enough][0]) if enough.any() else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aexbench import files, given
 from aexbench.auditing import evidence as found
@@ -27,9 +27,6 @@ from aexbench.running.sources import Given
 from aexbench.running.store import Store
 from aexbench.running.workspace import Workspace
 from aexbench.state import as_usual
-
-if TYPE_CHECKING:
-    pass
 
 BUDGET = 300.0
 SUITE = "audit"
@@ -98,8 +95,11 @@ def audit(
     """
     _check(detector, data, labels, background, budget)
     with as_usual():
-        dataset = data if isinstance(data, Dataset) else None
-        dataset = dataset or samples.as_dataset(detector, data, labels, background)
+        dataset = (
+            copy.copy(data)
+            if isinstance(data, Dataset)
+            else samples.as_dataset(detector, data, labels, background)
+        )
         own, notes = fitted(detector, dataset)
         own, worth = examined(own, dataset)
         if worth.problem:
@@ -117,7 +117,7 @@ def audit(
         own,
         planning.load(SUITE),
         budget,
-        own_explainers(explainers),
+        own_explainers(list(explainers)),
         quiet=quiet,
         say=silent if quiet else tell,
     )
@@ -148,7 +148,7 @@ def fitted(detector: Detector, dataset: Dataset) -> tuple[Detector, list[str]]:
         made.features = dataset.features
     made, notes = given.bounded(made, dataset)
     dataset.features = made.features
-    return made, notes
+    return made, [*notes, *words.of_scale(dataset, made.loss)]
 
 
 def audited(trying: Trying, worth: Worth, notes: Sequence[str] = ()) -> Audit:

@@ -171,9 +171,10 @@ def _scored(kind: Kind, results: Sequence[Results], metric: str) -> Kind:
     rankings = [ranking for one in results for ranking in _rankings(one, metric)]
     if not rankings:
         return replace(kind, reason=_why(results))
-    tried = {}
+    tried: dict[str, Tried] = {}
     for place, ranking in enumerate(rankings):
-        tried |= {n: own for n, own in _tried(ranking, few=place > 0) if n not in tried}
+        few = place > 0 and not kind.labelled
+        tried = dict(_tried(ranking, few)) | tried
     order = sorted(tried, key=lambda name: -tried[name].lead)
     levels = _levels(rankings[0])
     return replace(

@@ -27,13 +27,14 @@ def body(audit: Audit) -> str:
 
 def _rendered(audit: Audit, whole: bool) -> str:
     names, lines = audit.table()
-    return _template().render(
+    html = _template().render(
         audit=audit,
         names=names,
         lines=lines,
         whole=whole,
         version=aexbench.__version__,
     )
+    return html.strip() + "\n"
 
 
 @cache

@@ -38,11 +38,11 @@ def as_dataset(
     found = given.dataset(detector, x, x if background is None else background)
     every = np.asarray(found.test)
     truth = np.zeros(every.shape, dtype=bool) if labels is None else _truth(labels, every)
-    odd = truth.reshape(len(truth), -1).any(axis=1)
+    odd = np.asarray(truth.reshape(len(truth), -1).any(axis=1))
     parts = np.split(np.flatnonzero(~odd), _cuts(int((~odd).sum()), background is not None))
     train, validation, normal = parts
     tested = np.sort(np.concatenate([normal, np.flatnonzero(odd)]))
-    whole = labels is not None and np.ndim(labels) > 1
+    whole = labels is not None and np.asarray(labels).ndim > 1
     return Dataset(
         every[train] if background is None else found.train,
         every[validation],
@@ -62,7 +62,7 @@ def _truth(labels: object, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
             f"{values.shape}"
         )
     columns = values if values.ndim > 1 else values.reshape(-1, *(1,) * (rows.ndim - 1))
-    return np.broadcast_to(given.truths(columns), rows.shape)
+    return np.broadcast_to(np.asarray(given.truths(columns)), rows.shape)
 
 
 def _cuts(count: int, trained: bool) -> list[int]:

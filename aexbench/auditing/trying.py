@@ -30,14 +30,18 @@ if TYPE_CHECKING:
     from aexbench.running.workspace import Workspace
 
 COUNT = 100
-"""Anomalies of a kind, and labelled rows."""
+"""Anomalies of a kind."""
 FEW = 20
 """Those that dear explainers meet."""
+LABELLED = 300
+"""Labelled rows, drawn from the incidents in turn."""
 PROBES = (2, 12)
 """Anomalies that say what an explainer costs."""
 LEAST_ALARMS = 10
-"""Fewer rows that raise an alarm are no sample to borrow from."""
+"""Fewer alarms beyond those that normal rows raise are no sample to borrow from."""
 TWINS = 1
+SETS = 2 + 2 * TWINS
+"""How often each set is explained: on the detector, loss-ablated, and on both kinds of twins."""
 
 Say = Callable[[str], None]
 
@@ -55,13 +59,16 @@ class Cost:
 
     @staticmethod
     def of(few: float, many: float) -> Cost:
-        """Return the line through what the two probes took."""
-        each = max((many - few) / (PROBES[1] - PROBES[0]), 0.0)
+        """Return the line through what the two probes took; what the first took longer than the
+        second was for something that happens once, such as an import.
+        """
+        few = min(few, many)
+        each = (many - few) / (PROBES[1] - PROBES[0])
         return Cost(max(few - PROBES[0] * each, 0.0), each)
 
-    def seconds(self, count: int, sets: int) -> float:
-        """Return what so many sets of so many samples take."""
-        return sets * (self.start + count * self.each)
+    def seconds(self, counts: Sequence[int]) -> float:
+        """Return what sets of so many samples take."""
+        return len(counts) * self.start + sum(counts) * self.each
 
 
 @dataclass(frozen=True)
@@ -73,36 +80,40 @@ class Shared:
     left_out: Mapping[str, str]
 
 
-def shared_out(costs: Mapping[str, Cost], sets: int, budget: float) -> Shared:
+def shared_out(costs: Mapping[str, Cost], kinds: int, budget: float, labelled: int = 0) -> Shared:
     """Return what the budget allows, in the order of what explainers cost.
 
     Parameters
     ----------
     costs
         By explainer.
-    sets
-        How many sets each explains: kinds, on the detector and its controls.
+    kinds
+        How many kinds of injected anomalies each meets.
     budget
         Seconds for all of them.
+    labelled
+        How many labelled samples each meets, dear ones too.
 
-    >>> costs = {"cheap": Cost(0, 0.001), "dear": Cost(0, 0.5), "dearest": Cost(0, 9)}
-    >>> shared_out(costs, sets=10, budget=120.0)
+    >>> costs = {"cheap": Cost(0, 0.001), "dear": Cost(0, 0.125), "dearest": Cost(0, 2.25)}
+    >>> shared_out(costs, kinds=10, budget=120.0)
     Shared(whole=['cheap'], few=['dear'], left_out={'dearest': '20 anomalies of each kind would \
-take 1800 s, and 19 s of the budget of 120 s are left'})
+take 1800 s, and 16 s of the budget of 120 s are left'})
     """
+    labels = [labelled] if labelled else []
+    every, some = ((*[count] * kinds, *labels) * SETS for count in (COUNT, FEW))
     whole, few, left_out, spent = [], [], {}, 0.0
-    for name in sorted(costs, key=lambda name: costs[name].seconds(COUNT, sets)):
-        all_of_them, some = (costs[name].seconds(count, sets) for count in (COUNT, FEW))
-        if spent + all_of_them <= budget:
+    for name in sorted(costs, key=lambda name: costs[name].seconds(every)):
+        takes, least = costs[name].seconds(every), costs[name].seconds(some)
+        if spent + takes <= budget:
             whole.append(name)
-            spent += all_of_them
-        elif spent + some <= budget:
+            spent += takes
+        elif spent + least <= budget:
             few.append(name)
-            spent += some
+            spent += least
         else:
             left_out[name] = (
-                f"{FEW} anomalies of each kind would take {some:.0f} s, and {budget - spent:.0f} s "
-                f"of the budget of {budget:.0f} s are left"
+                f"{FEW} anomalies of each kind would take {least:.0f} s, and "
+                f"{budget - spent:.0f} s of the budget of {budget:.0f} s are left"
             )
     return Shared(whole, few, left_out)
 
@@ -151,7 +162,7 @@ class Trying:
         are about, and are left out where there are few.
         """
         made = [planning.corruption(entry) for entry in self.suite.corruptions]
-        seen = alarms.seen(self.detector, self.dataset)
+        seen = alarms.beyond_chance(self.detector, self.dataset)
         if len(seen) < LEAST_ALARMS:
             return [one for one in made if not _from_alarms(one)]
         sizes = typical_sizes(self.detector, seen, moments(self.dataset.train)[0])
@@ -171,7 +182,7 @@ class Trying:
         truth = self.dataset.test_truth
         if truth is None or not truth.any():
             return None
-        return planning.corruption(f"{LABELS}[half=later]")
+        return planning.corruption(f"{LABELS}[half=later,count={LABELLED}]")
 
     @cached_property
     def explainers(self) -> dict[str, Component]:
@@ -184,14 +195,15 @@ class Trying:
         standing = [*planning.standing(False), self.explainers[DEFAULT]]
         everything = [*self.kinds, *([self.labels] if self.labels else [])]
         self.say(f"making {len(everything)} kinds of anomalies")
-        shared = self._shared(self._found(self.run(everything, COUNT, standing)))
+        first = self.run(everything, COUNT, standing)
+        shared = self._shared(self._found(first), self._labelled(first))
         whole, few = ([self.explainers[n] for n in part] for part in (shared.whole, shared.few))
         on_few = f"tried on {FEW} anomalies of each kind"
         self.left_out |= {**shared.left_out, **dict.fromkeys(shared.few, on_few)}
         self.runs = {COUNT: [*standing, *whole], **({FEW: [*standing, *few]} if few else {})}
         for count, named in self.runs.items():
             self.say(f"trying {len(named)} explainers on {count} anomalies of each kind")
-            self.run(everything, count, named)
+            self._unfinished(self.run(everything, count, named))
         return {kind.text: self.of([kind]) for kind in everything}
 
     def of(self, kinds: Sequence[Component]) -> list[Results]:
@@ -208,7 +220,13 @@ class Trying:
                 return one
         return max(self.kinds, key=lambda one: found.get(self.counted(one, COUNT).key, 0))
 
-    def _shared(self, kind: Component) -> Shared:
+    def _labelled(self, first: Results) -> int:
+        """Return how many labelled samples there are to explain."""
+        name = self.labels.text if self.labels else ""
+        own = (record for record in first.records if record.cell.corruption.text == name)
+        return max((int(record.anomalies.get("found", 0)) for record in own), default=0)
+
+    def _shared(self, kind: Component, labelled: int) -> Shared:
         """Return what the budget allows, by what two probes took."""
         named = list(self.explainers.values())
         self.say(f"seeing what {len(named)} explainers cost")
@@ -216,8 +234,15 @@ class Trying:
         many = self._probed(kind, PROBES[1], named, timed=True)
         rivals = few.keys() & many.keys() - {DEFAULT}  # which is tried in any case
         costs = {name: Cost.of(few[name], many[name]) for name in rivals}
-        sets = (len(self.kinds) + (self.labels is not None)) * (2 + 2 * TWINS)
-        return shared_out(costs, sets, self.budget)
+        return shared_out(costs, len(self.kinds), self.budget, labelled)
+
+    def _unfinished(self, results: Results) -> None:
+        """Say who is left out of a kind, as one of its cells came to nothing."""
+        for record in results.records:
+            if record.role == "explainer" and record.state not in ("ok", "skipped"):
+                name = record.cell.explainer.text
+                why = f"{record.state} on {record.cell.corruption.text}: {record.reason}"
+                self.left_out.setdefault(name, why)
 
     def _probed(
         self, kind: Component, count: int, named: Sequence[Component], timed: bool = False
@@ -285,9 +310,9 @@ class Trying:
         return list({cell.key: cell for cell in found}.values())
 
     def counted(self, kind: Component, count: int) -> Component:
-        """Return a kind with so many anomalies: of a corruption, the first of many are those of
-        few; of labels, rows are drawn from the incidents in turn.
-        """
+        """Return a kind with so many anomalies; the first of many are those of few. Labels stay."""
+        if kind.name == LABELS:
+            return kind
         return of_plugin(kind.plugin, {**kind.arguments, "count": count})
 
 

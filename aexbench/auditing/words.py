@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from aexbench.auditing.answer import (
     ALIKE,
     CHOOSING,
@@ -15,6 +17,9 @@ from aexbench.auditing.answer import (
 from aexbench.auditing.evidence import DEFAULT, PLAIN, Evidence, Kind
 from aexbench.auditing.features import Hidden
 from aexbench.board.comparing import Estimate
+from aexbench.contracts import Dataset
+from aexbench.detector import Loss
+from aexbench.features import Features
 from aexbench.texts import counted
 
 MOST_NAMED = 4  # explainers in a line
@@ -27,8 +32,9 @@ NO_LABELS = (
     "incidents: their order has predicted that of real labels hardly at all."
 )
 FEW_ALARMS = (
-    "Fewer than ten rows of the earlier half of the test raise an alarm: the anomalies are like "
-    "alarms in what they may be, not in what they have been."
+    "Fewer than ten rows of the earlier half of the test raise an alarm, beyond the twentieth of "
+    "them that normal rows account for: the anomalies are like alarms in what they may be, not in "
+    "what they have been."
 )
 
 
@@ -55,8 +61,10 @@ def how_sure(answer: Answer, evidence: Evidence) -> Iterator[str]:
         return
     if answer.by == "deviation":
         yield f"No explainer has more than {ALIKE:.2f} above it in {evidence.metric}."
-        yield f"That list: explainers.create({PLAIN!r}, detector, background=train).explain(x), or "
-        yield f"aexbench explain MODEL DATA -e {PLAIN}."
+        yield (
+            f"That list: aexbench explain MODEL DATA -e {PLAIN}, or "
+            f"explainers.create({PLAIN!r}, detector, background=train).explain(x)."
+        )
     elif answer.difference is not None:
         yield from _difference(answer, evidence)
     for name in answer.vetoed:
@@ -74,13 +82,25 @@ def _difference(answer: Answer, evidence: Evidence) -> Iterator[str]:
         yield f"{answer.explainer} against {DEFAULT}: {figure(answer.difference)}."
         return
     kind = evidence.labels if answer.by == "labels" else evidence.leading
-    said = f"Not surely better: {answer.runner_up} ({figure(answer.difference)})."
+    said = _came_next(answer)
     needed = None if kind is None else incidents_to_settle(answer.difference, kind.units)
     if needed is not None:
         said += (
             f" To settle a difference of {WORTH_KNOWING:.2f} you need {needed} labelled incidents."
         )
     yield said
+
+
+def _came_next(answer: Answer) -> str:
+    """Return who came next, and why it was not chosen: it must be better than two rules."""
+    assert answer.difference is not None
+    interval, plain = answer.difference.interval(), answer.over_plain
+    if plain is None or interval is None or interval[0] <= 0:
+        return f"Not surely better: {answer.runner_up} ({figure(answer.difference)})."
+    return (
+        f"Not surely better than both {DEFAULT} and {PLAIN}, or worse on some kind: "
+        f"{answer.runner_up} ({figure(answer.difference)} and {figure(plain)})."
+    )
 
 
 def _labels(evidence: Evidence) -> Iterator[str]:
@@ -133,6 +153,34 @@ def of_detector(evidence: Evidence) -> Iterator[str]:
             f"{name} alone bears {worth.error_shares[name]:.0%} of the error of normal rows: the "
             "loss weighs columns by their units. Alarms will mostly be about it."
         )
+
+
+def of_scale(dataset: Dataset, loss: Loss) -> Iterator[str]:
+    """Yield what scaling columns one by one has done to the loss, if it has.
+
+    In the user's units an error Δ of a column counts Δ², or |Δ| by L1; scaled by a factor f it
+    counts (Δ/f)², or |Δ/f|; of a loss of one's own nobody knows. Columns that are constant in
+    training have no scale of their own.
+    """
+    if callable(loss):
+        return
+    count = int(np.prod(dataset.train.shape[1:]))
+    factor = np.abs(np.broadcast_to(dataset.scale.factor, count))
+    varies = np.flatnonzero(np.broadcast_to(dataset.scale.tolerance, count) == 0)
+    if not len(varies) or np.ptp(factor[varies]) == 0:
+        return
+    most, least = (int(varies[pick(factor[varies])]) for pick in (np.argmin, np.argmax))
+    gained = float(factor[least] / factor[most]) ** (1 if loss == "l1" else 2)
+    yield (
+        "These data are scaled column by column: the loss weighs columns otherwise than in your "
+        f"units. {column_name(dataset.features, most)} has gained most, {gained:.3g} times as much "
+        f"as {column_name(dataset.features, least)}."
+    )
+
+
+def column_name(features: Features, column: int) -> str:
+    """Return a column's name, or its number where it has none."""
+    return features.names[column] if features.names else f"column {column}"
 
 
 def _share(estimate: Estimate) -> str:

@@ -82,7 +82,7 @@ def budget_seconds(text: str) -> float:
     >>> budget_seconds("90"), budget_seconds("5m"), budget_seconds("1.5h")
     (90.0, 300.0, 5400.0)
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]+)?)\s*([smh]?)\s*", text)
     if match is None:
         raise RequestError(f"budget is a time such as 90s, 5m or 1h, not {short(text)}")
     return float(match[1]) * UNITS[match[2]]

@@ -72,8 +72,32 @@ def seen(detector: Detector, dataset: Dataset) -> Array:
     """Return test samples (A, …) of the earlier half that raise an alarm, labels unseen: what
     somebody who has no labels has. Of many rows a seeded sample is looked at.
     """
-    rows = np.flatnonzero(~later(dataset))
-    earlier = Picked(dataset.test, rows)
+    looked_at, error = _looked_at(detector, dataset)
+    return np.asarray(looked_at[error > detector.calibrated.normal_95])
+
+
+def beyond_chance(detector: Detector, dataset: Dataset) -> Array:
+    """Return the samples that `seen` returns but for as many as raise an alarm among normal ones: a
+    twentieth of those looked at, the ones of the least error.
+
+    Where anomalies are rare, most alarms are of normal samples, and what is like an alarm is else
+    like these.
+    """
+    looked_at, error = _looked_at(detector, dataset)
+    above = np.flatnonzero(error > detector.calibrated.normal_95)
+    by_chance = round((1 - ALARM) * len(looked_at))
+    rest = above[np.argsort(error[above], kind="stable")][by_chance:]
+    return np.asarray(looked_at[np.sort(rest)])
+
+
+def offered(corruption: Component, detector: Detector, dataset: Dataset) -> Array:
+    """Return the alarms (A, …) that a corruption is given: those beyond chance to be matched to."""
+    matched = corruption.parameters.get("threshold") == "alarms"
+    return (beyond_chance if matched else seen)(detector, dataset)
+
+
+def _looked_at(detector: Detector, dataset: Dataset) -> tuple[Array, NDArray[np.float64]]:
+    """Return test samples of the earlier half, and their errors."""
+    earlier = Picked(dataset.test, np.flatnonzero(~later(dataset)))
     looked_at = sample(earlier, most(earlier, MOST_ALARMS))
-    above = errors(detector, looked_at) > detector.calibrated.normal_95
-    return np.asarray(looked_at[above])
+    return looked_at, errors(detector, looked_at)

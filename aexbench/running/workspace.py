@@ -186,7 +186,7 @@ class Workspace:
         else:
             offer = {}
             if getattr(made, "asks_alarms", False):
-                offer["alarms"] = alarms.seen(detector, dataset)
+                offer["alarms"] = alarms.offered(cell.corruption, detector, dataset)
             found = made.generate(detector, dataset.normal, seed=cell.anomaly_seed, **offer)
         if len(found) == 0:
             return found

@@ -279,3 +279,41 @@ def test_like_alarms_means_above_normal_and_not_far_above_what_is_seen(detector,
     assert made.report["rejected"]["error above that of most alarms"] > 0
     assert (free.error > upper).any()
     assert "most_error" not in free.report
+
+
+def test_matched_to_alarms_means_between_their_tenth_and_ninetieth_percentiles(
+    detector, linear_rows
+):
+    rows, scale = linear_rows[300:], detector.calibrated
+    free = generated("group", detector, rows, threshold="alarm", count=80)
+    alarms = free.x[(free.error > np.quantile(free.error, 0.3))][:41].astype(np.float32)
+    errors = sorted(detector.error(alarms).tolist())
+    lower, upper = errors[4], errors[36]  # four of forty-one lie below, four above
+    made = generated("group", detector, rows, threshold="alarms", alarms=alarms, count=30)
+    assert len(made) == 30
+    assert lower > scale.normal_95
+    assert (made.error > lower).all()
+    assert (made.error <= upper).all()
+    assert (detector.error(made.clean).numpy() <= scale.normal_95 + 1e-9).all()
+    assert (free.error < lower).any()
+    assert made.error.min() < np.quantile(errors, 0.3)
+    assert made.error.max() > np.quantile(errors, 0.7)
+    assert made.report["most_error"] == pytest.approx(upper)
+
+
+def test_matched_to_alarms_that_are_hardly_any_asks_for_an_alarm_still(detector, linear_rows):
+    """The quantile of errors that were alarms on another scale may lie below the 95th percentile of
+    normal ones.
+    """
+    scale = detector.calibrated
+    gate = Gate.of(detector, "alarms", (8,), linear_rows[:40])
+    assert gate.least_after == scale.normal_95
+    none = Gate.of(detector, "alarms", (8,), linear_rows[:0])
+    assert (none.least_after, none.most_after) == (scale.normal_95, np.inf)
+
+
+def test_a_group_of_one_is_one_feature(detector, linear_rows):
+    made = generated("group[size=1]", detector, linear_rows[300:])
+    assert set(made.truth.sum(axis=1).tolist()) == {1}
+    with pytest.raises(RequestError):
+        corruptions.create("group[size=0]")

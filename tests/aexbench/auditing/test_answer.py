@@ -163,6 +163,13 @@ def test_the_default_says_who_came_next_and_what_would_settle_it():
     assert headline(found, evidence).startswith("Take residual: nothing else")
 
 
+def test_one_that_is_better_than_residual_alone_is_said_to_be():
+    matched = kind({"a": 0.1}, plain=-0.07, variance=0.0004)
+    said = " ".join(how_sure(decide(evidence_of(matched)), evidence_of(matched)))
+    assert "Not surely better than both residual and deviation, or worse on some kind: a" in said
+    assert "(+0.10 [+0.06, +0.14] and +0.03 [-0.01, +0.07])." in said
+
+
 def test_where_nothing_was_found_the_default_stands_alone():
     found = decide(evidence_of(Kind("kind", "", reason="no anomaly found")))
     assert (found.by, found.explainer, found.runner_up) == ("default", "residual", None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from aexbench import Dataset, Detector, Features
 from aexbench.detector import ScoreScale
-from aexbench.running import alarms
+from aexbench.running import alarms, planning
 
 
 class Zero(torch.nn.Module):
@@ -64,3 +65,27 @@ def test_alarms_are_those_of_the_earlier_half_whether_labelled_or_not():
 def test_of_many_samples_some_are_looked_at(monkeypatch):
     monkeypatch.setattr(alarms, "MOST_ALARMS", 10)
     assert len(alarms.seen(DETECTOR, data(np.full(100, 0.5)))) == 10
+
+
+def test_beyond_chance_are_all_but_a_twentieth_of_what_is_looked_at_the_least_errors():
+    """Of the forty samples of the earlier half two are such that normal ones account for them."""
+    values = np.full(80, 0.1)
+    values[[3, 9, 20, 31]] = [0.9, 0.5, 0.7, 0.6]
+    found = alarms.beyond_chance(DETECTOR, data(values))
+    assert found.ravel().tolist() == pytest.approx([0.9, 0.7])  # as they stand
+    assert len(alarms.seen(DETECTOR, data(values))) == 4
+
+
+def test_where_no_more_raise_an_alarm_than_normal_ones_do_none_is_beyond_chance():
+    values = np.full(80, 0.1)
+    values[[3, 9]] = 0.9
+    assert len(alarms.beyond_chance(DETECTOR, data(values))) == 0
+    assert len(alarms.beyond_chance(DETECTOR, data(np.full(80, 0.1)))) == 0
+
+
+@pytest.mark.parametrize(("threshold", "count"), [("alarm", 4), ("alarms", 2), ("strict", 4)])
+def test_what_is_matched_to_alarms_is_offered_those_beyond_chance(threshold, count):
+    values = np.full(80, 0.1)
+    values[[3, 9, 20, 31]] = [0.9, 0.5, 0.7, 0.6]
+    made = planning.corruption(f"group[donor=alarm,threshold={threshold}]")
+    assert len(alarms.offered(made, DETECTOR, data(values))) == count
