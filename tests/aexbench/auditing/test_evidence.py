@@ -176,6 +176,5 @@ def test_a_kind_without_anomalies_says_why(sound, rows, tmp_path):
     (empty,) = (kind for kind in found.evidence.kinds if not kind.tried)
     assert empty.name == "swap[threshold=0.999999,max_draws=1]"
     assert empty.reason
-    assert f"swap[threshold=0.999999,max_draws=1]: {empty.reason}" in " ".join(
-        found.text(200).split()
-    )
+    said = f"swap[threshold=0.999999, max_draws=1]: {empty.reason}"
+    assert said in " ".join(found.text(200).split())

@@ -111,7 +111,7 @@ def test_labels_that_the_error_does_not_tell_are_refused(rows, sound):
 
 
 def test_labels_that_it_tells_are_not(rows, sound):
-    data = labelled(rows)
+    data = labelled(rows.copy())
     data.test[data.test_labels] += 0.3 * np.random.default_rng(1).normal(size=(120, 10))
     _, found = examined(sound, data)
     assert found.problem == ""
