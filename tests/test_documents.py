@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import typer
 
+import aexbench
 from aexbench import cli
 from aexbench.families import FAMILIES
 from aexbench.running import planning
@@ -251,7 +252,7 @@ def test_the_changelog_counts_what_there_is():
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of somebody who has the project, a model and rows."""
+    """The folder of somebody who has the project, a model, rows, and a finished store STORE."""
     folder = tmp_path_factory.mktemp("documents")
     (folder / "results").symlink_to(ROOT / "results")
     for block in PYTHON:
@@ -259,6 +260,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / block.file).write_text(block.text)
     with chdir(folder):
         exec(compile((folder / "make.py").read_text(), "make.py", "exec"), {})
+        small = {"corruptions": ["random"], "explainers": ["residual"], "seeds": 1}
+        aexbench.run("quickstart", datasets=["wine"], controls=False, store="STORE", **small)
     return folder
 
 
@@ -290,18 +293,11 @@ def runs(page: Path) -> list[Block]:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if runs(p)], ids=lambda page: page.stem)
-def test_commands_run(page, folder, aexbench_cli, store):  # noqa: F811
+def test_commands_run(page, folder, aexbench_cli):  # noqa: F811
     for block in runs(page):
         if block.mark == "needs":
             continue
         run(block, aexbench_cli)
-
-
-@pytest.fixture
-def store(folder: Path, aexbench_cli: Cli) -> None:  # noqa: F811
-    """A finished store that pages call STORE."""
-    small = ("-d", "wine", "-c", "random", "-e", "residual", "--seeds", 1, "--no-controls")
-    assert aexbench_cli("run", *small, "--store", "STORE", "-q").code == 0
 
 
 @pytest.mark.parametrize("block", chosen([b for b in CONSOLE if b.slow or b.mark == "needs"]))
