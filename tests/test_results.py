@@ -1,10 +1,11 @@
 """Published boards are what the program makes of the records beside them, their keys are those that
-the code plans, and the README shows two of them.
+the code plans, and the README and the pages of docs show some of them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -90,16 +91,28 @@ def test_they_are_few_files():
     assert sum(path.is_file() for path in RESULTS.rglob("*")) < 70
 
 
-@pytest.mark.parametrize("name", ["quickstart", "tabular"])
-def test_readme_shows_the_board(name):
-    table = (RESULTS / name / "board.md").read_text().split("\n\n")[1]
-    shown = f"<!-- board of {name} -->\n\n{table}\n\n<!-- end of board -->"
-    assert shown in (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+SHOWN = re.compile(r"<!-- (board|card) of (\S+) -->\n\n(.+?)\n\n<!-- end of \1 -->", re.DOTALL)
+PARTS = [(page, *found) for page in PAGES for found in SHOWN.findall(page.read_text())]
 
 
-def test_readme_shows_the_card_of_real():
-    text = (ROOT / "README.md").read_text()
-    shown = text.split("<!-- card of real -->")[1].split("<!-- end of card -->")[0]
+def test_boards_and_the_card_are_shown_where_readers_look():
+    places = {(page.name, kind, name) for page, kind, name, _ in PARTS}
+    assert {
+        ("README.md", "board", "quickstart"),
+        ("results-and-running.md", "board", "tabular"),
+        ("statistics.md", "card", "real"),
+    } <= places
+    assert sum(page.read_text().count("<!-- end of ") for page in PAGES) == len(PARTS)
+
+
+@pytest.mark.parametrize(("name", "shown"), [part[2:] for part in PARTS if part[1] == "board"])
+def test_pages_show_boards_of_results(name, shown):
+    assert shown == (RESULTS / name / "board.md").read_text().split("\n\n")[1]
+
+
+@pytest.mark.parametrize("shown", [part[3] for part in PARTS if part[1:3] == ("card", "real")])
+def test_pages_show_the_card_of_real(shown):
     cards, _ = leaderboard_of_cards(open_store(RESULTS / "real"), "recall[top=truth]")
     rows = as_markdown_of_cards(cards).splitlines()
     assert len(shown.strip().splitlines()) > 10
