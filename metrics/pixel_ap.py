@@ -11,10 +11,10 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.metrics import register
-from aexbench.metrics.tools.pooled import Counts, Mask, Values, pooled
+from aexbench.metrics.tools.pooled import Counts, Mask, Values, above, pooled
 from aexbench.metrics.tools.precision import average_precision, average_precision_without_each
 
-CHUNK = 2**20  # columns whose thresholds are looked up at a time
+CHUNK = 2**20  # columns that are counted at a time
 
 
 def without_each(
@@ -85,7 +85,7 @@ def pixel_ap(
     if thresholds == "exact":
         return average_precision(values.ravel(), true.ravel())
     grid = _grid(values.min(), values.max(), thresholds)
-    return _area(_between(values.ravel(), true.ravel(), grid))
+    return _area(_marked(values.ravel(), true.ravel(), grid))
 
 
 def _thresholds_without_each(values: Values, true: Mask, thresholds: int) -> NDArray[np.float64]:
@@ -95,7 +95,7 @@ def _thresholds_without_each(values: Values, true: Mask, thresholds: int) -> NDA
     found = np.empty(len(values))
     for low, high in set(bounds):  # three at most: only an extreme's own sample moves the grid
         grid = _grid(low, high, thresholds)
-        own = np.array([_between(v, t, grid) for v, t in zip(values, true, strict=True)])
+        own = np.array([_marked(v, t, grid) for v, t in zip(values, true, strict=True)])
         every = own.sum(axis=0)
         for left_out in each:
             if bounds[left_out] == (low, high):
@@ -107,21 +107,21 @@ def _grid(low: float, high: float, thresholds: int) -> NDArray[np.float64]:
     return np.linspace(float(low), float(high), thresholds)
 
 
-def _between(values: Values, true: Mask, grid: NDArray[np.float64]) -> Counts:
-    """Return how many columns exceed exactly the 0, 1, … first thresholds, all of them and the true
-    ones: (2, thresholds + 1).
+def _marked(values: Values, true: Mask, grid: NDArray[np.float64]) -> Counts:
+    """Return how many columns there are in all, and how many above each threshold, whatever they
+    are and true ones alone: (2, thresholds + 1).
     """
     counts = np.zeros((2, len(grid) + 1), dtype=np.int64)
     for start in range(0, len(values), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        exceeded = np.searchsorted(grid, values[chunk], side="left")
-        counts[0] += np.bincount(exceeded, minlength=len(grid) + 1)
-        counts[1] += np.bincount(exceeded[true[chunk]], minlength=len(grid) + 1)
+        chunk, hit = values[start : start + CHUNK], true[start : start + CHUNK]
+        for row, part in zip(counts, (chunk, chunk[hit]), strict=True):
+            row[0] += len(part)
+            row[1:] += above(np.sort(part), grid)
     return counts
 
 
-def _area(between: Counts) -> float:
+def _area(counts: Counts) -> float:
     """Return the area of marking everything, and then what is above each threshold in turn."""
-    marked, hit = np.cumsum(between[:, ::-1], axis=1)[:, ::-1]
+    marked, hit = counts
     recall, precision = hit / hit[0], hit / np.maximum(marked, 1)
     return float(np.sum((recall[:-1] - recall[1:]) * precision[:-1]))
