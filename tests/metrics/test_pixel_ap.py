@@ -99,7 +99,9 @@ def test_scikit_learn_has_the_same_with_ties_and_without(decimals, dtype):
 def test_thresholds_are_those_of_double_precision_whatever_the_attributions_have():
     rng = np.random.default_rng(0)
     truth = rng.random((4, 500)) < 0.1
-    single = (rng.random(truth.shape) + truth / 4).astype(np.float32)
+    levels = np.linspace(0, 1, 1000).astype(np.float32)  # beside thresholds, by their rounding
+    single = levels[rng.integers(800, size=truth.shape) + 200 * truth]
+    single[:, :2] = 0, 1
     for call in (pixel_ap, without_each):
         found = call(single, truth, thresholds=1000)
         np.testing.assert_array_equal(found, call(single.astype(float), truth, thresholds=1000))
