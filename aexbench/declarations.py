@@ -94,12 +94,16 @@ class MetricDeclaration(Declaration):
     without_each
         Of a pooled one: a function of the same arguments that returns the value without each sample
         in turn, faster than N calls.
+    from_zero
+        It weighs attributions from zero on, so that they may be scaled but not shifted; else their
+        order decides.
     """
 
     higher_is_better: bool = True
     pooled: bool = False
     title: str = ""
     without_each: Callable[..., Any] | None = None
+    from_zero: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.metrics import register
+from aexbench.metrics.tools.pooled import Counts, Mask, Values, above, pooled
+from aexbench.metrics.tools.precision import average_precision, average_precision_without_each
+
+CHUNK = 2**20  # columns that are counted at a time
 
 
 def without_each(
@@ -22,21 +26,10 @@ def without_each(
     Each of them is what `pixel_ap` returns for the others, which must have a true column among
     them.
     """
-    values = np.asarray(attributions, dtype=np.float64).reshape(len(np.asarray(attributions)), -1)
-    true = np.asarray(truth, dtype=bool).reshape(values.shape)
+    values, true = pooled(attributions, truth)
     if thresholds != "exact":
         return _thresholds_without_each(values, true, thresholds)
-    order = np.argsort(-values, axis=None, kind="stable")
-    sample, hit, ranked = order // values.shape[1], true.ravel()[order], values.ravel()[order]
-    ends = np.flatnonzero(
-        np.append(ranked[1:] != ranked[:-1], True)
-    )  # columns of one value are marked together
-    found = np.empty(len(values))
-    for left_out in range(len(values)):
-        kept = sample != left_out
-        hits, marked = (np.cumsum(part)[ends] for part in (hit & kept, kept))
-        found[left_out] = np.sum(np.diff(hits, prepend=0) / hits[-1] * hits / np.maximum(marked, 1))
-    return found
+    return average_precision_without_each(list(zip(values, true, strict=True)))
 
 
 @register(
@@ -50,6 +43,10 @@ def pixel_ap(
 ) -> float:
     """Return the average precision over all columns of all samples, pooled.
 
+    Known against it: chance is the share of true columns, so that damages of other sizes do not
+    compare (Boyd et al.), large damages outweigh small ones, and attributions must be on one scale
+    for all samples. Linear thresholds see little where most values are near the least one.
+
     Parameters
     ----------
     attributions : (N, …) float
@@ -61,11 +58,12 @@ def pixel_ap(
         1000) takes so many, linear between the least and the greatest attribution; columns strictly
         above one count as damaged, and the area is `Σ (R_k − R_{k+1}) P_k`. No threshold reaches
         the columns at the least value; they are counted with the precision of marking everything,
-        so that a constant map has the chance level here too.
+        so that a constant map has the chance level here too. They are counted in one pass, in
+        memory that depends on their number alone.
 
     Returns
     -------
-    float in [0, 1]; the chance level is the share of true columns.
+    float in (0, 1]; the chance level is the share of true columns, and the truth as map has 1.
 
     Raises
     ------
@@ -74,54 +72,56 @@ def pixel_ap(
 
     References
     ----------
-    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.2.
+    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.2. Against it: Boyd et
+    al., "Unachievable Region in Precision-Recall Space and Its Effect on Empirical Evaluation",
+    ICML 2012.
 
     Examples
     --------
     >>> pixel_ap([[0.1, 0.9], [0.8, 0.2]], [[0, 1], [0, 1]])
     0.8333333333333333
     """
-    values, true = np.asarray(attributions, dtype=np.float64), np.asarray(truth, dtype=bool)
-    if values.shape != true.shape:
-        raise ValueError(f"attributions {values.shape} and truth {true.shape} must have one shape")
-    if not np.isfinite(values).all():
-        raise ValueError("attributions are not finite")
-    if not true.any():
-        raise ValueError("nothing is true: average precision is not defined")
-    if thresholds != "exact":
-        return _threshold_ap(values.ravel(), true.ravel(), thresholds)
-    from sklearn.metrics import average_precision_score  # takes seconds to import
-
-    return float(average_precision_score(true.ravel(), values.ravel()))
+    values, true = pooled(attributions, truth)
+    if thresholds == "exact":
+        return average_precision(values.ravel(), true.ravel())
+    grid = _grid(values.min(), values.max(), thresholds)
+    return _area(_marked(values.ravel(), true.ravel(), grid))
 
 
-def _threshold_ap(values: NDArray[np.float64], true: NDArray[np.bool_], thresholds: int) -> float:
-    grid = np.linspace(values.min(), values.max(), thresholds)
-    return _area(_above(np.sort(values), grid), _above(np.sort(values[true]), grid))
-
-
-def _thresholds_without_each(
-    values: NDArray[np.float64], true: NDArray[np.bool_], thresholds: int
-) -> NDArray[np.float64]:
-    every, hits = np.sort(values, axis=None), np.sort(values[true])
+def _thresholds_without_each(values: Values, true: Mask, thresholds: int) -> NDArray[np.float64]:
     lows, highs = values.min(axis=1), values.max(axis=1)
+    each = range(len(values))
+    bounds = [(np.delete(lows, one).min(), np.delete(highs, one).max()) for one in each]
     found = np.empty(len(values))
-    for left_out, (own, own_hits) in enumerate(zip(values, true, strict=True)):
-        grid = np.linspace(
-            np.delete(lows, left_out).min(), np.delete(highs, left_out).max(), thresholds
-        )
-        marked = _above(every, grid) - _above(np.sort(own), grid)
-        found[left_out] = _area(marked, _above(hits, grid) - _above(np.sort(own[own_hits]), grid))
+    for low, high in set(bounds):  # three at most: only an extreme's own sample moves the grid
+        grid = _grid(low, high, thresholds)
+        own = np.array([_marked(v, t, grid) for v, t in zip(values, true, strict=True)])
+        every = own.sum(axis=0)
+        for left_out in each:
+            if bounds[left_out] == (low, high):
+                found[left_out] = _area(every - own[left_out])
     return found
 
 
-def _above(ordered: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return how many values there are in all, and how many above each threshold."""
-    return np.concatenate(
-        [[len(ordered)], len(ordered) - np.searchsorted(ordered, grid, side="right")]
-    )
+def _grid(low: float, high: float, thresholds: int) -> NDArray[np.float64]:
+    return np.linspace(float(low), float(high), thresholds)
 
 
-def _area(marked: NDArray[np.int64], hit: NDArray[np.int64]) -> float:
+def _marked(values: Values, true: Mask, grid: NDArray[np.float64]) -> Counts:
+    """Return how many columns there are in all, and how many above each threshold, whatever they
+    are and true ones alone: (2, thresholds + 1).
+    """
+    counts = np.zeros((2, len(grid) + 1), dtype=np.int64)
+    for start in range(0, len(values), CHUNK):
+        chunk, hit = values[start : start + CHUNK], true[start : start + CHUNK]
+        for row, part in zip(counts, (chunk, chunk[hit]), strict=True):
+            row[0] += len(part)
+            row[1:] += above(np.sort(part), grid)
+    return counts
+
+
+def _area(counts: Counts) -> float:
+    """Return the area of marking everything, and then what is above each threshold in turn."""
+    marked, hit = counts
     recall, precision = hit / hit[0], hit / np.maximum(marked, 1)
     return float(np.sum((recall[:-1] - recall[1:]) * precision[:-1]))

@@ -155,8 +155,11 @@ def _columns_in_any_order(trial: Trial) -> str:
 
 
 def _any_unit(trial: Trial) -> str:
-    """Compare with attributions that are four times as great and, some of them, negative."""
-    return _differ(trial.scores(4 * trial.attributions - 2), trial.scores(trial.attributions))
+    """Compare with attributions that are four times as great and, some of them, negative, unless
+    zero is told apart.
+    """
+    changed = 4 * trial.attributions - (0 if trial.declared.from_zero else 2)
+    return _differ(trial.scores(changed), trial.scores(trial.attributions))
 
 
 def _ties(trial: Trial) -> str:

@@ -95,7 +95,7 @@ def ranking(attributions: ArrayLike, truth: ArrayLike) -> Ranking:
     >>> ranking([[0.5, 0.9, 0.5]], [[1, 0, 0]]).hits()
     array([[0. , 0.5, 1. ]])
     """
-    values, true = _rows(attributions, truth)
+    values, true = rows(attributions, truth)
     order = np.argsort(-values, axis=1)
     above, end = _blocks(np.take_along_axis(values, order, axis=1))
     hits = np.zeros((len(values), values.shape[1] + 1), dtype=np.int64)  # among the first 0 … M
@@ -104,18 +104,19 @@ def ranking(attributions: ArrayLike, truth: ArrayLike) -> Ranking:
     return Ranking(above, found, end - above, np.take_along_axis(hits, end, axis=1) - found)
 
 
-def _blocks(ordered: Scores) -> tuple[Counts, Counts]:
-    """Return how many features stand above each rank's block, and how many down to its end."""
-    ranks = np.arange(1, ordered.shape[1] + 1)
-    last = np.ones(ordered.shape, dtype=bool)  # of its block
-    last[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
-    first = np.roll(last, 1, axis=1)
-    above = np.maximum.accumulate(np.where(first, ranks - 1, 0), axis=1)
-    ends = np.where(last, ranks, ordered.shape[1])
-    return above, np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+def rows(attributions: ArrayLike, truth: ArrayLike) -> tuple[Scores, NDArray[np.bool_]]:
+    """Return attributions and truth by sample and feature: (N, M) each.
 
+    Raises
+    ------
+    ValueError
+        If shapes differ, an attribution is not finite, or a sample has no true feature.
 
-def _rows(attributions: ArrayLike, truth: ArrayLike) -> tuple[Scores, NDArray[np.bool_]]:
+    Examples
+    --------
+    >>> rows([[[1, 2]]], [[[1, 0]]])
+    (array([[1., 2.]]), array([[ True, False]]))
+    """
     values, true = np.asarray(attributions, dtype=np.float64), np.asarray(truth, dtype=bool)
     if values.shape != true.shape or values.ndim < 2:
         raise ValueError(
@@ -127,3 +128,14 @@ def _rows(attributions: ArrayLike, truth: ArrayLike) -> tuple[Scores, NDArray[np
     if not true.any(axis=1).all():
         raise ValueError("a sample has no true feature")
     return values, true
+
+
+def _blocks(ordered: Scores) -> tuple[Counts, Counts]:
+    """Return how many features stand above each rank's block, and how many down to its end."""
+    ranks = np.arange(1, ordered.shape[1] + 1)
+    last = np.ones(ordered.shape, dtype=bool)  # of its block
+    last[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
+    first = np.roll(last, 1, axis=1)
+    above = np.maximum.accumulate(np.where(first, ranks - 1, 0), axis=1)
+    ends = np.where(last, ranks, ordered.shape[1])
+    return above, np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]

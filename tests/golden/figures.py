@@ -37,6 +37,7 @@ LIBRARIES = {
     "occlusion": ["captum"],
 }
 SEGMENTED = ["scikit-image"]  # of images: superpixels
+PLANES = {"boundary-ap", "pointing-game", "pro"}  # metrics that see neighbours
 ROW = (made.COLUMNS,)
 SHAPES = {"conv": (1, 128, 128), "linear": ROW, "mlp": ROW, "variational": ROW}
 IMAGE = (1, 16, 16)
@@ -114,16 +115,19 @@ def _proposed(corruption: Any, detector: Any, rows: Callable[[int, float], Any])
 
 
 def of_metric(name: str) -> Figures:
-    """Return what a metric gives attributions with ties, and without."""
+    """Return what a metric gives attributions with ties, and without: of rows, and of images too
+    where it sees neighbours.
+    """
     plugin = metrics.describe(name)
-    truth = made.anomalies().truth
-    loose = made.wave(truth.shape, 0.6)
+    truths = {"": made.anomalies().truth} | ({" images": made.damages()} if name in PLANES else {})
     found: Figures = {}
     for parameters in cases(plugin):
         metric = metrics.create(name, **parameters)
-        for kind, values in (("loose", loose), ("tied", np.round(loose)), ("even", loose * 0)):
-            text = f"{plugin.write(parameters)} of {kind}"
-            found[text] = made.whole(metric.score(values, truth))
+        for of, truth in truths.items():
+            loose = made.wave(truth.shape, 0.6)
+            for kind, values in (("loose", loose), ("tied", np.round(loose)), ("even", loose * 0)):
+                text = f"{plugin.write(parameters)} of {kind}{of}"
+                found[text] = made.whole(metric.score(values, truth))
     return found
 
 

@@ -100,6 +100,14 @@ def anomalies(count: int = 12) -> AnomalySet:
     return AnomalySet(x, truth, score, score / 10, label, unit, Features())
 
 
+def damages() -> NDArray[np.bool_]:
+    """Return a truth of images (3, 1, 16, 16): a block, a scratch, and a block with a speck."""
+    truth = np.zeros((3, 1, 16, 16), dtype=bool)
+    truth[0, 0, 3:11, 4:13] = truth[1, 0, 8, 2:14] = truth[2, 0, :6, 9:] = True
+    truth[2, 0, 12, 3] = True
+    return truth
+
+
 def summary(values: object) -> list[float]:
     """Return figures (N, …) of a few samples in three numbers each: no change passes all."""
     array = np.asarray(values, dtype=np.float64)

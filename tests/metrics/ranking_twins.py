@@ -28,6 +28,21 @@ def reciprocal_rank(hits: Hits) -> float:
     return 1 / (1 + hits.index(True))
 
 
+def pairs_in_order(hits: Hits) -> float:
+    """Share of the pairs of a true and a false feature whose true one stands higher."""
+    pairs = []
+    for true in range(len(hits)):
+        for false in range(len(hits)):
+            if hits[true] and not hits[false]:
+                pairs.append(true < false)
+    return sum(pairs) / len(pairs) if pairs else 0.5
+
+
+def first_is_true(hits: Hits) -> float:
+    """1 where a true feature stands first."""
+    return float(hits[0])
+
+
 def discounted_gain(hits: Hits) -> float:
     """Sum of 1 / log2(1 + rank) over the true features."""
     gain = 0.0

@@ -11,6 +11,7 @@ from aexbench.conformance.metrics import RULES
 from aexbench.declarations import MetricDeclaration
 from aexbench.metrics.pixel_ap import pixel_ap, without_each
 from aexbench.metrics.recall import recall
+from aexbench.metrics.relevance_mass import relevance_mass
 
 NAMES = [
     *metrics.names(),
@@ -18,6 +19,9 @@ NAMES = [
     "hit-rate[percent=150]",
     "effort[until=all]",
     *(f"pixel-ap[thresholds={number}]" for number in (2, 9, 1000)),
+    "boundary-ap[distance=3]",
+    "pointing-game[tolerance=15]",
+    "pro[limit=1]",
 ]
 
 
@@ -30,7 +34,7 @@ def test_keeps_the_contract(name):
     assert problems(name) == {}
 
 
-@pytest.mark.parametrize("name", ["recall[top=2]", "pixel-ap", "effort", "ndcg"])
+@pytest.mark.parametrize("name", ["recall[top=2]", "pixel-ap", "effort", "ndcg", "pro"])
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(("samples", "columns"), [(20, 5), (3, 2), (64, 8)])
 def test_keeps_it_on_few_samples_and_columns(name, seed, samples, columns):
@@ -119,6 +123,7 @@ def lazy(attributions, truth):
 
 POOLED = MetricDeclaration(pooled=True)
 LOWER = MetricDeclaration(higher_is_better=False)
+FROM_ZERO = MetricDeclaration(from_zero=True)
 FINITE, TIES = "finite scores, one a sample or one in all", "ties cost what chance costs"
 ALONE, WITHOUT = "a sample alone as in a batch", "without each sample as without it"
 WRONG = [
@@ -136,6 +141,8 @@ WRONG = [
     (in_their_place, None, "columns in any order", "differ by"),
     (by_size, None, "attributions in any unit", "differ by"),
     (lambda a, t: (a * t).sum(axis=1), None, "attributions in any unit", "differ by"),
+    (lambda a, t: (a * t).sum(axis=1), FROM_ZERO, "attributions in any unit", "differ by"),
+    (relevance_mass, None, "attributions in any unit", "differ by"),
     (first_wins, None, TIES, "a constant map scores 0.0000, random ones 0.20"),
     (strictly, None, TIES, "a constant map scores 0.0000, random ones 0.3"),
     (flat_rank, POOLED, TIES, "a constant map scores"),

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.metrics import average_precision_score
 
 from aexbench import metrics
-from aexbench.metrics.pixel_ap import pixel_ap, without_each
+from aexbench.metrics.pixel_ap import CHUNK, pixel_ap, without_each
 from tests.metrics import pixel_ap_twin
 
 MAPS = hnp.arrays(np.float64, (2, 3, 4), elements=st.integers(-8, 8).map(lambda i: i / 4))
@@ -81,3 +84,56 @@ def test_without_each_is_the_metric_of_the_others(attributions, thresholds):
 def test_what_cannot_be_scored_is_an_error(attributions, truth, message, thresholds):
     with pytest.raises(ValueError, match=message):
         pixel_ap(attributions, truth, thresholds=thresholds)
+
+
+@pytest.mark.parametrize("decimals", [1, 9])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_scikit_learn_has_the_same_with_ties_and_without(decimals, dtype):
+    rng = np.random.default_rng(0)
+    truth = rng.random((5, 40, 50)) < 0.1
+    values = (rng.normal(size=truth.shape) + truth).round(decimals).astype(dtype)
+    theirs = average_precision_score(truth.ravel(), values.ravel().astype(np.float64))
+    assert pixel_ap(values, truth) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_thresholds_are_those_of_double_precision_whatever_the_attributions_have():
+    rng = np.random.default_rng(0)
+    truth = rng.random((4, 500)) < 0.1
+    levels = np.linspace(0, 1, 1000).astype(np.float32)  # beside thresholds, by their rounding
+    single = levels[rng.integers(800, size=truth.shape) + 200 * truth]
+    single[:, :2] = 0, 1
+    for call in (pixel_ap, without_each):
+        found = call(single, truth, thresholds=1000)
+        np.testing.assert_array_equal(found, call(single.astype(float), truth, thresholds=1000))
+
+
+def many(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.random((1, count), dtype=np.float32), rng.random((1, count), dtype=np.float32) < 0.1
+
+
+def test_pixels_are_counted_chunk_by_chunk():
+    values, truth = many(2 * CHUNK + 7)
+    ordered, hits = np.sort(values[0]), np.sort(values[truth])
+    grid = np.linspace(float(values.min()), float(values.max()), 5)
+    marked = np.array([len(ordered), *(np.sum(ordered > level) for level in grid)])
+    hit = np.array([len(hits), *(np.sum(hits > level) for level in grid)])
+    area = np.sum((hit[:-1] - hit[1:]) / hit[0] * hit[:-1] / np.maximum(marked[:-1], 1))
+    assert pixel_ap(values, truth, thresholds=5) == pytest.approx(area, abs=1e-12)
+
+
+def extra_bytes(values: np.ndarray, truth: np.ndarray, thresholds: int) -> int:
+    tracemalloc.start()
+    try:
+        pixel_ap(values, truth, thresholds=thresholds)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_grows_neither_with_pixels_nor_with_thresholds_times_pixels():
+    few, more = many(2 * CHUNK), many(5 * CHUNK)
+    allowed = extra_bytes(*few, thresholds=10)
+    assert allowed < 40 * CHUNK  # what one chunk needs
+    assert extra_bytes(*more, thresholds=10) <= 1.1 * allowed
+    assert extra_bytes(*few, thresholds=1000) <= 1.1 * allowed

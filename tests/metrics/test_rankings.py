@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import average_precision_score, ndcg_score
+from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
 from aexbench import RequestError, metrics
 from aexbench.metrics.average_precision import average_precision
@@ -18,6 +18,8 @@ from aexbench.metrics.hit_rate import hit_rate
 from aexbench.metrics.ndcg import ndcg
 from aexbench.metrics.recall import recall
 from aexbench.metrics.reciprocal_rank import reciprocal_rank
+from aexbench.metrics.relevance_rank import relevance_rank
+from aexbench.metrics.roc_auc import roc_auc
 from aexbench.metrics.tools.rankings import ranking
 from tests.metrics import ranking_twins as twins
 from tests.metrics.orders import expected
@@ -26,6 +28,9 @@ TIED = hnp.arrays(np.float64, (3, 6), elements=st.integers(-1, 1).map(float))
 TRUTH = hnp.arrays(np.bool_, (3, 6)).filter(lambda truth: truth.any(axis=1).all())
 DEFINITIONS = {
     "recall[top=truth]": twins.r_precision,
+    "relevance-rank": twins.r_precision,
+    "roc-auc": twins.pairs_in_order,
+    "pointing-game": twins.first_is_true,
     "average-precision": twins.average_precision,
     "reciprocal-rank": twins.reciprocal_rank,
     "ndcg": twins.ndcg,
@@ -75,6 +80,24 @@ def test_scikit_learn_has_the_same_ndcg_with_ties_and_without(step):
     np.testing.assert_allclose(ndcg(values, truth), theirs)
 
 
+@pytest.mark.parametrize("step", [1, 4])
+def test_scikit_learn_has_the_same_roc_auc_with_ties_and_without(step):
+    values, truth = loose()
+    values //= step
+    some = ~truth.all(axis=1)
+    theirs = [roc_auc_score(t, v) for t, v in zip(truth[some], values[some], strict=True)]
+    np.testing.assert_allclose(roc_auc(values, truth)[some], theirs)
+
+
+def test_roc_auc_of_nothing_but_true_features_is_that_of_chance():
+    assert roc_auc([[0.3, 0.1]], [[1, 1]]) == [0.5]
+
+
+def test_roc_auc_hardly_sees_the_head_of_the_list():
+    truth = np.arange(1000)[None] == 50
+    assert roc_auc(-np.arange(1000.0)[None], truth).round(2) == [0.95]
+
+
 @pytest.mark.parametrize(
     ("true", "percent", "looked_at"),
     [(1, 100, 1), (1, 150, 1), (2, 150, 3), (3, 150, 4), (5, 150, 7), (5, 100, 5), (8, 150, 10)],
@@ -95,6 +118,13 @@ def test_hit_rate_rounds_down_and_ends_with_the_last_feature(true, percent, look
 def test_hit_rate_at_100_is_recall_of_as_many_as_are_true(attributions, truth):
     np.testing.assert_array_equal(
         hit_rate(attributions, truth), recall(attributions, truth, top="truth")
+    )
+
+
+@given(TIED, TRUTH)
+def test_relevance_rank_is_recall_of_as_many_as_are_true(attributions, truth):
+    np.testing.assert_array_equal(
+        relevance_rank(attributions, truth), recall(attributions, truth, top="truth")
     )
 
 
