@@ -1,103 +1,21 @@
-"""What the pages say is so: commands and snippets run, links lead somewhere, nothing is left out.
-
-A comment above a block says what is done with it: `<!-- not run: WHY -->` (its commands are only
-parsed), `<!-- dry run: WHY -->` (runs are planned), `<!-- needs: MODULE -->`, `<!-- slow -->`. A
-Python block that begins with `# NAME.py` is a file, and is there for what follows. The commands of
-a page run one after the other in a folder like the project's, with the files of docs/own-model.md.
+"""What the pages say is so: links lead somewhere, nothing is left out, figures are those of the
+results, commands are spelled as the program knows them.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
-import tomllib
-from collections.abc import Iterator
-from contextlib import chdir
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 
-import aexbench
 from aexbench import cli
 from aexbench.families import FAMILIES
-from aexbench.running import planning
-from tests.aexbench.conftest import (  # noqa: F401 (fixtures)
-    Cli,
-    _registries_stay_as_they_are,
-    aexbench_cli,
-)
+from tests.pages import BLOCKS, CONSOLE, DOCS, PAGES, ROOT
 
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "results" / "README.md"]
-MARK = re.compile(r"<!-- (not run|dry run|needs|slow)(?:: (.+))? -->")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block, and what the comment above it says."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-    mark: str = ""
-    said: str = ""
-
-    @property
-    def slow(self) -> bool:
-        return self.mark == "slow"
-
-    @property
-    def commands(self) -> list[list[str]]:
-        """The commands of a console block, without what they print."""
-        typed = [line[2:] for line in self.text.splitlines() if line.startswith("$ ")]
-        return [shlex.split(line, comments=True) for line in typed]
-
-    @property
-    def file(self) -> str | None:
-        """The name of the file that a Python block is."""
-        found = re.match(r"# (\w+\.py)\n", self.text)
-        return found and found[1]
-
-    def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """Yield the fenced blocks of a page."""
-    lines, start, mark = page.read_text().splitlines(), None, ("", "")
-    for number, line in enumerate(lines, start=1):
-        if start is not None and line == "```":
-            language, text = lines[start - 1][3:], "\n".join(lines[start : number - 1])
-            yield Block(page, start, language, f"{text}\n", *mark)
-            start, mark = None, ("", "")
-        elif start is None and line.startswith("```"):
-            start = number
-        elif start is None and line:
-            found = MARK.fullmatch(line)
-            mark = (found[1], found[2] or "") if found else ("", "")
-
-
-BLOCKS = [block for page in PAGES for block in blocks(page)]
-CONSOLE = [block for block in BLOCKS if block.language == "console"]
-PYTHON = [block for block in BLOCKS if block.language == "python"]
-TOML = [block for block in BLOCKS if block.language == "toml"]
-
-
-def chosen(found: list[Block]) -> list[Any]:
-    """Return the blocks that run, as parameters."""
-    return [
-        pytest.param(block, id=str(block), marks=[pytest.mark.slow] if block.slow else [])
-        for block in found
-        if block.mark != "not run"
-    ]
 
 
 @pytest.mark.parametrize("block", CONSOLE, ids=str)
@@ -248,81 +166,3 @@ def test_the_changelog_counts_what_there_is():
     assert "24 explainers, of which four are floors; seven corruptions; seven metrics" in text
     counts = [len(FAMILIES[family].names()) for family in NAMED] + [len(floors)]
     assert counts == [24, 7, 7, 16, 4]
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of somebody who has the project, a model, rows, and a finished store STORE."""
-    folder = tmp_path_factory.mktemp("documents")
-    (folder / "results").symlink_to(ROOT / "results")
-    for block in PYTHON:
-        if block.file:
-            (folder / block.file).write_text(block.text)
-    with chdir(folder):
-        exec(compile((folder / "make.py").read_text(), "make.py", "exec"), {})
-        small = {"corruptions": ["random"], "explainers": ["residual"], "seeds": 1}
-        aexbench.run("quickstart", datasets=["wine"], controls=False, store="STORE", **small)
-    return folder
-
-
-@pytest.fixture
-def folder(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Such a folder of one's own, to work in."""
-    place = shutil.copytree(template, tmp_path / "here", symlinks=True)
-    monkeypatch.chdir(place)
-    return place
-
-
-def run(block: Block, aexbench_cli: Cli) -> list[str]:  # noqa: F811
-    """Run a block's commands and return what they print; none may be refused."""
-    if block.mark == "needs":
-        pytest.importorskip(block.said)
-    printed = []
-    for program, *arguments in block.commands:
-        assert program == "aexbench", f"{block}: mark it `not run`"
-        planned = ["--dry-run"] if block.mark == "dry run" and arguments[0] == "run" else []
-        code, out, err = aexbench_cli(*arguments, *planned)
-        assert code == 0, f"{block}: {arguments}: {code}\n{err}"
-        printed.append(out)
-    return printed
-
-
-def runs(page: Path) -> list[Block]:
-    """Return the blocks whose commands run, of a page, but the slow ones."""
-    return [b for b in CONSOLE if b.page == page and b.mark != "not run" and not b.slow]
-
-
-@pytest.mark.parametrize("page", [p for p in PAGES if runs(p)], ids=lambda page: page.stem)
-def test_commands_run(page, folder, aexbench_cli):  # noqa: F811
-    for block in runs(page):
-        if block.mark == "needs":
-            continue
-        run(block, aexbench_cli)
-
-
-@pytest.mark.parametrize("block", chosen([b for b in CONSOLE if b.slow or b.mark == "needs"]))
-def test_commands_that_take_long_or_need_more_run(block, folder, aexbench_cli):  # noqa: F811
-    run(block, aexbench_cli)
-
-
-@pytest.mark.parametrize("block", chosen(PYTHON))
-def test_snippets_run(block, folder):
-    exec(compile(block.text, str(block), "exec"), {"__name__": "__main__"})
-
-
-@pytest.mark.parametrize("block", TOML, ids=str)
-def test_suites_are_planned(block, folder):
-    suite = planning.from_values(tomllib.loads(block.text), str(block))
-    assert planning.plan(suite)
-
-
-def test_the_row_that_the_readme_explains_is_explained_so(folder, aexbench_cli):  # noqa: F811
-    shown = next(b for b in CONSOLE if b.page.name == "README.md" and "explain" in b.text)
-    (printed,) = run(shown, aexbench_cli)
-    lines = [line for line in shown.text.splitlines()[1:] if line not in ("", "…")]
-    assert lines[0] == printed.splitlines()[0]
-    assert [line.split()[0] for line in lines[3:6]] == ["feature", "proline", "alcohol"]
-    assert [line.split()[0] for line in printed.splitlines()[4:7]] == [
-        "feature", "proline", "alcohol",
-    ]  # fmt: skip
-    assert lines[-2:] == printed.splitlines()[-2:]
