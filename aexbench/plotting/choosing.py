@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from aexbench.board import wording
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import CEILING, Row, Section
-from aexbench.errors import plain, unknown
+from aexbench.errors import RequestError, plain, short, unknown
 from aexbench.texts import pathless
 
 CHANCE = "chance"  # the engine's reference
+SOME = 3  # of many names, in a message
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Wanted:
         asked = (self.only or "").lower()
         kept = [name for name in names if asked in name.lower()]
         if not kept:
-            raise unknown("part of a group's name", self.only or "", names)
+            some = ", ".join(names[:SOME])
+            raise RequestError(f"no group's name holds {short(asked)}: they are such as {some}")
         return kept
 
 
@@ -99,11 +101,12 @@ def span(section: Section) -> tuple[float, float]:
 
 
 def metric_title(board: Board, section: Section) -> str:
-    """Return what a section's scores are."""
-    return plain(pathless(board.metrics[section.metric]))
+    """Return what a section's scores are, and what is better where that is the lower."""
+    title = plain(pathless(board.metrics[section.metric]))
+    return title if higher_is_better(section) else f"{title} (lower is better)"
 
 
 def heading(board: Board, section: Section) -> str:
     """Return the heading of a section's picture."""
-    name = plain(pathless(board.title))
-    return f"{name}: {wording.title(section)}" if name else wording.title(section)
+    parts = [part for part in (board.title, wording.title(section)) if part]
+    return plain(pathless(": ".join(parts)))

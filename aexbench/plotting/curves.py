@@ -25,7 +25,7 @@ from aexbench.plotting.looks import DASHES, Look
 from aexbench.plotting.names import fold, left_out, short
 from aexbench.plotting.parts import below_title, ticks
 from aexbench.running import scoring
-from aexbench.running.packed import AnyStore
+from aexbench.running.packed import AnyStore, Packed
 from aexbench.running.store import Record, Scores
 
 MOST_FEATURES = 1000  # of a sample: pixels are no features
@@ -75,6 +75,8 @@ def curves(
     RequestError
         If the store has no attributions, or those of images.
     """
+    if isinstance(store, Packed):
+        raise store.lacks("attributions, which curves derive from")
     table = Table()
     for record in records:
         if record.state == "ok" and record.cell.control == "none":
@@ -178,6 +180,8 @@ def chart(
 ) -> Any:
     """Return a section's chart: one panel a group."""
     alt, chosen = altair(), leading(section, wanted)
+    if wanted.explainers:
+        found = [one for one in found if one.role != "explainer" or one.explainer in chosen]
     names = short(list(dict.fromkeys(curve.group for curve in found)))
     made = [
         _panel(alt, [c for c in found if c.group == group], names[group], chosen, colours)

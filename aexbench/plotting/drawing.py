@@ -8,6 +8,7 @@ from typing import Any
 from aexbench import files
 from aexbench.errors import RequestError
 from aexbench.extras import optional
+from aexbench.texts import pathless, plain_lines
 
 PIXELS = 2  # of a PNG, for each of the SVG's
 ENDINGS = (".svg", ".png")
@@ -19,8 +20,14 @@ def altair() -> Any:
 
 
 def values(altair: Any, rows: list[dict[str, Any]]) -> Any:
-    """Return the data of a chart, which go into it as they are."""
-    return altair.Data(values=rows)
+    """Return the data of a chart; nothing in their texts does anything, wherever they are shown
+    (vl-convert ends the process at some control characters).
+    """
+    return altair.Data(values=[{key: _shown(value) for key, value in row.items()} for row in rows])
+
+
+def _shown(value: Any) -> Any:
+    return plain_lines(pathless(value)) if isinstance(value, str) else value
 
 
 def to_bytes(chart: Any, form: str) -> bytes:

@@ -24,6 +24,7 @@ from aexbench.plotting.parts import MANY, below_title
 from aexbench.running.cells import GIVEN
 from aexbench.running.packed import AnyStore
 from aexbench.running.store import Record, Store
+from aexbench.texts import pathless
 
 MOST_SAMPLES = 100  # all activations are kept at once
 QUANTILES = (0.05, 0.5, 0.95)
@@ -106,7 +107,9 @@ def _book(store: AnyStore, record: Record) -> Book | None:
     rows = families.datasets.create(cell.dataset.text)
     recipe = training.recipe(cell.detector.text, rows.autoencoder)
     detector = training.from_file(path, rows, recipe, "cpu")
-    explainer: Any = families.explainers.create(cell.explainer.text, detector, background=rows.train)
+    explainer: Any = families.explainers.create(
+        cell.explainer.text, detector, background=rows.train
+    )
     anomalies = store.anomalies_of(record)
     return Book(cell.explainer.text, explainer.ledger(anomalies.x[:MOST_SAMPLES]))
 
@@ -139,7 +142,7 @@ def data(found: Sequence[Book]) -> list[dict[str, Any]]:
 def _lines(lane: int, book: Book) -> Iterator[dict[str, Any]]:
     """Yield the lines of one explainer; the last is of the whole map."""
     error, layers = book.ledger.error, book.ledger.layers
-    own = {"lane": lane, "explainer": fold(plain(book.explainer), KEY)}
+    own = {"lane": lane, "explainer": fold(book.explainer, KEY)}
     for place, layer in enumerate(layers):
         shares = _spread("kept", layer.handed_on / error)
         shares |= _spread("contraction", layer.contraction)
@@ -150,7 +153,7 @@ def _lines(lane: int, book: Book) -> Iterator[dict[str, Any]]:
 
 def _spread(name: str, samples: Any) -> dict[str, float | None]:
     """Return the median of samples (N,) and two quantiles, None where none is a number."""
-    numbers = np.array([] if samples is None else samples.cpu(), dtype=np.float64)
+    numbers = np.array([] if samples is None else samples.cpu().numpy(), dtype=np.float64)
     numbers = numbers[np.isfinite(numbers)]
     ends = np.quantile(numbers, QUANTILES).tolist() if len(numbers) else [None] * 3
     return dict(zip((f"{name}_low", name, f"{name}_high"), ends, strict=True))
@@ -174,7 +177,7 @@ def chart(title: str, name: str, found: Sequence[Book], colours: Look) -> Any:
     ]
     said = [*below_title(name), *_correlations(found)]
     said.append("median of samples, lines: 5 % to 95 %; from the output (above) to the input")
-    heading = alt.TitleParams(f"{plain(title)}: where the relevance goes", subtitle=said)
+    heading = alt.TitleParams(plain(pathless(f"{title}: where the relevance goes")), subtitle=said)
     return alt.hconcat(*sides, spacing=24, title=heading)
 
 

@@ -66,7 +66,8 @@ def fold(name: str, width: int) -> str:
     integrated-gradients
     [baseline=nearest]
     """
-    lines = [part for line in folded(name, width).split("\n") for part in _pieces(line, width)]
+    shown = folded(plain(pathless(name)), width)
+    lines = [part for line in shown.split("\n") for part in _pieces(line, width)]
     kept = lines[:LINES]
     return "\n".join(kept) + ("…" if len(lines) > LINES else "")
 

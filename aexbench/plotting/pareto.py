@@ -10,7 +10,7 @@ from typing import Any
 
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import Row, Section
-from aexbench.errors import RequestError, plain
+from aexbench.errors import RequestError
 from aexbench.plotting.choosing import (
     Wanted,
     heading,
@@ -51,7 +51,8 @@ def data(section: Section, wanted: Wanted) -> list[dict[str, Any]]:
         If none has been timed alone.
     """
     rows = [row for row in wanted.rows(section.rows) if row.role != "reference"]
-    timed = [row for row in rows if row.latency_s is not None and row.hardware == machine(rows)]
+    here = machine(rows)
+    timed = [row for row in rows if row.latency_s is not None and row.hardware == here]
     best = front([row for row in timed if row.role == "explainer"], section)
     return [
         {
@@ -81,9 +82,9 @@ def machine(rows: Sequence[Row]) -> str:
 
 def untimed(section: Section, wanted: Wanted) -> list[str]:
     """Return the explainers that are not drawn, each with the reason."""
-    rows = [row for row in wanted.rows(section.rows) if row.role == "explainer"]
-    here = machine(rows)
-    left = [row for row in rows if row.latency_s is None or row.hardware != here]
+    rows = [row for row in wanted.rows(section.rows) if row.role != "reference"]
+    here, explainers = machine(rows), [row for row in rows if row.role == "explainer"]
+    left = [row for row in explainers if row.latency_s is None or row.hardware != here]
     return [f"{row.explainer} ({row.hardware or 'not timed'})" for row in left]
 
 
@@ -104,7 +105,8 @@ def front(rows: Sequence[Row], section: Section) -> list[str]:
 def chart(board: Board, section: Section, wanted: Wanted, colours: Look) -> Any:
     """Return a section's chart, with a key of its numbers at the right."""
     alt, rows = altair(), data(section, wanted)
-    about = [*ABOUT, f"timed on {plain(machine(section.rows))}"]
+    here = machine(wanted.rows(section.rows))
+    about = [*ABOUT, *below_title(f"timed on {here}")]
     if missing := untimed(section, wanted):
         about += below_title(f"not drawn: {', '.join(missing)}")
     title = alt.TitleParams(heading(board, section), subtitle=about)

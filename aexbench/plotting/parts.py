@@ -82,7 +82,7 @@ def points(alt: Any, base: Any, colours: Look, size: int = 55) -> Any:
     shapes = alt.Scale(domain=list(MARKS), range=["circle", "circle", "diamond"])
     fills = alt.Scale(domain=list(MARKS), range=[colours.main, colours.ground, colours.ground])
     lines = alt.Scale(domain=list(MARKS), range=[colours.main, colours.main, colours.soft])
-    return base.mark_point(size=size, opacity=1, strokeWidth=1.5, clip=True).encode(
+    return base.mark_point(size=size, opacity=1, strokeWidth=1.5).encode(
         shape=alt.Shape("mark:N", scale=shapes, legend=None),
         fill=alt.Fill("mark:N", scale=fills, legend=None),
         stroke=alt.Stroke("mark:N", scale=lines, legend=None),

@@ -81,7 +81,7 @@ def _ranks(alt: Any, rows: list[dict[str, Any]], ranked: int, c: Look) -> Any:
     base = by_row(alt, rows)
     axis = alt.Axis(tickMinStep=1, format="d", tickCount=min(ranked, 10))
     scale = alt.Scale(domain=[0.5, ranked + 0.5], nice=False)
-    x = alt.X("first:Q", title="rank (1: the best), 95 % of all together", axis=axis, scale=scale)
+    x = alt.X("first:Q", title="rank (1: the best), 95 % over all pairs", axis=axis, scale=scale)
     known = "datum.first !== null"
     bar = base.transform_filter(known).mark_rule(strokeWidth=5, strokeCap="round", color=c.main)
     text = base.transform_filter(known).transform_calculate(
