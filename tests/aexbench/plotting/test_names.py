@@ -28,7 +28,8 @@ def test_what_components_of_one_name_share_is_said_once():
 
 
 def test_a_component_without_parameters_keeps_those_of_others_of_its_name():
-    assert list(short(["lrp", "lrp[root=joint]"]).values()) == ["lrp", "lrp[root=joint]"]
+    names = ["wine / null", "digits / null[count=9]"]
+    assert list(short(names).values()) == names
 
 
 def test_one_group_keeps_its_name():
