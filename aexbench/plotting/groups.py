@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aexbench.board.comparing import enough_units
+from aexbench.board.comparing import LEAST_UNITS, enough_units
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import Row, Section
 from aexbench.board.wording import FEW
@@ -110,7 +110,7 @@ def _notes(section: Section, wanted: Wanted) -> list[str]:
     missing = left_out(short(groups))
     said = [missing] if missing else []
     if not all(enough_units(section.groups[group]) for group in groups):
-        said.append(f"{FEW}: fewer than 20 units, which show nothing alone")
+        said.append(f"{FEW}: fewer than {LEAST_UNITS} units, which show nothing alone")
     return [part for line in said for part in below_title(line)]
 
 
