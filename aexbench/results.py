@@ -101,10 +101,49 @@ class Results:
         """
         from aexbench.board.leaderboard import leaderboard
 
-        scored = {name for record in self.records for name in record.scores}
-        first = next((name for name in self._metrics if name in scored), None)
         with waiting(f"ranking {counted(len(self), 'cell')}"):
-            return leaderboard(self.store, metric or first, set(self.keys), by)
+            return leaderboard(self.store, metric or self._first, set(self.keys), by)
+
+    def plot(
+        self,
+        kind: str,
+        metric: str | None = None,
+        *,
+        section: str | None = None,
+        explainers: Sequence[str] = (),
+        only: str | None = None,
+        dark: bool = False,
+    ) -> Any:
+        """Return a chart of altair, which a notebook shows: one part for each section of the board.
+
+        Parameters
+        ----------
+        kind
+            `curves` (recall over m), `groups`, `pareto` (quality against time), `ranks`, `ledger`
+            (where the relevance goes, layer by layer).
+        metric
+            As a board has it.
+        section
+            A part of the headings of sections: `labels`.
+        explainers
+            These alone, beside floors; all, where none is named.
+        only
+            A part of the names of groups.
+        dark
+            On a dark ground.
+
+        Raises
+        ------
+        RequestError
+            If a name is unknown, or the store lacks what the kind takes.
+        SkipError
+            If altair is not installed: `pip install 'aexbench[plots]'`.
+        """
+        from aexbench.plotting import kinds
+        from aexbench.plotting.choosing import Wanted
+
+        wanted = Wanted(metric or self._first, section, tuple(explainers), only)
+        return kinds.plot(self.store, kind, wanted, set(self.keys), dark)
 
     def attributions(self, cell: Cell | str) -> NDArray[Any]:
         """Return what a cell's explainer has answered (N, …), raw; a cell or its key."""
@@ -120,6 +159,12 @@ class Results:
     def scores(self, cell: Cell | str) -> dict[str, NDArray[np.float64]]:
         """Return a cell's scores, one value per sample (N,) for each metric; a cell or its key."""
         return self.store.read_scores(self._record(cell)).values
+
+    @property
+    def _first(self) -> str | None:
+        """The first of the metrics that were asked for, if something is scored by it."""
+        scored = {name for record in self.records for name in record.scores}
+        return next((name for name in self._metrics if name in scored), None)
 
     def _record(self, cell: Cell | str) -> Record:
         key = cell if isinstance(cell, str) else cell.key

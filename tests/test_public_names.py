@@ -54,7 +54,17 @@ def test_what_needs_no_torch_does_not_import_it(family):
     assert not imported & {"torch", "sklearn", "pandas", "scipy"}
 
 
-ENGINE = ["", "autoencoders", "board", "cli", "conformance", "explaining", "fetching", "running"]
+ENGINE = [
+    "",
+    "autoencoders",
+    "board",
+    "cli",
+    "conformance",
+    "explaining",
+    "fetching",
+    "plotting",
+    "running",
+]
 
 
 @pytest.mark.parametrize("wing", ENGINE)

@@ -99,7 +99,7 @@ def leaderboard(
     records, complaints = store.records()
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
-    records.sort(key=_by_name)
+    records.sort(key=by_name)
     table = read_table(store, records, by, complaints)
     if not table.groups:
         raise RequestError(_nothing(store, records, complaints))
@@ -143,7 +143,7 @@ def cards(
     """
     records, complaints = store.records()
     records = [record for record in records if keys is None or record.cell.key in keys]
-    records = sorted(_on(records, datasets) if datasets else records, key=_by_name)
+    records = sorted(_on(records, datasets) if datasets else records, key=by_name)
     table = read_table(store, records, None, complaints)
     if not table.groups:
         raise RequestError(_nothing(store, records, complaints))
@@ -244,7 +244,7 @@ def _named(metric: Entry) -> str:
         return str(metric)
 
 
-def _by_name(record: Record) -> tuple[str, ...]:
+def by_name(record: Record) -> tuple[str, ...]:
     """Return what orders records for a board, where keys may not matter."""
     cell = record.cell
     parts = (cell.dataset, cell.detector, cell.corruption, cell.explainer)

@@ -22,6 +22,7 @@ from aexbench.cli import (
     creating,
     data,
     listing,
+    plots,
     runs,
     showing,
 )
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for commands in (answers, audits, runs, boards, listing, showing, checking, creating):
+for commands in (answers, audits, runs, boards, plots, listing, showing, checking, creating):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app)
 

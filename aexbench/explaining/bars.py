@@ -11,29 +11,20 @@ from aexbench.explaining.parts import Explanation, Feature
 from aexbench.explaining.sentences import sentence
 from aexbench.explaining.tables import Line, left_out, lines
 from aexbench.explaining.wording import cut
-from aexbench.extras import optional
+from aexbench.plotting import drawing
 
 LONGEST_NAME = 30
 WIDTH, STEP = 360, 22  # of the bars, in pixels
 TITLE_WIDTH = 88  # characters of a line
-PIXELS = 2  # of a PNG, for each of the SVG's
 FOR, AGAINST = "#4c78a8", "#bab0ac"
 
 
 def chart(explanations: Sequence[Explanation]) -> Any:
     """Return one bar chart below the other."""
-    altair = optional("altair", extra="plots")
+    altair = drawing.altair()
     charts = [_chart(altair, one) for one in explanations]
     whole = charts[0] if len(charts) == 1 else altair.vconcat(*charts)
     return whole.configure_view(stroke=None).configure_axis(grid=False)
-
-
-def to_bytes(whole: Any, form: str) -> bytes:
-    """Return a chart as an SVG, which holds all that it shows, or as a PNG."""
-    convert = optional("vl_convert", extra="plots")
-    if form == "svg":
-        return str(convert.vegalite_to_svg(whole.to_dict())).encode()
-    return bytes(convert.vegalite_to_png(whole.to_dict(), scale=PIXELS))
 
 
 def _chart(altair: Any, one: Explanation) -> Any:

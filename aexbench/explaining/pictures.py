@@ -8,6 +8,7 @@ from typing import Any
 from aexbench.errors import RequestError
 from aexbench.explaining import bars, maps
 from aexbench.explaining.parts import Explanation
+from aexbench.plotting import drawing
 
 
 def drawn(explanations: Sequence[Explanation]) -> Any:
@@ -30,4 +31,4 @@ def picture(explanations: Sequence[Explanation], form: str) -> bytes:
     """Return the bytes of a picture, `svg` or `png`."""
     found = drawn(explanations)
     images = explanations[0].pixels is not None
-    return maps.to_bytes(found, form) if images else bars.to_bytes(found, form)
+    return maps.to_bytes(found, form) if images else drawing.to_bytes(found, form)

@@ -8,8 +8,7 @@ from aexbench import files
 from aexbench.errors import RequestError
 from aexbench.explaining.parts import Explanations
 from aexbench.explaining.pictures import picture
-
-PICTURES = (".svg", ".png")
+from aexbench.plotting.drawing import ENDINGS
 
 
 def save(explanations: Explanations, path: Path) -> Path:
@@ -22,7 +21,7 @@ def save(explanations: Explanations, path: Path) -> Path:
     """
     if path.suffix == ".jsonl":
         content = explanations.json().encode()
-    elif path.suffix in PICTURES:
+    elif path.suffix in ENDINGS:
         content = picture(explanations.items, path.suffix[1:])
     else:
         raise RequestError(f"{path.name}: a name ends in .svg, .png or .jsonl")

@@ -11,7 +11,8 @@ from scipy import stats
 
 from aexbench.board import validity
 from aexbench.board.entities import Entity
-from aexbench.board.leaderboard import _by_name, cards, leaderboard
+from aexbench.board.leaderboard import by_name as in_order
+from aexbench.board.leaderboard import cards, leaderboard
 from aexbench.board.table import Table
 from aexbench.board.validity import ALL, HALVES, OTHERS, PICK, THREE, Card, Rule, bare, rules
 from aexbench.running.packed import open_store, pack
@@ -54,7 +55,7 @@ class Memory:
     @property
     def table(self) -> Table:
         table = Table()
-        for record in sorted(self.records, key=_by_name):
+        for record in sorted(self.records, key=in_order):
             table.add(record, self.own[record.cell.key])
         return table
 
