@@ -147,7 +147,7 @@ def file(
     )
     table = tables(path, test, roles, whole_units=split == "unit")
     if labels is not None:
-        label_rows(table, labels, roles.groups, test)
+        label_rows(table, labels, roles.groups)
     units = None if table.units is None else np.unique(table.units, return_inverse=True)[1]
     parts = _parts(table, split, units, seed)
     features, kept = features_of(table.names, table.values, roles.groups)

@@ -18,7 +18,7 @@ from aexbench.frames import shortened
 UNIT, KIND = "unit", "kind"  # columns of what rows belong to, and of the kinds of anomalies
 
 
-def label_rows(table: Table, path: Path, groups: tuple[str, ...], test: Path | None = None) -> None:
+def label_rows(table: Table, path: Path, groups: tuple[str, ...]) -> None:
     """Label a table's rows by a file that has as many.
 
     Columns that are called like features, or like groups of them, say which make a row anomalous;
@@ -30,10 +30,10 @@ def label_rows(table: Table, path: Path, groups: tuple[str, ...], test: Path | N
     RequestError
         If the table has labels already, or the file's do not belong to its rows.
     """
-    if test is not None:
+    if table.from_test is not None:
         raise RequestError(
-            f"{path.name} labels the rows of one file: label those of {test.name} "
-            "there, by label and truth"
+            f"{path.name} labels the rows of one file: label those of the test file there, by "
+            "label and truth"
         )
     if table.labels is not None or table.truth is not None:
         raise RequestError(f"{path.name} labels rows that have labels: leave label and truth out")
