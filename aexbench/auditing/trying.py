@@ -196,7 +196,7 @@ class Trying:
         everything = [*self.kinds, *([self.labels] if self.labels else [])]
         self.say(f"making {len(everything)} kinds of anomalies")
         first = self.run(everything, COUNT, standing)
-        shared = self._shared(self._found(first), self._labelled(first))
+        shared = self._shared(first)
         whole, few = ([self.explainers[n] for n in part] for part in (shared.whole, shared.few))
         on_few = f"tried on {FEW} anomalies of each kind"
         self.left_out |= {**shared.left_out, **dict.fromkeys(shared.few, on_few)}
@@ -226,9 +226,13 @@ class Trying:
         own = (record for record in first.records if record.cell.corruption.text == name)
         return max((int(record.anomalies.get("found", 0)) for record in own), default=0)
 
-    def _shared(self, kind: Component, labelled: int) -> Shared:
-        """Return what the budget allows, by what two probes took."""
+    def _shared(self, first: Results) -> Shared:
+        """Return what the budget allows, by what two probes took; nothing is tried without one."""
         named = list(self.explainers.values())
+        if self.budget == 0:
+            rivals = [name for name in self.explainers if name != DEFAULT]
+            return Shared([], [], dict.fromkeys(rivals, "the budget is 0 s"))
+        kind, labelled = self._found(first), self._labelled(first)
         self.say(f"seeing what {len(named)} explainers cost")
         few = self._probed(kind, PROBES[0], named)
         many = self._probed(kind, PROBES[1], named, timed=True)

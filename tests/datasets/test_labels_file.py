@@ -159,7 +159,8 @@ def test_a_file_for_the_test():
     pd.read_csv("rows.csv").to_csv("later.csv", index=False)
     said = refused(zeros(a=ODD), test=Path("later.csv"))
     assert said == (
-        "labels.csv labels the rows of one file: label those of the test file there, by label and truth"
+        "labels.csv labels the rows of one file: label those of the test file there, by label and "
+        "truth"
     )
 
 
