@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from aexbench import families, files, given, soundness
 from aexbench.components import Component, component, of_plugin, read_entry
-from aexbench.contracts import Dataset, TruthKind
+from aexbench.contracts import TruthKind
 from aexbench.detector import Detector
 from aexbench.errors import RequestError, plain
 from aexbench.results import Results
@@ -112,7 +111,7 @@ def evaluate(
         for note in notes:
             warnings.warn(note, stacklevel=2)
         data.features = detector.features
-        source = Given(data, _calibrated(detector, data))
+        source = Given(data, given.calibrated(detector, data))
     changed = [_corruption(name, count) for name in _many(corruptions)]
     if labelled is not None and not any(one.name == LABELS for one in changed):
         seen = any(alarms.borrowed(one) for one in changed)
@@ -160,13 +159,6 @@ def _warn(results: Results) -> None:
     cells = {(r.cell.explainer.text, r.cell.corruption.text, r.state, r.reason) for r in failed}
     for explainer, corruption, state, reason in sorted(cells):
         warnings.warn(plain(f"{explainer} on {corruption} {state}: {reason}"), stacklevel=3)
-
-
-def _calibrated(detector: Detector, data: Dataset) -> Detector:
-    """Return the detector with a score scale; the caller's own stays as it is."""
-    if detector.scale is not None:
-        return detector
-    return copy.copy(detector).calibrate(data.validation)
 
 
 def own_explainers(entries: list[Any]) -> list[Component]:

@@ -167,6 +167,13 @@ def _columns(values: object) -> list[str] | None:
     return [str(name) for name in found] if any(isinstance(n, str) for n in found) else None
 
 
+def calibrated(detector: Detector, data: Dataset) -> Detector:
+    """Return the detector with a score scale; the caller's own stays as it is."""
+    if detector.scale is not None:
+        return detector
+    return copy.copy(detector).calibrate(data.validation)
+
+
 def bounded(detector: Detector, data: Dataset) -> tuple[Detector, list[str]]:
     """Return a detector whose Features hold the background, and what is to be said of it.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aexbench import soundness
+from aexbench import given, soundness
 from aexbench.autoencoders.fitting import LEAST_VARIATION, constant_error, output_variation
 from aexbench.board.comparing import Estimate
 from aexbench.contracts import Dataset
@@ -102,7 +101,7 @@ def examined(detector: Detector, dataset: Dataset) -> tuple[Detector, Worth]:
         problem = ORDER.format(count=count, orders=ORDERS)
         return detector, Worth(problem, TRAIN, ratio)
     try:
-        detector = calibrated(detector, dataset)
+        detector = given.calibrated(detector, dataset)
     except RequestError as error:
         return detector, Worth(str(error), OTHER, ratio)
     return detector, _of_errors(detector, dataset, normal, ratio)
@@ -132,13 +131,6 @@ def _clearly(gains: NDArray[np.float64], least: float) -> bool:
         return False
     standard_error = float(gains.std(ddof=1)) / np.sqrt(len(gains))
     return bool(gains.mean() > max(CLEARLY * standard_error, least))
-
-
-def calibrated(detector: Detector, dataset: Dataset) -> Detector:
-    """Return the detector with a score scale; the caller's own stays as it is."""
-    if detector.scale is not None:
-        return detector
-    return copy.copy(detector).calibrate(dataset.validation)
 
 
 def _ratio(own: float, constant: float) -> float:

@@ -35,6 +35,12 @@ Data = Annotated[
     str, typer.Argument(metavar="DATA", help="A table's file, or a data set's name with brackets.")
 ]
 
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Read a .pt2 file, which may run code of its own.")
+]
+Loss = Annotated[str | None, typer.Option(help="l2 or l1; of your MODEL.")]
+Output = Annotated[str | None, typer.Option(help="Which part of what your MODEL returns is x̂.")]
+
 
 @app.command()
 def explain(
@@ -63,13 +69,9 @@ def explain(
     to: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A picture (.svg, .png) or lines (.jsonl).")
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Read a .pt2 file, which may run code of its own.")
-    ] = False,
-    loss: Annotated[str | None, typer.Option(help="l2 or l1; of your MODEL.")] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Which part of what your MODEL returns is x̂.")
-    ] = None,
+    trust: Trust = False,
+    loss: Loss = None,
+    output: Output = None,
     plugin: Plugins = None,
 ) -> None:
     """Say which features make rows anomalous, in the data's units; the worst row if none is named.
@@ -150,9 +152,15 @@ def the_pair(
     rows = families.datasets.create(data_set(data, scaled=own))
     if own:
         return rows.detector(), rows
-    which = int(output) if output is not None and output.isdecimal() else output
     named: Any = loss or "l2"  # the Detector refuses another one
-    return fitted(loading.load(model, trust=trust, loss=named, output=which), rows), rows
+    return fitted(
+        loading.load(model, trust=trust, loss=named, output=which_output(output)), rows
+    ), rows
+
+
+def which_output(output: str | None) -> str | int | None:
+    """Return which part of a model's result is x̂: a number where it is one, else a name."""
+    return int(output) if output is not None and output.isdecimal() else output
 
 
 def data_set(text: str, scaled: bool, labels: Path | None = None) -> str:

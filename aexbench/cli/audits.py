@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from aexbench.cli.answers import OWN, Data, Model, data_set
+from aexbench.cli.answers import (
+    OWN,
+    Data,
+    Loss,
+    Model,
+    Output,
+    Trust,
+    data_set,
+    which_output,
+)
 from aexbench.cli.shared import Plugins, console, load_plugins, say
 from aexbench.errors import RequestError, short
 
@@ -42,13 +51,9 @@ def audit(
         Path | None, typer.Option(help="What was measured; in aexbench-results if left out.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Cells that run at once.")] = 1,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Read a .pt2 file, which may run code of its own.")
-    ] = False,
-    loss: Annotated[str | None, typer.Option(help="l2 or l1; of your MODEL.")] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Which part of what your MODEL returns is x̂.")
-    ] = None,
+    trust: Trust = False,
+    loss: Loss = None,
+    output: Output = None,
     plugin: Plugins = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -60,7 +65,7 @@ def audit(
     load_plugins(plugin)
     from aexbench.auditing import named
 
-    options = {"loss": loss, "output": _output(output)}
+    options = {"loss": loss, "output": which_output(output)}
     given = tuple((name, value) for name, value in options.items() if value is not None)
     if own and (given or trust):
         raise RequestError("--loss, --output and --trust are for a model of yours, not for default")
@@ -86,7 +91,3 @@ def budget_seconds(text: str) -> float:
     if match is None:
         raise RequestError(f"budget is a time such as 90s, 5m or 1h, not {short(text)}")
     return float(match[1]) * UNITS[match[2]]
-
-
-def _output(output: str | None) -> str | int | None:
-    return int(output) if output is not None and output.isdecimal() else output
