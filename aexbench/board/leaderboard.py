@@ -26,12 +26,14 @@ from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError, UnreadableError
 from aexbench.running import staleness
 from aexbench.running.packed import AnyStore
+from aexbench.running.references import LABELS
 from aexbench.running.scoring import MetricInfo, score
 from aexbench.running.store import Record, Scores, StaleError
 from aexbench.running.strata import STRATA
 from aexbench.texts import counted, pathless
 
 ALARM = "alarm"  # the split that shows what raises none
+GAIN = "gain"  # the split that labels have not
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def read_table(
     """
     table, stale = Table(split=by not in (None, ALARM)), Counter[str]()
     metrics = staleness.of_records(records)
-    for record in records:
+    for record in _split_by(records, by, complaints):
         if record.state != "ok":
             continue
         try:
@@ -191,6 +193,17 @@ def read_table(
             complaints.append(str(error))
     complaints += [f"{counted(count, 'cell')}: {said}" for said, count in stale.items()]
     return table
+
+
+def _split_by(records: Sequence[Record], by: str | None, complaints: list[str]) -> Sequence[Record]:
+    """Return the records that can be split; beside others, labels are left out that have no gain,
+    and that is said.
+    """
+    others = [record for record in records if record.cell.corruption.name != LABELS]
+    if by != GAIN or len(others) in (0, len(records)):
+        return records
+    complaints.append("labels are left out: they come from no clean sample, and have no gain")
+    return others
 
 
 def _nothing(store: AnyStore, records: Sequence[Record], complaints: Sequence[str]) -> str:

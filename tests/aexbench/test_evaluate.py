@@ -109,6 +109,20 @@ def test_incidents_and_the_kind_of_their_truth_shape_the_board(detector, linear_
     assert sorted(len(np.unique(one.unit)) for one in sets) == [20, 40, 40]
 
 
+def test_a_board_by_gain_leaves_labels_out_and_says_so(detector, linear_rows):
+    x, truth = linear_rows[300:340].copy(), np.zeros((40, linear_rows.shape[1]), dtype=bool)
+    x[:, 2], truth[:, 2] = 3.0, True
+    labelled = {"labelled": (x, truth), "count": 20}
+    both = evaluated(detector, linear_rows, "residual", corruptions=["random"], **labelled)
+    board = both.board(by="gain")
+    assert [section.kind.origin for section in board.sections] == ["corruptions"]
+    assert any("labels are left out" in note for note in board.notes)
+    assert len(both.board().sections) == 2
+    alone = evaluated(detector, linear_rows, "residual", corruptions=[], **labelled)
+    with pytest.raises(RequestError, match="come from no clean sample"):
+        alone.board(by="gain")
+
+
 def said_of_labels(detector, rows, moved, caused):
     """Return what a board says of 40 labelled rows, so many of them moved and so many with a
     cause.
