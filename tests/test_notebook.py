@@ -51,6 +51,8 @@ def test_the_example_runs_and_every_answer_shows_itself():
     assert set(found["own"].explainer) == {"residual", "lrp[root=joint]", "repair"}
     assert found["results"].complete
     assert [row.explainer for row in found["board"].rows if row.rank] != []
+    assert found["explanation"][0].features
+    assert found["audit"].explainer == "residual"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
