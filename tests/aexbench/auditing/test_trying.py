@@ -15,7 +15,7 @@ import aexbench
 from aexbench.auditing import trying
 from aexbench.auditing.rows import as_dataset
 from aexbench.auditing.trying import COUNT, FEW, SETS, Cost, Shared, Trying, shared_out
-from aexbench.auditing.worth import calibrated
+from aexbench.given import calibrated
 from aexbench.errors import RequestError
 from aexbench.running import matrix, planning
 from aexbench.running.alarms import later
