@@ -15,8 +15,8 @@ import aexbench
 from aexbench.auditing import trying
 from aexbench.auditing.rows import as_dataset
 from aexbench.auditing.trying import COUNT, FEW, SETS, Cost, Shared, Trying, shared_out
-from aexbench.given import calibrated
 from aexbench.errors import RequestError
+from aexbench.given import calibrated
 from aexbench.running import matrix, planning
 from aexbench.running.alarms import later
 from aexbench.running.sources import Given
