@@ -230,8 +230,8 @@ class Trying:
         """Return what the budget allows, by what two probes took; nothing is tried without one."""
         named = list(self.explainers.values())
         if self.budget == 0:
-            rivals = [name for name in self.explainers if name != DEFAULT]
-            return Shared([], [], dict.fromkeys(rivals, "the budget is 0 s"))
+            others = [name for name in self.explainers if name != DEFAULT]
+            return Shared([], [], dict.fromkeys(others, "the budget is 0 s"))
         kind, labelled = self._found(first), self._labelled(first)
         self.say(f"seeing what {len(named)} explainers cost")
         few = self._probed(kind, PROBES[0], named)
