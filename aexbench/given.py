@@ -167,6 +167,18 @@ def _columns(values: object) -> list[str] | None:
     return [str(name) for name in found] if any(isinstance(n, str) for n in found) else None
 
 
+def described(detector: Detector, data: Dataset) -> Detector:
+    """Return the detector with the data's Features where it describes no columns itself; the scale
+    that it may have had was of other bounds. The caller's own stays as it is.
+    """
+    own = detector.features
+    if own.names or own.bounded or own.groups is not None:
+        return detector
+    made = copy.copy(detector)
+    made.features, made.scale = data.features, None
+    return made
+
+
 def calibrated(detector: Detector, data: Dataset) -> Detector:
     """Return the detector with a score scale; the caller's own stays as it is."""
     if detector.scale is not None:

@@ -19,10 +19,11 @@ from typing import Literal
 
 import numpy as np
 
-from aexbench.auditing.evidence import DEFAULT, PLAIN, Evidence, Kind, Tried
+from aexbench.auditing.evidence import PLAIN, Evidence, Kind, Tried
 from aexbench.board.comparing import Estimate
 from aexbench.board.gains import holm
 from aexbench.board.power import detectable
+from aexbench.explaining.choice import DEFAULT
 
 ALIKE = 0.02
 """Differences of means up to this are none where it is asked whether an explainer is needed."""

@@ -143,10 +143,7 @@ def fitted(detector: Detector, dataset: Dataset) -> tuple[Detector, list[str]]:
     """
     if len(dataset.train.shape) == 4:
         raise RequestError(IMAGES.format(shape=tuple(dataset.train.shape[1:])))
-    made = copy.copy(detector)
-    if not (detector.features.names or detector.features.bounded or detector.features.groups):
-        made.features = dataset.features
-    made, notes = given.bounded(made, dataset)
+    made, notes = given.bounded(given.described(detector, dataset), dataset)
     dataset.features = made.features
     return made, [*notes, *words.of_scale(dataset, made.loss)]
 
@@ -175,7 +172,9 @@ def audited(trying: Trying, worth: Worth, notes: Sequence[str] = ()) -> Audit:
     borrowed = any(one.parameters.get("donor") == "alarm" for one in trying.matched)
     said = [*notes, *([] if borrowed else [words.FEW_ALARMS])]
     single = [one for name in kinds for one in results[name]]
-    missed = hidden(single, trying.dataset.features, metric.text)
+    features = trying.dataset.features
+    names = features.group_names(tuple(trying.dataset.train.shape[1:]))
+    missed = hidden(single, features, names, metric.text)
     return Audit(evidence, missed, detector_digest(trying.detector), trying.rows.key, said)
 
 

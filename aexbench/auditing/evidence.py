@@ -14,10 +14,11 @@ from aexbench.board.comparing import Estimate
 from aexbench.board.leaderboard import read_table
 from aexbench.board.sections import Ranking, Score
 from aexbench.components import Component
+from aexbench.errors import StoreError
+from aexbench.explaining.choice import DEFAULT
 from aexbench.results import Results
 from aexbench.running.references import LABELS
 
-DEFAULT = "residual"
 PLAIN = "deviation"  # the floor that never asks the detector
 
 
@@ -113,7 +114,7 @@ class Evidence:
     left_out
         Why some explainers were not tried, or not on everything.
     metric
-        In words, by which they are compared.
+        The name of that by which they are compared.
     """
 
     worth: Worth
@@ -188,7 +189,10 @@ def _scored(kind: Kind, results: Sequence[Results], metric: str) -> Kind:
 
 def _rankings(results: Results, metric: str) -> Iterator[Ranking]:
     """Yield what ranks results, if something was scored: they are all of one kind of truth."""
-    table = read_table(results.store, results.records, None, [])
+    complaints: list[str] = []
+    table = read_table(results.store, results.records, None, complaints)
+    if complaints:
+        raise StoreError(complaints[0])
     for kind in dict.fromkeys(group.kind for group in table.groups.values()):
         yield Ranking(table, kind, [metric])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,36 +37,33 @@ class Hidden:
     anomalies: int
 
 
-def hidden(results: Iterable[Results], features: Features, metric: str) -> list[Hidden]:
+def hidden(
+    results: Iterable[Results], features: Features, names: Sequence[str], metric: str
+) -> list[Hidden]:
     """Return the features that no explainer finds, in their order.
 
     Parameters
     ----------
     results
         Of kinds of anomalies, explained by the same explainers.
+    names
+        Of the features.
     metric
         The name of one that is 1 for a single feature that is named first, and 0 where it is not.
     """
     found: dict[int, dict[str, list[float]]] = {}
     for number, explainer, value in _each(results, features, metric):
         found.setdefault(number, {}).setdefault(explainer, []).append(value)
-    return list(_hidden(found, features))
+    return list(_hidden(found, names))
 
 
-def _hidden(found: dict[int, dict[str, list[float]]], features: Features) -> Iterator[Hidden]:
+def _hidden(found: dict[int, dict[str, list[float]]], names: Sequence[str]) -> Iterator[Hidden]:
     for number, own in sorted(found.items()):
         means = {name: float(np.mean(values)) for name, values in own.items()}
         best = max(means, key=lambda name: means[name])
         count = max(map(len, own.values()))
         if means[best] < FOUND and count >= LEAST:
-            yield Hidden(name_of(features, number), best, means[best], count)
-
-
-def name_of(features: Features, number: int) -> str:
-    """Return a feature's name, or its number where it has none."""
-    if not features.names:
-        return f"feature {number}"
-    return features.group_names((len(features.names),))[number]
+            yield Hidden(names[number], best, means[best], count)
 
 
 def _each(

@@ -19,10 +19,11 @@ from rich.text import Text
 from aexbench import files
 from aexbench.auditing import words
 from aexbench.auditing.answer import Answer, decide
-from aexbench.auditing.evidence import DEFAULT, PLAIN, Evidence, Kind, Tried
+from aexbench.auditing.evidence import PLAIN, Evidence, Kind, Tried
 from aexbench.auditing.features import Hidden
 from aexbench.board.tables import folded
 from aexbench.errors import plain
+from aexbench.explaining.choice import DEFAULT
 
 VERSION = 1  # of the form of audits in files
 NAME_WIDTH, KIND_WIDTH, LAST_WIDTH = 23, 7, 9  # of columns

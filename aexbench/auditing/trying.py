@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aexbench.auditing.evidence import DEFAULT
 from aexbench.auditing.sizes import typical_sizes
 from aexbench.components import Component, of_plugin
 from aexbench.contracts import Dataset
 from aexbench.detector import Detector
+from aexbench.explaining.choice import DEFAULT
 from aexbench.results import Results
 from aexbench.rows import moments
 from aexbench.running import alarms, planning
@@ -147,9 +147,9 @@ class Trying:
     apart: Apart | None = None
     quiet: bool = False
     say: Say = silent
-    left_out: dict[str, str] = field(default_factory=dict)
-    costs: dict[str, float] = field(default_factory=dict)
-    runs: dict[int, list[Component]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict, init=False)
+    costs: dict[str, float] = field(default_factory=dict, init=False)
+    runs: dict[int, list[Component]] = field(default_factory=dict, init=False)
 
     @cached_property
     def metrics(self) -> list[Component]:

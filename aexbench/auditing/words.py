@@ -14,11 +14,12 @@ from aexbench.auditing.answer import (
     Answer,
     incidents_to_settle,
 )
-from aexbench.auditing.evidence import DEFAULT, PLAIN, Evidence, Kind
+from aexbench.auditing.evidence import PLAIN, Evidence, Kind
 from aexbench.auditing.features import Hidden
 from aexbench.board.comparing import Estimate
 from aexbench.contracts import Dataset
 from aexbench.detector import Loss
+from aexbench.explaining.choice import DEFAULT
 from aexbench.features import Features
 from aexbench.texts import counted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from aexbench import soundness
+from aexbench import given, soundness
 from aexbench.contracts import Dataset, not_finite
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
@@ -20,7 +19,6 @@ from aexbench.explaining.describing import Seen, features_of, normal_of
 from aexbench.explaining.parts import Explanation, Explanations, Lead, Pixels, Vote
 from aexbench.explaining.sureness import lead
 from aexbench.explaining.views import View, view
-from aexbench.features import Features
 from aexbench.rows import Rows, as_rows
 from aexbench.state import as_usual
 
@@ -137,10 +135,7 @@ def fitted(detector: Detector, data: Dataset | None) -> Detector:
     """
     if data is None:
         return detector
-    own = copy.copy(detector)
-    if detector.features == Features():
-        own.features, own.scale = data.features, None  # it was of other bounds
-    return own if own.scale is not None else own.calibrate(data.validation)
+    return given.calibrated(given.described(detector, data), data)
 
 
 def _numbers(rows: Sequence[int] | NDArray[np.int64] | None, count: int) -> list[int | None]:

@@ -234,3 +234,18 @@ def test_bounds_of_the_background_hold_all_blocks_and_a_range_for_constant_colum
     assert notes == [given.OWN_BOUNDS]
     assert detector.features.low == (0.0, -1.0, 50.0, -0.5)
     assert detector.features.high == (1.0, 2.0, 100.0, 0.5)
+
+
+def test_a_detector_that_describes_nothing_has_the_datas_features_and_no_scale_of_other_bounds():
+    detector = Detector(NET, scale=ScoreScale(0.0, 1.0, 0.5, 0.9))
+    data = taken(features=Features(low=-1.0, high=2.0))
+    made = given.described(detector, data)
+    assert (made.features, made.scale) == (data.features, None)
+    assert detector.features == Features()
+    assert detector.scale is not None
+
+
+@pytest.mark.parametrize("features", [Features(low=0.0, high=1.0), Features(names=tuple("abcd"))])
+def test_a_detector_that_describes_its_columns_stays(features):
+    detector = Detector(NET, features=features)
+    assert given.described(detector, taken(features=Features(low=-1.0, high=2.0))) is detector

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aexbench import Detector, specs
+import aexbench
+from aexbench import Detector, RequestError, specs
 from aexbench.auditing import trying
+from aexbench.auditing.evidence import together
 from aexbench.auditing.trying import Shared
 from aexbench.board.comparing import Source, compare
 from aexbench.results import Results
@@ -178,3 +180,13 @@ def test_a_kind_without_anomalies_says_why(sound, rows, tmp_path):
     assert empty.reason
     said = f"swap[threshold=0.999999, max_draws=1]: {empty.reason}"
     assert said in " ".join(found.text(200).split())
+
+
+def test_scores_that_cannot_be_read_end_the_audit(sound, rows, tmp_path):
+    found = audited(sound, split(rows), tmp_path / "store", budget=0)
+    assert found.evidence.kinds
+    results = aexbench.open(tmp_path / "store")
+    for path in (tmp_path / "store" / "scores").iterdir():
+        path.write_bytes(b"torn")
+    with pytest.raises(RequestError, match="is not the file of its record"):
+        together([results], "recall[top=truth]")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aexbench.auditing import features
-from aexbench.auditing.features import Hidden, hidden, name_of
+from aexbench.auditing.features import Hidden, hidden
 from aexbench.features import Features
 
 NAMED = Features(("a", "b", "c"))
@@ -32,6 +32,10 @@ def results(truth, *, role="explainer", control="none", state="ok", **values):
     )
 
 
+def missed(found, described=NAMED):
+    return hidden(found, described, described.group_names((3,)), "top")
+
+
 B3 = [[0, 1, 0]] * 3
 
 
@@ -40,43 +44,44 @@ def test_constants():
 
 
 def test_a_feature_that_the_best_names_first_in_less_than_half():
-    found = hidden([results(B3, one=[0, 0, 0], two=[1, 0, 0])], NAMED, "top")
+    found = missed([results(B3, one=[0, 0, 0], two=[1, 0, 0])])
     assert found == [Hidden("b", "two", pytest.approx(1 / 3), 3)]
 
 
 def test_one_explainer_that_finds_it_is_enough():
-    assert hidden([results(B3, one=[0, 0, 0], two=[1, 1, 0])], NAMED, "top") == []
+    assert missed([results(B3, one=[0, 0, 0], two=[1, 1, 0])]) == []
     four = [[0, 1, 0]] * 4
-    assert hidden([results(four, one=[1, 1, 0, 0])], NAMED, "top") == []  # half is found
+    assert missed([results(four, one=[1, 1, 0, 0])]) == []  # half is found
 
 
 def test_two_anomalies_say_nothing():
-    assert hidden([results(B3[:2], one=[0, 0])], NAMED, "top") == []
+    assert missed([results(B3[:2], one=[0, 0])]) == []
 
 
 def test_kinds_are_taken_together():
-    found = hidden([results(B3[:2], one=[0, 0]), results(B3[:1], one=[1])], NAMED, "top")
+    found = hidden(
+        [results(B3[:2], one=[0, 0]), results(B3[:1], one=[1])], NAMED, NAMED.names, "top"
+    )
     assert found == [Hidden("b", "one", pytest.approx(1 / 3), 3)]
 
 
 def test_only_what_was_changed_alone_counts():
     truth = [[0, 1, 0], [0, 1, 0], [0, 1, 1], [1, 1, 0]]
-    assert hidden([results(truth, one=[0, 0, 0, 0])], NAMED, "top") == []
+    assert missed([results(truth, one=[0, 0, 0, 0])]) == []
 
 
 @pytest.mark.parametrize("other", [{"role": "floor"}, {"control": "initial"}, {"state": "failed"}])
 def test_floors_controls_and_failures_find_nothing(other):
-    found = hidden([results(B3, one=[0, 0, 0]), results(B3, one=[1, 1, 1], **other)], NAMED, "top")
+    found = hidden(
+        [results(B3, one=[0, 0, 0]), results(B3, one=[1, 1, 1], **other)], NAMED, NAMED.names, "top"
+    )
     assert found == [Hidden("b", "one", 0.0, 3)]
 
 
 def test_a_group_is_one_feature():
     grouped = Features(("ip_1", "ip_2", "c"), groups=(0, 0, 1))
-    (found,) = hidden([results([[1, 1, 0]] * 3, one=[0, 0, 0])], grouped, "top")
+    (found,) = hidden(
+        [results([[1, 1, 0]] * 3, one=[0, 0, 0])], grouped, grouped.group_names((3,)), "top"
+    )
     assert found.name == grouped.group_names((3,))[0]
     assert (found.best, found.anomalies) == ("one", 3)
-
-
-def test_features_without_names_have_numbers():
-    assert name_of(Features(), 2) == "feature 2"
-    assert name_of(NAMED, 2) == "c"
