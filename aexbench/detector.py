@@ -66,6 +66,10 @@ class ScoreScale:
         """Return clip((error − low) / (high − low), 0, 1)."""
         return ((error - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
 
+    def error_at(self, score: float) -> float:
+        """Return the error above which samples score more than this; none do more than 1."""
+        return self.low + score * (self.high - self.low) if score < 1 else float("inf")
+
 
 @dataclass
 class Detector:

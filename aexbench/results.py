@@ -142,7 +142,8 @@ class Results:
         from aexbench.plotting import kinds
         from aexbench.plotting.choosing import Wanted
 
-        wanted = Wanted(metric or self._first, section, tuple(explainers), only)
+        asked = metric if "metric" in kinds.UNUSED.get(kind, ()) else metric or self._first
+        wanted = Wanted(asked, section, tuple(explainers), only)
         return kinds.plot(self.store, kind, wanted, set(self.keys), dark)
 
     def attributions(self, cell: Cell | str) -> NDArray[Any]:

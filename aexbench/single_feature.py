@@ -253,7 +253,7 @@ class Gate:
             raise RequestError(
                 f"threshold is 'strict', 'alarm', 'alarms' or a score in [0, 1), not {threshold!r}"
             )
-        error = scale.low + threshold * (scale.high - scale.low)
+        error = scale.error_at(threshold)
         return Gate(error, error, np.zeros_like(low))
 
     def report(self) -> dict[str, float]:

@@ -33,7 +33,7 @@ VETOING = 3
 """Labelled incidents that veto."""
 SHORT = 3
 """Explainers of the shortlist that come from anomalies like the alarms."""
-ALWAYS = ("residual", "repair")
+ALWAYS = (DEFAULT, "repair")
 """Explainers of every shortlist."""
 WORTH_KNOWING = 0.05
 """The difference that it is said of how many labelled incidents would settle it."""

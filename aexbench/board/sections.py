@@ -106,6 +106,8 @@ class Section:
         With how many seeds the first two rows would be told apart.
     corruptions
         By name; of labels, that name.
+    higher
+        Whether higher is better.
     """
 
     kind: Kind
@@ -117,6 +119,7 @@ class Section:
     detectable: float | None
     settling: int | None
     corruptions: Sequence[str]
+    higher: bool = True
 
     @property
     def target(self) -> Target:
@@ -156,6 +159,7 @@ class Ranking:
             detectable=power.minimum_detectable_difference(comparison) if comparison else None,
             settling=power.seeds_to_settle(comparison, *two) if comparison and two[1:] else None,
             corruptions=list(dict.fromkeys(self.table.groups[name].corruption for name in groups)),
+            higher=self.higher,
         )
 
     @property

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OWN = "default"  # a MODEL that is the data set's own autoencoder
 FORMATS = ("table", "json")
+MOST = 10  # rows, where many are asked for
 
 app = typer.Typer()
 
@@ -56,7 +57,10 @@ def explain(
     above: Annotated[
         float | None, typer.Option(min=0, max=1, help="Test rows whose score is above this one.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Rows at most, the worst ones.")] = 10,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows at most, the worst first: 10, or 1 if none are asked for."),
+    ] = None,
     explainer: Annotated[
         str | None,
         typer.Option("--explainer", "-e", help="Who answers; an audit's choice, or residual."),
@@ -80,6 +84,8 @@ def explain(
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
+    if explainer is not None and audit is not None:
+        raise RequestError("--explainer and --audit each say who answers: leave one of them out")
     asked = Asked(tuple(row or ()), anomalies, above, count)
     load_plugins(plugin)
     detector, rows = the_pair(model, data, trust=trust, loss=loss, output=output)
@@ -98,7 +104,7 @@ def explain(
         found.save(to)
     sys.stdout.write(found.json() if format == "json" else f"{found}\n")
     if picked.more:
-        tell(f"{counted(picked.more, 'more such row')}: --count shows more than {count}")
+        tell(f"{counted(picked.more, 'more such row')}: --count shows more than {asked.most}")
 
 
 @dataclass(frozen=True)
@@ -108,12 +114,20 @@ class Asked:
     numbers: tuple[int, ...]
     anomalies: bool
     above: float | None
-    count: int
+    count: int | None
 
     def __post_init__(self) -> None:
         """Reject what is asked for in two ways."""
         if bool(self.numbers) + self.anomalies + (self.above is not None) > 1:
             raise RequestError("--row, --anomalies and --above: one of them at a time")
+        if self.numbers and self.count is not None:
+            raise RequestError("--row names the rows: leave --count out")
+
+    @property
+    def most(self) -> int:
+        """How many rows at most."""
+        alone = not self.anomalies and self.above is None
+        return self.count or (1 if alone else MOST)
 
     @property
     def words(self) -> str:
@@ -126,17 +140,18 @@ class Asked:
 def _picked(asked: Asked, detector: Detector, data: Dataset) -> Picked:
     """Return the rows asked for; the one with the greatest error where none is."""
     from aexbench.explaining import picking
+    from aexbench.running import alarms
 
     if asked.numbers:
         return picking.by_number(data, asked.numbers)
-    errors = picking.errors_of_test(detector, data)
+    errors = alarms.errors(detector, data.test)
     if asked.anomalies:
         least = detector.calibrated.normal_95
-        return picking.most_anomalous(data, errors, least, asked.count)
+        return picking.most_anomalous(data, errors, least, asked.most)
     if asked.above is not None:
-        least = picking.error_at(detector, asked.above)
-        return picking.most_anomalous(data, errors, least, asked.count)
-    return replace(picking.most_anomalous(data, errors, -float("inf"), 1), more=0)
+        least = detector.calibrated.error_at(asked.above)
+        return picking.most_anomalous(data, errors, least, asked.most)
+    return replace(picking.most_anomalous(data, errors, -float("inf"), asked.most), more=0)
 
 
 def the_pair(

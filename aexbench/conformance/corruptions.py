@@ -179,7 +179,7 @@ def _limits(trial: Trial) -> tuple[float, float]:
     elif threshold in (LIKE_ALARMS, MATCHED):
         most = least = scale.normal_95
     else:
-        most = least = scale.low + float(threshold) * (scale.high - scale.low)
+        most = least = scale.error_at(float(threshold))
     slack = trial.tolerance * abs(scale.high)
     return most + slack, least - slack
 

@@ -68,10 +68,13 @@ class Answers:
         Attributions, one draw for each seed; one where nothing is drawn.
     standard_error : (N, …) or None
         Of each attribution, where the explainer tells it.
+    random
+        Whether another seed may give another answer.
     """
 
     draws: NDArray[Any]
     standard_error: NDArray[Any] | None
+    random: bool = False
 
     @property
     def attributions(self) -> NDArray[Any]:
@@ -93,7 +96,7 @@ def answers(chosen: Component, asked: Asked, draws: int) -> Answers:
     if "seed" not in chosen.arguments:
         return Answers(first[None], None)
     others = [asked.made(_seeded(chosen, number)) for number in range(1, draws)]
-    return Answers(np.stack([first, *map(asked.attributions, others)]), None)
+    return Answers(np.stack([first, *map(asked.attributions, others)]), None, random=True)
 
 
 def _as_taken(asked: Asked) -> torch.Tensor:

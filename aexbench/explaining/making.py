@@ -14,7 +14,7 @@ from aexbench.contracts import Dataset, not_finite
 from aexbench.detector import Detector
 from aexbench.errors import RequestError
 from aexbench.explaining.asking import Answers, Asked, answers, named, votes
-from aexbench.explaining.choice import Choice, Entry, chosen, made
+from aexbench.explaining.choice import DEFAULT, Choice, Entry, chosen, made
 from aexbench.explaining.describing import Seen, features_of, normal_of
 from aexbench.explaining.parts import Explanation, Explanations, Lead, Pixels, Vote
 from aexbench.explaining.sureness import lead
@@ -22,7 +22,7 @@ from aexbench.explaining.views import View, view
 from aexbench.rows import Rows, as_rows
 from aexbench.state import as_usual
 
-SHORTLIST = ("residual", "repair", "lrp[root=joint]", "counterfactual")
+SHORTLIST = (DEFAULT, "repair", "lrp[root=joint]", "counterfactual")
 DRAWS = 5
 
 
@@ -135,7 +135,8 @@ def fitted(detector: Detector, data: Dataset | None) -> Detector:
     """
     if data is None:
         return detector
-    return given.calibrated(given.described(detector, data), data)
+    own, _ = given.bounded(given.described(detector, data), data)
+    return given.calibrated(own, data)
 
 
 def _numbers(rows: Sequence[int] | NDArray[np.int64] | None, count: int) -> list[int | None]:
@@ -203,7 +204,7 @@ def _leads(view: View, given: Answers) -> list[Lead | None]:
     draws = np.stack([view.sums(draw) for draw in given.draws], axis=1)
     error = given.standard_error
     told = [None] * len(draws) if error is None else np.sqrt(view.sums(error**2))
-    return [lead(one, own, view.names) for one, own in zip(draws, told, strict=True)]
+    return [lead(one, own, view.names, given.random) for one, own in zip(draws, told, strict=True)]
 
 
 def _images(view: View, seen: Seen, attributions: NDArray[Any]) -> list[Pixels | None]:

@@ -100,7 +100,8 @@ class Lead:
         Of that gap: its standard deviation over the explainer's draws, or its standard error as the
         explainer tells it; None where nothing is drawn.
     by
-        What the spread comes from. `nothing`: the answer is the same in every draw.
+        What the spread comes from. `nothing`: the answer is the same in every draw; `one draw`: it
+        has been drawn once, and nobody knows.
     draws
         How often the explainer was asked, each time with another seed.
     same_first
@@ -111,7 +112,7 @@ class Lead:
     second: str
     gap: float
     spread: float | None
-    by: Literal["draws", "standard error", "nothing"]
+    by: Literal["draws", "standard error", "nothing", "one draw"]
     draws: int
     same_first: int
 

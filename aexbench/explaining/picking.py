@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench.contracts import Dataset
-from aexbench.detector import Detector
-from aexbench.running.alarms import errors
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,3 @@ def most_anomalous(data: Dataset, found: NDArray[np.float64], least: float, coun
     chosen = above[:count]
     numbers = data.numbers()[chosen] if len(data.numbers()) else chosen
     return Picked(np.asarray(data.test[chosen]), numbers.tolist(), len(above) - len(chosen))
-
-
-def error_at(detector: Detector, score: float) -> float:
-    """Return the error that has a score in [0, 1)."""
-    scale = detector.calibrated
-    return scale.low + score * (scale.high - scale.low)
-
-
-def errors_of_test(detector: Detector, data: Dataset) -> NDArray[np.float64]:
-    """Return the errors (N,) of the test split."""
-    return errors(detector, data.test)

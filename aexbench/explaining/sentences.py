@@ -113,6 +113,8 @@ def how_sure(lead: Lead | None) -> str:
     ahead = f"{quoted(lead.first)} leads {quoted(lead.second)} by {lead.gap:.2g}"
     if lead.by == "nothing":
         return f"{ahead}, the same in every draw."
+    if lead.by == "one draw":
+        return f"{ahead}, in one draw: nobody knows how much that varies."
     if lead.by == "standard error":
         return f"{ahead}, with a standard error of {lead.spread:.2g}."
     first = f"it is first in {lead.same_first} of {counted(lead.draws, 'draw')}"

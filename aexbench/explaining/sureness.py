@@ -10,7 +10,9 @@ from aexbench.explaining.parts import Lead
 from aexbench.explaining.views import Floats
 
 
-def lead(draws: Floats, error: Floats | None, names: Sequence[str]) -> Lead | None:
+def lead(
+    draws: Floats, error: Floats | None, names: Sequence[str], random: bool = False
+) -> Lead | None:
     """Return the lead of the first feature over the second; None where there is one feature only.
 
     Parameters
@@ -21,6 +23,8 @@ def lead(draws: Floats, error: Floats | None, names: Sequence[str]) -> Lead | No
         Standard errors as the explainer tells them, taken as independent.
     names : (G,)
         The features.
+    random
+        Whether the explainer draws at all.
     """
     if len(names) < 2:
         return None
@@ -30,6 +34,8 @@ def lead(draws: Floats, error: Floats | None, names: Sequence[str]) -> Lead | No
     told = names[first], names[second], float(gaps.mean())
     if error is not None:
         return Lead(*told, float(np.hypot(error[first], error[second])), "standard error", 1, same)
+    if random and len(draws) == 1:
+        return Lead(*told, None, "one draw", 1, same)
     if len(draws) == 1 or bool((draws == draws[0]).all()):
         return Lead(*told, None, "nothing", len(draws), same)
     return Lead(*told, float(gaps.std(ddof=1)), "draws", len(draws), same)

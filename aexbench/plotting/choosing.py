@@ -70,16 +70,6 @@ class Wanted:
         return kept
 
 
-def higher_is_better(section: Section) -> bool:
-    """Whether higher is better: rows of one role stand best first."""
-    for role in ("reference", "explainer", "floor"):
-        own = [row for row in section.rows if row.role == role and row.complete]
-        means = [row.scores[section.metric].mean for row in own]
-        if means and means[0] != means[-1]:
-            return means[0] > means[-1]
-    return True
-
-
 def level(section: Section, name: str) -> float | None:
     """Return the score of the oracle or of chance, where there is one."""
     for row in section.rows:
@@ -103,7 +93,7 @@ def span(section: Section) -> tuple[float, float]:
 def metric_title(board: Board, section: Section) -> str:
     """Return what a section's scores are, and what is better where that is the lower."""
     title = plain(pathless(board.metrics[section.metric]))
-    return title if higher_is_better(section) else f"{title} (lower is better)"
+    return title if section.higher else f"{title} (lower is better)"
 
 
 def heading(board: Board, section: Section) -> str:

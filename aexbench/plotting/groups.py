@@ -9,7 +9,7 @@ from aexbench.board.comparing import LEAST_UNITS, enough_units
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import Row, Section
 from aexbench.board.wording import FEW
-from aexbench.plotting.choosing import Wanted, heading, higher_is_better, metric_title
+from aexbench.plotting.choosing import Wanted, heading, metric_title
 from aexbench.plotting.drawing import altair, values
 from aexbench.plotting.looks import Look
 from aexbench.plotting.names import fold, left_out, short
@@ -37,7 +37,7 @@ def data(section: Section, wanted: Wanted) -> list[dict[str, Any]]:
     for line in found:
         line |= {"place": places[line["group"]], "column": columns[line["explainer"]]}
         line["name"] = names[line["group"]]
-    return _shaded(found, higher_is_better(section))
+    return _shaded(found, section.higher)
 
 
 def _lines(groups: Sequence[str], wanted: Wanted) -> list[str]:
@@ -60,6 +60,7 @@ def _line(group: str, row: Row, section: Section) -> dict[str, Any]:
         "group": group,
         "explainer": row.explainer,
         "mark": row.role,
+        "rival": row.role == "explainer" and (group != MEAN or row.complete),
         "score": score,
         "text": "–" if score is None else f"{'' if sure else '·'}{score:.{DIGITS}f}",
     }
@@ -72,7 +73,7 @@ def _shaded(lines: list[dict[str, Any]], higher: bool) -> list[dict[str, Any]]:
     tops = _tops(lines, higher)
     for line in lines:
         score, top = line["score"], tops.get(line["group"])
-        own = line["mark"] == "explainer" and score is not None
+        own = line["rival"] and score is not None
         line["best"] = own and top is not None and round(score, DIGITS) == round(top, DIGITS)
         line["shade"] = 0.0 if score is None else (score - worst) / ((best - worst) or 1.0)
     return lines
@@ -82,7 +83,7 @@ def _tops(lines: list[dict[str, Any]], higher: bool) -> Mapping[str, float]:
     """Return the best score that an explainer has in each group."""
     tops: dict[str, float] = {}
     for line in lines:
-        if line["mark"] == "explainer" and line["score"] is not None:
+        if line["rival"] and line["score"] is not None:
             before = tops.get(line["group"], line["score"])
             tops[line["group"]] = (max if higher else min)(before, line["score"])
     return tops

@@ -8,7 +8,7 @@ from typing import Any
 from aexbench.board import leaderboard as boards
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import Section
-from aexbench.errors import unknown
+from aexbench.errors import RequestError, unknown
 from aexbench.plotting import curves, groups, ledger, looks, pareto, ranks
 from aexbench.plotting.choosing import Wanted
 from aexbench.plotting.drawing import altair
@@ -18,6 +18,8 @@ from aexbench.running.store import Record
 
 KINDS = ("curves", "groups", "pareto", "ranks", "ledger")
 OF_BOARDS = {"groups": groups.chart, "pareto": pareto.chart, "ranks": ranks.chart}
+UNUSED = {"ranks": ("only",), "pareto": ("only",), "ledger": ("metric", "section")}
+"""What would change nothing in a kind of picture."""
 BETWEEN = 40  # pixels between the charts of two sections
 
 
@@ -54,6 +56,9 @@ def plot(
     if kind not in KINDS:
         raise unknown("kind of plot", kind, KINDS)
     wanted, colours = wanted or Wanted(), looks.look(dark)
+    for name in UNUSED.get(kind, ()):
+        if getattr(wanted, name) is not None:
+            raise RequestError(f"{kind} shows the same whatever {name} is: leave it out")
     if kind == "ledger":
         return looks.dressed(_ledger(store, wanted, keys, colours), colours)
     board = boards.leaderboard(store, wanted.metric, keys)

@@ -21,7 +21,7 @@ from aexbench.plotting.drawing import altair, values
 from aexbench.plotting.looks import Look
 from aexbench.plotting.names import fold
 from aexbench.plotting.parts import MANY, below_title
-from aexbench.running.cells import GIVEN
+from aexbench.running.cells import DEFAULT, GIVEN
 from aexbench.running.packed import AnyStore
 from aexbench.running.store import Record, Store
 from aexbench.texts import pathless
@@ -82,27 +82,34 @@ def books(store: AnyStore, records: Sequence[Record], wanted: Wanted) -> tuple[s
     for record in shown:
         by_set.setdefault(set_name(record), []).append(record)
     (name, *_) = wanted.groups(by_set) if by_set else [""]
-    found = [book for record in by_set.get(name, []) if (book := _book(store, record)) is not None]
-    if not found:
+    keeping = [record for record in by_set.get(name, []) if _keeps(record)]
+    if not keeping:
         raise RequestError(
             f"no explainer of {store.root} keeps a ledger as lrp does: run it with -e lrp"
         )
-    return name, found[:MOST_EXPLAINERS]
+    if len(wanted.explainers) > min(MOST_EXPLAINERS, len(keeping)):
+        names = ", ".join(record.cell.explainer.text for record in keeping)
+        raise RequestError(f"name at most {MOST_EXPLAINERS} that keep a ledger: {names}")
+    return name, [_book(store, record) for record in keeping[:MOST_EXPLAINERS]]
 
 
 def set_name(record: Record) -> str:
     """Return what the anomalies of a record are called."""
     cell = record.cell
-    own = "" if cell.detector.text in ("default", GIVEN) else f" {cell.detector.text}"
+    own = "" if cell.detector.text in (DEFAULT, GIVEN) else f" {cell.detector.text}"
     return f"{cell.dataset.text}{own} / {cell.corruption.text}, seed {cell.anomaly_seed}"
 
 
-def _book(store: AnyStore, record: Record) -> Book | None:
-    """Return an explainer's book; None where it keeps none."""
+def _keeps(record: Record) -> bool:
+    """Whether a record's explainer keeps a book, and is known here."""
+    name = record.cell.explainer.name
+    known = name in families.explainers.names()
+    return known and hasattr(families.explainers.describe(name).target, "ledger")
+
+
+def _book(store: AnyStore, record: Record) -> Book:
+    """Return an explainer's book."""
     cell = record.cell
-    known = cell.explainer.name in families.explainers.names()
-    if not known or not hasattr(families.explainers.describe(cell.explainer.name).target, "ledger"):
-        return None
     path = _weights(store, record)
     rows = families.datasets.create(cell.dataset.text)
     recipe = training.recipe(cell.detector.text, rows.autoencoder)
@@ -183,7 +190,7 @@ def chart(title: str, name: str, found: Sequence[Book], colours: Look) -> Any:
 
 def _correlations(found: Sequence[Book]) -> list[str]:
     """Return how much the whole maps depend on which outputs are wrong."""
-    shown = [f"{b.explainer} {float(b.ledger.correlation.median()):.2f}" for b in found]
+    shown = [f"{b.explainer} {float(np.median(b.ledger.correlation.cpu())):.2f}" for b in found]
     return below_title(f"rank correlation with the loss-ablated map: {', '.join(shown)}")
 
 

@@ -14,7 +14,6 @@ from aexbench.errors import RequestError
 from aexbench.plotting.choosing import (
     Wanted,
     heading,
-    higher_is_better,
     levels,
     metric_title,
     span,
@@ -43,7 +42,7 @@ def data(section: Section, wanted: Wanted) -> list[dict[str, Any]]:
     timed on, in the board's order.
 
     `ms` is the median time of one sample, `front` whether no explainer is as fast and better, or as
-    good and faster; floors are not asked.
+    good and faster; floors are not asked, nor those that lack scores.
 
     Raises
     ------
@@ -53,7 +52,8 @@ def data(section: Section, wanted: Wanted) -> list[dict[str, Any]]:
     rows = [row for row in wanted.rows(section.rows) if row.role != "reference"]
     here = machine(rows)
     timed = [row for row in rows if row.latency_s is not None and row.hardware == here]
-    best = front([row for row in timed if row.role == "explainer"], section)
+    rivals = [row for row in timed if row.role == "explainer" and row.complete]
+    best = front(rivals, section)
     return [
         {
             "number": number,
@@ -92,7 +92,7 @@ def front(rows: Sequence[Row], section: Section) -> list[str]:
     """Return the names of rows that no other beats: none is better and no slower, or faster and as
     good. The fastest first.
     """
-    sign = 1.0 if higher_is_better(section) else -1.0
+    sign = 1.0 if section.higher else -1.0
     costs = {r.explainer: (r.latency_s or 0.0, -sign * r.scores[section.metric].mean) for r in rows}
 
     def beaten(own: tuple[float, float]) -> bool:

@@ -80,6 +80,11 @@ def test_scale_is_least_normal_error_and_nearly_greatest_corrupted_one():
     )
 
 
+def test_no_error_scores_more_than_one():
+    scale = ScoreScale(1.0, 3.0, 0.0, 0.0)
+    assert (scale.error_at(0.0), scale.error_at(0.25), scale.error_at(1.0)) == (1.0, 1.5, np.inf)
+
+
 def test_a_scale_is_of_one_loss():
     detector = Detector(MODEL, "l2", scale=ScoreScale(0, 1, 0.1, 0.2))
     assert detector.with_loss("l1").scale is None

@@ -196,6 +196,7 @@ def test_lower_is_better_turns_everything_round(store):
     assert found["small"].gain.gain == pytest.approx(1.0)
     assert not found["large"].gain.above
     assert found["small"].by_group["data / null"][1].gain == pytest.approx(1.0)
+    assert [one.higher for one in leaderboard(store).sections] == [False]
 
 
 def test_where_lower_is_better_the_best_floor_is_the_lowest(store):

@@ -195,3 +195,23 @@ def test_help_needs_no_torch():
     imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
     assert not imported & {"torch", "numpy", "pandas"}
     assert "--anomalies" in run.stdout
+
+
+def test_so_many_worst_rows_are_shown_as_are_asked_for(ran):
+    _, one, _ = ran(*MINE, "--format", "json")
+    _, three, _ = ran(*MINE, "--count", "3", "--format", "json")
+    assert len(three.splitlines()) == 3
+    assert three.splitlines()[0] == one.strip()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--row", "3", "--count", "1"), "leave --count out"),
+        (("-e", "residual", "--audit", "nosuch.json"), "leave one of them out"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(ran, options, said):
+    code, _, err = ran(*MINE, *options)
+    assert code == 2
+    assert said in err

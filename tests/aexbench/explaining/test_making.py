@@ -163,6 +163,11 @@ def test_seeds_go_on_from_the_one_that_is_given(constant, data):
         assert given[2][name] == pytest.approx((given[0][name] + given[1][name]) / 2)
 
 
+def test_one_draw_of_what_draws_shows_no_spread(constant, data):
+    (one,) = explain(constant, data.test[:1], data=data, explainer="random", draws=1, **QUIET)
+    assert (one.lead.by, one.lead.spread, one.lead.draws) == ("one draw", None, 1)
+
+
 def test_what_draws_nothing_is_the_same_in_every_draw(constant, data):
     (one,) = explain(constant, data.test[:1], data=data, **QUIET)
     assert (one.lead.by, one.lead.spread, one.lead.draws) == ("nothing", None, 1)

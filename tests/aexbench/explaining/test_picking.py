@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aexbench import Dataset, RequestError
-from aexbench.explaining.picking import by_number, error_at, errors_of_test, most_anomalous
+from aexbench.explaining.picking import by_number, most_anomalous
+from aexbench.running import alarms
 
 
 def test_rows_by_their_numbers(data):
@@ -17,8 +18,8 @@ def test_rows_by_their_numbers(data):
         by_number(data, [17])
 
 
-def test_the_greaerrors_of_test_first(constant, data):
-    errors = errors_of_test(constant, data)
+def test_the_greatest_errors_first(constant, data):
+    errors = alarms.errors(constant, data.test)
     assert errors.shape == (100,)
     found = most_anomalous(data, errors, 0.1, 3)
     order = sorted(range(100), key=lambda row: -errors[row])[:3]
@@ -41,6 +42,6 @@ def test_rows_without_numbers_are_called_by_their_places(data):
 
 def test_the_error_of_a_score(constant, data):
     for score in (0.0, 0.3, 0.9):
-        error = error_at(constant, score)
+        error = constant.calibrated.error_at(score)
         scale = constant.calibrated
         assert (error - scale.low) / (scale.high - scale.low) == pytest.approx(score)

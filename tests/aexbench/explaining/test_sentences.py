@@ -167,6 +167,8 @@ def test_images_are_called_images():
          "draw; it is first in 4 of 5 draws."),
         (Lead("a", "b", 0.22, 0.01, "standard error", 1, 1), "`a` leads `b` by 0.22, with a "
          "standard error of 0.01."),
+        (Lead("a", "b", 0.22, None, "one draw", 1, 1), "`a` leads `b` by 0.22, in one draw: nobody "
+         "knows how much that varies."),
         (None, "There is one feature only."),
     ],
 )  # fmt: skip

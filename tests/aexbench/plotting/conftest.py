@@ -37,10 +37,10 @@ def row(name: str, score: float, role: str = "explainer", **own: object) -> Row:
     return Row(**{**values, **own})  # type: ignore[arg-type]
 
 
-def section(*rows: Row, units: Mapping[str, int] | None = None) -> Section:
+def section(*rows: Row, units: Mapping[str, int] | None = None, higher: bool = True) -> Section:
     """Return a section of corruptions."""
     kind = Kind("recipe", "corruptions", "cause")
-    return Section(kind, "m", rows, units or {}, (5, 5), 1, None, None, ["null"])
+    return Section(kind, "m", rows, units or {}, (5, 5), 1, None, None, ["null"], higher)
 
 
 def board(*sections: Section, title: str = "made", metric: str = "metric") -> Board:

@@ -13,7 +13,7 @@ from aexbench import RequestError
 from aexbench.board.gains import Gain
 from aexbench.board.sections import Score
 from aexbench.plotting import groups, pareto, ranks
-from aexbench.plotting.choosing import Wanted, higher_is_better, levels, metric_title, span
+from aexbench.plotting.choosing import Wanted, levels, metric_title, span
 from aexbench.plotting.parts import step, ticks
 from aexbench.plotting.placing import placed
 from tests.aexbench.plotting.conftest import RESULTS, board, row, section
@@ -112,7 +112,7 @@ def test_where_lower_is_better_the_lowest_is_the_best_and_has_most_colour():
         row("a", 0.2, **in_groups(wine=0.2)),
         row("b", 0.9, **in_groups(wine=0.9)),
     ]
-    found = groups.data(section(*rows, units={"wine / null": 20}), EVERYTHING)
+    found = groups.data(section(*rows, units={"wine / null": 20}, higher=False), EVERYTHING)
     of_wine = {line["explainer"]: line for line in found if line["group"] == "wine / null"}
     assert (of_wine["a"]["shade"], of_wine["b"]["shade"]) == (1, 0)
     assert (of_wine["a"]["best"], of_wine["b"]["best"]) == (True, False)
@@ -152,8 +152,9 @@ def test_pareto_holds_the_boards_times_in_milliseconds(published, written):
     )
 
 
-def front(*rows) -> set[str]:
-    return {line["name"] for line in pareto.data(section(*rows), EVERYTHING) if line["front"]}
+def front(*rows, higher: bool = True) -> set[str]:
+    found = pareto.data(section(*rows, higher=higher), EVERYTHING)
+    return {line["name"] for line in found if line["front"]}
 
 
 def test_the_front_is_who_nobody_beats():
@@ -170,7 +171,8 @@ def test_those_who_are_the_same_in_both_are_both_on_the_front():
 
 
 def test_where_lower_is_better_the_front_is_the_lowest():
-    assert front(timed("a", 0.1, 1.0), timed("b", 0.5, 2.0), timed("c", 0.9, 3.0)) == {"a"}
+    rows = [timed("a", 0.1, 1.0), timed("b", 0.5, 2.0), timed("c", 0.9, 3.0)]
+    assert front(*rows, higher=False) == {"a"}
 
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=2, max_size=8)
@@ -180,8 +182,6 @@ PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=2, ma
 def test_the_front_is_that_of_the_definition(pairs):
     pairs = sorted(pairs, reverse=True)
     rows = [timed(str(i), float(score), float(time)) for i, (score, time) in enumerate(pairs)]
-    if len({score for score, _ in pairs}) == 1:
-        return  # nobody can see which way is better
     expected = set()
     for i, (score, time) in enumerate(pairs):
         beats = [s >= score and t <= time and (s > score or t < time) for s, t in pairs]
@@ -202,16 +202,30 @@ def test_a_board_without_times_says_how_to_get_them():
         pareto.data(section(row("a", 0.5)), EVERYTHING)
 
 
-def test_rows_tell_which_way_is_better():
-    chance, truth = row("chance", 0.5, "reference"), row("oracle", 1.0, "reference")
-    assert higher_is_better(section(row("a", 0.5), truth, chance))
-    assert not higher_is_better(section(row("a", 0.5), row("b", 0.9)))
-    assert higher_is_better(section(row("a", 0.9), row("b", 0.5), row("c", 0.2, complete=False)))
-    assert higher_is_better(section(row("a", 0.5)))
+def test_who_lacks_scores_is_no_rival():
+    whole, part = timed("a", 0.5, 1.0), row("b", 0.9, complete=False, latency_s=0.1, hardware="A")
+    assert front(whole, part) == {"a"}
+    found = {
+        (line["group"], line["explainer"]): line["best"]
+        for line in groups.data(
+            section(
+                row("a", 0.5, by_group={"x": (0.5, None)}),
+                row("b", 0.9, complete=False, by_group={"x": (0.9, None)}),
+                units={"x": 30},
+            ),
+            EVERYTHING,
+        )
+    }
+    assert found == {
+        (groups.MEAN, "a"): True,
+        (groups.MEAN, "b"): False,
+        ("x", "a"): False,
+        ("x", "b"): True,
+    }
 
 
 def test_the_title_says_where_lower_is_better():
-    down, up = section(row("a", 0.5), row("b", 0.9)), section(row("a", 0.9), row("b", 0.5))
+    down, up = section(row("a", 0.5), higher=False), section(row("a", 0.9))
     assert metric_title(board(down), down) == "metric (lower is better)"
     assert metric_title(board(up), up) == "metric"
 

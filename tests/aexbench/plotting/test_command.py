@@ -167,3 +167,15 @@ def test_what_is_written_and_drawn_reads_on_its_ground(look):
         assert contrast(colour, look.ground) >= 4.5
     assert contrast(look.ink, look.low) >= 4.5
     assert contrast(look.on_high, look.high) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [("ranks", "--only"), ("pareto", "--only"), ("ledger", "--metric"), ("ledger", "--section")],
+)
+def test_what_would_change_nothing_is_refused(kind, option, aexbench_cli, tmp_path):
+    to = tmp_path / "picture.svg"
+    outcome = aexbench_cli("plot", kind, RESULTS / "quickstart", option, "recall", "--to", to)
+    assert outcome.code == 2
+    assert f"{kind} shows the same whatever {option[2:]} is" in outcome.err
+    assert not to.exists()
