@@ -30,9 +30,13 @@ def made(place: Place, wanted: Wanted) -> Made:
         )
     if session.batch == 1:
         options["batch"] = 1
-    # A large network keeps its weights in files beside it, NAME.onnx.data or NAME.onnx_data.
-    files = place.path.parent.glob(f"{place.path.name}*")
-    return Made(Opaque(session), options, source("onnx", *contents(files)))
+    return Made(Opaque(session), options, source("onnx", *contents(files_of(place.path))))
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the file of a network, and those beside it that hold the weights of a large one."""
+    named = (path.with_name(path.name + ending) for ending in ("", ".data", "_data"))
+    return [one for one in named if one.is_file()]
 
 
 class Session:

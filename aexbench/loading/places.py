@@ -32,16 +32,19 @@ class Place:
 
     def absolute(self) -> Place:
         """Return the same files as seen from any folder."""
-        return replace(self, path=self.path.absolute(), parameters=self._files(Path.absolute))
+        parameters = self._files(Path.absolute, _is_here)
+        return replace(self, path=self.path.absolute(), parameters=parameters)
 
     def pathless(self) -> str:
         """Return the text for others' eyes: it names files, and not where they lie."""
-        named = self._files(lambda path: Path(path.name))
+        named = self._files(lambda path: Path(path.name), _is_path)
         return self.words + specs.write("x", named).removeprefix("x")
 
-    def _files(self, change: Callable[[Path], Path]) -> dict[str, Any]:
+    def _files(
+        self, change: Callable[[Path], Path], is_file: Callable[[object], bool]
+    ) -> dict[str, Any]:
         return {
-            name: str(change(Path(value))) if _is_path(value) else value
+            name: str(change(Path(value))) if is_file(value) else value
             for name, value in self.parameters.items()
         }
 
@@ -61,8 +64,13 @@ def parse(text: str) -> Place:
     return Place(Path(match["path"]), match["factory"] or "", parameters)
 
 
+def _is_here(value: object) -> bool:
+    """Whether a parameter names a file that is here: an address with slashes does not."""
+    return isinstance(value, str) and _is_file(value)
+
+
 def _is_path(value: object) -> bool:
-    """Whether a parameter names a file, here or wherever its text was written."""
+    """Whether a parameter may name a file, here or wherever its text was written."""
     return isinstance(value, str) and ("/" in value or _is_file(value))
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from aexbench.errors import RequestError, unknown
+from aexbench.loading import weights
 from aexbench.loading.parts import OPTIONS
 from aexbench.loading.places import WAYS, Place
 
@@ -47,8 +45,7 @@ def _weights(path: Path) -> str:
 
 def _torch(path: Path) -> str:
     """Look into a file of torch: weights, TorchScript, an archive, or a pickled module."""
-    if zipfile.is_zipfile(path):
-        inside = {name.partition("/")[2] for name in zipfile.ZipFile(path).namelist()}
+    if inside := _names_in(path):
         if "constants.pkl" in inside:
             return (
                 "is TorchScript, which cannot be looked into (torch has deprecated it): write the "
@@ -58,14 +55,25 @@ def _torch(path: Path) -> str:
         if "archive_format" in inside:
             return "is an archive of torch.export: call it .pt2"
     try:
-        torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError):
+        weights.read(path)
+    except weights.MoreError:
         return (
             "is a pickled module, and reading it would run code of the file: where it was made, "
             "torch.save(model.state_dict(), 'weights.pt'); then name "
             "module.py:build[weights=weights.pt]"
         )
+    except RequestError as error:
+        return str(error).removeprefix(f"{path.name} ")
     return _weights(path)
+
+
+def _names_in(path: Path) -> set[str]:
+    """Return what stands in an archive, without its first folder; nothing where it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.partition("/")[2] for name in archive.namelist()}
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return set()
 
 
 def _pickled(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from aexbench.errors import RequestError, line
 INSIDE = ("state_dict", "model_state_dict")  # where checkpoints keep a network's tensors
 WRAPPERS = ("module.", "_orig_mod.")  # names that DataParallel and torch.compile put in front
 SHOWN = 3  # names in a message
+REFUSED, GARBAGE = "Weights only load failed", "Unsupported operand"  # in the words of torch
 
 State = Mapping[str, torch.Tensor]
 
@@ -26,7 +27,7 @@ def load_into(model: torch.nn.Module, path: Path) -> None:
     RequestError
         If the file holds something else, or other tensors: one line that names them.
     """
-    state = read(path)
+    state = _unwrapped(read(path), model.state_dict().keys())
     if complaint := _mismatch(model.state_dict(), state):
         raise RequestError(f"{path.name} does not fit {type(model).__name__}: {complaint}")
     try:
@@ -42,7 +43,7 @@ def read(path: Path) -> State:
         raise RequestError(f"there is no file {path} of weights")
     if path.suffix == ".safetensors":
         return _safetensors(path)
-    held = tensors_of(_unpickled(path))
+    held = _tensors_of(_unpickled(path))
     if held is None:
         raise RequestError(f"{path.name} holds no state dict: torch.save(model.state_dict(), FILE)")
     return held
@@ -62,26 +63,43 @@ def _unpickled(path: Path) -> Any:
     """Return what torch reads of a file without running anything in it."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise RequestError(
-            f"{path.name} holds more than tensors, and reading that would run code of the file: "
-            "where it was made, torch.save(model.state_dict(), FILE), and give that"
-        ) from error
+    except Exception as error:  # of damaged files, of any kind
+        if isinstance(error, pickle.UnpicklingError) and _is_refusal(str(error)):
+            raise MoreError(
+                f"{path.name} holds more than tensors, and reading that would run code of the "
+                "file: where it was made, torch.save(model.state_dict(), FILE), and give that"
+            ) from error
+        raise RequestError(f"{path.name} is damaged, or no file of torch: {line(error)}") from error
 
 
-def tensors_of(held: object) -> State | None:
+def _is_refusal(said: str) -> bool:
+    """Whether torch would have to run code of the file; bytes that are no pickle it cannot read."""
+    return REFUSED in said and GARBAGE not in said
+
+
+class MoreError(RequestError):
+    """A file holds objects beside tensors."""
+
+
+def _tensors_of(held: object) -> State | None:
     """Return a state dict, or the one that a checkpoint holds; None where there is none."""
     if not isinstance(held, Mapping):
         return None
     inside = (held[name] for name in INSIDE if isinstance(held.get(name), Mapping))
     state: Mapping[Any, Any] = next(inside, held)
     tensors = {str(name): value for name, value in state.items() if _is_state(name, value)}
-    if not tensors or len(tensors) < len(state):
-        return None
+    return tensors if tensors and len(tensors) == len(state) else None
+
+
+def _unwrapped(state: State, known: Collection[str]) -> State:
+    """Return tensors without the names that a wrapper has put in front, where it has."""
+    if state.keys() <= set(known):
+        return state
     for wrapper in WRAPPERS:
-        if all(name.startswith(wrapper) for name in tensors):
-            tensors = {name.removeprefix(wrapper): value for name, value in tensors.items()}
-    return tensors
+        if state and all(name.startswith(wrapper) for name in state):
+            inside = {name.removeprefix(wrapper): value for name, value in state.items()}
+            return _unwrapped(inside, known)
+    return state
 
 
 def _is_state(name: object, value: object) -> bool:

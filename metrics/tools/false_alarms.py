@@ -51,12 +51,19 @@ def area(values: Values, true: Mask, weights: Scores, limit: float) -> float:
 def area_without_each(values: Values, true: Mask, weights: Scores, limit: float) -> Scores:
     """Return the area of all samples but one, for each in turn: (N,).
 
-    The others must have a true column, and a false one.
+    Raises
+    ------
+    ValueError
+        If some of the others have no true column, or no false one.
     """
     hits, sample = values[true], np.nonzero(true)[0]
     order = np.argsort(hits)
     levels, sample, weight = hits[order], sample[order], weights[true][order]
     false = np.sort(values[~true])
+    for kind in (true, ~true):
+        counts = kind.sum(axis=1)
+        if (counts == counts.sum()).any():
+            raise ValueError("without one sample, all columns are true, or none is")
     higher, tied = _met(false, levels)
     found = np.empty(len(values))
     for left_out, (own_values, own_true) in enumerate(zip(values, true, strict=True)):

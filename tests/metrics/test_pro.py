@@ -157,3 +157,10 @@ def test_channels_are_planes_of_their_own():
 def test_what_cannot_be_scored_is_an_error(attributions, truth, message):
     with pytest.raises(ValueError, match=message):
         pro(attributions, truth)
+
+
+@pytest.mark.parametrize("truth", [[[1, 1, 1], [1, 0, 0]], [[0, 0, 0], [1, 0, 0]]])
+def test_without_the_one_sample_that_is_false_or_true_nothing_is_defined(truth):
+    attributions = np.arange(6.0).reshape(2, 3)
+    with pytest.raises(ValueError, match="without one sample"):
+        without_each(attributions, np.array(truth, dtype=bool))

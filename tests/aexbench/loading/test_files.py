@@ -7,13 +7,14 @@ import importlib.util
 import pickle
 import re
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
 
 from aexbench import RequestError, extras
-from aexbench.loading import load
+from aexbench.loading import load, onnx, weights
 from aexbench.running.sources import identity
 from tests.aexbench.loading.conftest import net
 from tests.aexbench.loading.test_python import X, said
@@ -175,3 +176,62 @@ def test_each_other_kind_of_file_shows_its_way(tmp_path, name):
 def test_where_there_is_no_file_the_ways_are_shown(tmp_path):
     assert "write module.py:factory[weights=FILE]" in said(tmp_path / "nothing")
     assert "there is no folder" in said(tmp_path / "no" / "where.py:f")
+
+
+def test_the_files_of_a_network_are_those_that_hold_it(tmp_path):
+    names = ["n[1].onnx", "n[1].onnx.data", "n[1].onnx_data", "n[1].onnx.bak", "n1.onnx"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    (tmp_path / "m.onnx_data").mkdir()
+    found = onnx.files_of(tmp_path / "n[1].onnx")
+    assert [path.name for path in found] == names[:3]
+    assert onnx.files_of(tmp_path / "m.onnx") == []
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "whole.pt"
+    torch.save(torch.nn.Linear(3, 3).state_dict(), path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", "cut"], ids=["empty", "text", "cut"])
+def test_a_damaged_file_is_said_to_be_that(tmp_path, saved, content):
+    path = tmp_path / "bad.pt"
+    path.write_bytes(saved[:200] if content == "cut" else content)
+    for call in (weights.read, lambda path: load(str(path))):
+        with pytest.raises(RequestError, match=r"^bad.pt is damaged, or no file of torch: "):
+            call(path)
+
+
+def test_whatever_bytes_are_changed_a_file_is_read_or_refused(tmp_path, saved):
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        content = bytearray(saved)
+        for place in rng.integers(len(content), size=4).tolist():
+            content[place] = int(rng.integers(256))
+        path = tmp_path / f"{number}.pt"
+        path.write_bytes(content)
+        with suppress(RequestError):
+            weights.read(path)
+        with pytest.raises(RequestError):
+            load(str(path))
+
+
+class Own(torch.nn.Module):
+    """A network that itself calls a part `module`."""
+
+    def __init__(self):
+        super().__init__()
+        self.module = torch.nn.Linear(3, 3)
+
+
+@pytest.mark.parametrize("wrapper", ["", "module.", "_orig_mod.", "_orig_mod.module."])
+def test_names_that_wrappers_put_in_front_are_taken_away_and_no_others(tmp_path, wrapper):
+    for model in (Own(), torch.nn.Linear(3, 3)):
+        state = {f"{wrapper}{name}": value + 1 for name, value in model.state_dict().items()}
+        torch.save(state, tmp_path / "w.pt")
+        weights.load_into(model, tmp_path / "w.pt")
+        assert [t.tolist() for t in model.state_dict().values()] == [
+            t.tolist() for t in state.values()
+        ]

@@ -239,3 +239,9 @@ def test_texts_are_taken_apart(folder, monkeypatch):
     assert place.pathless() == "model.py:f[weights=helper.py,width=3]"
     (folder / "odd[1].pt2").touch()
     assert parse("odd[1].pt2").path.name == "odd[1].pt2"
+
+
+def test_a_text_with_slashes_that_is_no_file_stays(folder):
+    place = parse("model.py:f[url=https://host:80/v1/x,name=org/model]").absolute()
+    assert place.parameters == {"url": "https://host:80/v1/x", "name": "org/model"}
+    assert place.path.is_absolute()
