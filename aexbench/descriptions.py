@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}  # of annotated_types
 EXAMPLES = {
-    "explainer": "aexbench run -d wine -e residual -e {name}",
-    "data set": "aexbench run -d {name}",
-    "corruption": "aexbench run -d wine -c {name}",
-    "metric": "aexbench score STORE -m {name}",
+    "explainer": "aexbench run -d wine{plugin} -e residual -e {name}",
+    "data set": "aexbench run{plugin} -d {name}",
+    "corruption": "aexbench run -d wine{plugin} -c {name}",
+    "metric": "aexbench score STORE{plugin} -m {name}",
     "autoencoder": "detectors = [{quoted}]   # in a suite's file",
 }
 
@@ -162,4 +162,15 @@ def _example(plugin: Plugin[Any]) -> str:
     needed = {one.name: "..." for one in parameters if one.default is REQUIRED}
     plain_ones = (one for one in parameters if isinstance(one.default, int | float | str))
     name = specs.write(plugin.name, needed or {o.name: o.default for o in islice(plain_ones, 1)})
-    return EXAMPLES[plugin.family].format(name=shlex.quote(name), quoted=json.dumps(name))
+    return to_type(plugin.family, name)
+
+
+def to_type(family: str, name: str, file: str = "") -> str:
+    """Return a line to type with a component, which a plugin file registers if one is named.
+
+    >>> to_type("metric", "recall[top=3]", "my file.py")
+    "aexbench score STORE --plugin 'my file.py' -m 'recall[top=3]'"
+    """
+    plugin = f" --plugin {shlex.quote(file)}" if file else ""
+    line = EXAMPLES[family]
+    return line.format(name=shlex.quote(name), quoted=json.dumps(name), plugin=plugin)

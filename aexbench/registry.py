@@ -31,6 +31,7 @@ from aexbench.beside import source_digest
 from aexbench.contents import content_digest
 from aexbench.declarations import Declaration
 from aexbench.digests import value_digest
+from aexbench.docstrings import sections
 from aexbench.errors import RequestError, short, unknown
 from aexbench.signatures import REQUIRED, Parameter
 from aexbench.waiting import waiting
@@ -71,16 +72,12 @@ class Plugin(Generic[Declared]):
     @property
     def summary(self) -> str:
         """The first sentence of the docstring."""
-        return inspect.cleandoc(self.target.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        return sections(self.target.__doc__)[""].split("\n\n")[0].replace("\n", " ")
 
     @property
     def source(self) -> str:
         """The docstring's References section: paper and equation."""
-        document = inspect.cleandoc(self.target.__doc__ or "")
-        match = re.search(
-            r"^References\n-+\n(.*?)(?=\n\n\S|\Z)", document, re.DOTALL | re.MULTILINE
-        )
-        return " ".join(match[1].split()) if match else ""
+        return " ".join(sections(self.target.__doc__).get("References", "").split())
 
     @cached_property
     def digest(self) -> str:

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from aexbench.errors import RequestError
 from aexbench.rows import as_rows
 
-MOST_DIGITS = 15  # that float64 holds of any decimal number
 Bound = float | tuple[float, ...]
 Floats = NDArray[np.float64]
 
@@ -94,33 +93,6 @@ class Scale:
         rows = np.asarray(as_rows(x), dtype=np.float64)
         offset, factor, _ = self._shaped(rows.shape[1:])
         return np.asarray(offset + factor * rows)
-
-    def shortest(self, x: ArrayLike) -> Floats:
-        """Return rows (N, …) of the data set in the user's units as people write them, float64: of
-        all values that become the same x, the one with the fewest decimal places.
-
-        For tables that are shown: it takes some 10 µs a value.
-
-        Examples
-        --------
-        >>> scale = Scale(offset=0.0, factor=17.0)
-        >>> x = scale.transform([[7.0]])
-        >>> scale.inverse(x), scale.shortest(x)
-        (array([[7.00000009]]), array([[7.]]))
-        """
-        rows = np.asarray(as_rows(x), dtype=np.float32)
-        found = self.inverse(rows)
-        reach = np.maximum(np.abs(found), np.abs(found - self._shaped(rows.shape[1:])[0]))
-        largest = np.ceil(np.log10(np.where(reach > 0, reach, 1.0))).astype(np.int64)
-        left = np.ones(found.shape, dtype=bool)
-        for digits in range(MOST_DIGITS + 1):
-            pairs = zip(found[left].tolist(), (digits - largest[left]).tolist(), strict=True)
-            shorter = found.copy()
-            shorter[left] = [round(value, places) for value, places in pairs]
-            same = left & (self.transform(shorter) == rows)
-            found[same] = shorter[same]
-            left &= ~same
-        return found + 0.0
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise RequestError unless samples of this shape have as many columns as the scale."""

@@ -161,9 +161,7 @@ def the_pair(
     from aexbench import families, loading
     from aexbench.explaining.making import fitted
 
-    own = model == OWN
-    if own and (loss or output or trust):
-        raise RequestError("--loss, --output and --trust are for a model of yours, not for default")
+    own = is_own(model, loss, output, trust)
     rows = families.datasets.create(data_set(data, scaled=own))
     if own:
         return rows.detector(), rows
@@ -171,6 +169,13 @@ def the_pair(
     return fitted(
         loading.load(model, trust=trust, loss=named, output=which_output(output)), rows
     ), rows
+
+
+def is_own(model: str, loss: str | None, output: str | None, trust: bool) -> bool:
+    """Whether a MODEL is the data set's own autoencoder, of which nothing is to be said."""
+    if model == OWN and (loss or output or trust):
+        raise RequestError("--loss, --output and --trust are for a model of yours, not for default")
+    return model == OWN
 
 
 def which_output(output: str | None) -> str | int | None:

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from aexbench.cli.answers import (
-    OWN,
     Data,
     Loss,
     Model,
     Output,
     Trust,
     data_set,
+    is_own,
     which_output,
 )
 from aexbench.cli.shared import Plugins, console, load_plugins, say
@@ -61,14 +61,12 @@ def audit(
 
     Exit codes: 0, or 1 where the detector is not worth explaining.
     """
-    seconds, own = budget_seconds(budget), model == OWN
+    seconds, own = budget_seconds(budget), is_own(model, loss, output, trust)
     load_plugins(plugin)
     from aexbench.auditing import named
 
     options = {"loss": loss, "output": which_output(output)}
     given = tuple((name, value) for name, value in options.items() if value is not None)
-    if own and (given or trust):
-        raise RequestError("--loss, --output and --trust are for a model of yours, not for default")
     rows = data_set(data, scaled=own, labels=labels)
     asked = named.Asked(
         model, rows, seconds, trust, given, tuple(explainer or ()), jobs, store, quiet

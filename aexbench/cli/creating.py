@@ -24,12 +24,7 @@ class Kind(StrEnum):
     METRIC = "metric"
 
 
-TRIES = {
-    Kind.EXPLAINER: "aexbench run -d wine --plugin {file} -e residual -e {name}",
-    Kind.DATASET: "aexbench run --plugin {file} -d {name}",
-    Kind.CORRUPTION: "aexbench run -d wine --plugin {file} -c {name}",
-    Kind.METRIC: "aexbench score STORE --plugin {file} -m {name}",
-}
+FAMILIES = {Kind.DATASET: "data set"}  # where a family has another name than its kind
 
 
 @app.command()
@@ -42,6 +37,7 @@ def new(
 ) -> None:
     """Write a file with a small component that works, and its test, to begin from."""
     from aexbench import templates
+    from aexbench.descriptions import to_type
 
     files = {to / made.file: made.text for made in templates.made(family.value, name)}
     _write(to, files)
@@ -51,7 +47,8 @@ def new(
     file, tested = shlex.quote(str(component)), shlex.quote(str(test))
     say(f"Next: aexbench check {file}")
     say(f"      python -m pytest --doctest-modules {file} {tested}")
-    say(f"      {TRIES[family].format(file=file, name=name)}")
+    of_family = FAMILIES.get(family, family.value)
+    say(f"      {to_type(of_family, name, str(component))}")
 
 
 def _write(folder: Path, files: dict[Path, str]) -> None:

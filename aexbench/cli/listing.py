@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import textwrap
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexbench.cli.shared import Plugins, load_plugins
+from aexbench.cli.shared import Plugins, load_plugins, wrapped
 from aexbench.errors import plain, unknown
 
 if TYPE_CHECKING:
@@ -83,8 +81,7 @@ def _json(value: Any) -> Any:
 
 
 def _print_listing(family: str, rows: list[dict[str, Any]]) -> None:
-    """Print names, summaries and settings, as wide as the terminal; rich takes longer to import."""
-    width = shutil.get_terminal_size().columns
+    """Print names, summaries and settings, as wide as the terminal."""
     typer.secho(family, bold=True)
     for row in rows:
         settings = ", ".join(
@@ -93,5 +90,5 @@ def _print_listing(family: str, rows: list[dict[str, Any]]) -> None:
         )
         typer.echo(f"  {plain(row['name'])}")
         for text, dim in ((row["summary"], True), (settings, False)):
-            for line in textwrap.wrap(plain(text), width - 6, break_on_hyphens=False):
-                typer.secho(f"      {line}", dim=dim)
+            for line in wrapped(text, " " * 6, " " * 6):
+                typer.secho(line, dim=dim)

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from aexbench.checking import Remark, Report
     from aexbench.conformance import Finding
 
-NEXT = {  # what to type when it keeps its contract
-    "explainer": "aexbench run --plugin {file} -e residual -e {name}",
-    "data set": "aexbench run --plugin {file} -d {name}",
-    "corruption": "aexbench run --plugin {file} -c {name}",
-    "metric": "aexbench score STORE --plugin {file} -m {name}",
-    "autoencoder": "aexbench show {name} --plugin {file}",
-}
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -93,9 +85,10 @@ def sum_up(file: Path, done: Sequence[Checked], left: int) -> None:
     if untried:
         say(f"{counted(untried, 'component')} not tried")
     if not broken and not untried:
+        from aexbench.descriptions import to_type
+
         report = done[0].report
-        line = NEXT[report.family].format(file=quote(str(file)), name=quote(report.name))
-        say(f"Next: {line}")
+        say(f"Next: {to_type(report.family, report.name, str(file))}")
 
 
 def exit_code(done: Sequence[Checked]) -> int:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import RequestError
-from aexbench.datasets.file import grouping
+from aexbench.datasets.file import grouping, remarks
 from aexbench.datasets.file.reading import Content, Roles, read
-from aexbench.datasets.file.table import Table, booleans
-from aexbench.datasets.tools.splits import listed
+from aexbench.datasets.file.table import (
+    Table,
+    booleans,
+    mostly_anomalous,
+    name_rows,
+    unlabelled,
+)
 from aexbench.errors import unknown
 from aexbench.frames import shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNIT, KIND = "unit", "kind"  # columns of what rows belong to, and of the kinds of anomalies
 
@@ -37,10 +46,13 @@ def label_rows(table: Table, path: Path, groups: tuple[str, ...]) -> None:
         )
     if table.labels is not None or table.truth is not None:
         raise RequestError(f"{path.name} labels rows that have labels: leave label and truth out")
-    content = read(path, _roles(path))
+    content = read(path, Roles())
+    out = remarks.no_features(content.features)
+    content.features = content.features.drop(columns=list(out))
     if len(content.features) != len(table.values):
         rows = f"{len(content.features)} rows, and there are {len(table.values)}"
         raise RequestError(f"{path.name} labels {rows}: one line for each row, in their order")
+    told = {role: content.features.pop(role) for role in (UNIT, KIND) if role in content.names}
     features, others = _sorted_out(table, content, groups)
     if len(others) > 1:
         raise unknown(f"feature in {path.name}", others[0], table.names)
@@ -48,16 +60,27 @@ def label_rows(table: Table, path: Path, groups: tuple[str, ...]) -> None:
     if features:
         table.truth = _marked(table, features, flags)
     table.labels = flags[others[0]] if others else None
-    _check(table, path)
-    for role, column in content.columns.items():
-        texts = np.array([str(value) for value in column.astype(object)], dtype=np.str_)
-        setattr(table, f"{role}s", texts)
+    _name(table, told)
+    _complain(table, path)
+    table.notes += [*remarks.left_out(out), *mostly_anomalous(table, path.name)]
 
 
-def _roles(path: Path) -> Roles:
-    """Return the roles of the columns of a file of labels."""
-    names = read(path, Roles()).names
-    return Roles(unit=UNIT if UNIT in names else None, kind=KIND if KIND in names else None)
+def _name(table: Table, told: dict[str, pd.Series[Any]]) -> None:
+    """Take in the units and kinds of rows; what is wrong with them is said by the table."""
+    for role, column in told.items():
+        if getattr(table, f"{role}s") is not None:
+            table.wrong.append(f"{role} of the rows is known already: leave one of both out")
+        else:
+            name_rows(table, role, column, role)
+
+
+def _complain(table: Table, path: Path) -> None:
+    """Raise RequestError that says all that is wrong with the labels."""
+    count = int(table.anomalous.sum())
+    if count in (0, len(table.values)):
+        raise RequestError(f"{path.name} labels {count} of {len(table.values)} rows as anomalous")
+    if wrong := [*unlabelled(table), *table.wrong]:
+        raise RequestError(f"{path.name}: {'; '.join(shortened(wrong))}")
 
 
 def _sorted_out(
@@ -85,19 +108,3 @@ def _marked(
         places = [table.names.index(column) for column in columns]
         truth[:, places] |= flags[name][:, None]
     return truth
-
-
-def _check(table: Table, path: Path) -> None:
-    """Raise RequestError where labels contradict each other, or none or all rows are anomalous."""
-    count = int(table.anomalous.sum())
-    if count in (0, len(table.values)):
-        raise RequestError(f"{path.name} labels {count} of {len(table.values)} rows as anomalous")
-    if table.labels is None or table.truth is None:
-        return
-    rows = np.flatnonzero(table.truth.any(axis=1) & ~table.labels)
-    if len(rows):
-        names = [table.names[n] for n in np.flatnonzero(table.truth[rows[0]])]
-        raise RequestError(
-            f"row {rows[0] + 1} of {path.name} has a cause, {listed(map(repr, names))}, and is "
-            "labelled as normal"
-        )

@@ -86,7 +86,7 @@ def tables(
     made = [_table(content, roles) for content in contents]
     _complain(contents, [*missing], made)
     made[0].source = contents[0].path.name
-    made[0].notes += _mostly_anomalous(made[0], roles)
+    made[0].notes += mostly_anomalous(made[0], roles.label)
     made[-1].notes += _without_cause(made[-1], roles)  # anomalies beside a test are left out
     return made[0] if test is None else _joined(made)
 
@@ -139,7 +139,7 @@ def _table(content: Content, roles: Roles) -> Table:
     made.truth, wrong = _truth(content, roles)
     made.wrong += wrong
     if not made.wrong:
-        made.wrong += _unlabelled(made)
+        made.wrong += unlabelled(made)
         made.wrong += grouping.not_one_hot(roles.groups, names, made.values)
         made.notes += clocks.notes(made.values, names)
         made.notes += remarks.nameless(made.values, names)
@@ -148,7 +148,7 @@ def _table(content: Content, roles: Roles) -> Table:
         made.wrong.append("kind says of which kind an anomaly is: give label or truth too")
     for role in ("unit", "kind"):
         if role in content.columns:
-            _name(made, role, content.columns[role], str(getattr(roles, role)))
+            name_rows(made, role, content.columns[role], str(getattr(roles, role)))
     return made
 
 
@@ -239,7 +239,7 @@ def _truth(content: Content, roles: Roles) -> tuple[NDArray[np.bool_] | None, li
     return truth, wrong
 
 
-def _unlabelled(made: Table) -> list[str]:
+def unlabelled(made: Table) -> list[str]:
     """Return what is wrong with causes in rows that are not anomalous."""
     if made.labels is None or made.truth is None:
         return []
@@ -266,18 +266,18 @@ def _without_cause(made: Table, roles: Roles) -> list[str]:
     ]
 
 
-def _mostly_anomalous(made: Table, roles: Roles) -> list[str]:
+def mostly_anomalous(made: Table, label: str | None) -> list[str]:
     """Return the line about a label that may have its meaning turned round."""
     count = 0 if made.labels is None else int(made.labels.sum())
     if 2 * count <= len(made.values):
         return []
     return [
-        f"{count} of {len(made.values)} rows are anomalous by {roles.label!r}: 1 is the anomaly "
+        f"{count} of {len(made.values)} rows are anomalous by {label!r}: 1 is the anomaly "
         "there, not the normal row"
     ]
 
 
-def _name(made: Table, role: str, column: pd.Series[Any], title: str) -> None:
+def name_rows(made: Table, role: str, column: pd.Series[Any], title: str) -> None:
     """Set the units or the kinds of a table's rows."""
     missing = np.asarray(column.isna(), dtype=bool)
     texts = np.array([str(value) for value in column.astype(object)], dtype=np.str_)

@@ -29,3 +29,8 @@ def test_a_strangers_summary_is_printed_without_control_characters(aexbench_cli)
     out = aexbench_cli("list", "metrics").out
     assert "\x1b[31m" not in out
     assert "\x07" not in out
+
+
+def test_a_terminal_of_a_few_columns_is_no_error(aexbench_cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "6")
+    assert aexbench_cli("list", "metrics").code == 0

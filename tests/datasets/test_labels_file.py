@@ -97,6 +97,7 @@ def test_units_and_kinds():
     own = dict(zip(data.rows["test"].tolist(), data.test_units.tolist(), strict=True))
     assert own[50] == own[52] != own[57]
     assert set(data.test_kinds[data.test_labels]) == {"leak"}
+    assert set(data.test_kinds[~data.test_labels]) == {"normal"}
 
 
 def test_units_of_the_labels_are_units_of_a_split():
@@ -145,7 +146,7 @@ def test_none_or_all_rows(marked, count):
 
 def test_a_cause_in_a_row_that_is_labelled_as_normal():
     said = refused(zeros(a=[50], b=[50], odd=[52]))
-    assert said == "row 51 of labels.csv has a cause, 'a', 'b', and is labelled as normal"
+    assert said.startswith("labels.csv: row 51 has a cause, 'a', and is labelled as normal")
 
 
 def test_a_table_that_has_labels():
@@ -174,3 +175,31 @@ def test_a_column_of_a_group_may_have_a_mark_of_its_own():
     for names in (["ip", "ip_1"], ["ip_1", "ip"]):
         data = read(zeros(ip=[50], ip_1=[52])[names], groups=["ip_*"])
         assert causes(data) == {50: [2, 3], 52: [2]}
+
+
+def test_a_column_that_numbers_the_rows_is_left_out():
+    zeros(a=ODD).to_csv("labels.csv")  # with the index of the frame
+    with pytest.warns(TableWarning, match="numbers of rows"):
+        data = datasets.create("file", path="rows.csv", labels=Path("labels.csv"))
+    assert odd_rows(data) == ODD
+
+
+def test_labels_that_may_be_turned_round_are_said():
+    zeros(odd=list(range(45))).to_csv("labels.csv", index=False)
+    with pytest.warns(TableWarning, match=r"45 of 60 rows are anomalous by 'labels\.csv'"):
+        datasets.create("file", path="rows.csv", labels=Path("labels.csv"))
+
+
+@pytest.mark.parametrize("role", ["unit", "kind"])
+def test_a_row_whose_incident_or_kind_is_empty(role):
+    labels = zeros(a=ODD)
+    labels[role] = ["x"] * 50 + [None] * 10
+    said = refused(labels)
+    assert said.startswith(f"labels.csv: {role} column '{role}' is empty in row 51")
+
+
+def test_units_that_are_known_already():
+    pd.read_csv("rows.csv").assign(machine=np.arange(COUNT) // 5).to_csv("rows.csv", index=False)
+    labels = zeros(a=ODD).assign(unit=np.arange(COUNT) // 20)
+    said = refused(labels, unit="machine")
+    assert said == "labels.csv: unit of the rows is known already: leave one of both out"
