@@ -97,6 +97,12 @@ class MetricDeclaration(Declaration):
     from_zero
         It weighs attributions from zero on, so that they may be scaled but not shifted; else their
         order decides.
+    truthless
+        It judges without the truth, so that there is no chance level and no ceiling.
+    probe
+        Of a class with a method `probe` (`aexbench.probes`): the version of what that asks. Raise
+        it when outcomes change, and `version` when scores of the same outcome do; `version` counts
+        for both where it is left out.
     """
 
     higher_is_better: bool = True
@@ -104,6 +110,8 @@ class MetricDeclaration(Declaration):
     title: str = ""
     without_each: Callable[..., Any] | None = None
     from_zero: bool = False
+    truthless: bool = False
+    probe: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from aexbench.results import Results
 from aexbench.rows import Array
 from aexbench.running import alarms, planning
 from aexbench.running.matrix import carry_out
+from aexbench.running.probing import probes_of
 from aexbench.running.references import LABELS
 from aexbench.running.sources import Given
 from aexbench.running.store import Store
@@ -124,7 +125,8 @@ def evaluate(
         for seed in range(seeds)
         for one in changed
     ]
-    cells = {cell.key: cell for draw in draws for cell in draw.cells(explained, twins)}
+    probes = probes_of(scored)
+    cells = {cell.key: cell for draw in draws for cell in draw.cells(explained, twins, probes)}
     keep = files.Temporary("aexbench-") if store is None else None
     kept = Store(Path(keep.name if keep else str(store)), create=True)
     plan = {"name": "evaluate", "metrics": [one.text for one in scored], "notes": "; ".join(notes)}

@@ -176,6 +176,14 @@ class Features:
         """
         return np.asarray(self.sum_groups(np.asarray(truth).astype(np.float64)) > 0)
 
+    def spread(self, chosen: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return which columns (N, *shape) encode chosen features (N, G), or (N, *shape) without
+        groups.
+        """
+        if self.groups is None:
+            return chosen.reshape(len(chosen), *shape)
+        return chosen[:, list(self.groups)].reshape(len(chosen), *shape)
+
     @property
     def asks_samples(self) -> bool:
         """Whether some groups' categories are known from samples alone."""

@@ -81,7 +81,21 @@ class Results:
         """
         import pandas as pd
 
-        return pd.DataFrame([row for record in self.records for row in _rows(record, self.metrics)])
+        rows = (row for r in self.records for row in _rows(r, self._metrics_of(r)))
+        return pd.DataFrame(list(rows))
+
+    def _metrics_of(self, record: Record) -> list[str]:
+        """Return the names of the metrics that score a record: its probe's, or all that ask
+        nothing.
+        """
+        if record.cell.probe is not None:
+            return [record.cell.probe.text]
+        return [name for name in self.metrics if name not in self._probes]
+
+    @cached_property
+    def _probes(self) -> set[str]:
+        """The names of the metrics that ask the model."""
+        return {r.cell.probe.text for r in self.records if r.cell.probe is not None}
 
     @cached_property
     def metrics(self) -> list[str]:

@@ -15,6 +15,7 @@ STAGES = {
     "explainer": 1,  # baselines, segments, seeds by content, smoothing, precision
     "given": 1,  # what names a detector and rows that are given
     "metric": 2,  # sums over groups, what is pooled, means over units of those that raise an alarm
+    "probe": 1,  # what is asked: normal values, layers in their order, permutations
     "reference": 1,  # the truth as attribution, its frequency, anomalies from labels
 }
 

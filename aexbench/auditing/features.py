@@ -77,7 +77,7 @@ def _each(
 
 
 def _counts(record: Record) -> bool:
-    own = record.state == "ok" and record.cell.control == "none"
+    own = record.state == "ok" and record.cell.plain
     return own and record.role == "explainer"
 
 

@@ -77,7 +77,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     if complaints:
         raise RequestError(complaints[0])
     shown = [
-        r for r in records if r.state == "ok" and r.cell.control == "none" and r.role != "reference"
+        r for r in records if r.state == "ok" and r.cell.plain and r.role != "reference"
     ]
     known = sorted({record.cell.explainer.text for record in shown})
     explainers = [_text(name) for name in explainers]

@@ -27,7 +27,7 @@ from aexbench.files import DamagedFileError, UnreadableError
 from aexbench.running import staleness
 from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
-from aexbench.running.scoring import MetricInfo, score
+from aexbench.running.scoring import MetricInfo, of_cell
 from aexbench.running.store import Record, Scores, StaleError
 from aexbench.running.strata import STRATA
 from aexbench.texts import counted, pathless
@@ -281,7 +281,7 @@ def _split(store: AnyStore, record: Record, scores: Scores, by: str) -> Scores:
     if not pooled:
         return replace(scores, label=label)
     anomalies = replace(store.anomalies_of(record), label=label)
-    again = score(store.read_attributions(record), anomalies, pooled)
+    again = of_cell(record.cell, store.read_attributions(record), anomalies, pooled)
     return replace(scores, label=label, values={**scores.values, **again})
 
 

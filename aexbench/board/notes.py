@@ -116,7 +116,7 @@ def _without_scores(records: Sequence[Record]) -> list[str]:
     """Return a line for each explainer that has no score at all, and why."""
     own: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        if record.cell.control == "none":
+        if record.cell.plain:
             own[record.cell.explainer.text].append(record)
     return [
         f"{name} has no score: {found[0].state}: {found[0].reason}"

@@ -255,7 +255,7 @@ class Ranking:
             )
             for group in self.means((name, "none"), self.primary)
         }
-        scores = {m: self.score(name, m) for m in self.metrics if self.means((name, "none"), m)}
+        scores = {m: self.score(name, m) for m in self.metrics if self.covers(name, m)}
         return Row(
             explainer=name,
             role=self.roles[name],
@@ -267,6 +267,16 @@ class Ranking:
             complete=self.complete(name),
             **costs.times(self.table.records[name]),
         )
+
+    def covers(self, name: str, metric: str) -> bool:
+        """Whether an explainer has a metric at every group and seed where it has what ranks: a
+        probe may have failed at some, and a mean over the others would be about something else. A
+        metric without truth says nothing of a reference.
+        """
+        if self.roles[name] == "reference" and self.table.metrics[metric].truthless:
+            return False
+        own, ranks = (self.means((name, "none"), one) for one in (metric, self.primary))
+        return bool(own) and all(own.get(g, {}).keys() >= seeds.keys() for g, seeds in ranks.items())
 
     def score(self, name: str, metric: str) -> Score:
         """Return a mean with its interval."""

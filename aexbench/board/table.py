@@ -84,7 +84,9 @@ class Table:
     _means: dict[tuple[Key, str, Kind], Means] = field(default_factory=dict)
 
     def add(self, record: Record, scores: Scores, unalarmed: bool = False) -> None:
-        """Take in one cell's scores, of what raises no alarm too if that is asked for."""
+        """Take in one cell's scores, of what raises no alarm too if that is asked for. Those of a
+        probe are further metrics of its explainer.
+        """
         cell = record.cell
         explainer = self.text("explainer", cell.explainer)
         for name, info in scores.metrics.items():
@@ -97,6 +99,8 @@ class Table:
             values = {name: v[rows] for name, v in scores.values.items()}
             part = Part(values, scores.unit[rows])
             seeds.setdefault(group, {}).setdefault(cell.anomaly_seed, []).append(part)
+        if cell.probe is not None:
+            return
         self.reports[self.block(cell)][cell.detector_key] = record.detector
         self.sets[explainer, cell.control, cell.control_seed].add(cell.anomaly_key)
         self.kinds[cell.anomaly_key] = kind(record)

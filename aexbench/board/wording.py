@@ -82,10 +82,11 @@ def _levels(section: Section, board: Board) -> Iterator[str]:
     """Yield what chance reaches, and what the truth does."""
     rows = {row.note: row for row in section.rows if row.role == "reference"}
     if {"chance", "the truth"} <= rows.keys():
-        shown = (
+        shown = [
             f"{text} {_mean(rows['chance'], name)} to {_mean(rows['the truth'], name)}"
             for name, text in board.metrics.items()
-        )
+            if name in rows["the truth"].scores  # metrics without truth have neither
+        ]
         yield f"From chance to ceiling: {', '.join(shown)}."
 
 

@@ -15,7 +15,11 @@ from aexbench.errors import RequestError, tell
 from aexbench.texts import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aexbench.components import Component
     from aexbench.results import Results
+    from aexbench.running.cells import Cell
 
 app = typer.Typer()
 
@@ -186,6 +190,8 @@ def score(
     records, complaints = opened.records()
     if isinstance(opened, Packed):
         raise opened.lacks("attributions")
+    for made in metrics if metric else ():
+        _check_asked(made, [record.cell for record in records])
     unscored = execution.rescore(opened, records, metrics)
     ok = sum(record.state == "ok" for record in records) - len(unscored)
     for complaint in (*complaints, *unscored):
@@ -193,6 +199,17 @@ def score(
     say(f"{counted(ok, 'cell')} scored by {', '.join(made.text for made in metrics)}")
     say(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
     raise typer.Exit(1 if complaints or unscored else 0)
+
+
+def _check_asked(metric: Component, cells: Sequence[Cell]) -> None:
+    """Raise RequestError for a metric that asks the model where no cell holds what it asks."""
+    from aexbench.running.probing import fits, probe_of
+
+    if probe_of(metric) is not None and not any(fits(metric, cell) for cell in cells):
+        raise RequestError(
+            f"{metric.text} asks the model, and no explainer runs here: name it among the metrics "
+            "of a suite, and run that"
+        )
 
 
 @app.command()

@@ -3,7 +3,8 @@
 It must return finite scores, one a sample or, where it pools, one in all; charge for ties what
 chance costs; not depend on the order of samples or of columns, nor on the attributions' unit; think
 higher attributions of true columns better, in the direction that it declares; and leave its inputs
-and the random state as they were.
+and the random state as they were. One without truth has no chance and no best. One that asks the
+model is given what its probe brings of a small detector, the same when it asks twice.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from aexbench import families
 from aexbench.components import component
 from aexbench.conformance.findings import Finding, tried
+from aexbench.conformance.probes import Linear, check_probe
 from aexbench.conformance.states import random_states_changed
 from aexbench.contracts import Metric
 from aexbench.declarations import MetricDeclaration
@@ -73,7 +75,12 @@ def check_metric(
     attributions = rng.integers(LEVELS, size=(samples, columns)) / LEVELS
     truth = _late_truth(samples, columns, rng)
     declared = declared if declaration is None else declaration
-    return tried(RULES, Trial(made, declared, arguments, attributions, truth, seed))
+    if callable(getattr(made, "probe", None)):
+        findings, outcome = check_probe(made, Linear(samples, columns, seed))
+        trial = Trial(made, declared, arguments, outcome, truth, seed)
+        return [*findings, *(tried(OF_OUTCOMES, trial) if len(outcome) else [])]
+    rules = {rule: RULES[rule] for rule in RULES if not (declared.truthless and rule in OF_TRUTH)}
+    return tried(rules, Trial(made, declared, arguments, attributions, truth, seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +236,17 @@ RULES: dict[str, Callable[[Trial], str]] = {
     "without each sample as without it": _without_each,
     "leaves its inputs": _inputs_kept,
     "leaves the random state": _random_state,
+}
+OF_TRUTH = ("ties cost what chance costs", "the direction that it declares")
+OF_OUTCOMES = {  # of what a probe brings, which has no columns in common
+    rule: RULES[rule]
+    for rule in (
+        "finite scores, one a sample or one in all",
+        "a sample alone as in a batch",
+        "samples in any order",
+        "leaves its inputs",
+        "leaves the random state",
+    )
 }
 
 

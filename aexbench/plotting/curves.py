@@ -79,7 +79,7 @@ def curves(
         raise store.lacks("attributions, which curves derive from")
     table = Table()
     for record in records:
-        if record.state == "ok" and record.cell.control == "none":
+        if record.state == "ok" and record.cell.plain:
             _add(table, store, record, groups)
     return [
         _curve(table, section, group, row.explainer, row.role)

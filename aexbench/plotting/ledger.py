@@ -73,7 +73,7 @@ def books(store: AnyStore, records: Sequence[Record], wanted: Wanted) -> tuple[s
     RequestError
         If no explainer of the store keeps a book, or the store lacks what it takes.
     """
-    shown = [r for r in records if r.state == "ok" and r.cell.control == "none"]
+    shown = [r for r in records if r.state == "ok" and r.cell.plain]
     shown = [r for r in shown if r.role == "explainer"]
     wanted.check(record.cell.explainer.text for record in shown)
     if wanted.explainers:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from aexbench.components import Component
 from aexbench.digests import value_digest
@@ -27,7 +27,9 @@ Role = Literal["explainer", "floor", "reference"]
 
 
 class Cell(BaseModel):
-    """One explainer on one anomaly set, on the trained detector or on a control of it."""
+    """One explainer on one anomaly set, on the trained detector or on a control of it; or what a
+    metric without truth asks of both, a probe.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +40,7 @@ class Cell(BaseModel):
     control: Control = "none"
     control_seed: int = 0
     control_version: int = 0
+    probe: Component | None = None
     detector_seed: int = 0
     anomaly_seed: int = 0
     explainer_seed: int = 0
@@ -56,16 +59,33 @@ class Cell(BaseModel):
     def key(self) -> str:
         """The digest of the cell; names its record and its attributions."""
         control = [self.control, self.control_seed, self.control_version]
-        return value_digest(
-            [self.anomaly_key, self.explainer.identity, control, self.explainer_seed]
-        )
+        own = [self.anomaly_key, self.explainer.identity, control, self.explainer_seed]
+        return value_digest(own if self.probe is None else [*own, self.probe.identity])
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is what the explainer says on the detector itself."""
+        return self.control == "none" and self.probe is None
+
+    @model_serializer(mode="wrap")
+    def _without_no_probe(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the probe out where there is none, as records of before there were any do."""
+        values: dict[str, Any] = written(self)
+        if values.get("probe") is None:
+            values.pop("probe", None)
+        return values
+
+    @property
+    def parts(self) -> dict[str, Component]:
+        """Its components by name."""
+        parts = {"dataset": self.dataset, "detector": self.detector}
+        parts |= {"corruption": self.corruption, "explainer": self.explainer}
+        return parts if self.probe is None else {**parts, "probe": self.probe}
 
     @property
     def sources(self) -> dict[str, str]:
         """The digests of the source of its components, where that is known here."""
-        parts = {"dataset": self.dataset, "detector": self.detector}
-        parts |= {"corruption": self.corruption, "explainer": self.explainer}
-        return {name: part.source for name, part in parts.items() if part.source}
+        return {name: part.source for name, part in self.parts.items() if part.source}
 
     def made(self, detector: Detector, background: Any) -> Any:
         """Return its explainer of a detector, with its seed where it takes one."""
@@ -77,4 +97,5 @@ class Cell(BaseModel):
     def __str__(self) -> str:
         on = "" if self.control == "none" else f" ({self.control} {self.control_seed})"
         where = f"{self.dataset.text} / {self.corruption.text}, seed {self.anomaly_seed}"
-        return f"{self.explainer.text}{on} on {where}"
+        asked = "" if self.probe is None else f"{self.probe.text} of "
+        return f"{asked}{self.explainer.text}{on} on {where}"

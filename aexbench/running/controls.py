@@ -9,6 +9,7 @@ decision 5). All of them keep the detector's class, loss and report.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -121,19 +122,24 @@ def _twin(detector: Detector, control: Control, seed: int) -> Detector:
         if control == "initial":
             return untrained.initial(detector)
         model = copied(detector.model)
-        _permute(model)
+        permute(trained(model))
     return detector.with_model(model)
 
 
-def _permute(model: torch.nn.Module) -> None:
-    """Shuffle the elements of everything that was trained, each tensor within itself; so too
-    BatchNorm's statistics. Buffers that are not saved with the weights are constants.
+def trained(module: torch.nn.Module, recurse: bool = True) -> Iterator[torch.Tensor]:
+    """Yield what was trained in a module, with its parts or without: parameters, and BatchNorm's
+    statistics. Buffers that are not saved with the weights are constants.
     """
-    import torch
-
     from aexbench.running import untrained
 
-    trained = (b for b in untrained.saved_buffers(model) if b.is_floating_point())
-    for tensor in (*model.parameters(), *trained):
+    yield from module.parameters(recurse)
+    yield from (b for b in untrained.saved_buffers(module, recurse) if b.is_floating_point())
+
+
+def permute(tensors: Iterable[torch.Tensor]) -> None:
+    """Shuffle the elements of tensors, each within itself, by torch's random state."""
+    import torch
+
+    for tensor in tensors:
         order = torch.randperm(tensor.numel()).to(tensor.device)
         tensor.copy_(tensor.flatten()[order].reshape(tensor.shape))

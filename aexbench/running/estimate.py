@@ -34,6 +34,7 @@ def work(kind: str, cell: Cell) -> Work:
     if kind == CORRUPTING:
         return (kind, data, cell.corruption.text)
     on = "the detector" if cell.control == "none" else "a control"
+    on = on if cell.probe is None else cell.probe.text
     return (kind, cell.explainer.text, on, data)
 
 

@@ -21,7 +21,7 @@ from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError, line
-from aexbench.running import planning, references, scoring, staleness, timing
+from aexbench.running import asking, planning, probing, references, scoring, staleness, timing
 from aexbench.running.cells import Cell
 from aexbench.running.controls import controlled, twin_seed
 from aexbench.running.estimate import EXPLAINING
@@ -171,8 +171,9 @@ def _result(
         "attributions": store.write_attributions(cell.key, attributions),
         "anomalies": workspace.anomalies_info(cell),
     }
+    own = [metric for metric in metrics if probing.fits(metric, cell)]
     with kept_process("a metric"):
-        scores = _scored(attributions, anomalies, metrics)
+        scores = _scored(cell, attributions, anomalies, own)
     written["scores"] = store.write_scores(cell.key, scores, written["attributions"])
     return {
         "files": dict(sorted(written.items())),
@@ -184,11 +185,11 @@ def _result(
 
 
 def _scored(
-    attributions: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
+    cell: Cell, found: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
 ) -> Scores:
-    """Return what metrics make of attributions, one value per sample."""
+    """Return what metrics make of a cell's attributions or outcome, one value per sample."""
     return Scores(
-        scoring.score(attributions, anomalies, metrics),
+        scoring.of_cell(cell, found, anomalies, metrics),
         {metric.text: scoring.info(metric) for metric in metrics},
         anomalies.unit,
         anomalies.label,
@@ -214,10 +215,14 @@ class Explained(NamedTuple):
 
 
 def _explained(cell: Cell, x: NDArray[Any], detector: Detector, lent: Lent) -> Explained:
-    """Return what a cell's explainer answers on the detector or on its control."""
+    """Return what a cell's explainer answers on the detector or on its control, or what its probe
+    brings.
+    """
     with kept(detector, lent=lent):
         seed = twin_seed(cell.detector_seed, cell.control_seed)
         asked = controlled(detector, cell.control, seed, x)
+        if cell.probe is not None:
+            return Explained(asking.outcome(cell, asked, lent.rows, x), report=asked.report)
         explained = explain(functools.partial(cell.made, asked, lent.rows), x, asked)
         return explained._replace(report=asked.report)
 
@@ -292,14 +297,22 @@ def _derived(
     before = staleness.kept(store, record, others)
     there = before.metrics if before else {}
     lost = {name: others[name] for name in record.scores if name in others and name not in there}
+    own = {name: one for name, one in asked.items() if probing.fits(one, record.cell)}
     attributions, anomalies = store.read_attributions(record), store.anomalies_of(record)
-    if attributions.shape != anomalies.x.shape or not np.isfinite(attributions).all():
+    if not _of(record.cell, attributions, anomalies):
         path = store.path("attributions", record.cell.key)
         raise files.DamagedFileError(f"{path} holds no attributions of its anomalies")
     try:
-        made = _scored(attributions, anomalies, list({**lost, **asked}.values()))
+        metrics = list({**lost, **own}.values())
+        made = _scored(record.cell, attributions, anomalies, metrics)
     except Exception as error:
         raise RequestError(f"cannot score {record.cell}: {line(error)}") from error
     whole = made.joined(before) if before else made
-    order = dict.fromkeys([*record.scores, *asked])
+    order = dict.fromkeys([*record.scores, *own])
     return whole.only([name for name in order if name in whole.metrics])
+
+
+def _of(cell: Cell, found: NDArray[Any], anomalies: AnomalySet) -> bool:
+    """Whether attributions, or the outcome of a probe, can be those of a cell's anomalies."""
+    same = len(found) == len(anomalies) if cell.probe else found.shape == anomalies.x.shape
+    return same and bool(np.isfinite(found).all())

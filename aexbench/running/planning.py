@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import resources
 from itertools import product
 from pathlib import Path
@@ -22,6 +22,7 @@ from aexbench.registry import Registry
 from aexbench.running import references
 from aexbench.running.cells import DEFAULT, Cell, Role
 from aexbench.running.controls import TWINS, Control
+from aexbench.running.probing import probes_of
 from aexbench.running.references import LABELS
 from aexbench.versions import stage
 
@@ -160,12 +161,13 @@ def plan(
         suite.seed_list,
         [corruption(entry) for entry in suite.corruptions],
     )
+    probes = probes_of(metric_components(suite))
     cells = {}
     for dataset in sources:
         explained = [*named, *(standing(_images(dataset, is_image)) if suite.controls else [])]
         for trained, seed, changed in product(*axes):
             draw = Draw(dataset, trained, 0 if network else seed, changed, seed)
-            for cell in draw.cells(explained, suite.twins if suite.controls else None):
+            for cell in draw.cells(explained, suite.twins if suite.controls else None, probes):
                 cells[cell.key] = cell
     return list(cells.values())
 
@@ -179,22 +181,35 @@ class Draw(NamedTuple):
     corruption: Component
     seed: int
 
-    def cells(self, explainers: Iterable[Component], twins: int | None) -> Iterator[Cell]:
-        """Yield the cells of explainers on it, and their controls unless `twins` is None."""
+    def cells(
+        self,
+        explainers: Iterable[Component],
+        twins: int | None,
+        probes: Sequence[Component] = (),
+    ) -> Iterator[Cell]:
+        """Yield the cells of explainers on it, their controls unless `twins` is None, and what
+        probes ask of them; nobody can ask a reference about other samples than these.
+        """
         for made in explainers:
             for control, control_seed in _controls(made, twins):
-                yield Cell(
-                    dataset=self.dataset,
-                    detector=self.detector,
-                    corruption=self.corruption,
-                    explainer=made,
-                    control=control,
-                    control_seed=control_seed,
-                    control_version=0 if control == "none" else stage("control"),
-                    detector_seed=self.detector_seed,
-                    anomaly_seed=self.seed,
-                    explainer_seed=self.seed,
-                )
+                version = 0 if control == "none" else stage("control")
+                on = {"control": control, "control_seed": control_seed, "control_version": version}
+                yield self.cell(made, **on)
+            if made.plugin.registry is not references.references:
+                yield from (self.cell(made, probe=probe) for probe in probes)
+
+    def cell(self, explainer: Component, **on: Any) -> Cell:
+        """Return the cell of an explainer on it, on a control or with a probe."""
+        return Cell(
+            dataset=self.dataset,
+            detector=self.detector,
+            corruption=self.corruption,
+            explainer=explainer,
+            detector_seed=self.detector_seed,
+            anomaly_seed=self.seed,
+            explainer_seed=self.seed,
+            **on,
+        )
 
 
 def explainer(entry: Entry) -> Component:

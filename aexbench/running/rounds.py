@@ -43,7 +43,7 @@ def planned(cells: Iterable[Cell]) -> list[Round]:
     first: dict[tuple[str, str, str], str] = {}
     rounds: dict[str, list[Cell]] = {}
     for cell in cells:
-        if cell.control != "none" or cell.explainer.plugin.registry is references.references:
+        if not cell.plain or cell.explainer.plugin.registry is references.references:
             continue
         place = (cell.dataset.key, cell.detector.key, cell.corruption.key)
         if first.setdefault(place, cell.anomaly_key) == cell.anomaly_key:

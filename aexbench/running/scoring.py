@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,10 @@ from pydantic import BaseModel, ConfigDict
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.declarations import MetricDeclaration
+from aexbench.running.probing import probe_of
+
+if TYPE_CHECKING:
+    from aexbench.running.cells import Cell
 
 Scorer = Callable[[NDArray[Any], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
 WithoutEach = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.float64]]
@@ -36,19 +40,35 @@ class MetricInfo(BaseModel):
     title: str
     higher_is_better: bool = True
     pooled: bool = False
+    truthless: bool = False
 
 
 def score(
     attributions: ArrayLike, anomalies: AnomalySet, metrics: Sequence[Component]
 ) -> dict[str, NDArray[np.float64]]:
     """Return for each metric one value per sample (N,), under the metric's name with brackets."""
-    values = anomalies.features.sum_groups(np.asarray(attributions))
+    summed = anomalies.features.sum_groups(np.asarray(attributions))
+    return score_outcome(summed, anomalies, metrics)
+
+
+def score_outcome(
+    values: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the same of what a probe brings (N, …), or of what is summed over features already."""
     truth = anomalies.features.any_groups(anomalies.truth)
     parts = list(_parts(anomalies.label, anomalies.alarmed))
     return {
         metric.text: _by_part(_per_sample(metric), values, truth, anomalies.unit, parts)
         for metric in metrics
     }
+
+
+def of_cell(
+    cell: Cell, found: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the same of what a cell holds: attributions, or what its probe has brought."""
+    how = score if cell.probe is None else score_outcome
+    return how(found, anomalies, metrics)
 
 
 def summarize(
@@ -86,6 +106,7 @@ def info(metric: Component) -> MetricInfo:
         title=declared.title.format(**metric.parameters) or metric.text,
         higher_is_better=declared.higher_is_better,
         pooled=declared.pooled,
+        truthless=declared.truthless or probe_of(metric) is not None,
     )
 
 

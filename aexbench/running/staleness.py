@@ -6,7 +6,7 @@ the record that bears their checksum. Where one of these is another now, they ar
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from aexbench import families
 from aexbench.components import Component, component
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
+from aexbench.running import probing
 from aexbench.running.store import Record, Scores, StaleError, Store
 
 if TYPE_CHECKING:
@@ -87,13 +88,17 @@ def lacking(
 
 
 def _lacks(
-    store: Store, record: Record, today: Mapping[str, Component], asked: Collection[str]
+    store: Store,
+    record: Record,
+    today: Mapping[str, Component],
+    asked: Mapping[str, Component],
 ) -> bool:
     try:
         versions = store.score_versions(record)
     except DamagedFileError:
         return True
-    return bool(_outdated(versions, today)) or any(name not in versions for name in asked)
+    own = (name for name, one in asked.items() if probing.fits(one, record.cell))
+    return bool(_outdated(versions, today)) or any(name not in versions for name in own)
 
 
 def _outdated(versions: Mapping[str, str], metrics: Mapping[str, Component]) -> list[str]:

@@ -268,10 +268,13 @@ def _forget_statistics(before: Before) -> None:
             reset()
 
 
-def saved_buffers(model: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """Yield the buffers that are saved with a model's weights, each once."""
+def saved_buffers(model: torch.nn.Module, recurse: bool = True) -> Iterator[torch.Tensor]:
+    """Yield the buffers that are saved with a model's weights, each once; with those of its parts
+    or without.
+    """
     saved = model.state_dict(keep_vars=True)
-    yield from (buffer for name, buffer in model.named_buffers() if name in saved)
+    buffers = model.named_buffers(recurse=recurse)
+    yield from (buffer for name, buffer in buffers if name in saved)
 
 
 def _kept(before: Before) -> list[str]:

@@ -50,7 +50,7 @@ def found(name: Name) -> Plugin[Any] | None:
 
 def names_of(cells: Iterable[Cell]) -> set[Name]:
     """Return what the plugins of cells are known by."""
-    parts = (part for c in cells for part in (c.dataset, c.detector, c.corruption, c.explainer))
+    parts = (part for cell in cells for part in cell.parts.values())
     plugins = {id(part._plugin): part._plugin for part in parts if part._plugin is not None}
     return {name_of(plugin) for plugin in plugins.values()}
 
