@@ -13,10 +13,10 @@ from aexbench.probes import Asked
 class ConservationGap:
     """Return for each sample |Σ_i R_i − e(x, x̂)| / e(x, x̂), by the explainer's own loss.
 
-    Known against it: it is a property of a definition, and no sign of being right. Rules that conserve
-    to 1e-7 may name the wrong feature, and methods that explain a difference from a baseline
-    (integrated gradients, Shapley values) sum to e(x) less the baseline's error, which is their
-    gap here. Any map may be scaled to have none.
+    Known against it: it is a property of a definition, and no sign of being right. Rules that
+    conserve to 1e-7 may name the wrong feature, and methods that explain a difference from a
+    baseline (integrated gradients, Shapley values) sum to e(x) less the baseline's error, which is
+    their gap here. Any map may be scaled to have none.
 
     Returns
     -------
@@ -40,9 +40,7 @@ class ConservationGap:
         found = asked.attributions.astype(np.float64)
         return np.stack([found.reshape(len(found), -1).sum(axis=1), asked.error(asked.x)], axis=1)
 
-    def score(
-        self, outcome: NDArray[np.float64], truth: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    def score(self, outcome: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the gap of each sample (N,)."""
         total, error = np.asarray(outcome).T
         return np.asarray(np.abs(total - error) / np.where(error > 0, error, 1))

@@ -25,10 +25,10 @@ class MaxSensitivity:
     The box is cut where the features end, but for what lies outside already. A map that is 0
     everywhere counts as of length 1.
 
-    Known against it: a map that never looks at its sample has 0, so that it means something for maps that
-    are right alone; it takes the error itself for the explainer's, where e(x) is steep (Yeh et al.
-    trade it against infidelity); of a method that draws at random it takes the draws for changes; and
-    the greatest of few draws grows with their number.
+    Known against it: a map that never looks at its sample has 0, so that it means something for
+    maps that are right alone (Yeh et al. trade it against infidelity); where e(x) is steep, what
+    the error does is taken for the explainer's; so are the draws of a method that draws at random;
+    and the greatest of few changes grows with their number.
 
     Parameters
     ----------

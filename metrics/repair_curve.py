@@ -12,9 +12,7 @@ from aexbench.metrics import register
 from aexbench.probes import Asked
 
 
-@register(
-    "repair-curve", version=1, probe=1, higher_is_better=False, title="repair curve, {to}"
-)
+@register("repair-curve", version=1, probe=1, higher_is_better=False, title="repair curve, {to}")
 class RepairCurve:
     """Return for each sample the area under its error while its features are made normal, the most
     relevant first.
@@ -24,8 +22,8 @@ class RepairCurve:
 
         area = ∫ e(x^(k)) / e(x) d(k/M) , by trapezoids
 
-    Features that are tied come in an order that is drawn: a map that says nothing scores what random
-    ones do in expectation.
+    Features that are tied come in an order that is drawn: a map that says nothing scores what
+    random ones do in expectation.
 
     Known against it: it asks the model about samples that no process makes, between an anomaly and
     a normal one (Hooker et al.; Haug et al. for tables show how the value that replaces decides
@@ -79,9 +77,7 @@ class RepairCurve:
             errors.append(asked.error(np.where(mask, normal, x)))
         return np.stack(errors, axis=1)
 
-    def score(
-        self, outcome: NDArray[np.float64], truth: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    def score(self, outcome: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the area under the curve of each sample (N,), in units of its error."""
         errors = np.asarray(outcome, dtype=np.float64)
         features = truth[0].size

@@ -18,9 +18,9 @@ def sparseness(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]
 
     It needs no truth, and no model either: it derives from stored attributions.
 
-    Known against it: it says how short an explanation is, not whether it is right; a random map that
-    is sparse scores as high. The square of a map scores higher than the map. One that spreads an
-    anomaly of many features over all of them is penalised for being right.
+    Known against it: it says how short an explanation is, not whether it is right; a random map
+    that is sparse scores as high. The square of a map scores higher than the map. One that spreads
+    an anomaly of many features over all of them is penalised for being right.
 
     Parameters
     ----------

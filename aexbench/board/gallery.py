@@ -76,9 +76,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     records, complaints = store.records()
     if complaints:
         raise RequestError(complaints[0])
-    shown = [
-        r for r in records if r.state == "ok" and r.cell.plain and r.role != "reference"
-    ]
+    shown = [r for r in records if r.state == "ok" and r.cell.plain and r.role != "reference"]
     known = sorted({record.cell.explainer.text for record in shown})
     explainers = [_text(name) for name in explainers]
     for name in explainers:

@@ -276,7 +276,9 @@ class Ranking:
         if self.roles[name] == "reference" and self.table.metrics[metric].truthless:
             return False
         own, ranks = (self.means((name, "none"), one) for one in (metric, self.primary))
-        return bool(own) and all(own.get(g, {}).keys() >= seeds.keys() for g, seeds in ranks.items())
+        return bool(own) and all(
+            own.get(g, {}).keys() >= seeds.keys() for g, seeds in ranks.items()
+        )
 
     def score(self, name: str, metric: str) -> Score:
         """Return a mean with its interval."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +21,39 @@ if TYPE_CHECKING:
 
 
 class Asking:
-    """A cell's explainer on a detector; see `aexbench.probes.Asked`."""
+    """An explainer of a detector and the samples x (N, …) that it explains; see
+    `aexbench.probes.Asked`.
 
-    def __init__(self, cell: Cell, detector: Detector, background: Any, x: Array) -> None:
-        self.cell, self.detector, self.background, self.x = cell, detector, background, x
+    Parameters
+    ----------
+    make
+        Makes the explainer for the detector, or for another one.
+    background : (B, …)
+        Training rows.
+    loss
+        By which the error is measured; the detector's own where it is left out.
+    seed, twin
+        Of what a probe draws, and of permutations.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Detector], Any],
+        detector: Detector,
+        x: Array,
+        background: Any,
+        *,
+        loss: str | None = None,
+        seed: int = 0,
+        twin: int = 0,
+    ) -> None:
+        self.make, self.detector, self.background = make, detector, background
+        self.x = np.asarray(x).view()
+        self.x.flags.writeable = False  # others explain the same samples
         self.features: Features = detector.features
-        self.seed: int = cell.explainer_seed
-        self._by_its_loss = detector.with_loss(cell.explainer.parameters.get("loss"))
-        self._explainer = cell.made(detector, background)
+        self.seed, self.twin = seed, twin
+        self._by_its_loss = detector.with_loss(loss)
+        self._explainer = make(detector)
 
     @cached_property
     def attributions(self) -> NDArray[Any]:
@@ -45,9 +71,9 @@ class Asking:
 
     def explain_randomised(self, share: float) -> NDArray[Any]:
         """Return what it says of x on the detector with that share of its last layers permuted."""
-        seed = twin_seed(self.cell.detector_seed, self.cell.explainer_seed)
-        other = permuted_from_the_end(self.detector, share, seed, self._tensor(self.x[:1]))
-        return self._summed(self.cell.made(other, self.background), self.x)
+        sample = self._tensor(self.x[:1])
+        other = permuted_from_the_end(self.detector, share, self.twin, sample)
+        return self._summed(self.make(other), self.x)
 
     def error(self, x: Array) -> NDArray[np.float64]:
         """Return e(x, x̂) by the explainer's loss."""
@@ -62,7 +88,7 @@ class Asking:
         return np.asarray(self.features.sum_groups(found))
 
     def _tensor(self, x: Array) -> torch.Tensor:
-        return torch.as_tensor(np.asarray(x)).to(self.detector.device, self.detector.dtype)
+        return torch.as_tensor(np.array(x)).to(self.detector.device, self.detector.dtype)
 
 
 def outcome(cell: Cell, detector: Detector, background: Any, x: Array) -> NDArray[Any]:
@@ -74,8 +100,16 @@ def outcome(cell: Cell, detector: Detector, background: Any, x: Array) -> NDArra
         If it is not finite, or not of one entry a sample.
     """
     assert cell.probe is not None
-    ask = partial(cell.probe.make().probe, Asking(cell, detector, background, x))
-    found = np.asarray(ask())
+    asked = Asking(
+        lambda other: cell.made(other, background),
+        detector,
+        x,
+        background,
+        loss=cell.explainer.parameters.get("loss"),
+        seed=cell.explainer_seed,
+        twin=twin_seed(cell.detector_seed, cell.explainer_seed),
+    )
+    found = np.asarray(cell.probe.make().probe(asked))
     if found.shape[:1] != (len(x),) or found.dtype.kind not in "biuf":
         raise ValueError(
             f"{cell.probe.text} brings {found.dtype} {found.shape}, not numbers of {len(x)} samples"

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from aexbench.detector import Detector
 
 
-def permuted_from_the_end(
-    detector: Detector, share: float, seed: int, x: torch.Tensor
-) -> Detector:
+def permuted_from_the_end(detector: Detector, share: float, seed: int, x: torch.Tensor) -> Detector:
     """Return the detector with the elements of the trained tensors in a share of its layers
     permuted, from the output on, one layer at least; with one seed a greater share changes the same
     layers in the same way, and more.

@@ -24,6 +24,7 @@ LESS: dict[str, dict[str, Any]] = {
     "likelihood-compensation": {"steps": 20},
     "lime": {"nsamples": 100},
     "per-feature-shap": {"nsamples": 40, "rows": 4},
+    "repair-curve": {"steps": 4},
     "shapley-sampling": {"nsamples": 3},
 }
 OTHER: dict[str, list[Any]] = {

@@ -23,6 +23,7 @@ from aexbench.components import Component, component
 from aexbench.digests import value_digest
 from aexbench.families import FAMILIES
 from aexbench.running import references
+from aexbench.running.asking import Asking
 from aexbench.running.controls import controlled
 from aexbench.versions import STAGES
 from tests.golden import made
@@ -119,6 +120,8 @@ def of_metric(name: str) -> Figures:
     where it sees neighbours.
     """
     plugin = metrics.describe(name)
+    if hasattr(plugin.target, "probe"):
+        return _of_probe(plugin)
     truths = {"": made.anomalies().truth} | ({" images": made.damages()} if name in PLANES else {})
     found: Figures = {}
     for parameters in cases(plugin):
@@ -129,6 +132,29 @@ def of_metric(name: str) -> Figures:
                 text = f"{plugin.write(parameters)} of {kind}{of}"
                 found[text] = made.whole(metric.score(values, truth))
     return found
+
+
+def _of_probe(plugin: Any) -> Figures:
+    """Return what a metric asks of the residual of rows, without groups and with them, and what it
+    makes of that.
+    """
+    found: Figures = {}
+    for parameters in cases(plugin):
+        metric = metrics.create(plugin.name, **parameters)
+        for kind, groups in (("rows", None), ("groups", made.GROUPS)):
+            asked = _asking(made.of_rows(groups))
+            outcome, text = metric.probe(asked), plugin.write(parameters)
+            found[f"{text} asks {kind}"] = made.summary(outcome)
+            truth = np.ones(asked.attributions.shape, dtype=bool)
+            found[f"{text} of {kind}"] = made.whole(metric.score(outcome, truth))
+    return found
+
+
+def _asking(detector: Any) -> Asking:
+    def make(other: Any) -> Any:
+        return explainers.create("residual", other)
+
+    return Asking(make, detector, made.rows(5, 0.7), made.rows(60, 2.1), seed=3, twin=4)
 
 
 def of_autoencoder(name: str) -> Figures:
@@ -198,9 +224,17 @@ def _references() -> Figures:
     }
 
 
+def _probe() -> Figures:
+    asked = _asking(made.of_rows(made.GROUPS))
+    found = {f"{share}": made.summary(asked.explain_randomised(share)) for share in (0.3, 0.7, 1.0)}
+    figures = {"normal": asked.normal, "error": asked.error(asked.x), "map": asked.attributions}
+    return found | {name: made.summary(values) for name, values in figures.items()}
+
+
 STAGE: dict[str, Callable[[], Figures]] = {
     "autoencoder": _scale,
     "control": _controls,
+    "probe": _probe,
     "reference": _references,
 }
 
