@@ -22,6 +22,7 @@ from aexbench import specs
 from aexbench.declarations import DatasetDeclaration, ExplainerDeclaration, MetricDeclaration
 from aexbench.docstrings import described, sections
 from aexbench.errors import plain
+from aexbench.families import asks, metrics
 from aexbench.registry import Plugin
 from aexbench.signatures import REQUIRED, Parameter
 
@@ -34,6 +35,7 @@ EXAMPLES = {
     "data set": "aexbench run{plugin} -d {name}",
     "corruption": "aexbench run -d wine{plugin} -c {name}",
     "metric": "aexbench score STORE{plugin} -m {name}",
+    "probe": "aexbench run -d wine{plugin} -m recall -m {name}",
     "autoencoder": "detectors = [{quoted}]   # in a suite's file",
 }
 
@@ -140,6 +142,8 @@ def _declared(plugin: Plugin[Any]) -> Iterator[tuple[str, str]]:
     if isinstance(declared, MetricDeclaration):
         yield "better", "higher" if declared.higher_is_better else "lower"
         yield "scores", "one for all samples" if declared.pooled else "one for each sample"
+        if asks(plugin):
+            yield "asks", "the explainer and the model, in cells of its own"
     if isinstance(declared, ExplainerDeclaration) and declared.floor:
         yield "floor", "of images" if declared.images else "yes"
     if isinstance(declared, DatasetDeclaration):
@@ -172,5 +176,11 @@ def to_type(family: str, name: str, file: str = "") -> str:
     "aexbench score STORE --plugin 'my file.py' -m 'recall[top=3]'"
     """
     plugin = f" --plugin {shlex.quote(file)}" if file else ""
-    line = EXAMPLES[family]
+    line = EXAMPLES["probe" if family == "metric" and _asks(name) else family]
     return line.format(name=shlex.quote(name), quoted=json.dumps(name), plugin=plugin)
+
+
+def _asks(metric: str) -> bool:
+    """Whether a metric asks the model, so that scores cannot be derived without a run."""
+    base = metric.partition("[")[0]
+    return base in metrics.names() and asks(metrics.describe(base))

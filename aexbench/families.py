@@ -91,6 +91,11 @@ def _metric(plugin: Plugin[Any], context: Context, keywords: Keywords, called: C
     return FunctionMetric(plugin.target, keywords, called)
 
 
+def asks(plugin: Plugin[Any]) -> bool:
+    """Whether a metric asks the model (`aexbench.probes`), rather than to judge attributions."""
+    return plugin.is_class and callable(getattr(plugin.target, "probe", None))
+
+
 def _autoencoder(
     plugin: Plugin[Any], context: Context, keywords: Keywords, called: Called
 ) -> Untrained:

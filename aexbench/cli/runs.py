@@ -38,6 +38,9 @@ def run(
         list[str] | None,
         typer.Option("--corruption", "-c", help="Replaces the suite's; repeatable."),
     ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", "-m", help="Replaces the suite's; repeatable.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -88,6 +91,7 @@ def run(
 
     load_plugins(plugin, timeout)
     axes = {"explainers": explainer, "datasets": dataset, "corruptions": corruption}
+    axes |= {"metrics": metric}
     wanted = matrix.asked(suite, **axes, seeds=seeds, controls=controls, model=model)
     folder = store or matrix.RESULTS / wanted.folder
     if dry_run:

@@ -43,6 +43,7 @@ def run(
     explainers: Sequence[Entry] | None = None,
     datasets: Sequence[Entry] | None = None,
     corruptions: Sequence[Entry] | None = None,
+    metrics: Sequence[Entry] | None = None,
     seeds: int | Sequence[int] | None = None,
     model: str | None = None,
     trust: bool = False,
@@ -69,7 +70,7 @@ def run(
     store
         The folder that results go to; `aexbench-results/SUITE` where it is left out, or
         `SUITE-MODEL` there.
-    explainers, datasets, corruptions, seeds
+    explainers, datasets, corruptions, metrics, seeds
         Replace the suite's own.
     model
         A trained model that stands in the place of the suite's detectors, such as
@@ -125,6 +126,7 @@ def run(
     for path in [plugins] if isinstance(plugins, str | Path) else plugins:
         families.load_plugin(path)
     axes = {"explainers": explainers, "datasets": datasets, "corruptions": corruptions}
+    axes |= {"metrics": metrics}
     own = asked(suite, **axes, seeds=seeds, controls=controls, model=model)
     check_device(device)
     from aexbench.running.pool import Apart  # imports torch
@@ -140,10 +142,10 @@ def run(
     workspace = Workspace(Store(folder, create=True), device)
     with waiting("looking at the data"):
         cells = planned(own, workspace, named)
-    metrics = planning.metric_components(own)
+    scored = planning.metric_components(own)
     chosen = again(rerun, cells)
     plan = own.model_dump(mode="json")
-    return carry_out(cells, metrics, workspace, plan, chosen, apart=apart, quiet=quiet)
+    return carry_out(cells, scored, workspace, plan, chosen, apart=apart, quiet=quiet)
 
 
 def named_model(suite: Suite, trust: bool) -> Model | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aexbench.components import Component
+from aexbench.families import asks
 from aexbench.versions import stage
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 def probe_of(metric: Component) -> Component | None:
     """Return what a metric asks, as cells bear it; None where it scores attributions."""
     plugin = metric.plugin
-    if not callable(getattr(plugin.target, "probe", None)):
+    if not asks(plugin):
         return None
-    asks = plugin.declaration.probe
-    version = metric.version if asks is None else f"{stage('probe')}.{asks}"
+    declared = plugin.declaration.probe
+    version = metric.version if declared is None else f"{stage('probe')}.{declared}"
     parameters = metric.parameters
     made = Component(name=metric.name, parameters=parameters, version=version, text=metric.text)
     made._plugin, made._arguments = plugin, metric.arguments
