@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 
 def rank_correlation(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
@@ -26,5 +25,7 @@ def rank_correlation(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float
 
 
 def _centred(maps: NDArray[Any]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata  # half a second
+
     ranks = rankdata(maps, axis=-1)
     return np.asarray(ranks - ranks.mean(axis=-1, keepdims=True))

@@ -20,6 +20,7 @@ NAMES = [
     *(
         plugin.write(parameters)
         for plugin in map(families.metrics.describe, families.metrics.names())
+        if not (plugin.declaration.truthless or families.asks(plugin))  # these have no levels
         for parameters in cases(plugin)
     ),
     "pixel-ap[thresholds=9]",

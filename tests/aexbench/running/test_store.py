@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from aexbench import Features
+from aexbench import Features, components, families
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import StoreError
@@ -218,6 +218,10 @@ def test_a_packed_record_whose_cell_was_changed_does_not_count(store, tmp_path):
     assert complaints == [f"{path}, line 8: its cell has another key"]
 
 
+def registered(metric, version):
+    return components.component(families.metrics, metric).model_copy(update={"version": version})
+
+
 @pytest.mark.parametrize(
     ("asked", "lacking"),
     [
@@ -229,7 +233,7 @@ def test_a_packed_record_whose_cell_was_changed_does_not_count(store, tmp_path):
 )
 def test_scores_of_another_version_of_a_metric_are_lacking(store, asked, lacking):
     record = write_scores(store, finished(store), recall=[1.0] * 3)
-    known = {"recall": component("recall", "2.1"), asked[0]: component(*asked)}
+    known = {"recall": registered("recall", "2.1"), asked[0]: registered(*asked)}
     assert staleness.lacking(store, [record], known) == ([record] if lacking else [])
 
 
