@@ -106,7 +106,7 @@ def _own_adjoint(
     """Return the adjoint (x, y) that rules use, unless it is autograd's."""
     layer = operation.own
     if layer is not None:
-        return lambda x, y: layer.adjoint(y, layer.weight, x)
+        return lambda x, y: layer.adjoint(y, layer.prepared(layer.weight), x)
     return operation.adjoint
 
 
@@ -130,7 +130,8 @@ def _per_sample(values: torch.Tensor) -> torch.Tensor:
 def _is_its_layer(operation: Operation, values: Values) -> bool:
     layer, x, y = operation.own, values[operation.inputs[0]], values[operation]
     assert layer is not None
-    return _close(layer.apply(x.diff(dim=0), layer.weight), y.diff(dim=0), values)
+    found = layer.apply(x.diff(dim=0), layer.prepared(layer.weight))
+    return _close(found, y.diff(dim=0), values)
 
 
 def _unchanged(operation: Operation, values: Values) -> bool:

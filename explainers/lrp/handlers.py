@@ -25,6 +25,10 @@ DIRECT: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Tanh: torch.tanh,
     nn.Identity: lambda x: x,
 }
+PLAIN = {  # that compute what their weights say
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+}
 MODES = (
     "nearest",
     "nearest-exact",
@@ -36,7 +40,7 @@ MODES = (
 # Parameters of functions by their position, where torch.fx does not name them; modules have
 # attributes of these names.
 POSITIONS = {
-    "weighted": {"weight": 1, "stride": 3, "padding": 4, "dilation": 5, "groups": 6},
+    "weighted": {"weight": 1, "bias": 2, "stride": 3, "padding": 4, "dilation": 5, "groups": 6},
     "transposed": {
         "weight": 1,
         "stride": 3,
@@ -225,9 +229,27 @@ def convolution(call: Call) -> Operation:
     layer = Convolution(
         weight.detach(), stride, _tuple(padding, dims), dilation, output_padding, groups, transposed
     )
-    return (
-        _padded_convolution(call, layer) if apart else _weighted(call, call.x, call.compute, layer)
-    )
+    if apart:
+        return _padded_convolution(call, layer)
+    made = _weighted(call, call.x, call.compute, layer)
+    made.bias, made.unhooked = _bias(call), _unhooked(call)
+    return made
+
+
+def _bias(call: Call) -> torch.Tensor | None:
+    """Return a layer's bias, if it has one."""
+    bias = call.setting("bias", None, "weighted")
+    return None if bias is None else bias.detach()
+
+
+def _unhooked(call: Call) -> bool:
+    """Whether a convolution is a plain one: a function, or a module of torch's own class that
+    nothing hooks into.
+    """
+    module = call.module
+    if module is None:
+        return True
+    return type(module) in PLAIN and not (module._forward_hooks or module._forward_pre_hooks)
 
 
 def _padded_convolution(call: Call, layer: Convolution) -> Operation:
@@ -284,7 +306,11 @@ def interpolate(call: Call) -> Operation:
     mode = call.setting("mode", "nearest", "interpolate")
     if mode not in MODES:
         raise call.refused(f"{mode} interpolation")
-    return route(call) if mode in ("nearest", "nearest-exact") else average(call)
+    if mode not in ("nearest", "nearest-exact"):
+        return average(call)
+    made = route(call)
+    made.doubles = call.setting("scale_factor", None) in (2, (2, 2), [2, 2])
+    return made
 
 
 def add(call: Call) -> Operation:

@@ -2,13 +2,16 @@
 back.
 
 Linear, Conv1d/2d/3d and ConvTranspose1d/2d/3d with any stride, padding, dilation, groups and output
-padding are one class: a rule needs `y = A(w) x` and `x = A(w)ᵀ y` and nothing else.
+padding are one class: a rule needs `y = A(w) x` and `x = A(w)ᵀ y` and nothing else. It makes its
+weights of the layer's, element by element, and has them `prepared` once: laid out and summed as
+products take them fastest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 
@@ -20,6 +23,10 @@ class Dense:
     """`y = x wᵀ`; weights (out, in), inputs (N, …, in)."""
 
     weight: torch.Tensor
+
+    def prepared(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return weights as they are."""
+        return weight
 
     def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Return x wᵀ."""
@@ -52,10 +59,21 @@ class Convolution:
     output_padding: tuple[int, ...]
     groups: int
     transposed: bool = False
+    channels_last: bool = False
 
-    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Return the convolution of x without a bias."""
-        result: torch.Tensor = aten.convolution(x, weight, None, *self._settings())
+    def prepared(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return weights in the layout of the activations: a product goes by that of its weights
+        too, and an image of one channel has none that could be told.
+        """
+        if self.channels_last:
+            return weight.contiguous(memory_format=torch.channels_last)
+        return weight
+
+    def apply(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the convolution of x, without a bias unless one is given."""
+        result: torch.Tensor = aten.convolution(x, weight, bias, *self._settings())
         return result
 
     def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -98,6 +116,57 @@ class Convolution:
 
 
 @dataclass(frozen=True)
+class Doubled:
+    """Nearest upsampling by 2 and the convolution of 3 × 3 behind it, as one transposed convolution
+    of 4 × 4 with stride 2: four products for each output in place of nine.
+
+    Of the upsampled u_j = x_⌊j/2⌋ the convolution with padding p takes Σ_k w_k u_{y+k−p}. What it
+    takes of x_i is, with t = y + 2 − p − 2 i, the sum of w_{2−t} and w_{3−t}, where there are such.
+    """
+
+    convolution: Convolution
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The convolution's weights (out, in, 3, 3)."""
+        return self.convolution.weight
+
+    @property
+    def outputs(self) -> int:
+        """How many channels come out."""
+        return self.convolution.outputs
+
+    @cached_property
+    def transposed(self) -> Convolution:
+        """The transposed convolution."""
+        padding = tuple(2 - p for p in self.convolution.padding)
+        none = (0, 0)
+        return replace(
+            self.convolution, stride=(2, 2), padding=padding, output_padding=none, transposed=True
+        )
+
+    def prepared(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return weights (out, in, 3, 3) summed to (in, out, 4, 4)."""
+        taps = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        summed = torch.einsum("tk,ul,oikl->iotu", taps, taps, weight)
+        return self.transposed.prepared(summed)
+
+    def apply(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the convolution of the upsampled x, without a bias unless one is given."""
+        return self.transposed.apply(x, weight, bias)
+
+    def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return the adjoint applied to y, of the shape of x."""
+        return self.transposed.adjoint(y, weight, x)
+
+    def scaled(self, factor: torch.Tensor) -> Doubled:
+        """Return this map followed by a factor (out channels,) on its outputs."""
+        return Doubled(self.convolution.scaled(factor))
+
+
+@dataclass(frozen=True)
 class Fixed:
     """A linear operation without weights, such as average pooling; its adjoint is what autograd
     makes of it.
@@ -105,6 +174,10 @@ class Fixed:
 
     operation: Callable[[torch.Tensor], torch.Tensor]
     weight: torch.Tensor = field(default_factory=lambda: torch.ones(1))
+
+    def prepared(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return weights as they are: there are none."""
+        return weight
 
     def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Return the operation's result."""
@@ -143,4 +216,4 @@ def vjp(
     return result
 
 
-LinearMap = Dense | Convolution | Fixed
+LinearMap = Dense | Convolution | Doubled | Fixed

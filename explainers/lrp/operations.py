@@ -11,8 +11,9 @@ from typing import Any, Literal
 import torch
 
 from aexbench import SkipError
-from aexbench.explainers.lrp.maps import Convolution, Dense
+from aexbench.explainers.lrp.maps import Convolution, Dense, Doubled
 
+Weighted = Dense | Convolution | Doubled
 Kind = Literal["input", "constant", "size", "weighted", "average", "route", "pass", "sum", "output"]
 WAYS_OUT = (
     "rewrite the model without it, wrap the part that leads from x to x̂, or use an explainer "
@@ -35,8 +36,11 @@ class Operation:
     inputs: tuple[Operation, ...] = ()  # those that relevance may go to
     function: str = ""  # what it does, whether a module or a function spells it: "relu", "getitem"
     users: int = 1
-    layer: Dense | Convolution | None = None  # with the factor of a BatchNorm that alone follows it
-    own: Dense | Convolution | None = None  # without it
+    layer: Weighted | None = None  # with the factor of a BatchNorm that alone follows it
+    own: Weighted | None = None  # without it
+    bias: torch.Tensor | None = None
+    unhooked: bool = False  # it computes what `own` and `bias` say, and nothing else
+    doubles: bool = False  # nearest upsampling by 2
     hooked: Any = None  # the module's own forward, where hooks may change what it returns
     signs: tuple[float, ...] = ()  # of a sum's inputs
     not_negative: bool = False

@@ -120,6 +120,11 @@ class Rule(ABC):
         )
 
     @cached_property
+    def plain(self) -> torch.Tensor:
+        """W, prepared."""
+        return self.layer.prepared(self.layer.weight)
+
+    @cached_property
     def relative(self) -> torch.Tensor:
         """W relative to its largest element: shares do not depend on the scale of the weights."""
         weight = self.layer.weight
@@ -127,26 +132,27 @@ class Rule(ABC):
 
     @cached_property
     def squares(self) -> torch.Tensor:
-        """ŵ²."""
-        return self.relative.square()
+        """ŵ², prepared."""
+        return self.layer.prepared(self.relative.square())
 
     @cached_property
     def ones(self) -> torch.Tensor:
-        """Every connection alike."""
-        return torch.ones_like(self.layer.weight)
+        """Every connection alike, prepared."""
+        return self.layer.prepared(torch.ones_like(self.layer.weight))
 
     @cached_property
     def positive(self) -> torch.Tensor:
-        """W⁺ + δ ŵ², relative; an output whose weights are (nearly) all zero counts its inputs
-        alike.
+        """W⁺ + δ ŵ², relative and prepared; an output whose weights are (nearly) all zero counts
+        its inputs alike.
         """
         least = torch.finfo(self.relative.dtype).tiny ** 0.125
-        return self.relative.clamp_min(0) + delta(self.relative) * self.squares.clamp_min(least)
+        squares = self.relative.square().clamp_min(least)
+        return self.layer.prepared(self.relative.clamp_min(0) + delta(self.relative) * squares)
 
     @cached_property
     def negative(self) -> torch.Tensor:
-        """W⁻, relative."""
-        return self.relative.clamp_max(0)
+        """W⁻, relative and prepared."""
+        return self.layer.prepared(self.relative.clamp_max(0))
 
     def _sum(self, parts: list[Part]) -> torch.Tensor:
         z = self.layer.apply(*parts[0])
@@ -274,7 +280,7 @@ class Epsilon(Rule):
         self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
     ) -> torch.Tensor:
         """Return x (Wᵀ s) with s = R / (z + ε sign(z))."""
-        return self.share_signed(x, relevance, [(x, self.layer.weight)], self.epsilon, exists)
+        return self.share_signed(x, relevance, [(x, self.plain)], self.epsilon, exists)
 
 
 class Gamma(Rule):
@@ -288,16 +294,14 @@ class Gamma(Rule):
     def __init__(self, layer: LinearMap, gamma: float = 0.25) -> None:
         super().__init__(layer)
         weight = layer.weight
-        self.up, self.down = (
-            weight + gamma * weight.clamp_min(0),
-            weight + gamma * weight.clamp_max(0),
-        )
+        self.up = layer.prepared(weight + gamma * weight.clamp_min(0))
+        self.down = layer.prepared(weight + gamma * weight.clamp_max(0))
 
     def propagate(
         self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
     ) -> torch.Tensor:
         """Return the shares of outputs with z > 0 and of those with z ≤ 0, added."""
-        above = self.layer.apply(x, self.layer.weight) > 0
+        above = self.layer.apply(x, self.plain) > 0
         plus, minus = x.clamp_min(0), x.clamp_max(0)
         agreeing, opposing = (
             [(plus, self.up), (minus, self.down)],
@@ -316,15 +320,16 @@ class AlphaBeta(Rule):
     def __init__(self, layer: LinearMap, alpha: float = 2.0) -> None:
         super().__init__(layer)
         self.alpha = alpha
+        self.rising = layer.prepared(self.relative.clamp_min(0))
 
     def propagate(
         self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
     ) -> torch.Tensor:
         """Return α times the positive shares minus β times the negative ones."""
-        plus, minus, up = x.clamp_min(0), x.clamp_max(0), self.relative.clamp_min(0)
+        plus, minus = x.clamp_min(0), x.clamp_max(0)
         raising, lowering = (
-            [(plus, up), (minus, self.negative)],
-            [(plus, self.negative), (minus, up)],
+            [(plus, self.rising), (minus, self.negative)],
+            [(plus, self.negative), (minus, self.rising)],
         )
         least = 1e6 * torch.finfo(x.dtype).tiny  # as in `share_signed`
         rises, falls = self._sum(raising) > least, self._sum(lowering) < -least

@@ -43,7 +43,7 @@ def alternating(one: Callable[[], object], other: Callable[[], object], rounds: 
     return float(medians[0] / medians[1])
 
 
-# Measured on two cores: 0.67, 0.8, 0.9 to 1.2 for the table, 1.5 and 1.2 for images; a noisy
+# Measured on two cores: 0.67, 0.8, 0.8 to 1.2 for the table, 1.04 and 0.56 for images; a noisy
 # machine gets a margin.
 @pytest.mark.parametrize(
     ("kind", "preset", "shape", "batch", "rounds", "most"),
@@ -51,8 +51,8 @@ def alternating(one: Callable[[], object], other: Callable[[], object], rounds: 
         (mlp, "paper-tabular", (21,), 1, 200, 0.9),
         (mlp, "paper-tabular", (21,), 100, 200, 1.0),
         (mlp, "paper-tabular", (21,), 10_000, 30, 1.5),
-        (table_2, "paper-image", (1, 128, 128), 1, 9, 1.9),
-        (table_2, "paper-image", (1, 128, 128), 16, 5, 1.7),
+        (table_2, "paper-image", (1, 128, 128), 1, 9, 1.25),
+        (table_2, "paper-image", (1, 128, 128), 16, 5, 0.8),
     ],
 )
 def test_cost_in_forward_and_backward_passes(kind, preset, shape, batch, rounds, most):
@@ -65,4 +65,16 @@ def test_cost_in_forward_and_backward_passes(kind, preset, shape, batch, rounds,
         for _ in range(3)
     )
     print(f"\nLRP / (forward + gradient), {kind.__name__} at batch {batch}: {ratio:.2f}")
+    if kind is table_2:
+        print(
+            f"with the gradient's model in channels last: {against_channels_last(explainer, x):.2f}"
+        )
     assert ratio <= most
+
+
+def against_channels_last(explainer, x: torch.Tensor) -> float:
+    """Return the ratio to the gradient of a model whose weights lie with channels last: that layout
+    is no merit of LRP's.
+    """
+    model = table_2().eval().to(memory_format=torch.channels_last)
+    return alternating(lambda: explainer.explain(x), lambda: gradient(model, x), rounds=5)
