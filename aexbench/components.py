@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from aexbench import specs
 from aexbench.digests import LEAST, MOST, file_digest, value_digest
-from aexbench.errors import RequestError
+from aexbench.errors import RequestError, plain, short
 from aexbench.registry import Plugin, Registry
 from aexbench.versions import stage
 
 Entry = str | dict[str, Any]
+TITLE = "title"  # in a table of a suite: what people see, and no parameter
+MOST_TITLE = 60  # characters
 
 
 class Component(BaseModel):
@@ -36,6 +38,22 @@ class Component(BaseModel):
     text: str
     _plugin: Plugin[Any] | None = PrivateAttr(default=None)
     _arguments: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _title: str = PrivateAttr(default="")
+
+    @property
+    def title(self) -> str:
+        """What its suite calls it for people; empty where it calls it nothing."""
+        return self._title
+
+    @property
+    def shown(self) -> str:
+        """What people see of it: its title, or else its text."""
+        return self._title or self.text
+
+    def titled(self, title: str) -> Component:
+        """Return it under a title, with which nothing else of it changes."""
+        self._title = title
+        return self
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -77,7 +95,7 @@ def component(
     A parameter in `leave_out` counts only where the entry sets it: the cell has it from elsewhere.
     """
     name, given = registry.read(entry) if isinstance(entry, str) else read_entry(entry)
-    return of_plugin(registry.describe(name), given, leave_out)
+    return of_plugin(registry.describe(name), given, leave_out).titled(title_of(entry))
 
 
 def of_plugin(
@@ -99,7 +117,7 @@ def of_plugin(
 
 def read_entry(entry: Entry) -> tuple[str, dict[str, Any]]:
     """Return name and parameters of a name with brackets, or of a table `{name = …, parameter =
-    …}`.
+    …}`; its title is none of them.
     """
     if isinstance(entry, str):
         return specs.parse(entry)
@@ -107,7 +125,26 @@ def read_entry(entry: Entry) -> tuple[str, dict[str, Any]]:
         raise RequestError(
             f"a table in a suite needs a name: {{name = ..., parameter = ...}}; got {entry}"
         )
-    return entry["name"], {key: value for key, value in entry.items() if key != "name"}
+    return entry["name"], {k: value for k, value in entry.items() if k not in ("name", TITLE)}
+
+
+def title_of(entry: Entry) -> str:
+    """Return what a suite calls an entry for people, nothing where it does not say; RequestError
+    where that is no short text.
+
+    >>> title_of({"name": "wine", "title": "grapes"}), title_of("wine")
+    ('grapes', '')
+    """
+    if isinstance(entry, str) or TITLE not in entry:
+        return ""
+    title = entry[TITLE]
+    seen = isinstance(title, str) and title.strip() == title == plain(title)
+    if not seen or not 0 < len(title) <= MOST_TITLE:
+        raise RequestError(
+            f"a title is one line of 1 to {MOST_TITLE} characters that one can see, without blanks "
+            f"around it; got {short(str(title))} for {entry.get('name')}"
+        )
+    return str(title)
 
 
 def _parameters(plugin: Plugin[Any], values: Mapping[str, Any]) -> dict[str, Any]:

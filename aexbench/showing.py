@@ -7,7 +7,7 @@ and escaped, and nothing in them does anything. Colours are those around, light 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
@@ -101,7 +101,11 @@ def escaped(text: str) -> str:
 
 
 def table(
-    caption: str, names: Sequence[str], lines: Sequence[Sequence[str]], left: Sequence[int] = (0,)
+    caption: str,
+    names: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    left: Sequence[int] = (0,),
+    strong: Collection[tuple[int, int]] = (),
 ) -> str:
     """Return an HTML table, its figures to the right.
 
@@ -113,16 +117,21 @@ def table(
         Texts of the header and of the rows, all of one length.
     left
         The columns of texts; the first of them names the rows.
+    strong
+        Which cells are bold: their rows and columns.
     """
     sides = ["left" if column in left else "right" for column in range(len(names))]
     head = "".join(_header(name, "col", side) for name, side in zip(names, sides, strict=True))
-    body = "".join(f"<tr>{_row(line, sides, left[0])}</tr>" for line in lines)
+    bold = [{column for row, column in strong if row == place} for place in range(len(lines))]
+    body = "".join(
+        f"<tr>{_row(line, sides, left[0], own)}</tr>" for line, own in zip(lines, bold, strict=True)
+    )
     return f"<table>{_caption(caption)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row(line: Sequence[str], sides: Sequence[str], naming: int) -> str:
+def _row(line: Sequence[str], sides: Sequence[str], naming: int, bold: Collection[int] = ()) -> str:
     return "".join(
-        _header(text, "row", side) if column == naming else _cell(text, side)
+        _header(text, "row", side) if column == naming else _cell(text, side, column in bold)
         for column, (text, side) in enumerate(zip(line, sides, strict=True))
     )
 
@@ -146,5 +155,6 @@ def _header(text: str, scope: str, side: str) -> str:
     return f'<th scope="{scope}" style="text-align: {side}">{escaped(text)}</th>'
 
 
-def _cell(text: str, side: str) -> str:
-    return f'<td style="text-align: {side}">{escaped(text)}</td>'
+def _cell(text: str, side: str, bold: bool = False) -> str:
+    weight = "; font-weight: bold" if bold else ""
+    return f'<td style="text-align: {side}{weight}">{escaped(text)}</td>'

@@ -96,8 +96,10 @@ def test_every_autoencoder_is_named():
 def scores(section: str) -> dict[str, str]:
     """Return the means of a section of the board of results/real, by explainer."""
     text = (ROOT / "results/real/board.md").read_text().split(f"**{section}")[1]
-    rows = [line.split(" | ") for line in text.split("\n\n")[1].splitlines()[2:]]
-    return {row[1].replace("\\", ""): row[2].split()[0].removeprefix("0") for row in rows}
+    table = next(part for part in text.split("\n\n") if part.startswith("| "))
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    means = (row[2].strip("*†").split()[0].removeprefix("0") for row in rows)
+    return {row[1].replace("\\", ""): mean for row, mean in zip(rows, means, strict=True)}
 
 
 def test_measured_figures_are_those_of_the_board():

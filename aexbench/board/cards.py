@@ -44,7 +44,7 @@ def lines(card: Card) -> list[list[str]]:
 
 def _name(rule: Rule, card: Card) -> str:
     fewer = rule.entities < len(card.entities)
-    return plain(rule.name) + (f" (on {rule.entities})" if fewer else "")
+    return plain(card.shown_rule(rule.name)) + (f" (on {rule.entities})" if fewer else "")
 
 
 def _figures(rule: Rule) -> list[str]:
@@ -53,9 +53,10 @@ def _figures(rule: Rule) -> list[str]:
 
 def notes(card: Card) -> Iterator[str]:
     """Yield what a card has been seen on, and which explainers are not in it."""
-    yield plain(f"On {', '.join(card.entities)}.")
+    yield plain(f"On {', '.join(card.shown('dataset', name) for name in card.entities)}.")
     if card.incomplete:
-        yield plain(f"Without {', '.join(card.incomplete)}: they lack a score here.")
+        without = ", ".join(card.shown("explainer", name) for name in card.incomplete)
+        yield plain(f"Without {without}: they lack a score here.")
 
 
 def as_rich(cards: Sequence[Card]) -> Group:

@@ -17,6 +17,8 @@ BLOCK = re.compile(r"\s*(?:[-+=~]|[0-9]+[.)])")  # begins a list, a rule or a fe
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
 LATEX |= {"`": r"\textasciigrave{}", "±": r"$\pm$", "·": r"$\cdot$", "–": "--"}
+LATEX |= {"†": r"$\dagger$", "°": r"$^\circ$", "τ": r"$\tau$", "×": r"$\times$", "…": r"\ldots{}"}
+LATEX |= {"⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "≥": r"$\geq$", "≤": r"$\leq$"}
 LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 

@@ -17,6 +17,7 @@ from aexbench.components import component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, plain, unknown
 from aexbench.extras import optional
+from aexbench.running import titles
 from aexbench.running.packed import AnyStore
 from aexbench.running.store import Record
 
@@ -76,6 +77,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     records, complaints = store.records()
     if complaints:
         raise RequestError(complaints[0])
+    titles.give(store, records)
     shown = [r for r in records if r.state == "ok" and r.cell.plain and r.role != "reference"]
     known = sorted({record.cell.explainer.text for record in shown})
     explainers = [_text(name) for name in explainers]
@@ -107,13 +109,15 @@ def _page(store: AnyStore, records: Sequence[Record], names: Sequence[str]) -> P
         return None
     by_name = {record.cell.explainer.text: record for record in records}
     maps = {
-        name: store.read_attributions(by_name[name]).sum(axis=1)
+        by_name[name].cell.explainer.shown: store.read_attributions(by_name[name]).sum(axis=1)
         for name in names
         if name in by_name
     }
     cell = records[0].cell
     return Page(
-        f"{cell.dataset.text} / {cell.corruption.text}, seed {cell.detector_seed}", anomalies, maps
+        f"{cell.dataset.shown} / {cell.corruption.shown}, seed {cell.detector_seed}",
+        anomalies,
+        maps,
     )
 
 

@@ -8,20 +8,21 @@ they are stands in `sections`, what is averaged with what in `table`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import families, specs
-from aexbench.board import notebook, rendering, validity
+from aexbench.board import notebook, rendering, tidy, validity
+from aexbench.board.meanings import meaning
 from aexbench.board.notes import notes
 from aexbench.board.quality import Quality, quality
 from aexbench.board.sections import Row, Section, section
 from aexbench.board.table import Table
 from aexbench.board.validity import Card
-from aexbench.components import Entry, component
+from aexbench.components import Entry, component, title_of
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError, UnreadableError
 from aexbench.running import staleness
@@ -30,6 +31,7 @@ from aexbench.running.references import LABELS
 from aexbench.running.scoring import MetricInfo, of_cell
 from aexbench.running.store import Record, Scores, StaleError
 from aexbench.running.strata import STRATA
+from aexbench.running.titles import give
 from aexbench.texts import counted, pathless
 
 ALARM = "alarm"  # the split that shows what raises none
@@ -39,7 +41,8 @@ GAIN = "gain"  # the split that labels have not
 @dataclass(frozen=True)
 class Board:
     """Sections, one for each kind of anomalies; the metrics' titles by name, notes for readers,
-    what the detectors are worth, and what rankings by corruptions predict of those by labels.
+    what the detectors are worth, and what rankings by corruptions predict of those by labels; what
+    the metrics mean, and why the suite ranks by its first.
     """
 
     sections: Sequence[Section]
@@ -48,6 +51,8 @@ class Board:
     title: str = ""
     detectors: Sequence[Quality] = ()
     cards: Sequence[Card] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
 
     def __str__(self) -> str:
         """The board as a terminal shows it."""
@@ -102,10 +107,11 @@ def leaderboard(
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
     records.sort(key=by_name)
+    give(store, records)
     table = read_table(store, records, by, complaints)
     if not table.groups:
         raise RequestError(_nothing(store, records, complaints))
-    titles = _titles(table.metrics)
+    titles = _titles(store, table.metrics)
     first = None if metric is None else _known(metric, titles)
     order = [*([first] if first else []), *_asked(store), *table.metrics]
     names = [name for name in dict.fromkeys(order) if name in table.metrics]
@@ -116,7 +122,9 @@ def leaderboard(
         metrics={name: titles[name] for name in names},
         notes=[pathless(note) for note in (*notes(records, table, store), *complaints)],
         title=" + ".join(str(suite.get("name", "")) for suite, _ in store.plans()),
-        detectors=[quality(block, list(own.values())) for block, own in table.reports.items()],
+        detectors=list(_qualities(table)),
+        meanings={name: said for name in names if (said := meaning(name))},
+        why=_why(store, names[0]),
     )
 
 
@@ -146,10 +154,11 @@ def cards(
     records, complaints = store.records()
     records = [record for record in records if keys is None or record.cell.key in keys]
     records = sorted(_on(records, datasets) if datasets else records, key=by_name)
+    give(store, records)
     table = read_table(store, records, None, complaints)
     if not table.groups:
         raise RequestError(_nothing(store, records, complaints))
-    names = [_known(metric, _titles(table.metrics))] if metric else list(table.metrics)
+    names = [_known(metric, _titles(store, table.metrics))] if metric else list(table.metrics)
     found = _cards(table, names)
     if not found:
         raise RequestError(
@@ -228,23 +237,46 @@ def _known(metric: str, titles: Mapping[str, str]) -> str:
     return found
 
 
-def _titles(metrics: Mapping[str, MetricInfo]) -> dict[str, str]:
-    """Return the titles of metrics; one that would name another column too has the metric's name
-    beside it.
+def _titles(store: AnyStore, metrics: Mapping[str, MetricInfo]) -> dict[str, str]:
+    """Return the titles of metrics, the suites' own if they give some; one that would name another
+    column too has the metric's name beside it.
     """
-    columns = {name: rendering.columns(info.title) for name, info in metrics.items()}
+    given = {_named(m): title for m in _entries(store) if (title := title_of(m))}
+    titles = {name: given.get(name, info.title) for name, info in metrics.items()}
+    columns = {name: tidy.columns(title) for name, title in titles.items()}
     count = Counter(column for own in columns.values() for column in own)
-    count.update(rendering.COLUMNS)
+    count.update(tidy.COLUMNS)
     shared = {name for name, own in columns.items() if any(count[column] > 1 for column in own)}
     return {
-        name: f"{info.title} ({name})" if name in shared else info.title
-        for name, info in metrics.items()
+        name: f"{title} ({name})" if name in shared else title for name, title in titles.items()
     }
+
+
+def _qualities(table: Table) -> Iterator[Quality]:
+    """Yield what the detectors of each block are worth, by its title where it has one."""
+    places = {group.block: group.place for group in table.groups.values()}
+    for block, own in table.reports.items():
+        place = places.get(block)
+        title = f"{place.dataset} {place.detector}".strip() if place else block
+        yield quality(block, list(own.values()), title)
+
+
+def _why(store: AnyStore, metric: str) -> str:
+    """Return why the suites rank by a metric, if one does and says it."""
+    for suite, _ in store.plans():
+        first = [_named(entry) for entry in suite.get("metrics", [])[:1]]
+        if suite.get("why") and first == [metric]:
+            return " ".join(str(suite["why"]).split())
+    return ""
 
 
 def _asked(store: AnyStore) -> list[str]:
     """Return the names of the metrics of a store's suites, in their order."""
-    return [_named(m) for suite, _ in store.plans() for m in suite.get("metrics", [])]
+    return [_named(entry) for entry in _entries(store)]
+
+
+def _entries(store: AnyStore) -> list[Entry]:
+    return [entry for suite, _ in store.plans() for entry in suite.get("metrics", [])]
 
 
 def _named(metric: Entry) -> str:

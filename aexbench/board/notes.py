@@ -43,7 +43,7 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
 
 
 def _what(record: Record) -> str:
-    return f"{record.cell.dataset.text} / {record.cell.corruption.text}"
+    return f"{record.cell.dataset.shown} / {record.cell.corruption.shown}"
 
 
 def _of_controls(table: Table) -> str:

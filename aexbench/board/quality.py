@@ -16,7 +16,7 @@ class Quality:
 
     `error_ratio` is the validation error in units of the best constant sample's; `roc_auc` and
     `average_precision` say how well e(x) finds the labelled anomalies, and `anomalous_share` what
-    chance would give for the latter.
+    chance would give for the latter; `title` is what people see of the source.
     """
 
     source: str
@@ -25,9 +25,10 @@ class Quality:
     roc_auc: float | None = None
     average_precision: float | None = None
     anomalous_share: float | None = None
+    title: str = ""
 
 
-def quality(source: str, reports: Sequence[Mapping[str, Any]]) -> Quality:
+def quality(source: str, reports: Sequence[Mapping[str, Any]], title: str = "") -> Quality:
     """Return the means over the reports of one source's detectors, of what all of them say."""
 
     def mean(name: str) -> float | None:
@@ -48,4 +49,5 @@ def quality(source: str, reports: Sequence[Mapping[str, Any]]) -> Quality:
         mean("roc_auc"),
         mean("average_precision"),
         mean("anomalous_share"),
+        title or source,
     )

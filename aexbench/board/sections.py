@@ -9,7 +9,7 @@ group counts the same, of labels each incident.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ from aexbench.board.comparing import (
 )
 from aexbench.board.gains import Gain, gains
 from aexbench.board.ranks import rank_intervals
-from aexbench.board.table import Key, Kind, Means, Scored, Table
+from aexbench.board.table import Key, Kind, Means, Place, Scored, Table
 
 CONTROL_NAMES = {
     "initial": "initial twin",
@@ -66,6 +66,12 @@ class Row:
     latency_spread: float | None = None
     forward_rows: float | None = None
     backward_rows: float | None = None
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people see of it: its title, if its suite gives it one."""
+        return self.title or self.explainer
 
     @property
     def note(self) -> str:
@@ -108,6 +114,8 @@ class Section:
         By name; of labels, that name.
     higher
         Whether higher is better.
+    places
+        The parts of the groups' names, as people see them.
     """
 
     kind: Kind
@@ -120,11 +128,26 @@ class Section:
     settling: int | None
     corruptions: Sequence[str]
     higher: bool = True
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
         """What is asked about: a recipe, or a given network."""
         return self.kind.target
+
+    def place(self, group: str) -> Place:
+        """Return the parts of a group's name; of one that is not known, the whole."""
+        return self.places.get(group, Place(group))
+
+    def shown(self, floor: str) -> str:
+        """Return what people see of a floor's name."""
+        titles = {row.explainer: row.shown for row in self.rows}
+        return titles.get(floor, floor)
+
+    def shown_group(self, group: str) -> str:
+        """Return what people see of a group's name: its own, with titles in their places."""
+        dataset, detector, *others = self.place(group)
+        return " / ".join(filter(None, [f"{dataset} {detector}".strip(), *others]))
 
 
 def section(table: Table, kind: Kind, metrics: Sequence[str]) -> Section:
@@ -160,6 +183,7 @@ class Ranking:
             settling=power.seeds_to_settle(comparison, *two) if comparison and two[1:] else None,
             corruptions=list(dict.fromkeys(self.table.groups[name].corruption for name in groups)),
             higher=self.higher,
+            places={name: self.table.groups[name].place for name in groups},
         )
 
     @property
@@ -265,6 +289,7 @@ class Ranking:
             floor_score=self.floor_score(name),
             by_group=by_group,
             complete=self.complete(name),
+            title=self.table.titles.get(("explainer", name), ""),
             **costs.times(self.table.records[name]),
         )
 

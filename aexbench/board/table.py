@@ -28,6 +28,17 @@ Scored = tuple[NDArray[np.float64], NDArray[np.int64]]  # the means of units (U,
 Means = Mapping[str, Mapping[int, Scored]]  # by group and seed
 
 
+class Place(NamedTuple):
+    """The parts of a group's name, by their titles where there are some; `detector` is empty where
+    it is the data set's own, `label` where it says no more than the corruption.
+    """
+
+    dataset: str
+    detector: str = ""
+    corruption: str = ""
+    label: str = ""
+
+
 class Kind(NamedTuple):
     """What groups must have in common to be averaged.
 
@@ -52,6 +63,7 @@ class Group:
     kind: Kind
     dataset: str
     corruption: str
+    place: Place
     alarm: bool = True
 
 
@@ -77,6 +89,7 @@ class Table:
     kinds: dict[str, Kind] = field(default_factory=dict)  # of anomaly sets
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    titles: dict[tuple[str, str], str] = field(default_factory=dict)
     # block → detector's key → its report
     reports: dict[str, dict[str, Mapping[str, Any]]] = field(
         default_factory=lambda: defaultdict(dict)
@@ -112,7 +125,14 @@ class Table:
         known = self.texts[family, component.text]
         known.setdefault(component.key)
         place = list(known).index(component.key)
-        return component.text if place == 0 else f"{component.text} (version {place + 1})"
+        text = component.text if place == 0 else f"{component.text} (version {place + 1})"
+        if component.title:
+            self.titles[family, text] = component.title
+        return text
+
+    def shown(self, family: str, text: str) -> str:
+        """Return what people see of a component's text: its title, if it has one."""
+        return self.titles.get((family, text), text)
 
     def block(self, cell: Cell) -> str:
         """Return the name of a cell's data set with its detector, if that is not the data set's
@@ -126,11 +146,23 @@ class Table:
         """Return the name of a record's group, and remember it."""
         cell = record.cell
         block, corruption = self.block(cell), self.text("corruption", cell.corruption)
-        name = f"{block} / {corruption}" + ("" if label == cell.corruption.name else f" / {label}")
+        label = "" if label == cell.corruption.name else label
+        name = f"{block} / {corruption}" + (f" / {label}" if label else "")
         dataset = self.text("dataset", cell.dataset)
-        made = Group(name, block, kind(record), dataset, corruption, alarm)
-        self.groups.setdefault(name, made)
+        if name not in self.groups:
+            place = self.place(cell, label)
+            made = Group(name, block, kind(record), dataset, corruption, place, alarm)
+            self.groups[name] = made
         return name
+
+    def place(self, cell: Cell, label: str) -> Place:
+        """Return the parts of a group's name, as people see them."""
+        parts = {"dataset": cell.dataset, "detector": cell.detector, "corruption": cell.corruption}
+        texts = {name: self.text(name, part) for name, part in parts.items()}
+        shown = {name: self.shown(name, text) for name, text in texts.items()}
+        if texts["detector"] in (DEFAULT, GIVEN):
+            shown["detector"] = self.titles.get(("detector", texts["detector"]), "")
+        return Place(**shown, label=label)
 
     def controls(self, wanted: Kind) -> set[tuple[str, int]]:
         """Return the controls that some explainer has on anomalies of a kind, with their seeds."""

@@ -11,8 +11,8 @@ intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -29,7 +29,8 @@ ALL = "the mean of all corruptions"
 HALVES = "half of its own labels"
 OTHERS = "labels of the other data sets"
 PICK = "a random pick"
-RESIDUAL = "always residual"
+ALWAYS = "always "
+RESIDUAL = f"{ALWAYS}residual"
 LEAST_ENTITIES = 2  # of fewer nothing is seen
 LABELS = {
     "cause": "labelled causes",
@@ -56,7 +57,8 @@ class Rule:
 @dataclass(frozen=True)
 class Card:
     """What choices of one among `explainers` have been worth, by the labels of `entities`; those
-    that are `incomplete` lack a score, and are no choice.
+    that are `incomplete` lack a score, and are no choice. `titles` are what people see of data
+    sets, corruptions and explainers that have some.
     """
 
     truth: str
@@ -65,6 +67,18 @@ class Card:
     explainers: Sequence[str]
     incomplete: Sequence[str]
     rules: Sequence[Rule]
+    titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def shown(self, family: str, name: str) -> str:
+        """Return what people see of a name."""
+        return self.titles.get(family, {}).get(name, name)
+
+    def shown_rule(self, name: str) -> str:
+        """Return what people see of a rule, which names a corruption or an explainer."""
+        always, _, explainer = name.partition(ALWAYS)
+        if explainer and not always:
+            return f"{ALWAYS}{self.shown('explainer', explainer)}"
+        return self.shown("corruption", name)
 
     @property
     def labels(self) -> str:
@@ -86,10 +100,19 @@ def cards(table: Table, metric: str) -> list[Card]:
             explainers=own.explainers,
             incomplete=own.incomplete,
             rules=list(rules(own.entities, own.explainers)),
+            titles=_titles(table),
         )
         for kind, own in found
         if len(own.entities) >= LEAST_ENTITIES and len(own.explainers) > 1
     ]
+
+
+def _titles(table: Table) -> dict[str, dict[str, str]]:
+    """Return the titles of a table by family and name."""
+    found: dict[str, dict[str, str]] = {}
+    for (family, name), title in table.titles.items():
+        found.setdefault(family, {})[name] = title
+    return found
 
 
 def rules(entities: Sequence[Entity], explainers: Sequence[str]) -> Iterator[Rule]:
@@ -164,7 +187,7 @@ def _constant(entities: Sequence[Entity], explainers: Sequence[str]) -> Iterator
     own = {n: [e.labels.max() - e.labels[k] for e in entities] for k, n in enumerate(explainers)}
     floors = {n: [e.labels.max() - e.floors[n] for e in entities] for n in entities[0].floors}
     for lost, least in ((own, 0.0), (floors, -np.inf)):  # a floor may be above all explainers
-        found = [_fixed(f"always {name}", values, least) for name, values in lost.items()]
+        found = [_fixed(f"{ALWAYS}{name}", values, least) for name, values in lost.items()]
         yield from sorted(found, key=lambda rule: rule.regret.mean)
 
 

@@ -1,16 +1,20 @@
-"""What a section says beside its table, in words."""
+"""What a board says beside its tables, in words: each column, mark and bracket in a line of its
+own, and what the section could have found.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
-from aexbench.board import predicted
-from aexbench.board.comparing import LEAST_UNITS, enough_units
+from aexbench.board import figures, predicted
+from aexbench.board.comparing import LEAST_UNITS
 from aexbench.board.power import MOST_SEEDS
+from aexbench.board.ranking import leader, tied
 from aexbench.texts import counted
 
 if TYPE_CHECKING:
+    from aexbench.board.grouping import Groups
     from aexbench.board.leaderboard import Board
     from aexbench.board.sections import Row, Section
 
@@ -21,7 +25,33 @@ TITLES = {
     ("labels", "both"): "Labelled causes that are the symptoms too (labels)",
     ("labels", ""): "Labels",
 }
-FEW = "°"  # marks groups of few units
+SIGNS = ("#", "±", figures.TIED, "gain", figures.BELOW)  # of a main table
+BOLD = "bold"  # where the best can be bold
+
+
+class Said(NamedTuple):
+    """What is explained, and the explanation."""
+
+    term: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.term}: {self.text}"
+
+
+COST = (
+    Said("one sample", "the median time of one explanation ± half the interquartile range"),
+    Said(
+        "rows",
+        "what a sample asks of the network forward and backward, by its products and convolutions, "
+        "in reconstructions of one row",
+    ),
+)
+DETECTORS = (
+    Said("error", "of validation, in units of the best constant sample's"),
+    Said("ROC-AUC, AP", "how well the error finds labelled anomalies; chance has the last column"),
+    Said("detector", "an explanation of one that detects nothing means nothing"),
+)
 
 
 def title(section: Section) -> str:
@@ -32,53 +62,108 @@ def title(section: Section) -> str:
 
 
 def lines(section: Section, board: Board) -> Iterator[str]:
-    """Yield what a reader must know of a section."""
-    yield _target(section)
-    yield from _sure(section, board)
+    """Yield all that a reader must know of a section."""
+    yield from map(str, (*above(section, board), *below(section, board)))
+
+
+def above(section: Section, board: Board) -> Iterator[Said]:
+    """Yield what stands above a section's table: what ranks and why, and what is the sample."""
+    better = "higher" if section.higher else "lower"
+    meaning = _sentence(board.meanings.get(section.metric, ""))
+    why = board.why if section.metric == board.primary else ""
+    said = [f"{board.metrics[section.metric]}, {better} is better{meaning}", why.strip()]
+    yield Said("ranked by", " ".join(filter(None, said)))
+    yield Said("about", _target(section))
+
+
+def _sentence(meaning: str) -> str:
+    return f": {meaning}." if meaning else "."
+
+
+def below(section: Section, board: Board) -> Iterator[Said]:
+    """Yield what stands below a section's table: its columns and marks, and what it could have
+    found.
+    """
+    others = (name for name in board.metrics if name != section.metric)
+    for name in others:
+        if board.meanings.get(name) and any(name in row.scores for row in section.rows):
+            yield Said(board.metrics[name], board.meanings[name])
+    yield from _places(section)
+    if any(row.latency_s is not None for row in section.rows):
+        yield Said("latency", "the median time of one explanation")
+    yield from _floors(section)
     yield from _levels(section, board)
+    yield from _sure(section, board)
     if section.kind.origin == "corruptions":
-        yield from predicted.said(section, board)
-    below = [row.explainer for row in section.rows if row.note == "not above its floor"]
-    incomplete = [row.explainer for row in section.rows if row.note == "incomplete"]
-    if below:
-        yield f"Not above its floor: {', '.join(below)}."
+        yield from (Said("validity card", said) for said in predicted.said(section, board))
+    incomplete = [row.shown for row in section.rows if row.note == "incomplete"]
     if incomplete:
-        yield f"Incomplete, and so not ranked: {', '.join(incomplete)}."
-    if not all(map(enough_units, section.groups.values())):
-        yield f"{FEW} Fewer than {LEAST_UNITS} units: such a group shows nothing by itself."
+        yield Said("incomplete", f"and so not ranked: {', '.join(incomplete)}")
 
 
 def _target(section: Section) -> str:
     """Return what a section's figures are about."""
     if section.target == "network":
-        return "About this network: its anomalies are the sample."
+        return "this network; its anomalies are the sample"
     least, most = section.seeds
     if least == most == 1:
         return (
-            "About detectors trained anew: their seeds are the sample, and one seed has no "
-            "interval. --seeds 5 gives one."
+            "detectors trained anew; their seeds are the sample, and one seed has no interval "
+            "(--seeds 5 gives one)"
         )
     often = str(most) if least == most else f"{least} to {most}"
-    return f"About detectors trained anew: {often} seeds are the sample."
+    return f"detectors trained anew; {often} seeds are the sample"
 
 
-def _sure(section: Section, board: Board) -> Iterator[str]:
+def _places(section: Section) -> Iterator[Said]:
+    """Yield what the places of rows mean, and their intervals."""
+    if leader(section) is None:
+        return
+    yield Said("#", "the first and last place that the row may have, 95 % for all pairs at once")
+    if any(row.scores[section.metric].low is not None for row in section.rows):
+        yield Said("±", "half of the 95 % interval of the row's own mean")
+    if any(tied(row, section) for row in section.rows):
+        yield Said(figures.TIED, "may be first as well: not surely worse than the first row")
+
+
+def _floors(section: Section) -> Iterator[Said]:
+    """Yield what floors and gains mean, where there are some."""
+    known = [row.gain for row in section.rows if row.gain is not None]
+    if not known:
+        return
+    yield Said(
+        "best floor",
+        "the best score without what the detector has learned: of the floors, of untrained twins, "
+        "or without an error map",
+    )
+    bound = " [lower bound over every floor, by Holm over the rows]"
+    sure = any(gain.low is not None for gain in known)
+    yield Said("gain", f"the score minus its best floor{bound if sure else ''}")
+    below = [row.shown for row in section.rows if row.note == "not above its floor"]
+    if below:
+        yield Said(figures.BELOW, f"not surely above every floor: {', '.join(below)}")
+
+
+def _sure(section: Section, board: Board) -> Iterator[Said]:
     """Yield what the section could have found."""
     if not section.detectable:  # nobody can know, or nothing differs
         return
     metric = board.metrics[section.metric]
-    yield (
-        f"Four such boards of five would find a difference of {section.detectable:.3f} in "
-        f"{metric} between two rows that were named beforehand (the median pair)."
+    yield Said(
+        "detectable",
+        f"a difference of {section.detectable:.3f} in {metric}: four such boards of five would "
+        "find it between two rows that were named beforehand (the median pair)",
     )
-    first, second = (row.explainer for row in section.rows[:2])
+    first, second = (row.shown for row in section.rows[:2])
     if section.target == "recipe":
         needed = section.settling
         often = f"more than {MOST_SEEDS} seeds" if needed is None else counted(needed, "seed")
-        yield f"{first} and {second} would be told apart by {often}, if they differ as shown."
+        yield Said(
+            "seeds", f"{first} and {second} would be told apart by {often}, if they differ as shown"
+        )
 
 
-def _levels(section: Section, board: Board) -> Iterator[str]:
+def _levels(section: Section, board: Board) -> Iterator[Said]:
     """Yield what chance reaches, and what the truth does."""
     rows = {row.note: row for row in section.rows if row.role == "reference"}
     if {"chance", "the truth"} <= rows.keys():
@@ -87,8 +172,28 @@ def _levels(section: Section, board: Board) -> Iterator[str]:
             for name, text in board.metrics.items()
             if name in rows["the truth"].scores  # metrics without truth have neither
         ]
-        yield f"From chance to ceiling: {', '.join(shown)}."
+        yield Said("chance to ceiling", f"{', '.join(shown)} (the truth as attribution)")
 
 
 def _mean(row: Row, metric: str) -> str:
     return f"{row.scores[metric].mean:.2f}" if metric in row.scores else "–"
+
+
+def groups_above(groups: Groups) -> Iterator[Said]:
+    """Yield what the names of groups and explainers leave out."""
+    if groups.shared:
+        yield Said("all groups", " / ".join(groups.shared))
+    if groups.dropped:
+        yield Said("left out of names", ", ".join(groups.dropped))
+
+
+def groups_below(marks: Collection[str], best: str = BOLD) -> Iterator[Said]:
+    """Yield what the marks in a table by group mean; `best` is that of the best."""
+    if figures.BEST in marks:
+        yield Said(best, "the best explainer of a group; ties alike, floors and references never")
+    if figures.BELOW in marks:
+        yield Said(figures.BELOW, "not surely above every floor in that group")
+    if figures.FEW in marks:
+        yield Said(
+            figures.FEW, f"fewer than {LEAST_UNITS} units: such a group shows nothing by itself"
+        )

@@ -13,12 +13,13 @@ from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, say
 from aexbench.errors import tell, unknown
 
 app = typer.Typer()
+FORMATS = "table, markdown, csv, groups (CSV, by group), json or latex."
 
 
 @app.command()
 def leaderboard(
     store: StoreFolder,
-    format: Annotated[str, typer.Option(help="table, markdown, csv, json or latex.")] = "table",
+    format: Annotated[str, typer.Option(help=FORMATS)] = "table",
     metric: Annotated[str | None, typer.Option("--metric", "-m", help="Rank by this one.")] = None,
     by: Annotated[
         str | None, typer.Option(help="Split groups by alarm, gain, deviation or feature.")

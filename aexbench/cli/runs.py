@@ -137,7 +137,7 @@ def _expected(seconds: float | None, jobs: int) -> str:
 @app.command()
 def status(store: StoreFolder, plugin: Plugins = None) -> None:
     """Show the cells by state, with reasons, and whether their scores are as they should be."""
-    from aexbench.running import staleness
+    from aexbench.running import staleness, titles
     from aexbench.running.packed import Packed, open_store
     from aexbench.running.provenance import other_sources
     from aexbench.running.store import STATES
@@ -145,6 +145,7 @@ def status(store: StoreFolder, plugin: Plugins = None) -> None:
     load_plugins(plugin)
     opened = open_store(store)
     records, complaints = opened.records()
+    titles.give(opened, records)
     stale = [] if isinstance(opened, Packed) else staleness.lacking(opened, records)
     done = {record.cell.key for record in records}
     waiting = [key for key in opened.planned() if key not in done]
@@ -244,6 +245,7 @@ def _finish(results: Results, seconds: float) -> None:
     """Print the board, how long it took, what is not ok, and what to type next."""
     from aexbench.board import rendering
     from aexbench.results import Results
+    from aexbench.running import titles
     from aexbench.running.estimate import in_words
 
     store = results.store.root
@@ -256,6 +258,7 @@ def _finish(results: Results, seconds: float) -> None:
     took = f"{results.ran} run in {in_words(seconds)}" if results.ran else "nothing was left to run"
     print()
     say(f"{ok} of {len(results)} cells ok{from_before}; {took}; records in {store}")
+    titles.give(results.store, results.records)
     print_reasons(results.records)
     folder = shlex.quote(str(store))
     say(f"Next: aexbench {f'leaderboard {folder} --format markdown' if ok else f'status {folder}'}")

@@ -103,5 +103,5 @@ def print_reasons(records: list[Record]) -> None:
     """Print why cells are not ok, each reason once with its number of cells."""
     reasons = Counter((record.state, record.reason) for record in records if record.state != "ok")
     for (state, reason), count in reasons.most_common():
-        example = next(str(r.cell) for r in records if (r.state, r.reason) == (state, reason))
+        example = next(r.cell.shown for r in records if (r.state, r.reason) == (state, reason))
         say(f"{state}: {reason} ({counted(count, 'cell')}, such as {example})")

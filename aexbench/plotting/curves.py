@@ -14,7 +14,8 @@ import numpy as np
 
 from aexbench import families
 from aexbench.board.leaderboard import Board
-from aexbench.board.sections import CEILING, Section
+from aexbench.board.sections import CEILING, Row, Section
+from aexbench.board.shortening import left_out, short
 from aexbench.board.table import Table
 from aexbench.components import Component, component
 from aexbench.contracts import AnomalySet
@@ -22,7 +23,7 @@ from aexbench.errors import RequestError
 from aexbench.plotting.choosing import CHANCE, Wanted, heading
 from aexbench.plotting.drawing import altair, values
 from aexbench.plotting.looks import DASHES, Look
-from aexbench.plotting.names import fold, left_out, short
+from aexbench.plotting.names import fold
 from aexbench.plotting.parts import below_title, ticks
 from aexbench.running import scoring
 from aexbench.running.packed import AnyStore, Packed
@@ -46,6 +47,7 @@ class Curve:
     explainer: str
     role: str
     recall: Mapping[int, float]
+    title: str = ""
 
 
 def steps(features: int) -> list[int]:
@@ -82,7 +84,7 @@ def curves(
         if record.state == "ok" and record.cell.plain:
             _add(table, store, record, groups)
     return [
-        _curve(table, section, group, row.explainer, row.role)
+        _curve(table, section, group, row)
         for group in groups
         for row in section.rows
         if group in row.by_group
@@ -114,14 +116,14 @@ def _features(anomalies: AnomalySet) -> int:
     return features
 
 
-def _curve(table: Table, section: Section, group: str, name: str, role: str) -> Curve:
-    found = {}
+def _curve(table: Table, section: Section, group: str, row: Row) -> Curve:
+    found, name = {}, row.explainer
     for text in table.metrics:
         seeds = table.of((name, "none"), text, section.kind).get(group, {})
         if seeds:
             means = [of_units.mean() for of_units, _ in seeds.values()]
             found[_m(text)] = float(np.mean(means))
-    return Curve(group, name, role, dict(sorted(found.items())))
+    return Curve(group, name, row.role, dict(sorted(found.items())), row.title)
 
 
 def _m(text: str) -> int:
@@ -152,7 +154,7 @@ def series(curve: Curve, chosen: Sequence[str]) -> str:
     if curve.role == "explainer" and curve.explainer not in chosen:
         return OTHERS
     said = {"explainer": "", "floor": " (floor)", "reference": ""}[curve.role]
-    return fold(curve.explainer + said, NAME)
+    return fold((curve.title or curve.explainer) + said, NAME)
 
 
 def leading(section: Section, wanted: Wanted) -> list[str]:
@@ -182,10 +184,11 @@ def chart(
     alt, chosen = altair(), leading(section, wanted)
     if wanted.explainers:
         found = [one for one in found if one.role != "explainer" or one.explainer in chosen]
-    names = short(list(dict.fromkeys(curve.group for curve in found)))
+    groups = list(dict.fromkeys(curve.group for curve in found))
+    names = short([section.shown_group(group) for group in groups])
     made = [
-        _panel(alt, [c for c in found if c.group == group], names[group], chosen, colours)
-        for group in names
+        _panel(alt, [c for c in found if c.group == group], name, chosen, colours)
+        for group, name in zip(groups, names.values(), strict=True)
     ]
     about = "recall at m: the share of true features among the m highest attributions"
     title = alt.TitleParams(
@@ -228,7 +231,8 @@ def _looks(
     curves: Sequence[Curve], chosen: Sequence[str], c: Look
 ) -> dict[str, tuple[str, list[int]]]:
     """Return colour and dashes of each series, in the order of the key."""
-    in_front = [fold(name, NAME) for name in chosen]
+    titles = {curve.explainer: curve.title or curve.explainer for curve in curves}
+    in_front = [fold(titles.get(name, name), NAME) for name in chosen]
     behind = [series(curve, chosen) for curve in curves if curve.role == "floor"]
     floors = dict(zip(behind, itertools.cycle(DASHES[1:]), strict=False))
     looks = dict(zip(in_front, zip(c.lines, DASHES, strict=True), strict=False))

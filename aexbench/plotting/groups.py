@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aexbench.board.comparing import LEAST_UNITS, enough_units
+from aexbench.board.figures import FEW
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import Row, Section
-from aexbench.board.wording import FEW
+from aexbench.board.shortening import left_out, short
 from aexbench.plotting.choosing import Wanted, heading, metric_title
 from aexbench.plotting.drawing import altair, values
 from aexbench.plotting.looks import Look
-from aexbench.plotting.names import fold, left_out, short
+from aexbench.plotting.names import fold
 from aexbench.plotting.parts import LINE, MANY, below_title, name_labels, step
 
 MEAN = "all groups"
@@ -48,7 +49,8 @@ def _lines(groups: Sequence[str], wanted: Wanted) -> list[str]:
 def _named(groups: Sequence[str], section: Section) -> dict[str, str]:
     """Return how groups are called, with the mark of those that have few units."""
     few = {group: FEW * (not enough_units(section.groups[group])) for group in groups}
-    return {group: fold(name + few[group], NAME) for group, name in short(groups).items()}
+    names = short([section.shown_group(group) for group in groups]).values()
+    return {group: fold(name + few[group], NAME) for group, name in zip(groups, names, strict=True)}
 
 
 def _line(group: str, row: Row, section: Section) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def _line(group: str, row: Row, section: Section) -> dict[str, Any]:
     return {
         "group": group,
         "explainer": row.explainer,
+        "title": row.shown,
         "mark": row.role,
         "rival": row.role == "explainer" and (group != MEAN or row.complete),
         "score": score,
@@ -108,7 +111,7 @@ def chart(board: Board, section: Section, wanted: Wanted, colours: Look) -> Any:
 def _notes(section: Section, wanted: Wanted) -> list[str]:
     """Return what the names of the groups leave out, and the sign of those of few units."""
     groups = wanted.groups(sorted(section.groups))
-    missing = left_out(short(groups))
+    missing = left_out(short([section.shown_group(group) for group in groups]))
     said = [missing] if missing else []
     if not all(enough_units(section.groups[group]) for group in groups):
         said.append(f"{FEW}: fewer than {LEAST_UNITS} units, which show nothing alone")
@@ -136,7 +139,7 @@ def _cells(alt: Any, lines: list[dict[str, Any]], c: Look) -> list[Any]:
 
 def _heads(alt: Any, columns: list[dict[str, Any]], c: Look) -> list[Any]:
     """Return the names of the columns, upright; those of floors and references stand back."""
-    rows = [line | {"head": fold(line["explainer"], HEAD)} for line in columns]
+    rows = [line | {"head": fold(line["title"], HEAD)} for line in columns]
     base = alt.Chart(values(alt, rows)).encode(x=alt.X("column:O", axis=None))
     ink = alt.condition(alt.datum.mark == "explainer", alt.value(c.ink), alt.value(c.soft))
     return [

@@ -13,6 +13,7 @@ from aexbench.plotting import curves, groups, ledger, looks, pareto, ranks
 from aexbench.plotting.choosing import Wanted
 from aexbench.plotting.drawing import altair
 from aexbench.plotting.looks import Look
+from aexbench.running import titles
 from aexbench.running.packed import AnyStore
 from aexbench.running.store import Record
 
@@ -95,4 +96,5 @@ def _ledger(store: AnyStore, wanted: Wanted, keys: Collection[str] | None, colou
 def _records(store: AnyStore, keys: Collection[str] | None) -> list[Record]:
     """Return the records in the order of boards."""
     records, _ = store.records()
+    titles.give(store, records)
     return sorted((r for r in records if keys is None or r.cell.key in keys), key=boards.by_name)

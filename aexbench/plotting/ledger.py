@@ -96,8 +96,8 @@ def books(store: AnyStore, records: Sequence[Record], wanted: Wanted) -> tuple[s
 def set_name(record: Record) -> str:
     """Return what the anomalies of a record are called."""
     cell = record.cell
-    own = "" if cell.detector.text in (DEFAULT, GIVEN) else f" {cell.detector.text}"
-    return f"{cell.dataset.text}{own} / {cell.corruption.text}, seed {cell.anomaly_seed}"
+    own = "" if cell.detector.text in (DEFAULT, GIVEN) else f" {cell.detector.shown}"
+    return f"{cell.dataset.shown}{own} / {cell.corruption.shown}, seed {cell.anomaly_seed}"
 
 
 def _keeps(record: Record) -> bool:
@@ -118,7 +118,7 @@ def _book(store: AnyStore, record: Record) -> Book:
         cell.explainer.text, detector, background=rows.train
     )
     anomalies = store.anomalies_of(record)
-    return Book(cell.explainer.text, explainer.ledger(anomalies.x[:MOST_SAMPLES]))
+    return Book(cell.explainer.shown, explainer.ledger(anomalies.x[:MOST_SAMPLES]))
 
 
 def _weights(store: AnyStore, record: Record) -> Path:

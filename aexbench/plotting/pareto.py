@@ -57,7 +57,7 @@ def data(section: Section, wanted: Wanted) -> list[dict[str, Any]]:
     return [
         {
             "number": number,
-            "name": fold(row.explainer, KEY_NAME),
+            "name": fold(row.shown, KEY_NAME),
             "mark": mark(row.role, row.note),
             "score": row.scores[section.metric].mean,
             "low": row.scores[section.metric].low,
@@ -85,7 +85,7 @@ def untimed(section: Section, wanted: Wanted) -> list[str]:
     rows = [row for row in wanted.rows(section.rows) if row.role != "reference"]
     here, explainers = machine(rows), [row for row in rows if row.role == "explainer"]
     left = [row for row in explainers if row.latency_s is None or row.hardware != here]
-    return [f"{row.explainer} ({row.hardware or 'not timed'})" for row in left]
+    return [f"{row.shown} ({row.hardware or 'not timed'})" for row in left]
 
 
 def front(rows: Sequence[Row], section: Section) -> list[str]:

@@ -30,7 +30,7 @@ def data(section: Section, wanted: Wanted) -> list[dict[str, Any]]:
         lines.append(
             {
                 "place": place,
-                "name": fold(row.explainer + _incomplete(row.note), NAME),
+                "name": fold(row.shown + _incomplete(row.note), NAME),
                 "mark": mark(row.role, row.note),
                 "score": score.mean,
                 "low": score.low,

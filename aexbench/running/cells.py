@@ -95,7 +95,14 @@ class Cell(BaseModel):
         return self.explainer.make(detector, **offered)
 
     def __str__(self) -> str:
+        return self._words(self.explainer.text, self.dataset.text, self.corruption.text)
+
+    @property
+    def shown(self) -> str:
+        """What people see of it, by the titles of its components."""
+        return self._words(self.explainer.shown, self.dataset.shown, self.corruption.shown)
+
+    def _words(self, explainer: str, dataset: str, corruption: str) -> str:
         on = "" if self.control == "none" else f" ({self.control} {self.control_seed})"
-        where = f"{self.dataset.text} / {self.corruption.text}, seed {self.anomaly_seed}"
-        asked = "" if self.probe is None else f"{self.probe.text} of "
-        return f"{asked}{self.explainer.text}{on} on {where}"
+        asked = "" if self.probe is None else f"{self.probe.shown} of "
+        return f"{asked}{explainer}{on} on {dataset} / {corruption}, seed {self.anomaly_seed}"

@@ -14,9 +14,9 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aexbench import families, specs
-from aexbench.components import Component, Entry, component, read_entry
+from aexbench.components import Component, Entry, component, read_entry, title_of
 from aexbench.digests import check_plain, value_digest
-from aexbench.errors import RequestError, unknown
+from aexbench.errors import RequestError, short, unknown
 from aexbench.loading.places import parse
 from aexbench.registry import Registry
 from aexbench.running import references
@@ -27,18 +27,20 @@ from aexbench.running.references import LABELS
 from aexbench.versions import stage
 
 IsImage = Callable[[Component], bool]
+AXES = ("datasets", "detectors", "corruptions", "explainers", "metrics")
 MOST = 100_000  # characters of a suite; longer ones may take long to be read
 Axis = Annotated[list[Entry], Field(min_length=1)]
 
 
 class Suite(BaseModel):
     """The axes of a matrix. An entry is a name with brackets or a table `{name = …, parameter =
-    …}`.
+    …}`, whose `title` is what people see in its place.
 
-    `seeds` is a number n (seeds 0 … n − 1) or a list; `twins` says how many untrained twins of each
-    kind every explainer meets; `controls = false` leaves out twins, loss-ablated forms, floors and
-    references; `timeout` is how many seconds an explainer may take for a cell; `model` names a
-    trained model that stands in the place of `detectors`, as `aexbench.loading.load` reads it.
+    `why` says why the first metric is the one that ranks; `seeds` is a number n (seeds 0 … n − 1)
+    or a list; `twins` says how many untrained twins of each kind every explainer meets;
+    `controls = false` leaves out twins, loss-ablated forms, floors and references; `timeout` is how
+    many seconds an explainer may take for a cell; `model` names a trained model that stands in the
+    place of `detectors`, as `aexbench.loading.load` reads it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +48,7 @@ class Suite(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100)  # names files
     description: str = ""
     notes: str = ""
+    why: str = ""
     datasets: Axis
     corruptions: Axis
     explainers: Axis
@@ -121,7 +124,7 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
             f"suite {origin}: model stands in the place of detectors: leave one of them out"
         )
     try:
-        return Suite.model_validate(values)
+        return _titled(Suite.model_validate(values), origin)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(
@@ -130,6 +133,18 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
             if not str(part).startswith(("constrained", "function"))
         )
         raise RequestError(f"suite {origin}: {place}: {first['msg']}") from None
+
+
+def _titled(suite: Suite, origin: str) -> Suite:
+    """Return a suite whose titles are texts, no two of an axis alike."""
+    for axis in AXES:
+        entries: list[Entry] = getattr(suite, axis)
+        titles = [title_of(entry) for entry in entries]
+        called = [title or entry for title, entry in zip(titles, entries, strict=True)]
+        for title in filter(None, titles):
+            if called.count(title) > 1:
+                raise RequestError(f"suite {origin}: two {axis} are called {short(title)}")
+    return suite
 
 
 def metric_components(suite: Suite) -> list[Component]:
@@ -235,9 +250,10 @@ def detector(entry: Entry) -> Component:
     name, given = read_entry(entry)
     if name != DEFAULT:
         return component(families.autoencoders, entry)
-    return Component(
+    made = Component(
         name=name, parameters=given, version=_default_version(), text=specs.write(name, given)
     )
+    return made.titled(title_of(entry))
 
 
 def _default_version() -> str:

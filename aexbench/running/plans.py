@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from aexbench import specs
+from aexbench.components import TITLE
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
 from aexbench.loading.places import parse
+from aexbench.running import titles
 from aexbench.running.cells import Cell
+from aexbench.running.planning import AXES
 from aexbench.running.store import Store
 from aexbench.texts import pathless
-
-AXES = ("datasets", "detectors", "corruptions", "explainers", "metrics")
 
 
 def write_grown(store: Store, suite: Mapping[str, Any], cells: Sequence[Cell]) -> None:
     """Write the plan of a suite: these cells, and those of before that still mean what they did."""
-    before, metrics = _before(store, str(suite["name"]))
+    before, earlier = _before(store, str(suite["name"]))
     asked = {cell.key for cell in cells}
     own = {str(cell): cell.key for cell in cells}
     sources = {_source(cell): cell.anomaly_key for cell in cells}
@@ -35,9 +36,22 @@ def write_grown(store: Store, suite: Mapping[str, Any], cells: Sequence[Cell]) -
         for cell in old
         if str(cell) not in own and sources.get(_source(cell), cell.anomaly_key) == cell.anomaly_key
     ]
-    given = suite.get("metrics", [])
-    merged = [*given, *(metric for metric in metrics if metric not in given)]
-    store.write_plan({**without_folders(suite), "metrics": merged}, [*still, *cells])
+    plan = {**without_folders(suite), "metrics": _metrics(suite, earlier)}
+    if found := titles.grown(earlier.get("titles"), cells):
+        plan["titles"] = found
+    store.write_plan(plan, [*still, *cells])
+
+
+def _metrics(suite: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[Any]:
+    """Return the metrics of a suite and those of before, whatever these were called."""
+    given = list(suite.get("metrics", []))
+    known = [_untitled(metric) for metric in given]
+    others = [m for m in earlier.get("metrics", []) if _untitled(m) not in known]
+    return [*given, *others]
+
+
+def _untitled(entry: Any) -> Any:
+    return {k: v for k, v in entry.items() if k != TITLE} if isinstance(entry, dict) else entry
 
 
 def without_folders(suite: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,17 +79,17 @@ def _named(value: Any) -> Any:
     return pathless(value)
 
 
-def _before(store: Store, name: str) -> tuple[Iterable[str], list[Any]]:
-    """Return the keys and the metrics of a suite's plan; none where there is none that can be
-    read.
+def _before(store: Store, name: str) -> tuple[Iterable[str], Mapping[str, Any]]:
+    """Return the keys of a suite's plan and what it says of the suite; nothing where there is none
+    that can be read.
     """
     try:
         for suite, cells in store.plans():
             if suite["name"] == name:
-                return list(cells), list(suite.get("metrics", []))
+                return list(cells), suite
     except DamagedFileError:
         pass
-    return [], []
+    return [], {}
 
 
 def _source(cell: Cell) -> tuple[str, str, str, int, int]:

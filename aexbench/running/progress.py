@@ -63,7 +63,7 @@ class Show:
 
     def begin(self, cell: Cell, kind: str = EXPLAINING) -> None:
         """Take note that a cell is worked on from now on."""
-        text = str(cell) if kind == EXPLAINING else f"{kind} {cell}"
+        text = cell.shown if kind == EXPLAINING else f"{kind} {cell.shown}"
         with self._lock:
             self.running[cell.key] = Running(kind, cell, text, None, time.monotonic())
 
@@ -130,10 +130,12 @@ class Lines(Show):
 
     def end(self, record: Record, kind: str = EXPLAINING) -> None:
         """Print what came of a cell."""
+        running = self.running.get(record.cell.key)  # whose cell knows its titles
         super().end(record, kind)
         took = record.seconds.get(kind)
         seconds = "" if took is None else f", {in_words(took)}"
-        what = str(record.cell) if kind == EXPLAINING else f"{kind} {record.cell}"
+        cell = record.cell if running is None else running.cell
+        what = cell.shown if kind == EXPLAINING else f"{kind} {cell.shown}"
         untimed = record.untimed if kind == TIMING else ""
         state = f"not timed: {untimed}" if untimed else record.state
         self._print(f"{what}: {state}{seconds}")

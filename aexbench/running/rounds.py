@@ -79,7 +79,7 @@ def _waits(record: Record | None) -> bool:
 
 def name(cells: Round) -> str:
     """Return what a round is called."""
-    where = f"{cells[0].dataset.text} / {cells[0].corruption.text}"
+    where = f"{cells[0].dataset.shown} / {cells[0].corruption.shown}"
     return f"timing {counted(len(cells), 'explainer')} on {where}"
 
 

@@ -105,7 +105,7 @@ class Trained:
         return file_info(self.store.path("detectors", cell.detector_key)).sha256
 
     def _trained(self, cell: Cell, dataset: Dataset) -> Detector:
-        what = f"training {cell.dataset.text} seed {cell.detector_seed}"
+        what = f"training {cell.dataset.shown} seed {cell.detector_seed}"
         return training.trained_detector(
             dataset,
             seed=cell.detector_seed,
@@ -166,7 +166,7 @@ class Loaded:
                 return _with_scale(detector, path)
         except files.DamagedFileError:
             files.set_aside(path)
-        self.say(f"calibrating on {cell.dataset.text}", None)
+        self.say(f"calibrating on {cell.dataset.shown}", None)
         scale = asdict(detector.calibrate(dataset.validation).calibrated)
         held = {"scale": scale, "report": _quality(detector, dataset)}
         files.write_once(path, files.pack({}, held))

@@ -72,12 +72,12 @@ class Request:
 
 def running(cell: Cell) -> Request:
     """Return the request to run a cell."""
-    return Request("run", wire.dumps([cell]), str(cell), cell)
+    return Request("run", wire.dumps([cell]), cell.shown, cell)
 
 
 def looking(cell: Cell) -> Request:
     """Return the request to see that a cell's data set and network can be made."""
-    return Request("look", wire.dumps([cell]), str(cell), cell)
+    return Request("look", wire.dumps([cell]), cell.shown, cell)
 
 
 def timing(cells: Sequence[Cell], task: str) -> Request:

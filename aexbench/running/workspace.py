@@ -151,7 +151,7 @@ class Workspace:
 
     def _made(self, cell: Cell, weights: str) -> AnomalySet | SkipError:
         """Make an anomaly set and put it into the store; what is there then counts."""
-        what = f"{cell.dataset.text} / {cell.corruption.text} seed {cell.anomaly_seed}"
+        what = f"{cell.dataset.shown} / {cell.corruption.shown} seed {cell.anomaly_seed}"
         self.say(f"corrupting {what}", None)
         try:
             with self.spent.on(CORRUPTING), kept(self.detector(cell), "the corruption"):

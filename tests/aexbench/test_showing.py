@@ -23,6 +23,7 @@ from aexbench.showing import Summary, cut, escaped, items, listed, shortened, ta
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\ud800'\"&\n"
 TAGS = {"div", "table", "caption", "strong", "thead", "tbody", "tr", "th", "td", "ul", "li"}
 STYLES = {"caption-side: top", "color: inherit", "text-align: left", "text-align: right"}
+STYLES |= {"font-weight: bold"}
 anything = st.text(max_size=200)
 
 

@@ -15,23 +15,19 @@ import pytest
 from aexbench import RequestError, files
 from aexbench.board.costs import BESIDE
 from aexbench.board.gains import Gain
+from aexbench.board.grouping import grouped
 from aexbench.board.leaderboard import Board, _join, leaderboard
 from aexbench.board.notes import _alarms, _leaks, _of_anomalies, _without_scores
 from aexbench.board.quality import quality
-from aexbench.board.rendering import (
-    COLUMNS,
-    COST,
-    FORMATS,
-    as_rich,
-    as_text,
-    costs_table,
-    groups_table,
-    line,
-    more_metrics,
-)
+from aexbench.board.ranking import lines as ranked_lines
+from aexbench.board.rendering import FORMATS, as_rich, as_text
 from aexbench.board.sections import Row, Score, Section
-from aexbench.board.table import Kind, Table
-from aexbench.board.wording import lines, title
+from aexbench.board.table import Kind, Place, Table
+from aexbench.board.tables import Cell as Shown
+from aexbench.board.tidy import COLUMNS
+from aexbench.board.wording import COST, title
+from aexbench.board.worth import costs
+from aexbench.board.worth import lines as lines_of
 from aexbench.components import Component
 from aexbench.running.cells import Cell
 from aexbench.running.plans import write_grown
@@ -260,7 +256,7 @@ def test_incomplete_rows_are_shown_and_not_ranked(store):
     found = rows(store)
     assert (found["all"].rank, found["half"].rank) == ((1, 1), None)
     assert found["half"].note == "incomplete"
-    assert "Incomplete, and so not ranked: half." in FORMATS["markdown"](leaderboard(store))
+    assert "**incomplete**: and so not ranked: half" in FORMATS["markdown"](leaderboard(store))
 
 
 def test_a_row_without_the_controls_that_others_have_is_incomplete(store):
@@ -394,16 +390,16 @@ def test_a_cost_is_the_median_of_what_was_measured(store):
 def test_what_an_explanation_costs_stands_in_a_table_where_it_was_counted(store):
     add(store, "one", BASE)
     add(store, "other", BASE)
-    assert costs_table(leaderboard(store))[1] == []
-    assert COST not in as_text(leaderboard(store))
+    assert costs(leaderboard(store)) == []
+    assert str(COST[0]) not in as_text(leaderboard(store))
     retimed(store, "one", latency_spread=0.1, forward_rows=71102.3, backward_rows=0.0)
     retimed(store, "other", forward_rows=3.72, uncounted="no")
-    rows = {row[0]: row[1:] for row in costs_table(leaderboard(store))[1]}
+    rows = {row[0]: row[1:] for row in lines_of(costs(leaderboard(store)))[1]}
     assert rows["one"] == ["2.00 ms ±10%", "10", "100.00 ms", "71,102", "0"]
     assert rows["other"] == ["2.00 ms", "10", "100.00 ms", "3.7", "–"]
     shown = as_text(leaderboard(store))
     assert "What it costs" in shown
-    assert COST in " ".join(shown.split())
+    assert all(str(said) in " ".join(shown.split()) for said in COST)
     assert "the rows of other are not counted: no" in shown
     assert "| one | 2.00 ms ±10% | 10 |" in FORMATS["markdown"](leaderboard(store))
 
@@ -631,7 +627,8 @@ def board_of_one(*groups: str, note: str = "", **by_group: float) -> Board:
         hardware="",
     )
     units = {name: 20 - (name == "b / null") for name in groups}
-    section = Section(CAUSES, "m", [row], units, (5, 5), 1, None, None, ["null"])
+    places = {name: Place(name.removesuffix(" / null"), "", "null") for name in units}
+    section = Section(CAUSES, "m", [row], units, (5, 5), 1, None, None, ["null"], places=places)
     return Board([section], {"m": "metric"}, [note])
 
 
@@ -640,26 +637,18 @@ def test_csv_names_both_ends_of_an_interval():
     assert (row["metric"], row["metric low"], row["metric high"]) == ("0.5", "0.3", "0.6")
 
 
-def test_scores_by_group_stand_under_their_groups():
+def test_scores_by_group_stand_beside_their_groups():
     (section,) = board_of_one("z / null", "b / null", z=0.1, b=0.9).sections
-    names, found = groups_table(section)
-    assert names == ["explainer", "b / null°", "z / null"]  # one of 19 units
-    assert found == [["a", "0.90", "0.10"]]
+    groups = grouped(section)
+    assert groups.heads == ["data set", "a"]
+    assert groups.names == [["b°"], ["z"]]  # one of 19 units
+    assert groups.scores == [[Shown("0.90", True)], [Shown("0.10", True)]]
 
 
 def test_what_few_units_show_is_said_where_a_group_has_few():
     for groups, few in (({"z": 0.1}, False), ({"z": 0.1, "b": 0.9}, True)):
         board = board_of_one(*(f"{name} / null" for name in groups), **groups)
-        assert ("Fewer than 20 units" in "".join(lines(board.sections[0], board))) == few
-
-
-def test_metrics_beyond_the_second_have_a_table_of_their_own():
-    board = board_of_one()
-    scores = {name: Score(mean) for name, mean in (("m", 0.5), ("n", 0.6), ("o", 0.7))}
-    row = dataclasses.replace(board.rows[0], scores=scores)
-    section = dataclasses.replace(board.sections[0], rows=[row])
-    board = dataclasses.replace(board, metrics={"m": "first", "n": "second", "o": "third"})
-    assert more_metrics(section, board) == (["explainer", "third"], [["a", "0.70"]])
+        assert ("fewer than 20 units" in as_text(board)) == few
 
 
 def test_every_line_of_a_note_is_a_comment_in_latex():
@@ -688,15 +677,9 @@ def test_what_is_not_above_its_floor_is_marked():
         row = dataclasses.replace(board.rows[0], gain=gain, floor_score=0.2, by_group=by_group)
         section = dataclasses.replace(board.sections[0], rows=[row])
         shown = f"{mark}+0.30 [{low:+.2f}]"
-        assert line(row, board.sections[0], board) == [
-            "1",
-            "a",
-            "0.50 ±0.20",
-            "",
-            "0.20 dice",
-            shown,
-        ]
-        assert groups_table(section)[1] == [["a", f"{mark}0.40"]]
+        (found,) = ranked_lines(section, board)
+        assert [cell.text for cell in found] == ["1", "a", "0.50 ±0.20", "", "0.20 dice", shown]
+        assert grouped(section).scores == [[Shown(f"{mark}0.40", True)]]
 
 
 def test_a_header_of_csv_is_no_formula():
@@ -714,8 +697,7 @@ def test_a_terminal_shows_every_group_of_more_than_one_table():
 
 
 def test_tables_in_latex_have_as_many_columns_as_they_say():
-    first, second = FORMATS["latex"](board_of_one()).split(r"\begin{tabular}{")[1:]
-    for table in (first, second):
+    for table in FORMATS["latex"](board_of_one("z / null", z=0.5)).split(r"\begin{tabular}{")[1:]:
         columns, body = table.split("}", 1)
         found = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert found
@@ -857,7 +839,7 @@ def test_a_given_network_has_an_interval_with_one_draw(store):
     add_one(store, "one", BASE, detector="given")
     board = leaderboard(store)
     assert board.rows[0].scores["m"].low < BASE.mean() < board.rows[0].scores["m"].high
-    assert "About this network" in str(board)
+    assert "about: this network" in str(board)
 
 
 def test_a_section_names_its_corruptions(store):
@@ -873,7 +855,7 @@ def test_chance_and_ceiling_stand_beside_the_scores(store):
     add(store, "one", BASE)
     add(store, "chance", np.full(200, 0.1), role="reference")
     add(store, "oracle", np.full(200, 0.25), role="reference")
-    assert "From chance to ceiling: metric 0.10 to 0.25." in as_text(leaderboard(store))
+    assert "chance to ceiling: metric 0.10 to 0.25 (the truth" in as_text(leaderboard(store))
 
 
 def test_the_board_says_what_it_could_have_found(store):
@@ -881,7 +863,7 @@ def test_the_board_says_what_it_could_have_found(store):
         add(store, name, BASE + shift, wobble=0.05 if name == "one" else 0.01)
     (section,) = leaderboard(store).sections
     said = " ".join(as_text(leaderboard(store)).split())
-    assert f"a difference of {section.detectable:.3f} in metric" in said
+    assert f"detectable: a difference of {section.detectable:.3f} in metric" in said
     assert f"one and other would be told apart by {section.settling} seeds" in said
 
 

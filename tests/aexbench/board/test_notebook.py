@@ -9,7 +9,7 @@ import pytest
 
 import aexbench
 from aexbench import summaries
-from aexbench.board import cards, notebook, rendering, wording
+from aexbench.board import cards, notebook, ranking, rendering, wording
 from aexbench.results import Results
 from aexbench.running.store import Store
 from tests.aexbench.board.test_cards import CARD
@@ -56,17 +56,19 @@ def test_a_board_is_tables_with_captions_and_all_that_is_said_of_them(board):
     (section,) = board.sections
     assert shown.texts("strong")[:2] == [wording.title(section), "recall@1 by group"]
     assert shown.texts("strong")[-1] == "The detectors"
-    said = [*wording.lines(section, board), *rendering.legend(board)]
+    said = [*wording.lines(section, board), *map(str, wording.DETECTORS), *board.notes]
     assert [text for text in said if text not in shown.texts("li")] == []
     cells = [cell for cell in shown.cells if cell[0] in ("th", "td")]
-    width = len(rendering.headers(board))
+    width = len(ranking.heads(section, board))
     head, first = cells[:width], cells[width : 2 * width]
     sides = [RIGHT, LEFT, *[RIGHT] * (width - 4), LEFT, RIGHT]
-    assert [cell[3] for cell in head] == rendering.headers(board)
+    assert [cell[3] for cell in head] == ranking.heads(section, board)
     assert [cell[1] for cell in head] == ["col"] * width
-    assert [cell[2] for cell in head] == [cell[2] for cell in first] == sides
+    best = [f"{RIGHT}; font-weight: bold" if n == 2 else side for n, side in enumerate(sides)]
+    assert [cell[2] for cell in head] == sides
+    assert [cell[2] for cell in first] == best  # the first row's score
     assert [cell[1] for cell in first] == ["", "row", *[""] * (width - 2)]
-    assert [cell[3] for cell in first] == rendering.line(section.rows[0], section, board)
+    assert [cell[3] for cell in first] == [cell.text for cell in ranking.lines(section, board)[0]]
 
 
 def test_cards_of_the_metric_that_ranks_and_costs_are_shown_where_there_are_some(board):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aexbench.plotting.names import LINES, fold, left_out, short
+from aexbench.board.shortening import left_out, short
+from aexbench.plotting.names import LINES, fold
 from tests.aexbench.test_texts import HOSTILE
 
 PARTS = st.sampled_from(["wine", "null[count=9]", "null[count=8,size=2]", "a[b=[1, 2]]", "x]", "["])

@@ -11,6 +11,7 @@ import pytest
 import aexbench
 from aexbench import RequestError
 from aexbench.board.leaderboard import leaderboard
+from aexbench.board.rendering import VERSION
 from aexbench.files import DamagedFileError
 from aexbench.running.packed import Packed, open_store, pack
 from aexbench.running.store import Store
@@ -72,8 +73,8 @@ def test_every_file_bears_its_version(folder, aexbench_cli, tmp_path):
         head["schema_version"] == json.loads((tmp_path / "plan.json").read_text())["schema_version"]
     )
     assert np.load(tmp_path / "scores.npz")["schema_version"] == head["schema_version"]
-    assert json.loads((tmp_path / "board.json").read_text())["schema_version"] == 2
-    assert "version 2" in (tmp_path / "board.md").read_text()
+    assert json.loads((tmp_path / "board.json").read_text())["schema_version"] == VERSION
+    assert f"version {VERSION}" in (tmp_path / "board.md").read_text()
 
 
 @pytest.mark.parametrize(
