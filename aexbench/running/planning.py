@@ -238,10 +238,11 @@ def _default_version() -> str:
 
 def standing(images: bool) -> list[Component]:
     """Return what stands on every board, of images or of other data: references and floors."""
-    names = families.explainers.names()
-    declared = {name: families.explainers.describe(name).declaration for name in names}
+    own, others = references.references, families.explainers
+    names = [name for name in own.names() if images or not own.describe(name).declaration.images]
+    declared = {name: others.describe(name).declaration for name in others.names()}
     floors = [n for n, one in declared.items() if one.floor and (images or not one.images)]
-    return [explainer(name) for name in (*references.references.names(), *floors)]
+    return [explainer(name) for name in (*names, *floors)]
 
 
 def role(made: Component) -> Role:
