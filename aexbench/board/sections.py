@@ -27,6 +27,7 @@ from aexbench.board.comparing import (
 from aexbench.board.gains import Gain, gains
 from aexbench.board.ranks import rank_intervals
 from aexbench.board.table import Key, Kind, Means, Scored, Table
+from aexbench.running.controls import ABLATED
 
 CONTROL_NAMES = {
     "initial": "initial twin",
@@ -275,12 +276,15 @@ class Ranking:
 
     def complete(self, name: str) -> bool:
         """Whether an explainer has scores everywhere, and its controls too wherever others have
-        some.
+        some; a loss-ablated form, if it can have one.
         """
         every = {key for key, kind in self.table.kinds.items() if kind == self.kind}
-        own = {("none", 0)}
-        controls = self.table.controls(self.kind) if self.roles[name] == "explainer" else own
-        there = all(every <= self.table.sets.get((name, *control), set()) for control in controls)
+        wanted = {("none", 0)}
+        if self.roles[name] == "explainer":
+            wanted = self.table.controls(self.kind)
+        if self.table.own_error[name]:
+            wanted.discard((ABLATED, 0))
+        there = all(every <= self.table.sets.get((name, *control), set()) for control in wanted)
         return there and self.means((name, "none"), self.primary).keys() == self.groups.keys()
 
     def over_floors(self, name: str, group: str | None = None) -> dict[str, Estimate]:

@@ -21,7 +21,7 @@ from aexbench.loading.places import parse
 from aexbench.registry import Registry
 from aexbench.running import references
 from aexbench.running.cells import DEFAULT, Cell, Role
-from aexbench.running.controls import TWINS, Control
+from aexbench.running.controls import ABLATED, TWINS, Control
 from aexbench.running.references import LABELS
 from aexbench.versions import stage
 
@@ -251,6 +251,11 @@ def role(made: Component) -> Role:
     return found
 
 
+def own_error(made: Component) -> bool:
+    """Whether an explainer compares x with x̂ itself, so that it has no loss-ablated form."""
+    return bool(getattr(made.plugin.declaration, "own_error", False))
+
+
 def _images(dataset: Component, look: IsImage | None) -> bool:
     """Whether a data set is one of images, by its declaration or else by its samples."""
     declared: bool | None = dataset.plugin.declaration.images
@@ -261,12 +266,13 @@ def _images(dataset: Component, look: IsImage | None) -> bool:
 
 def _controls(made: Component, twins: int | None) -> Iterator[tuple[Control, int]]:
     """Yield the trained detector, and the controls where the explainer depends on the detector at
-    all.
+    all; a loss-ablated form, where it asks for the error.
     """
     yield "none", 0
     if twins is None or role(made) != "explainer":
         return
-    yield "loss-ablated", 0
+    if not own_error(made):
+        yield ABLATED, 0
     yield from product(TWINS, range(twins))
 
 

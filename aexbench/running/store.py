@@ -114,6 +114,7 @@ class Record(BaseModel):
     output: Lines = ""  # the end of what it printed
     seconds: dict[str, float] = Field(default_factory=dict)  # what it took, by kinds of work
     role: Role = "explainer"
+    own_error: bool = False  # what its explainer declares
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
     detector: dict[str, Any] = Field(default_factory=dict)
