@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from aexbench.board import cards, wording
+from aexbench.board import alike, cards, wording
 from aexbench.board.comparing import enough_units
 from aexbench.board.escaping import csv_cell, latex, markdown_block
 from aexbench.board.tables import folded, markdown_list, markdown_table
@@ -34,6 +34,7 @@ COLUMNS = (  # that a board has besides its metrics
     *("section", "target", "truth", "best floor", "floor score", "gain"),
     *("gain low", "above floor", "latency_s", "latency_spread", "samples_per_s", "prepare_s"),
     *("forward_rows", "backward_rows", "hardware", "note"),
+    *alike.COLUMNS,
 )
 MOST_GROUPS = 24  # that a terminal shows
 MOST_METRICS = 2  # of its main table: others have one of their own
@@ -138,7 +139,7 @@ def as_rich(board: Board) -> Group:
         parts += [Text(), _main_table(section, board), Text()]
         parts += _more_tables(section, board)
         parts += [Text(plain(said)) for said in wording.lines(section, board)]
-        parts += [Text(), *_group_tables(section, board)]
+        parts += [Text(), *alike.rich_parts(section), *_group_tables(section, board)]
     notes = (Text(plain(note)) for note in legend(board))
     return Group(*parts, *_cost_tables(board), _detectors(board), Text(), *notes)
 
@@ -254,7 +255,8 @@ def _markdown_section(section: Section, board: Board) -> list[str]:
     main = markdown_table(headers(board), [line(row, section, board) for row in section.rows])
     said = markdown_list(wording.lines(section, board))
     by_group = f"{markdown_block(board.metrics[section.metric])} by group:"
-    return [head, main, said, by_group, markdown_table(*groups_table(section))]
+    likeness = alike.markdown_parts(section)
+    return [head, main, said, *likeness, by_group, markdown_table(*groups_table(section))]
 
 
 def as_csv(board: Board) -> str:
@@ -415,4 +417,5 @@ def _flat(row: Row, section: Section, board: Board) -> dict[str, object]:
         "forward_rows": row.forward_rows,
         "backward_rows": row.backward_rows,
     }
+    flat |= alike.flat(row)
     return flat | times | {"hardware": row.hardware, "note": row.note}

@@ -9,13 +9,13 @@ group counts the same, of labels each incident.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from aexbench.board import costs, power
+from aexbench.board import alike, costs, power
 from aexbench.board.comparing import (
     Comparison,
     Estimate,
@@ -49,7 +49,7 @@ class Score:
 @dataclass(frozen=True)
 class Row:
     """One explainer on the board; `rank`, the first and last that it may have, is None for floors,
-    references and incomplete rows.
+    references and incomplete rows; `alike` is how alike its maps are to those of its controls.
     """
 
     explainer: str
@@ -67,6 +67,7 @@ class Row:
     latency_spread: float | None = None
     forward_rows: float | None = None
     backward_rows: float | None = None
+    alike: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -266,6 +267,7 @@ class Ranking:
             floor_score=self.floor_score(name),
             by_group=by_group,
             complete=self.complete(name),
+            alike=alike.means(self.table, name, self.kind),
             **costs.times(self.table.records[name]),
         )
 
