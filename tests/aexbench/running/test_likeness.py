@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 import aexbench
 from aexbench import AnomalySet, Features, explainers, files
 from aexbench.board.leaderboard import leaderboard
-from aexbench.running import likeness
+from aexbench.running import likeness, planning
 from aexbench.running.packed import open_store, pack
 from aexbench.running.store import Record, Store
 
@@ -217,3 +217,9 @@ def test_explainers_with_an_error_of_their_own_have_no_loss_ablated_form():
         "per-feature-shap",
         "ssim-residual",
     }
+    suite = planning.from_values(SUITE | {"explainers": ["arcana", "residual"]}, "alike")
+    controls: dict[str, set[str]] = {}
+    for cell in planning.plan(suite):
+        controls.setdefault(cell.explainer.name, set()).add(cell.control)
+    assert controls["arcana"] == {"none", "initial", "permuted"}
+    assert controls["residual"] == {"none", "initial", "permuted", "loss-ablated"}

@@ -19,7 +19,7 @@ from aexbench.running import execution, matrix, planning
 from aexbench.running.store import Store
 
 CELLS = 2 * (
-    2 * (1 + 1 + 2) + 2 + 3
+    2 * (1 + 1 + 2) + 3 + 3
 )  # corruptions × (explainers × (itself, ablated, twins) + floors + references)
 
 
