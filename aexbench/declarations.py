@@ -40,10 +40,15 @@ class ExplainerDeclaration(Declaration):
         It does not know what the detector has learned, and stands on every board as a floor.
     images
         A floor of images alone.
+    own_error
+        It compares x with x̂ itself and never asks the detector for its error, or begins with what
+        it finds so. With the detector's error map replaced by a constant it would find the same:
+        that is no floor, and it has no loss-ablated form.
     """
 
     floor: bool = False
     images: bool = False
+    own_error: bool = False
 
     @property
     def role(self) -> Literal["explainer", "floor"]:

@@ -102,7 +102,7 @@ def evaluate(
     ...     corruptions=["random"], count=20, twins=0,
     ... )
     >>> sorted(results.frame.explainer.unique())
-    ['chance', 'deviation', 'feature-prior', 'oracle', 'random', 'residual']
+    ['chance', 'deviation', 'feature-prior', 'oracle', 'pca-residual', 'random', 'residual']
     """
     _check(detector, metrics, seeds, twins)
     with as_usual():  # gradients are asked for, whatever the mode around

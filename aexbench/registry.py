@@ -41,7 +41,9 @@ Made = TypeVar("Made")
 Declared = TypeVar("Declared", bound=Declaration)
 
 
-RESERVED = frozenset({"chance", "default", "feature-prior", "given", "labels", "oracle"})
+RESERVED = frozenset(
+    {"chance", "default", "feature-prior", "given", "labels", "oracle", "shuffled-truth"}
+)
 
 
 class PluginWarning(UserWarning):

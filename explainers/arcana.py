@@ -21,7 +21,7 @@ from aexbench.explainers.tools.units import Units
 GRAPH = 4
 
 
-@register("arcana", version=1)
+@register("arcana", version=1, own_error=True)  # b starts at x̂ − x
 def arcana(
     detector: Detector,
     x: torch.Tensor,

@@ -45,6 +45,7 @@ DEFAULTS = {
         "counterfactual": {"loss": None, "quantile": 0.95, "steps": 200},
         "deeplift": {"baseline": "mean", "loss": None},
         "deviation": {},
+        "edges": {},
         "gradient-shap": {"nsamples": 200, "seed": 0, "loss": None},
         "input-x-gradient": {"loss": None},
         "integrated-gradients": {"baseline": "mean", "steps": 500, "loss": None},
@@ -82,6 +83,7 @@ DEFAULTS = {
             "alpha": 2.0,
         },
         "occlusion": {"window": None, "stride": None, "loss": None},
+        "pca-residual": {"loss": None, "variance": 0.9, "nsamples": 1000},
         "per-feature-shap": {
             "nsamples": 1000,
             "rows": 200,

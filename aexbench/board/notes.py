@@ -8,8 +8,8 @@ from typing import Any
 
 from aexbench.board import costs
 from aexbench.board.table import Table
-from aexbench.running import alarms
-from aexbench.running.controls import TWINS
+from aexbench.running import alarms, planning
+from aexbench.running.controls import ABLATED, TWINS
 from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
 from aexbench.running.store import Record
@@ -35,7 +35,8 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
         found.append(
             f"{bad} of {len(records)} cells are not ok: aexbench status says which, and why"
         )
-    found += [_of_controls(table), *_lacking(records, table)]
+    found += [_of_controls(table), *_lacking(records, table), *_of_own_errors(table)]
+    found += _of_later_floors(records)
     found += [*_of_earlier(records), *_of_twins(records)]
     found += costs.untimed(records)
     machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
@@ -66,6 +67,32 @@ def _lacking(records: Sequence[Record], table: Table) -> Iterator[str]:
     for reason, controls in sorted(why.items()):
         names = ", ".join(sorted(controls))
         yield f"floors that are lacking: untrained twins ({names}), skipped: {reason}"
+
+
+def _of_own_errors(table: Table) -> Iterator[str]:
+    """Yield who has no loss-ablated form beside others that have one."""
+    there = any(control == ABLATED for _, control, _ in table.sets)
+    names = [name for name in table.records if table.own_error[name]]
+    if there and names:
+        yield (
+            "no loss-ablated form, as the explainer compares x with x̂ itself and does not (only) "
+            f"ask for the error map: {', '.join(names)}"
+        )
+
+
+def _of_later_floors(records: Sequence[Record]) -> Iterator[str]:
+    """Yield the floors of today that a run with floors did not know yet."""
+    roles = {record.cell.explainer.name: record.role for record in records}
+    floors, of_all = _floors(images=True), _floors(images=False)
+    images = any(name in roles for name in floors if name not in of_all)
+    later = [name for name in (floors if images else of_all) if name not in roles]
+    if "reference" in roles.values() and later:
+        yield f"floors that came later are lacking: {', '.join(later)}"
+
+
+def _floors(images: bool) -> list[str]:
+    """Return the names of the floors that stand on every board, of images or of other data."""
+    return [one.name for one in planning.standing(images) if planning.role(one) == "floor"]
 
 
 def _of_earlier(records: Sequence[Record]) -> Iterator[str]:

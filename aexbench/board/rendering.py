@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from aexbench.board import cards, ranking, wording, worth
+from aexbench.board import alike, cards, ranking, wording, worth
 from aexbench.board.escaping import markdown, markdown_block
 from aexbench.board.grouping import grouped
 from aexbench.board.tables import markdown_list, markdown_table
@@ -46,6 +46,8 @@ def _section(section: Section, board: Board) -> Iterator[str]:
     yield _said(wording.above(section, board))
     yield markdown_table(ranking.heads(section, board), ranking.lines(section, board))
     yield _said(wording.below(section, board))
+    if known := alike.columns(section):
+        yield from (f"{alike.TITLE}:", markdown_table(*worth.lines(known)), _said(alike.SAID))
     groups = grouped(section)
     yield f"{markdown_block(board.metrics[section.metric])} by group:"
     yield _said(wording.groups_above(groups))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from aexbench.board import costs, power
+from aexbench.board import alike, costs, power
 from aexbench.board.comparing import (
     Comparison,
     Estimate,
@@ -27,6 +27,7 @@ from aexbench.board.comparing import (
 from aexbench.board.gains import Gain, gains
 from aexbench.board.ranks import rank_intervals
 from aexbench.board.table import Key, Kind, Means, Place, Scored, Table
+from aexbench.running.controls import ABLATED
 
 CONTROL_NAMES = {
     "initial": "initial twin",
@@ -48,7 +49,7 @@ class Score:
 @dataclass(frozen=True)
 class Row:
     """One explainer on the board; `rank`, the first and last that it may have, is None for floors,
-    references and incomplete rows.
+    references and incomplete rows; `alike` is how alike its maps are to those of its controls.
     """
 
     explainer: str
@@ -67,6 +68,7 @@ class Row:
     forward_rows: float | None = None
     backward_rows: float | None = None
     title: str = ""
+    alike: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def shown(self) -> str:
@@ -290,6 +292,7 @@ class Ranking:
             by_group=by_group,
             complete=self.complete(name),
             title=self.table.titles.get(("explainer", name), ""),
+            alike=alike.means(self.table, name, self.kind),
             **costs.times(self.table.records[name]),
         )
 
@@ -312,12 +315,15 @@ class Ranking:
 
     def complete(self, name: str) -> bool:
         """Whether an explainer has scores everywhere, and its controls too wherever others have
-        some.
+        some; a loss-ablated form, if it can have one.
         """
         every = {key for key, kind in self.table.kinds.items() if kind == self.kind}
-        own = {("none", 0)}
-        controls = self.table.controls(self.kind) if self.roles[name] == "explainer" else own
-        there = all(every <= self.table.sets.get((name, *control), set()) for control in controls)
+        wanted = {("none", 0)}
+        if self.roles[name] == "explainer":
+            wanted = self.table.controls(self.kind)
+        if self.table.own_error[name]:
+            wanted.discard((ABLATED, 0))
+        there = all(every <= self.table.sets.get((name, *control), set()) for control in wanted)
         return there and self.means((name, "none"), self.primary).keys() == self.groups.keys()
 
     def over_floors(self, name: str, group: str | None = None) -> dict[str, Estimate]:

@@ -15,9 +15,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from aexbench import families
 from aexbench.board.comparing import Target
 from aexbench.components import Component
 from aexbench.running.cells import DEFAULT, GIVEN, Cell
+from aexbench.running.controls import ABLATED
 from aexbench.running.references import LABELS
 from aexbench.running.scoring import MetricInfo, by_unit
 from aexbench.running.store import Record, Scores
@@ -88,6 +90,8 @@ class Table:
     sets: dict[tuple[str, str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
     kinds: dict[str, Kind] = field(default_factory=dict)  # of anomaly sets
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    controlled: dict[Key, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    own_error: dict[str, bool] = field(default_factory=dict)  # explainers
     texts: dict[tuple[str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     titles: dict[tuple[str, str], str] = field(default_factory=dict)
     # block → detector's key → its report
@@ -102,6 +106,10 @@ class Table:
         """
         cell = record.cell
         explainer = self.text("explainer", cell.explainer)
+        if explainer not in self.own_error:
+            self.own_error[explainer] = has_own_error(record)
+        if cell.control == ABLATED and self.own_error[explainer]:
+            return  # of an earlier aexbench: it is the explainer itself, and no floor
         for name, info in scores.metrics.items():
             self.metrics.setdefault(name, info)
         seeds = self.cells.setdefault((explainer, cell.control), {})
@@ -117,8 +125,9 @@ class Table:
         self.reports[self.block(cell)][cell.detector_key] = record.detector
         self.sets[explainer, cell.control, cell.control_seed].add(cell.anomaly_key)
         self.kinds[cell.anomaly_key] = kind(record)
-        if cell.control == "none":
-            self.records[explainer].append(record)
+        own = cell.control == "none"
+        records = self.records[explainer] if own else self.controlled[explainer, cell.control]
+        records.append(record)
 
     def text(self, family: str, component: Component) -> str:
         """Return a component's text; a second one of the same text gets a number."""
@@ -199,6 +208,16 @@ def kind(record: Record) -> Kind:
     if cell.corruption.name == LABELS:
         return Kind(target, "labels", str(record.anomalies.get("truth", "")))
     return Kind(target, "corruptions", "cause")
+
+
+def has_own_error(record: Record) -> bool:
+    """Whether a record's explainer measures the error in its own way: it said so when it was run,
+    or, where it was run before one could, says so today.
+    """
+    name, known = record.cell.explainer.name, families.explainers
+    if record.own_error or record.role != "explainer" or name not in known.names():
+        return record.own_error
+    return known.describe(name).declaration.own_error
 
 
 def _merged(parts: list[Part], metric: str) -> Scored | None:

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aexbench.board import figures, layout, wording
+from aexbench.board import alike, figures, layout, wording
 from aexbench.board.grouping import Groups, grouped
 from aexbench.board.ranking import Column, ranking
 from aexbench.board.tables import Cell, folded
@@ -77,6 +77,10 @@ def _section(section: Section, board: Board, width: int) -> Iterator[RenderableT
     dim = [row.rank is None or bool(row.note) for row in section.rows]
     yield from _fitted(ranking(section, board), width, dim)
     yield from _said(wording.below(section, board), width)
+    if known := alike.columns(section):
+        yield from _headed(alike.TITLE, width)
+        yield from _fitted(known, width)
+        yield from _said(alike.SAID, width)
     yield from _headed(f"{board.metrics[section.metric]} by group", width)
     yield from _groups(section, width)
 

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aexbench.board import wording
+from aexbench.board import alike, wording
 from aexbench.board.escaping import csv_cell
 from aexbench.board.grouping import best, in_order
 from aexbench.errors import plain
@@ -23,6 +23,7 @@ COLUMNS = (  # that a board has besides its metrics
     *("section", "target", "truth", "best floor", "floor score", "gain"),
     *("gain low", "above floor", "latency_s", "latency_spread", "samples_per_s", "prepare_s"),
     *("forward_rows", "backward_rows", "hardware", "note", "title"),
+    *alike.COLUMNS,
 )
 
 
@@ -71,6 +72,7 @@ def _flat(row: Row, section: Section, board: Board) -> dict[str, object]:
         flat |= {"best floor": row.gain.floor, "floor score": row.floor_score}
         flat |= {"gain": row.gain.gain, "gain low": row.gain.low, "above floor": row.gain.above}
     flat |= {f"{group}": value for group, (value, _) in row.by_group.items()}
+    flat |= alike.flat(row)
     return flat | _times(row) | {"hardware": row.hardware, "note": row.note, "title": row.title}
 
 

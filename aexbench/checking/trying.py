@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from aexbench.checking.remarks import Remark
 from aexbench.components import Component, of_plugin
 from aexbench.conformance import (
     Finding,
@@ -47,6 +48,8 @@ class Report:
         Why it was not; else empty.
     needs
         The parameters that it cannot be tried without.
+    remarks
+        What has shown beside the rules.
     """
 
     family: str
@@ -55,6 +58,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     untried: str = ""
     needs: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def broken(self) -> list[Finding]:
@@ -97,7 +101,21 @@ def tried(plugin: Plugin[Any], given: Mapping[str, Any]) -> Report:
         on, findings = CHECKS[plugin.family](made)
     except SkipError as error:
         return Report(plugin.family, made.text, untried=str(error))
-    return Report(plugin.family, made.text, on, findings)
+    report = Report(plugin.family, made.text, on, findings)
+    return report if report.broken else replace(report, remarks=_undeclared(made, on))
+
+
+def _undeclared(made: Component, on: str) -> tuple[Remark, ...]:
+    """Return remarks on what a component has not declared, of what it was tried on."""
+    from aexbench.checking import ablation, grounds
+
+    if made.plugin.family != "explainer":
+        return ()
+    ground = rows if (rows := grounds.rows()).name == on else grounds.images()
+    try:
+        return tuple(ablation.undeclared(made, ground))
+    except SkipError:  # of a control, where there is nothing to compare with
+        return ()
 
 
 def _have(needs: tuple[str, ...]) -> str:

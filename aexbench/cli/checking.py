@@ -106,7 +106,8 @@ def _chosen(
 def _checked(file: Path, plugin: Plugin[Any], given: dict[str, Any]) -> Checked:
     from aexbench.checking import remarks, tried
 
-    return Checked(file, tried(plugin, given), remarks(plugin))
+    report = tried(plugin, given)
+    return Checked(file, report, [*remarks(plugin), *report.remarks])
 
 
 @contextmanager

@@ -183,7 +183,7 @@ def score(
     """
     from aexbench import families
     from aexbench.components import component
-    from aexbench.running import execution
+    from aexbench.running import execution, likeness
     from aexbench.running.packed import Packed, open_store
 
     load_plugins(plugin)
@@ -198,12 +198,13 @@ def score(
     for made in metrics if metric else ():
         _check_asked(made, [record.cell for record in records])
     unscored = execution.rescore(opened, records, metrics)
+    uncompared = set(likeness.derive(opened, records)) - set(unscored)
     ok = sum(record.state == "ok" for record in records) - len(unscored)
-    for complaint in (*complaints, *unscored):
+    for complaint in (*complaints, *unscored, *sorted(uncompared)):
         tell(f"error: {complaint}")
     say(f"{counted(ok, 'cell')} scored by {', '.join(made.text for made in metrics)}")
     say(f"Next: aexbench leaderboard {shlex.quote(str(store))}")
-    raise typer.Exit(1 if complaints or unscored else 0)
+    raise typer.Exit(1 if complaints or unscored or uncompared else 0)
 
 
 def _check_asked(metric: Component, cells: Sequence[Cell]) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aexbench.rows import Array
 
 Control = Literal["none", "initial", "permuted", "loss-ablated"]
+ABLATED: Control = "loss-ablated"
 OPAQUE = (
     "the model is a function, in which nothing can be drawn anew; Detector.of(…, fresh=function) "
     "makes one that is untrained"
@@ -43,7 +44,7 @@ def controlled(detector: Detector, control: Control, seed: int, x: Array | None 
     """
     if control == "none":
         return detector
-    if control == "loss-ablated":
+    if control == ABLATED:
         return loss_ablated(detector)
     twin = _twin(detector, control, seed)
     if x is not None and _alike(detector, twin, x[:LOOKED_AT]):

@@ -131,6 +131,7 @@ def steps(cell: Cell, metrics: Sequence[Component], workspace: Workspace) -> Ste
         schema_version=SCHEMA,
         cell=cell,
         role=planning.role(cell.explainer),
+        own_error=planning.own_error(cell.explainer),
         provenance=provenance(workspace.device, workspace.jobs) | {"sources": cell.sources},
     )
 

@@ -17,7 +17,7 @@ from aexbench import families
 from aexbench.components import Component, Entry
 from aexbench.errors import RequestError, StoreError, tell, unknown
 from aexbench.results import Results
-from aexbench.running import planning, plans, staleness
+from aexbench.running import likeness, planning, plans, staleness
 from aexbench.running.cells import DEFAULT, Cell
 from aexbench.running.estimate import CORRUPTING, TIMING, TRAINING, Estimate
 from aexbench.running.planning import Suite
@@ -217,7 +217,7 @@ def carry_out(
         raise StoppedError(ways, stop.number or signal.SIGINT) from None
     for cell in (*todo, *to_time):
         known[cell.key] = store.record(cell.key)
-    _score(store, list(filter(None, known.values())), metrics)
+    _derive(store, list(filter(None, known.values())), metrics)
     names = [metric.text for metric in metrics]
     return Results(store, [cell.key for cell in cells], metrics=names, ran=len(todo), keep=keep)
 
@@ -232,13 +232,17 @@ def _far(cells: Sequence[Cell], store: Store) -> str:
     return f"{done} of {len(cells)} cells are finished{timing}"
 
 
-def _score(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:
-    """Derive the scores that records lack; StoreError if some cannot be derived."""
+def _derive(store: Store, records: Sequence[Record], metrics: Sequence[Component]) -> None:
+    """Derive what records lack, scores and how alike controls are to the trained detector's;
+    StoreError if some cannot be derived.
+    """
     from aexbench.running import execution
 
     lacking = staleness.lacking(store, records, {metric.text: metric for metric in metrics})
     now = [store.record(record.cell.key) for record in lacking]  # others may have added to them
     _rescored(execution.rescore(store, list(filter(None, now)), metrics))
+    with waiting("comparing explanations with those of controls"):
+        _rescored(likeness.derive(store, records))
 
 
 def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:

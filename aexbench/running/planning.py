@@ -21,7 +21,7 @@ from aexbench.loading.places import parse
 from aexbench.registry import Registry
 from aexbench.running import references
 from aexbench.running.cells import DEFAULT, Cell, Role
-from aexbench.running.controls import TWINS, Control
+from aexbench.running.controls import ABLATED, TWINS, Control
 from aexbench.running.probing import probes_of
 from aexbench.running.references import LABELS
 from aexbench.versions import stage
@@ -269,16 +269,22 @@ def _default_version() -> str:
 
 def standing(images: bool) -> list[Component]:
     """Return what stands on every board, of images or of other data: references and floors."""
-    names = families.explainers.names()
-    declared = {name: families.explainers.describe(name).declaration for name in names}
+    own, others = references.references, families.explainers
+    names = [name for name in own.names() if images or not own.describe(name).declaration.images]
+    declared = {name: others.describe(name).declaration for name in others.names()}
     floors = [n for n, one in declared.items() if one.floor and (images or not one.images)]
-    return [explainer(name) for name in (*references.references.names(), *floors)]
+    return [explainer(name) for name in (*names, *floors)]
 
 
 def role(made: Component) -> Role:
     """Return what an explainer is on a board: one that is ranked, a floor, or a reference."""
     found: Role = made.plugin.declaration.role
     return found
+
+
+def own_error(made: Component) -> bool:
+    """Whether an explainer compares x with x̂ itself, so that it has no loss-ablated form."""
+    return bool(getattr(made.plugin.declaration, "own_error", False))
 
 
 def _images(dataset: Component, look: IsImage | None) -> bool:
@@ -291,12 +297,13 @@ def _images(dataset: Component, look: IsImage | None) -> bool:
 
 def _controls(made: Component, twins: int | None) -> Iterator[tuple[Control, int]]:
     """Yield the trained detector, and the controls where the explainer depends on the detector at
-    all.
+    all; a loss-ablated form, where it asks for the error.
     """
     yield "none", 0
     if twins is None or role(made) != "explainer":
         return
-    yield "loss-ablated", 0
+    if not own_error(made):
+        yield ABLATED, 0
     yield from product(TWINS, range(twins))
 
 

@@ -2,8 +2,8 @@
 made from labels.
 
 `oracle` is the ceiling and `chance` what knowing nothing scores; neither is ranked. `feature-prior`
-is a floor that never sees its input. No plugin may see the truth, so they are no explainers, but
-registered and described as such.
+and, of images, `shuffled-truth` are floors that never see their input. No plugin may see the truth,
+so they are no explainers, but registered and described as such.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ Labelled = Callable[[Dataset, "Detector", int], AnomalySet]
 
 @dataclass(frozen=True)
 class ReferenceDeclaration(Declaration):
-    """What a reference declares: what it is on a board."""
+    """What a reference declares: what it is on a board, and whether it is one of images alone."""
 
     role: Literal["floor", "reference"] = "reference"
+    images: bool = False
 
 
 def _bound(
@@ -79,6 +80,46 @@ def feature_prior(anomalies: AnomalySet) -> Attributions:
     others = len(truth) - np.bincount(unit)[unit]
     shape = (-1, *(1,) * (truth.ndim - 1))
     return np.asarray((truth.sum(axis=0) - total[unit]) / np.maximum(others, 1).reshape(shape))
+
+
+@references.register("shuffled-truth", version=1, role="floor", images=True)
+def shuffled_truth(anomalies: AnomalySet) -> Attributions:
+    """Return the truth of another unit for each sample, of its own label where another unit has
+    that: a mask of the right kind and size, on the wrong image.
+
+    Where `feature-prior` blurs all other masks into one, this keeps what single masks look like. A
+    unit takes those of the unit half of all further on, in the order of their numbers: neighbours
+    may be alike. Of a label that one unit alone has, it is a mask of another label.
+
+    Raises
+    ------
+    SkipError
+        If all samples are of one unit: there is no truth of another one.
+    """
+    donor = np.empty(len(anomalies), dtype=np.int64)
+    every = np.arange(len(anomalies))
+    for label in np.unique(anomalies.label):
+        own = np.flatnonzero(anomalies.label == label)
+        alone = len(np.unique(anomalies.unit[own])) == 1
+        donor[own] = _donors(anomalies.unit, own, every if alone else own)
+    return anomalies.truth[donor].astype(np.float64)
+
+
+def _donors(
+    unit: NDArray[np.int64], rows: NDArray[np.int64], among: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return for each of some rows one among others that is of another unit (N,): the k-th row of a
+    unit takes the k-th of the one half of all units further on, which begins anew when it ends.
+    """
+    units = np.unique(unit[among])
+    if len(units) == 1:
+        raise SkipError("shuffled-truth takes masks of other units, and these are of one alone")
+    donor = np.empty(len(rows), dtype=np.int64)
+    for place, one in enumerate(units):
+        own = np.flatnonzero(unit[rows] == one)
+        there = among[unit[among] == units[(place + len(units) // 2) % len(units)]]
+        donor[own] = there[np.arange(len(own)) % len(there)]
+    return donor
 
 
 @labels.register(LABELS, version=2)

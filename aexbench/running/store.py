@@ -98,6 +98,20 @@ class Times(BaseModel):
     hardware: dict[str, Any] | None = None
 
 
+class Likeness(BaseModel):
+    """How alike a control's attributions are to those on the trained detector.
+
+    `mean` is that of the rank correlations of those `samples` in which one is defined; `to` names
+    the trained detector's attributions, by the beginning of their checksum.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    mean: float | None = Field(ge=-1, le=1)
+    samples: int = Field(ge=0)
+    to: str = Field(max_length=12)
+
+
 class Record(BaseModel):
     """What came of a cell. A state other than `ok` is a result too, with its reason.
 
@@ -114,6 +128,7 @@ class Record(BaseModel):
     output: Lines = ""  # the end of what it printed
     seconds: dict[str, float] = Field(default_factory=dict)  # what it took, by kinds of work
     role: Role = "explainer"
+    own_error: bool = False  # what its explainer declares
     files: dict[str, FileInfo] = Field(default_factory=dict)
     anomalies: dict[str, Any] = Field(default_factory=dict)
     detector: dict[str, Any] = Field(default_factory=dict)
@@ -122,6 +137,7 @@ class Record(BaseModel):
     )  # an explainer's own, such as its gap to completeness
     timing: Times | None = None
     untimed: Line = ""  # why it could not be timed
+    likeness: Likeness | None = None  # of a control
     scores: dict[str, float] = Field(default_factory=dict)
     scored_by: dict[str, str] = Field(default_factory=dict)  # the metrics' versions
     provenance: dict[str, Any] = Field(default_factory=dict)

@@ -16,7 +16,7 @@ from aexbench.explainers.tools.baselines import representatives
 from aexbench.explainers.tools.segments import Segments, is_image, spread
 
 
-@register("per-feature-shap", version=1)
+@register("per-feature-shap", version=1, own_error=True)
 class PerFeatureShap:
     """KernelSHAP of the reconstructions x̂_i of the worst reconstructed features, aggregated over
     them.

@@ -31,6 +31,7 @@ EXPECTED = {
     "kernelshap-batched": (755_000 + 1 + 755 / BATCH, 0),
     "likelihood-compensation": (401, 200),
     "lime": (5000, 0),
+    "pca-residual": (0, 0),
     "random": (0, 0),
     "repair": (COLUMNS + 1, 0),
     "residual": (1, 0),

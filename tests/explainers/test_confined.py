@@ -19,7 +19,7 @@ OF_OTHER_SHAPES = "for images|over images|compares images|of single features"
 FOR_ROWS = {"deeplift": OF_A_DIFFERENCE, "smoothgrad": OUTSIDE, "lime": OUTSIDE}
 FOR_IMAGES = {"deeplift": OF_A_DIFFERENCE, "smoothgrad": OUTSIDE}
 OTHERS = (
-    {"blurred-deviation", "centre", "occlusion", "ssim-residual"},
+    {"blurred-deviation", "centre", "edges", "occlusion", "ssim-residual"},
     {"acme-ad", "per-feature-shap"},
 )
 NETWORKS = {

@@ -11,7 +11,7 @@ from aexbench import Detector, SkipError, explainers
 from aexbench.running.planning import from_values, plan
 
 
-@pytest.mark.parametrize("name", ["centre", "blurred-deviation"])
+@pytest.mark.parametrize("name", ["centre", "blurred-deviation", "edges"])
 def test_tables_are_none_of_their_business(name):
     with pytest.raises(SkipError, match="floor for images"):
         explainers.create(name, Detector(nn.Identity()), background=np.zeros((5, 4))).explain(
@@ -31,5 +31,7 @@ def test_boards_of_images_have_them_and_boards_of_tables_do_not():
         name: {c.explainer.name for c in cells if c.dataset.name == name}
         for name in ("wine", "defects")
     }
-    assert by_data["defects"] - by_data["wine"] == {"centre", "blurred-deviation"}
-    assert {"deviation", "random", "feature-prior", "oracle"} <= by_data["wine"]
+    of_images = {"centre", "blurred-deviation", "edges", "shuffled-truth"}
+    assert by_data["defects"] - by_data["wine"] == of_images
+    of_all = {"deviation", "random", "pca-residual", "feature-prior", "oracle"}
+    assert of_all <= by_data["wine"] & by_data["defects"]

@@ -159,6 +159,14 @@ def reconstructions(x: Floats) -> Floats:
     return found
 
 
+def off_components(x: Floats, variance: float) -> Floats:
+    """What as few principal components leave as explain a share of the variance."""
+    _, spreads, directions = np.linalg.svd(NORMAL - MEAN)
+    shares = np.cumsum(spreads**2) / (spreads**2).sum()
+    kept = directions[: 1 + int((shares < variance).sum())]
+    return ((x - MEAN) @ (np.eye(M) - kept.T @ kept)) ** 2 / M
+
+
 def relevance(x: Floats, share: Callable[[Floats, Floats], Floats], unreached: Floats) -> Floats:
     """LRP: a block's hidden unit takes what its columns are missed by, and its part of what the
     fixed ones are, to which no unit leads; each column then takes its share of its unit.
@@ -208,6 +216,8 @@ CLOSED: dict[str, Callable[[Floats], Floats]] = {
     "lrp[first=w2,rule=w2]": lambda x: relevance(x, weight_share, alike(x)),
     "lrp[preset=paper-tabular]": lambda x: relevance(x, weight_share, by_activation(x)),
     "lrp[root=0,first=w2]": residual,
+    "pca-residual": lambda x: off_components(x, 0.9),
+    "pca-residual[variance=0.99]": lambda x: off_components(x, 0.99),
     "per-feature-shap[nsamples=5000,rows=30]": reconstructions,
     "repair": lambda x: fall(x, MEAN),
     "repair[values=reconstruction]": lambda x: fall(x, x - (x - 0.5) @ P),
@@ -229,11 +239,14 @@ EXPECTED: dict[str, Callable[[Floats], Floats]] = {
 }
 # No closed form; laws below hold.
 SEARCHED = ["counterfactual", "lime", "likelihood-compensation", "arcana[alpha=0.1,rate=0.01]"]
-OF_IMAGES = ["blurred-deviation", "centre", "occlusion", "ssim-residual"]
+OF_IMAGES = ["blurred-deviation", "centre", "edges", "occlusion", "ssim-residual"]
 BLIND = ["random"]
 # LRP hands what is missed of a fixed column, to which no hidden unit leads, to all of them alike;
-# deviation does not ask the network.
-NOT_FREE = ["deviation", "lrp", "residual[form=standardised]"]
+# deviation and components do not ask the network.
+NOT_FREE = [
+    *("deviation", "lrp", "residual[form=standardised]"),
+    *("pca-residual", "pca-residual[variance=0.99]"),
+]
 
 
 def names(entries: object) -> set[str]:
@@ -290,12 +303,14 @@ def test_equal_columns_that_change_places_change_attributions(text):
 
 
 # Within a block LRP and SHAP of reconstructions do not go by what a column itself is missed by;
-# what goes from far away, or puts the mean in the place of a value, may find another one.
+# what goes from far away, puts the mean in the place of a value, or keeps too few components, may
+# find another one.
 OTHERS_FIRST = ["deviation", "input-x", "integrated-gradients[steps=7,baseline=zeros]", "per-"]
 FIRST = [
     text
     for text in [*CLOSED, *EXPECTED, *SEARCHED]
-    if not text.startswith(("lrp[first", "lrp[preset", *OTHERS_FIRST)) and text != "repair"
+    if not text.startswith(("lrp[first", "lrp[preset", *OTHERS_FIRST))
+    and text not in ("repair", "pca-residual")
 ]
 
 

@@ -33,6 +33,7 @@ CHOICES = [
     "residual[form=p-value]",
     "residual[form=standardised,loss=l1]",
     "arcana[alpha=0.1,rate=0.01,steps=40]",
+    "pca-residual[loss=l1,variance=0.5]",
 ]
 
 
@@ -66,7 +67,9 @@ def test_tables_are_ranked_alike_in_any_unit(name):
         np.testing.assert_array_equal(ranked(found), ranked(plain), err_msg=f"{factor}, {shift}")
 
 
-@pytest.mark.parametrize("name", ["ssim-residual", "blurred-deviation", "occlusion", "centre"])
+@pytest.mark.parametrize(
+    "name", ["ssim-residual", "blurred-deviation", "occlusion", "centre", "edges", "pca-residual"]
+)
 def test_images_are_ranked_alike_in_any_unit(name):
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -33,7 +33,16 @@ from aexbench.running.cells import Cell
 from aexbench.running.plans import write_grown
 from aexbench.running.provenance import describe
 from aexbench.running.scoring import MetricInfo
-from aexbench.running.store import SCHEMA, FileInfo, Record, Scores, Store, Times, file_info
+from aexbench.running.store import (
+    SCHEMA,
+    FileInfo,
+    Likeness,
+    Record,
+    Scores,
+    Store,
+    Times,
+    file_info,
+)
 
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
@@ -266,6 +275,114 @@ def test_a_row_without_the_controls_that_others_have_is_incomplete(store):
     found = rows(store)
     assert (found["whole"].note, found["lucky"].note) == ("not above its floor", "incomplete")
     assert found["lucky"].rank is None
+
+
+def test_who_measures_the_error_itself_is_complete_without_a_loss_ablated_form(store):
+    for name in ("mine", "arcana"):  # which declares it
+        add(store, name, BASE)
+        add(store, name, BASE - 1, control="initial")
+    add(store, "mine", BASE - 1, control="loss-ablated")
+    add(store, "other", BASE)
+    add(store, "other", BASE - 1, control="initial")
+    found, board = rows(store), leaderboard(store)
+    assert (found["arcana"].note, found["other"].note) == ("", "incomplete")
+    assert found["arcana"].rank is not None
+    assert [note.rpartition(": ")[2] for note in board.notes if "no loss-ablated" in note] == [
+        "arcana"
+    ]
+
+
+def test_what_a_record_says_of_its_error_counts_where_its_plugin_is_not_known(store):
+    for name in ("mine", "foreign"):
+        add(store, name, BASE)
+    add(store, "mine", BASE - 1, control="loss-ablated")
+    assert rows(store)["foreign"].note == "incomplete"
+    for record in store.records()[0]:
+        if record.cell.explainer.name == "foreign":
+            store.write_record(record.model_copy(update={"own_error": True}))
+    assert rows(store)["foreign"].note == ""
+
+
+def test_a_loss_ablated_form_of_before_is_no_floor_of_who_measures_the_error_itself(store):
+    add(store, "mine", BASE)
+    add(store, "mine", BASE, control="loss-ablated")
+    add(store, "arcana", BASE)
+    add(store, "arcana", BASE, control="loss-ablated")
+    add(store, "deviation", BASE - 0.5, role="floor")
+    found = rows(store)
+    assert (found["mine"].gain.floor, found["mine"].note) == ("loss-ablated", "not above its floor")
+    assert (found["arcana"].gain.floor, found["arcana"].note) == ("deviation", "")
+
+
+def test_floors_that_came_later_are_named_where_floors_were_run(store):
+    def said() -> list[str]:
+        return [note for note in leaderboard(store).notes if "came later" in note]
+
+    add(store, "mine", BASE)
+    for name in ("random", "deviation", "feature-prior"):
+        add(store, name, BASE - 1, role="floor")
+    assert said() == []
+    add(store, "oracle", BASE + 1, role="reference")
+    assert said() == ["floors that came later are lacking: pca-residual"]
+    add(store, "centre", BASE, role="floor")
+    own = "shuffled-truth, blurred-deviation, edges, pca-residual"
+    assert said() == [f"floors that came later are lacking: {own}"]
+    for name in own.split(", "):
+        add(store, name, BASE, role="floor")
+    assert said() == []
+
+
+def likened(store: Store, explainer: str, control: str, *means: float | None) -> None:
+    """Let the records of a control bear their likeness to the trained detector's, by seed, of one
+    sample and of one more for each seed.
+    """
+    for record in store.records()[0]:
+        cell, seed = record.cell, record.cell.anomaly_seed
+        if (cell.explainer.text, cell.control) == (explainer, control):
+            samples = 0 if means[seed] is None else seed + 1
+            found = Likeness(mean=means[seed], samples=samples, to="0" * 12)
+            store.write_record(record.model_copy(update={"likeness": found}))
+
+
+def test_how_alike_maps_are_to_those_of_controls_is_the_mean_over_samples(store):
+    for control in ("none", "initial", "permuted", "loss-ablated"):
+        add(store, "mine", BASE, control=control)
+    add(store, "deviation", BASE, role="floor")
+    assert rows(store)["mine"].alike == {}
+    assert "How alike" not in as_text(leaderboard(store)) + FORMATS["markdown"](leaderboard(store))
+    likened(store, "mine", "initial", 0.5, 0.8, -0.2)
+    likened(store, "mine", "permuted", 0.4, None, None)
+    likened(store, "mine", "loss-ablated", None, None, None)
+    board = leaderboard(store)
+    found = rows(store)
+    assert found["mine"].alike == {
+        "initial": pytest.approx((0.5 + 2 * 0.8 - 3 * 0.2) / 6),
+        "permuted": 0.4,
+        "loss-ablated": None,
+    }
+    assert found["deviation"].alike == {}
+    assert "| mine | 0.25 | 0.40 | – |" in FORMATS["markdown"](board)
+    assert "mine 0.25 0.40 –" in " ".join(as_text(board).split())
+    (row, other) = csv.DictReader(io.StringIO(FORMATS["csv"](board)))
+    columns = [f"alike {control}" for control in ("initial", "permuted", "loss-ablated")]
+    assert [row[name] for name in columns] == ["0.25", "0.4", ""]
+    assert [other[name] for name in columns] == ["", "", ""]
+    (section,) = json.loads(FORMATS["json"](board))["sections"]
+    assert section["rows"][0]["alike"] == found["mine"].alike
+
+
+def test_a_likeness_to_other_attributions_than_those_of_today_is_not_shown(store):
+    for control in ("none", "initial"):
+        add(store, "mine", BASE, control=control)
+    likened(store, "mine", "initial", 0.5, 0.5, 0.8)
+    again = next(
+        r for r in store.records()[0] if r.cell.control == "none" and not r.cell.anomaly_seed
+    )
+    other = FileInfo(bytes=1, sha256="1" * 64)
+    scores = store.write_scores(again.cell.key, store.read_scores(again), other)
+    files = {"attributions": other, "scores": scores}
+    store.write_record(again.model_copy(update={"files": files}))
+    assert rows(store)["mine"].alike == {"initial": pytest.approx((2 * 0.5 + 3 * 0.8) / 5)}
 
 
 def test_another_version_of_an_explainer_is_a_row_of_its_own():

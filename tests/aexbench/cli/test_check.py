@@ -163,6 +163,39 @@ def mine(detector, x, *, path: str, other: int, power: int = 1):
 '''
 
 
+OWN = '''
+import torch
+from aexbench import explainers
+
+@explainers.register("mine", version=1)
+def mine(detector, x):
+    """Return something."""
+    return RETURNED
+'''
+
+
+@pytest.mark.parametrize(
+    ("returned", "added"),
+    [
+        ("(x - detector.reconstruct(x)).abs()", "own_error=True"),
+        ("x * x", "floor=True"),
+        ("detector.error_map(x) * x", ""),
+        ("torch.zeros_like(x)", ""),
+    ],
+)
+def test_who_never_asks_for_the_error_is_told_to_declare_it(returned, added, written, aexbench_cli):
+    path = written(OWN.replace("RETURNED", returned))
+    outcome = aexbench_cli("check", path)
+    assert outcome.code == 0
+    assert ("remark" in outcome.out) == bool(added)
+    assert added in outcome.out
+    (checked,) = json.loads(aexbench_cli("check", path, "--json").out)
+    assert len(checked["remarks"]) == bool(added)
+    if added:
+        declared = path.read_text().replace("version=1", f"version=1, {added}")
+        assert "remark" not in aexbench_cli("check", written(declared, "declared.py")).out
+
+
 def test_parameters_that_it_needs_are_given_in_brackets(
     written, aexbench_cli, tmp_path, monkeypatch
 ):

@@ -137,7 +137,7 @@ def test_it_comes_to_the_same_with_and_without_a_common_disk(
     assert scores(aexbench.run(SUITE, tmp_path / "s", scheduler=address)) == scores(found)
     assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
     timed = [record.timing for record in found.records if record.timing is not None]
-    assert len(timed) == 2 * (3 + 2)  # explainers and floors, on two corruptions
+    assert len(timed) == 2 * (3 + 3)  # explainers and floors, on two corruptions
     assert {times.hardware["jobs"] for times in timed} == {1}
     assert {record.provenance["hardware"]["jobs"] for record in found.records} == {2}
 

@@ -19,7 +19,7 @@ from aexbench.running.store import Store
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A store of 24 cells, and the same packed."""
+    """A store of 28 cells, and the same packed."""
     home = tmp_path_factory.mktemp("packed")
     suite = {
         "name": "small",
@@ -61,7 +61,7 @@ def test_what_records_share_stands_once(folder):
     lines = [json.loads(li) for li in (folder / "packed/records.jsonl").read_text().splitlines()]
     shared = [line for line in lines if "shared" in line]
     assert len({json.dumps(line["value"], sort_keys=True) for line in shared}) == len(shared)
-    assert len(lines) == 1 + len(shared) + 26
+    assert len(lines) == 1 + len(shared) + 28
     keys = [line["key"] for line in lines if "key" in line]
     assert keys == sorted(keys)
 
@@ -142,7 +142,7 @@ def test_a_store_of_old_keys_is_named_in_one_line(folder, aexbench_cli, tmp_path
     for command in ("status", "leaderboard"):
         outcome = aexbench_cli(command, tmp_path)
         assert outcome.code == (1 if command == "status" else 2)
-        assert outcome.err.count("26 records bear the keys of an earlier aexbench") == 1
+        assert outcome.err.count("28 records bear the keys of an earlier aexbench") == 1
 
 
 def test_packing_is_all_or_nothing_and_never_into_a_store(folder, tmp_path):

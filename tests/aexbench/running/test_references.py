@@ -9,7 +9,7 @@ import torch
 from aexbench import Dataset, Detector, Features, SkipError
 from aexbench.contracts import AnomalySet
 from aexbench.detector import ScoreScale
-from aexbench.running.references import labelled_anomalies
+from aexbench.running.references import labelled_anomalies, shuffled_truth
 
 
 class Zero(torch.nn.Module):
@@ -79,3 +79,60 @@ def test_a_sample_of_labelled_rows_has_each_once_and_other_ones_for_another_seed
     assert len(set(one.unit.tolist())) == 90
     assert one.unit.tolist() != other.unit.tolist()
     assert [one.report[part] for part in ("labelled", "asked", "found")] == [100, 90, 90]
+
+
+def set_of(labels: str, units: list[int]) -> AnomalySet:
+    """Return images whose truths are all different, with labels of one letter."""
+    count = len(units)
+    truth = np.zeros((count, 1, 4, 4), dtype=bool)
+    truth.reshape(count, -1)[np.arange(count), np.arange(count)] = True
+    one = np.zeros(count)
+    x = np.zeros(truth.shape, dtype=np.float32)
+    return AnomalySet(x, truth, one, one, np.array(list(labels)), np.array(units), Features())
+
+
+def donors(made: AnomalySet) -> list[int]:
+    """Return whose truth each sample is given."""
+    found = shuffled_truth(made).reshape(len(made), -1)
+    assert set(np.unique(found)) <= {0.0, 1.0}
+    return [int(row.argmax()) for row in found]
+
+
+def slow_donors(made: AnomalySet) -> list[int]:
+    """The same, sample by sample."""
+    found = []
+    for label, unit in zip(made.label, made.unit, strict=True):
+        own = [i for i in range(len(made)) if made.label[i] == label]
+        alone = len({int(made.unit[i]) for i in own}) == 1
+        among = range(len(made)) if alone else own
+        units = sorted({int(made.unit[i]) for i in among})
+        other = units[(units.index(unit) + len(units) // 2) % len(units)]
+        there = [i for i in among if made.unit[i] == other]
+        before = [i for i in own[: own.index(len(found))] if made.unit[i] == unit]
+        found.append(there[len(before) % len(there)])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("labels", "units"),
+    [
+        ("aaaa", [0, 1, 2, 3]),
+        ("abababab", [3, 3, 1, 1, 2, 5, 7, 7]),
+        ("aabbbc", [4, 4, 1, 2, 2, 9]),
+        ("aaaaaaa", [1, 1, 1, 2, 2, 3, 3]),
+        ("ab", [0, 1]),
+    ],
+)
+def test_a_sample_is_given_the_truth_of_another_unit_and_of_its_label_where_it_can(labels, units):
+    made = set_of(labels, units)
+    found = donors(made)
+    assert found == slow_donors(made)
+    assert all(made.unit[given] != made.unit[own] for own, given in enumerate(found))
+    for own, given in enumerate(found):
+        others = {u for label, u in zip(labels, units, strict=True) if label == labels[own]}
+        assert made.label[given] == made.label[own] or others == {units[own]}
+
+
+def test_the_truth_of_one_unit_alone_cannot_be_shuffled():
+    with pytest.raises(SkipError, match="masks of other units, and these are of one alone"):
+        shuffled_truth(set_of("ab", [5, 5]))

@@ -19,7 +19,7 @@ from aexbench.running import execution, matrix, planning
 from aexbench.running.store import Store
 
 CELLS = 2 * (
-    2 * (1 + 1 + 2) + 2 + 3
+    2 * (1 + 1 + 2) + 3 + 3
 )  # corruptions × (explainers × (itself, ablated, twins) + floors + references)
 
 
@@ -431,7 +431,7 @@ def test_a_record_holds_what_an_explainer_measures_of_its_answers(tmp_path):
 def test_tabular_has_every_explainer_that_takes_tables():
     named = {specs.parse(entry)[0] for entry in planning.load("tabular").explainers}
     assert named == set(families.explainers.names()) - {
-        *("occlusion", "ssim-residual", "blurred-deviation", "centre"),
+        *("occlusion", "ssim-residual", "blurred-deviation", "centre", "edges"),
     }
 
 

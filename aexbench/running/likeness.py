@@ -1,0 +1,122 @@
+"""How alike an explanation is on the trained detector and on a control of it: rank correlations,
+derived from stored attributions once both are there.
+
+A map that stays the same on a detector that knows nothing does not come from what was learned,
+whatever it scores (Adebayo et al. 2018, "Sanity Checks for Saliency Maps").
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from aexbench import files
+from aexbench.contracts import AnomalySet
+from aexbench.running.store import Likeness, Record, Store
+
+Place = tuple[str, str, int]
+
+
+def derive(store: Store, records: Sequence[Record]) -> list[str]:
+    """Write into the records of controls how alike they are to those of the trained detector, where
+    that is not known yet; return a line for each that cannot be read.
+    """
+    complaints = []
+    for trained, controls in lacking(records):
+        try:
+            anomalies = store.anomalies_of(trained)
+            known = _ranks(store, trained, anomalies)
+        except (files.DamagedFileError, files.UnreadableError) as error:
+            complaints.append(str(error))
+            continue
+        for record in controls:
+            try:
+                own = _ranks(store, record, anomalies)
+            except (files.DamagedFileError, files.UnreadableError) as error:
+                complaints.append(str(error))
+            else:
+                _write(store, record, likeness(correlations(known, own), trained))
+    return complaints
+
+
+def lacking(records: Sequence[Record]) -> Iterator[tuple[Record, list[Record]]]:
+    """Yield each record of a trained detector whose controls lack their likeness to it, with these:
+    one of them may have been finished before the other, or run again.
+    """
+    ok = [record for record in records if record.state == "ok"]
+    trained = {place(record): record for record in ok if record.cell.control == "none"}
+    controls: dict[Place, list[Record]] = defaultdict(list)
+    for record in ok:
+        known = trained.get(place(record))
+        if record.cell.control != "none" and known is not None and of(record, known) is None:
+            controls[place(record)].append(record)
+    yield from ((trained[one], own) for one, own in controls.items())
+
+
+def place(record: Record) -> Place:
+    """Return what a control shares with the trained detector's record: the anomalies, the
+    explainer and its seed.
+    """
+    cell = record.cell
+    return cell.anomaly_key, cell.explainer.key, cell.explainer_seed
+
+
+def of(control: Record, trained: Record) -> Likeness | None:
+    """Return how alike a control is to the attributions that a trained detector's record has now;
+    None where that is not known.
+    """
+    found = control.likeness
+    return found if found is not None and found.to == _name(trained) else None
+
+
+def likeness(found: NDArray[np.float64], trained: Record) -> Likeness:
+    """Return what a record says of correlations (N,) with a trained detector's attributions."""
+    defined = found[~np.isnan(found)]
+    mean = float(defined.mean()) if len(defined) else None
+    return Likeness(mean=mean, samples=len(defined), to=_name(trained))
+
+
+def correlations(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
+    """Return Spearman's correlation of two maps (N, M) sample by sample (N,), given their ranks:
+    not a number where either of them is the same everywhere.
+
+    >>> correlations([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], [[3.0, 1.5, 1.5], [2.0, 2.0, 2.0]])
+    array([-0.8660254,        nan])
+    """
+    a, b = (np.asarray(own) - (np.shape(own)[1] + 1) / 2 for own in (one, other))
+    size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    size[size == 0] = np.nan  # a constant map has no order to be like another one's
+    return np.asarray((a * b).sum(axis=1) / size).clip(-1, 1)
+
+
+def ranks(attributions: NDArray[np.floating], anomalies: AnomalySet) -> NDArray[np.float64]:
+    """Return the ranks of attributions by feature (N, M), of the anomalies that raise an alarm;
+    ties share the mean of theirs.
+    """
+    values = anomalies.features.sum_groups(attributions[anomalies.alarmed])
+    return np.asarray(rankdata(values.reshape(len(values), -1), axis=1))
+
+
+def _ranks(store: Store, record: Record, anomalies: AnomalySet) -> NDArray[np.float64]:
+    """Return the ranks of a record's attributions."""
+    attributions = store.read_attributions(record)
+    if attributions.shape != anomalies.x.shape:
+        path = store.path("attributions", record.cell.key)
+        raise files.DamagedFileError(f"{path} holds no attributions of its anomalies")
+    return ranks(attributions, anomalies)
+
+
+def _write(store: Store, record: Record, found: Likeness) -> None:
+    """Put a likeness into a record as it is now, unless it has been run again since."""
+    now = store.record(record.cell.key)
+    if now is not None and now.files.get("attributions") == record.files["attributions"]:
+        store.write_record(now.model_copy(update={"likeness": found}))
+
+
+def _name(trained: Record) -> str:
+    """Return what names attributions: the beginning of their checksum."""
+    return trained.files["attributions"].sha256[:12]
