@@ -53,9 +53,11 @@ def _is_image_convolution(operation: Operation) -> bool:
 
 def _lay_out(operation: Operation) -> None:
     """Have the weights of an operation lie with channels last."""
-    same = operation.own is operation.layer
-    operation.own = replace(operation.own, channels_last=True)
-    operation.layer = operation.own if same else replace(operation.layer, channels_last=True)
+    own, layer = operation.own, operation.layer
+    assert isinstance(own, Convolution)
+    assert isinstance(layer, Convolution)
+    operation.own = replace(own, channels_last=True)
+    operation.layer = operation.own if own is layer else replace(layer, channels_last=True)
 
 
 def _is_doubled(operation: Operation) -> bool:
@@ -70,12 +72,12 @@ def _is_doubled(operation: Operation) -> bool:
 
 def _double(operation: Operation) -> None:
     """Have an operation read what its source upsamples."""
-    source, same = operation.inputs[0], operation.own is operation.layer
-    assert isinstance(operation.own, Convolution)
-    assert isinstance(operation.layer, Convolution)
-    operation.own, layer = Doubled(operation.own), Doubled(operation.layer)
-    operation.layer = operation.own if same else layer
-    operation.inputs = source.inputs
+    own, layer = operation.own, operation.layer
+    assert isinstance(own, Convolution)
+    assert isinstance(layer, Convolution)
+    operation.own = Doubled(own)
+    operation.layer = operation.own if own is layer else Doubled(layer)
+    operation.inputs = operation.inputs[0].inputs
 
 
 def _compute_directly(operation: Operation) -> None:
