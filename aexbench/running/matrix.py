@@ -298,7 +298,8 @@ def asked(
     **axes: Any,
 ) -> Suite:
     """Return a suite by its name, from its file or its values, with those axes replaced that are
-    given, and its detectors by a model; its notes go with its own axes.
+    given, and its detectors by a model; its notes, and why it ranks as it does, go with its own
+    axes.
     """
     found = _found(suite)
     given = {k: [v] if isinstance(v, str) else v for k, v in axes.items()}
@@ -307,7 +308,7 @@ def asked(
         raise RequestError("run takes explainers by name: give functions to evaluate, or a plugin")
     given = {name: value for name, value in given.items() if value not in (None, [])}
     if given.keys() & {"datasets", "corruptions"}:
-        given["notes"] = ""
+        given |= {"notes": "", "why": ""}
     given |= {} if controls else {"controls": False}
     given |= {} if model is None else {"model": _text(model), "detectors": [DEFAULT]}
     return planning.from_values({**found.model_dump(), **given}, found.name) if given else found

@@ -17,6 +17,7 @@ from aexbench.board.rendering import FORMATS, as_text
 from aexbench.board.sections import Row, Score, Section
 from aexbench.board.table import Kind, Place
 from aexbench.board.tables import Cell, folded, widest
+from aexbench.board.wording import below
 
 METRICS = {"m": "recall@1", "n": "average precision", "o": "effort until first", "p": "pixel AP"}
 UNITS = {"smd / null": 20, "smd / random": 19, "asd / null": 30}
@@ -178,3 +179,14 @@ def test_each_column_and_sign_of_a_ranking_is_named_below_it():
     terms = ("#", "±", "†", "latency", "best floor", "gain", "·", "average precision", "detectable")
     starts = [line.partition(":")[0] for line in text.splitlines()]
     assert [term for term in terms if term not in starts] == []
+
+
+def test_who_is_not_above_its_floors_is_named_and_nobody_else():
+    shown = board(3)
+    (section,) = shown.sections
+    above = dataclasses.replace(section.rows[0], gain=Gain("deviation", 0.2, 0.1))
+    rows = [above, *section.rows[1:]]
+    section = dataclasses.replace(section, rows=rows)
+    (said,) = (one.text for one in below(section, shown) if one.term == "·")
+    names = f"{rows[1].explainer}, {rows[2].explainer}"
+    assert said == f"not surely above every floor: {names}"

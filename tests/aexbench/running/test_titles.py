@@ -13,7 +13,7 @@ from aexbench.board.leaderboard import leaderboard
 from aexbench.board.rendering import FORMATS, as_text
 from aexbench.plotting import groups, pareto, ranks
 from aexbench.plotting.choosing import Wanted
-from aexbench.running import planning, titles
+from aexbench.running import matrix, planning, titles
 from aexbench.running.packed import open_store, pack
 from aexbench.running.progress import Show
 from aexbench.running.store import Store
@@ -169,3 +169,8 @@ def test_a_title_that_would_name_two_has_its_text_beside_it(stores, tmp_path):
 @pytest.mark.parametrize("value", [None, [], "x", {"datasets": 3}, {"datasets": {"k": 5, "l": ""}}])
 def test_titles_in_a_plan_that_are_none_are_none(value):
     assert not any(titles.read(value).values())
+
+
+def test_why_a_suite_ranks_as_it_does_goes_with_its_own_axes():
+    assert matrix.asked(TITLED, explainers=["lrp"]).why == TITLED["why"]
+    assert matrix.asked(TITLED, corruptions=["adversarial"]).why == ""
