@@ -17,6 +17,10 @@ def average_precision(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.f
     above, a feature is true with the chance r / T, and the precision at its rank k is then
     expected to be `(h + 1 + (j − 1)(r − 1) / (T − 1)) / k`.
 
+    Known against it: chance has about the share of true features, so that samples with many and
+    with few do not compare (Boyd et al.), and a mean of precisions is of another scale than F
+    scores: it can favour the order that is worse by those (Flach & Kull).
+
     Parameters
     ----------
     attributions : (N, …) float
@@ -37,7 +41,9 @@ def average_precision(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.f
     References
     ----------
     McSherry & Najork, "Computing Information Retrieval Performance Measures Efficiently in the
-    Presence of Tied Scores", ECIR 2008: average precision.
+    Presence of Tied Scores", ECIR 2008: average precision. Against it: Boyd et al., "Unachievable
+    Region in Precision-Recall Space and Its Effect on Empirical Evaluation", ICML 2012; Flach &
+    Kull, "Precision-Recall-Gain Curves: PR Analysis Done Right", NIPS 2015.
 
     Examples
     --------

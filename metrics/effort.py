@@ -24,6 +24,10 @@ def effort(
     of them true, the first is expected at `a + (T + 1) / (r + 1)`, the last at
     `a + r (T + 1) / (r + 1)`.
 
+    Known against it: it is ours, so that nothing compares with it; it has no greatest value that
+    all samples share, (M + 1) less the true ones over chance's rank, and a few samples whose truth
+    comes last outweigh many that are found at once.
+
     Parameters
     ----------
     attributions : (N, …) float

@@ -20,8 +20,13 @@ def hit_rate(
     """Return for each sample the share of its t true features among the ⌊P% · t⌋ highest.
 
     The number is rounded down, as the authors define it (one feature of one, three of two, four of
-    three); TranAD's program, which others compare with, rounds half to even (two of one). Ties
-    cost what chance costs, as in `recall`; `hit-rate[percent=100]` is `recall[top=truth]`.
+    three); TranAD's program, which others compare with, rounds half to even (two of one, eight of
+    five), and takes the last of tied columns first. Ties cost what chance costs here, as in
+    `recall`; `hit-rate[percent=100]` is `recall[top=truth]`.
+
+    Known against it: the order among the first is not seen, nor what lies below them; a large truth
+    is found by chance, and rates at different sizes of the truth do not compare (Hoyt et al., of
+    hits among the first k).
 
     Parameters
     ----------
@@ -44,7 +49,8 @@ def hit_rate(
     References
     ----------
     Su et al., "Robust Anomaly Detection for Multivariate Time Series through Stochastic Recurrent
-    Neural Network", KDD 2019: HitRate@P% of OmniAnomaly on SMD.
+    Neural Network", KDD 2019: HitRate@P% of OmniAnomaly on SMD. Against it: Hoyt et al., "A Unified
+    Framework for Rank-based Evaluation Metrics for Link Prediction in Knowledge Graphs", 2022.
 
     Examples
     --------

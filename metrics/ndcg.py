@@ -14,7 +14,13 @@ def ndcg(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
     """Return for each sample the discounted gain of its ranking, as a share of the best one's.
 
     A true feature at rank k gains `1 / log2(k + 1)`, another nothing; all ranks count. Ties cost
-    what chance costs: tied features share the mean gain of their ranks.
+    what chance costs: tied features share the mean gain of their ranks. The NDCG@P% of TranAD's
+    program counts the first P% · t ranks alone, rounded half to even: it is never higher, and the
+    same where all true features are among them.
+
+    Known against it: the discount falls so slowly that among many features every order comes near
+    1 (Wang et al., who show that better ones stay above worse ones nevertheless); chance depends on
+    how many features there are.
 
     Parameters
     ----------
@@ -37,7 +43,10 @@ def ndcg(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
     ----------
     Järvelin & Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", TOIS 2002, with the
     discount log2(k + 1) that is usual since; ties as in McSherry & Najork, "Computing Information
-    Retrieval Performance Measures Efficiently in the Presence of Tied Scores", ECIR 2008.
+    Retrieval Performance Measures Efficiently in the Presence of Tied Scores", ECIR 2008. NDCG@P%:
+    Tuli et al., "TranAD: Deep Transformer Networks for Anomaly Detection in Multivariate Time
+    Series Data", VLDB 2022. Against it: Wang et al., "A Theoretical Analysis of NDCG Type Ranking
+    Measures", COLT 2013.
 
     Examples
     --------

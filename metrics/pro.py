@@ -37,7 +37,8 @@ def pro(
     corner are connected, and each channel has its own regions; in rows (N, M) each true column is
     a region. Ties cost what chance costs: the area is its expectation over their orders, which is
     that of straight lines between thresholds, but where the limit falls among tied pixels (the
-    difference is less than one false pixel's rate, divided by the limit).
+    difference is less than one false pixel's rate, divided by the limit). anomalib's AUPRO (2.7.0)
+    is the same but there, where it takes the straight line.
 
     Known against it: a region of one pixel counts as much as one of a thousand, so that specks in
     an annotation decide; and at a rate of .3 the marked sound pixels are many times the damage

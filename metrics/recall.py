@@ -26,6 +26,9 @@ def recall(
     Ties cost what chance costs: a true feature with a features above it and t tied with it (itself
     included) counts `clip((top − a) / t, 0, 1)`, its expectation over random orders.
 
+    Known against it: the order among the first m is not seen, nor whether a true feature comes next
+    or last; and m among few features is found by chance where it is not among many (Hoyt et al.).
+
     Parameters
     ----------
     attributions : (N, …) float
@@ -47,7 +50,9 @@ def recall(
 
     References
     ----------
-    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.1.
+    "Unlocking Layer-wise Relevance Propagation for Autoencoders", Sec. 4.1. Against it: Hoyt et
+    al., "A Unified Framework for Rank-based Evaluation Metrics for Link Prediction in Knowledge
+    Graphs", 2022.
 
     Examples
     --------

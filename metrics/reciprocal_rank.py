@@ -17,6 +17,10 @@ def reciprocal_rank(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.flo
     tied features, r of them true, is true with the chance `r / (T − j + 1)`; the score is the
     expectation of 1 / k, not 1 over the expected k.
 
+    Known against it: from rank 1 to 2 it falls as much as from 2 to the end, so that a mean says
+    little of ranks (whether such a mean is allowed is disputed: Moffat); further true features are
+    not seen.
+
     Parameters
     ----------
     attributions : (N, …) float
@@ -38,7 +42,8 @@ def reciprocal_rank(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.flo
     ----------
     Voorhees, "The TREC-8 Question Answering Track Report", 1999; ties as in McSherry & Najork,
     "Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied
-    Scores", ECIR 2008.
+    Scores", ECIR 2008. On what is said against it: Moffat, "Batch Evaluation Metrics in Information
+    Retrieval: Measures, Scales, and Meaning", 2022.
 
     Examples
     --------
