@@ -14,7 +14,7 @@ import numpy as np
 from aexbench.merging.reading import Result
 from aexbench.running.store import Scores, Store
 
-ROUNDING = {"rtol": 1e-6, "atol": 1e-9}  # of scores
+RELATIVE, ABSOLUTE = 1e-6, 1e-9  # rounding of scores
 LEAST = 1e-4  # of the largest attribution: what is less may differ in its last bits
 
 
@@ -35,13 +35,14 @@ def difference(one: Result, other: Result) -> str:
 
 def _alike(one: Scores, other: Scores, name: str) -> bool:
     first, second = one.values[name], other.values[name]
-    return first.shape == second.shape and np.allclose(first, second, **ROUNDING)
+    same = first.shape == second.shape
+    return same and np.allclose(first, second, rtol=RELATIVE, atol=ABSOLUTE)
 
 
 def _said(one: Result, other: Result, name: str) -> str:
     first, second = (result.record.scores.get(name, float("nan")) for result in (one, other))
     said = f"{name} {first:.6g} in {one.root} and {second:.6g} in {other.root}"
-    apart = "" if abs(first - second) > 1e-6 else ", by other scores of single samples"
+    apart = "" if abs(first - second) > RELATIVE else ", by other scores of single samples"
     return f"{one.record.cell}: {said}{apart}"
 
 
@@ -51,7 +52,8 @@ def _checksum(result: Result) -> str | None:
 
 
 def _same_attributions(one: Result, other: Result) -> bool:
-    return _checksum(one) is not None and _checksum(one) == _checksum(other)
+    scored = one.scores is not None and other.scores is not None
+    return scored and _checksum(one) is not None and _checksum(one) == _checksum(other)
 
 
 def _attributions_alike(one: Result, other: Result) -> bool:

@@ -40,8 +40,10 @@ class Lineage:
     def take(self, place: int, result: Result) -> None:
         """Take a result of a store in, or refuse one that explains what no other of it does."""
         cell = result.record.cell.of("")
-        own = ((self.weights, cell.detector_key, result.weights),)
-        own += ((self.anomalies, cell.anomaly_key, result.anomalies),)
+        own = [
+            (self.weights, cell.detector_key, result.weights),
+            (self.anomalies, cell.anomaly_key, result.anomalies),
+        ]
         if any(known.get(key, found) != found for known, key, found in own if found):
             said = f"explains other weights or anomalies than others of {result.root}"
             self.refused.append(f"{result.record.cell}: {said}")

@@ -7,7 +7,7 @@ Whatever does not fit is refused by name; what is left fits together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from aexbench.merging import figures, lineages, reading, suites
 from aexbench.merging.reading import Result, Set, Source
 from aexbench.running.packed import Packed
 from aexbench.running.scoring import MetricInfo
-
-SAMPLES = ("unit", "label", ALARMED)
+from aexbench.running.store import Scores
 
 
 @dataclass
@@ -53,6 +52,8 @@ class Merged:
     plans: list[suites.Plan] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    _roles: dict[str, str] = field(default_factory=dict)
+    _reports: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def packed(self) -> bool:
@@ -70,18 +71,26 @@ class Merged:
         self.results[key] = figures.united(before, result) if before else result
 
     def _unlike(self, result: Result) -> str:
-        """Return a line where a result knows its samples otherwise than those before it; else keep
-        what it knows.
+        """Return a line where a result says otherwise than those before it what its explainer is,
+        or what its anomalies and their samples are; else keep what it says.
         """
+        record, cell = result.record, result.record.cell
+        if self._roles.setdefault(cell.explainer.key, record.role) != record.role:
+            return f"{cell}: {result.root} calls its explainer a {record.role}, which it is not"
         if result.scores is None:
             return ""
-        own = {"unit": result.scores.unit, "label": result.scores.label}
-        own[ALARMED] = result.scores.alarmed
-        known = self.sets.setdefault(result.record.cell.anomaly_key, own)
-        if not all(np.array_equal(known[name], own[name]) for name in SAMPLES):
-            said = f"{result.root} knows other units, labels or alarms of its samples"
-            return f"{result.record.cell}: {said}"
+        if self._reports.setdefault(cell.anomaly_key, record.anomalies) != record.anomalies:
+            return f"{cell}: {result.root} says other things of its anomalies"
+        own = _samples(result.scores)
+        known = self.sets.setdefault(cell.anomaly_key, own)
+        if not all(np.array_equal(known[name], own[name]) for name in own):
+            return f"{cell}: {result.root} knows other units, labels or alarms of its samples"
         return ""
+
+
+def _samples(scores: Scores) -> Set:
+    """Return what scores know of their samples."""
+    return {"unit": scores.unit, "label": scores.label, ALARMED: scores.alarmed}
 
 
 def merge(roots: Sequence[Path]) -> Merged:
@@ -100,19 +109,21 @@ def merge(roots: Sequence[Path]) -> Merged:
     merged.refused += [line for source in sources for line in source.refused] + refused
     for result in results:
         merged.take(result)
-    _add_strata(merged, results)
+    _add_strata(merged)
     merged.plans = suites.united(sources, results)
     merged.notes += _unversioned(results)
     return merged
 
 
-def _add_strata(merged: Merged, results: Sequence[Result]) -> None:
+def _add_strata(merged: Merged) -> None:
     """Add what boards can be split by, of each anomaly set as its first store knows it."""
     sources = {source.root: source for source in merged.sources}
-    for result in results:
+    for result in merged.results.values():
         if result.scores is not None:
             own = merged.sets[result.record.cell.anomaly_key]
-            merged.sets[result.record.cell.anomaly_key] = sources[result.root].known(result) | own
+            known = sources[result.root].strata(result)
+            fitting = {name: part for name, part in known.items() if len(part) == len(own["unit"])}
+            merged.sets[result.record.cell.anomaly_key] = fitting | own
 
 
 def _metrics(results: Sequence[Result]) -> dict[str, MetricInfo]:

@@ -6,11 +6,11 @@ record are derived anew from the values of its samples.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,18 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench.components import Component
-from aexbench.contracts import ALARMED
 from aexbench.digests import canonical, file_digest
 from aexbench.errors import RequestError, short
 from aexbench.files import DamagedFileError
 from aexbench.running import staleness
-from aexbench.running.packed import AnyStore, open_store
+from aexbench.running.packed import AnyStore, Packed, open_store
 from aexbench.running.scoring import summarize
-from aexbench.running.store import Record, Scores, Store, is_that
+from aexbench.running.store import MOST_LABEL, Record, Scores, Store, is_that
 from aexbench.running.strata import STRATA
 from aexbench.texts import counted
 
-MOST_RECORD = 2**20  # characters: ours have some thousands
+MOST_RECORD = 2**17  # characters: ours have some thousands
+MOST_SHOWN = 300  # of a cell, in a line
 MOST_SUITE = 100_000  # characters of what a plan says of its suite
 SUITE_NAME = r"[A-Za-z0-9][\w.-]{0,99}"  # it names a file
 
@@ -86,33 +86,42 @@ class Source:
         A line for each result that cannot be read or trusted.
     plans
         Its suites' values, with the keys of their cells.
+    metrics
+        Its metrics as they are today, of those that are known here.
     """
 
     store: AnyStore
     results: list[Result] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     plans: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
-    _sets: dict[tuple[str, str | None], Set] = field(default_factory=dict)
+    metrics: Mapping[str, Component] = field(default_factory=dict)
+    _strata: dict[tuple[str, str | None], Set] = field(default_factory=dict)
+    _sound: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def root(self) -> Path:
         """Its folder."""
         return self.store.root
 
-    @cached_property
-    def metrics(self) -> Mapping[str, Component]:
-        """Its metrics as they are today, of those that are known here."""
-        return staleness.of_records(self.store.records()[0])
-
-    def known(self, result: Result) -> Set:
-        """Return what is known of each sample that a result explains."""
+    def strata(self, result: Result) -> Set:
+        """Return what boards can split the samples by that a result explains."""
         place = result.home.record.cell.anomaly_key, result.anomalies
-        if place not in self._sets:
-            scores = result.scores
-            assert scores is not None
-            known = {"unit": scores.unit, "label": scores.label, ALARMED: scores.alarmed}
-            self._sets[place] = known | dict(_strata(result.home))
-        return self._sets[place]
+        if place not in self._strata:
+            self._strata[place] = dict(_strata(result.home))
+        return self._strata[place]
+
+    def check_files(self, record: Record) -> None:
+        """Raise RequestError where the files of a record are not those that it bears; a packed
+        store has none.
+        """
+        if isinstance(self.store, Packed):
+            return
+        self.store.read_attributions(record)
+        _check_timings(self.store, record)
+        place = record.cell.anomaly_key, record.files["anomalies"].sha256
+        if place not in self._sound:
+            _check_explained(self.store, record)
+            self._sound.add(place)
 
 
 def read(root: Path) -> Source:
@@ -120,6 +129,7 @@ def read(root: Path) -> Source:
     store = open_store(root)
     records, complaints = store.records()
     source = Source(store, refused=list(complaints), plans=_plans(store))
+    source.metrics = staleness.of_records(records)
     asked = {key for _, cells in source.plans for key in cells}
     wanted = [record for record in records if not asked or record.cell.key in asked]
     source.refused += _take(source, wanted)
@@ -141,36 +151,43 @@ def _take(source: Source, records: Sequence[Record]) -> list[str]:
 
 def _line(reason: str, refused: Sequence[Record]) -> str:
     more = "" if len(refused) == 1 else f" and {counted(len(refused) - 1, 'other cell')}"
-    return f"{refused[0].cell}{more}: {reason}"
+    return f"{str(refused[0].cell)[:MOST_SHOWN]}{more}: {reason}"
 
 
 def _result(source: Source, record: Record) -> Result:
     """Return what came of a cell; RequestError where it cannot be trusted."""
+    _check_size(record)
     home = Home(source.store, record)
-    if len(record.model_dump_json()) > MOST_RECORD:
-        raise DamagedFileError(f"its record in {source.root} has more than {MOST_RECORD} bytes")
     if record.state != "ok":
-        return Result(record, None, home, home)
+        return Result(record.model_copy(update={"files": {}, "scores": {}}), None, home, home)
+    if not {"anomalies", "attributions"} <= record.files.keys():
+        raise DamagedFileError(f"{source.root} does not say which anomalies it explains")
     scores = staleness.current(source.store, record, source.metrics)
     means = summarize(scores.values, scores.label, scores.unit, scores.alarmed)
-    if isinstance(source.store, Store):
-        _check_files(source.store, record)
+    source.check_files(record)
     return Result(record.model_copy(update={"scores": means}), scores, home, home)
 
 
-def _check_files(store: Store, record: Record) -> None:
-    """Raise RequestError where the files of a record are not those that it bears."""
-    store.read_attributions(record)
-    store.anomalies_of(record)
-    timings, weights = record.files.get("timings"), _weights(store, record)
+def _check_size(record: Record) -> None:
+    """Raise DamagedFileError for a record that is larger than any of ours."""
+    if any(len(part.text) > MOST_LABEL for part in record.cell.parts.values()):
+        raise DamagedFileError(f"a name in it has more than {MOST_LABEL} characters")
+    if len(record.model_dump_json()) > MOST_RECORD:
+        raise DamagedFileError(f"its record has more than {MOST_RECORD} characters")
+
+
+def _check_timings(store: Store, record: Record) -> None:
+    timings = record.files.get("timings")
     if timings is not None and not is_that(store.path("timings", record.cell.key), timings):
         raise DamagedFileError(f"its timings in {store.root} are not those of its record")
+
+
+def _check_explained(store: Store, record: Record) -> None:
+    """Raise DamagedFileError where anomalies or weights are not what a record explains."""
+    store.anomalies_of(record)
+    weights = store.path("detectors", record.cell.detector_key)
     if weights.exists() and file_digest(weights) != record.anomalies.get("detector"):
         raise DamagedFileError(f"{weights} is not what its anomalies were made with")
-
-
-def _weights(store: Store, record: Record) -> Path:
-    return store.path("detectors", record.cell.detector_key)
 
 
 def _strata(home: Home) -> Iterator[tuple[str, NDArray[np.str_]]]:
@@ -186,9 +203,17 @@ def _plans(store: AnyStore) -> list[tuple[dict[str, Any], list[str]]]:
     for suite, _ in found:
         if not re.fullmatch(SUITE_NAME, suite["name"]):
             raise RequestError(f"{store.root}: {short(suite['name'])} is no name of a suite")
-        if len(canonical(suite)) > MOST_SUITE:
-            raise RequestError(f"{store.root}: what it says of suite {suite['name']} is too long")
+        if _length(suite) > MOST_SUITE:
+            raise RequestError(f"{store.root}: what it says of suite {suite['name']} is none")
     return found
+
+
+def _length(suite: Mapping[str, Any]) -> float:
+    """Return how long a suite is, endless where it holds what is no number."""
+    try:
+        return len(canonical(suite))
+    except ValueError:
+        return math.inf
 
 
 def texts(sources: Sequence[Source]) -> list[str]:
