@@ -156,7 +156,7 @@ def _line(reason: str, refused: Sequence[Record]) -> str:
 
 def _result(source: Source, record: Record) -> Result:
     """Return what came of a cell; RequestError where it cannot be trusted."""
-    _check_size(record)
+    _check_size(source.root, record)
     home = Home(source.store, record)
     if record.state != "ok":
         return Result(record.model_copy(update={"files": {}, "scores": {}}), None, home, home)
@@ -168,12 +168,12 @@ def _result(source: Source, record: Record) -> Result:
     return Result(record.model_copy(update={"scores": means}), scores, home, home)
 
 
-def _check_size(record: Record) -> None:
+def _check_size(root: Path, record: Record) -> None:
     """Raise DamagedFileError for a record that is larger than any of ours."""
     if any(len(part.text) > MOST_LABEL for part in record.cell.parts.values()):
-        raise DamagedFileError(f"a name in it has more than {MOST_LABEL} characters")
+        raise DamagedFileError(f"a name in it in {root} has more than {MOST_LABEL} characters")
     if len(record.model_dump_json()) > MOST_RECORD:
-        raise DamagedFileError(f"its record has more than {MOST_RECORD} characters")
+        raise DamagedFileError(f"its record in {root} has more than {MOST_RECORD} characters")
 
 
 def _check_timings(store: Store, record: Record) -> None:

@@ -185,3 +185,83 @@ def test_metrics_that_are_not_known_here_are_carried(copied, aexbench_cli, tmp_p
     assert aexbench_cli("merge", *arguments).code == 0
     for row in board(tmp_path / "merged").rows:
         assert row.scores["theirs[a=1]"].mean == pytest.approx(row.scores["recall"].mean / 2)
+
+
+@pytest.mark.parametrize("form", ["", " packed"])
+def test_results_that_do_not_say_what_they_explain_are_refused(copied, merged, form):
+    if form:
+        path = copied / "second packed" / "records.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        record = next(line for line in reversed(lines) if line.get("files", {}).get("timings"))
+        del record["files"]["anomalies"]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    else:
+        store = Store(copied / "second")
+        record = first_record(store)
+        own = {name: info for name, info in record.files.items() if name != "anomalies"}
+        store.write_record(record.model_copy(update={"files": own}))
+    refused, left = merged(form)
+    assert (refused.code, left.code) == (1, 0)
+    assert "does not say which anomalies it explains" in refused.err
+
+
+SAID = {
+    "a floor": ({"role": "floor"}, "calls its explainer a floor"),
+    "other anomalies": ({"anomalies": {"found": 99}}, "says other things of its anomalies"),
+}
+
+
+@pytest.mark.parametrize("fault", SAID)
+def test_what_all_records_say_alike_one_cannot_say_otherwise(copied, aexbench_cli, tmp_path, fault):
+    update, message = SAID[fault]
+    shutil.copytree(copied / "first", copied / "again")
+    store = Store(copied / "again")
+    record = first_record(store, "residual")
+    weights = {"detector": record.anomalies["detector"]}
+    if "anomalies" in update:
+        update = {"anomalies": update["anomalies"] | weights}
+    store.write_record(record.model_copy(update=update))
+    arguments = (copied / "first", copied / "again", "--to", tmp_path / "merged")
+    outcome = aexbench_cli("merge", *arguments)
+    assert (outcome.code, outcome.err.count("\n")) == (1, 2)
+    assert message in outcome.err
+
+
+@pytest.mark.parametrize("value", [float("nan"), "x" * 200_000])
+def test_a_suite_that_is_none_is_one_line(copied, aexbench_cli, tmp_path, value):
+    path = copied / "second" / "plans" / "small.json"
+    values = json.loads(path.read_text())
+    values["suite"]["description"] = value
+    path.write_text(json.dumps(values))
+    outcome = aexbench_cli("merge", copied / "first", copied / "second", "--to", tmp_path / "m")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "what it says of suite small is none" in outcome.err
+
+
+def test_long_names_are_refused_in_short_lines(copied, merged):
+    renamed(Store(copied / "second"), "x" * 2000)
+    refused, left = merged()
+    assert (refused.code, left.code) == (1, 0)
+    assert "has more than 1000 characters" in refused.err
+
+
+def test_a_failure_that_claims_files_has_none(copied, aexbench_cli, tmp_path):
+    store = Store(copied / "second")
+    record = first_record(store, "deviation")
+    store.write_record(record.model_copy(update={"state": "failed", "reason": "<i>no</i>"}))
+    names = (copied / "first", copied / "second")
+    assert aexbench_cli("merge", *names, "--to", tmp_path / "merged").code == 0
+    assert Store(tmp_path / "merged").record(record.cell.key).state == "ok"
+
+
+def test_scores_that_do_not_belong_together_are_refused(copied, aexbench_cli, tmp_path):
+    path = copied / "first packed" / "scores.npz"
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    name = next(name for name in arrays if name.endswith(":gain"))
+    path.unlink()
+    np.savez(path, **arrays | {name: arrays[name][:-1]})
+    arguments = (copied / "second packed", copied / "first packed", "--to", tmp_path / "merged")
+    assert aexbench_cli("merge", *arguments).code == 1
+    assert aexbench_cli("merge", *arguments, "--leave-out").code == 0
+    assert aexbench_cli("leaderboard", tmp_path / "merged", "--by", "gain").code == 0
