@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+TEMPLATE = ROOT / ".github" / "PULL_REQUEST_TEMPLATE" / "result.md"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", TEMPLATE, *sorted(DOCS.glob("*.md"))]
 MARK = re.compile(r"<!-- (not run|dry run|needs|slow)(?:: (.+))? -->")
 
 

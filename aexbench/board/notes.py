@@ -36,7 +36,7 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
             f"{bad} of {len(records)} cells are not ok: aexbench status says which, and why"
         )
     found += [_of_controls(table), *_lacking(records, table), *_of_own_errors(table)]
-    found += _of_later_floors(records)
+    found += [*_of_later_floors(records), *_of_lineages(table)]
     found += [*_of_earlier(records), *_of_twins(records)]
     found += costs.untimed(records)
     machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
@@ -93,6 +93,16 @@ def _of_later_floors(records: Sequence[Record]) -> Iterator[str]:
 def _floors(images: bool) -> list[str]:
     """Return the names of the floors that stand on every board, of images or of other data."""
     return [one.name for one in planning.standing(images) if planning.role(one) == "floor"]
+
+
+def _of_lineages(table: Table) -> Iterator[str]:
+    """Yield which groups bear one name and are not the same, where stores were merged."""
+    own = {table.block(r.cell) for rs in table.records.values() for r in rs if r.cell.lineage}
+    if own:
+        yield (
+            f"{', '.join(sorted(own))}: stores were merged that have other weights or anomalies of "
+            "the same recipe; these are groups of their own, and nobody is ranked who lacks one"
+        )
 
 
 def _of_earlier(records: Sequence[Record]) -> Iterator[str]:

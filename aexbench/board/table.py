@@ -145,11 +145,12 @@ class Table:
 
     def block(self, cell: Cell) -> str:
         """Return the name of a cell's data set with its detector, if that is not the data set's
-        own.
+        own, and its lineage, if merged stores have several.
         """
         detector = self.text("detector", cell.detector)
         plain = detector in (DEFAULT, GIVEN)
-        return self.text("dataset", cell.dataset) + ("" if plain else f" {detector}")
+        mark = f" ({cell.lineage})" if cell.lineage else ""
+        return self.text("dataset", cell.dataset) + ("" if plain else f" {detector}") + mark
 
     def group(self, record: Record, label: str, alarm: bool) -> str:
         """Return the name of a record's group, and remember it."""

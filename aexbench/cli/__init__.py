@@ -22,6 +22,7 @@ from aexbench.cli import (
     creating,
     data,
     listing,
+    merging,
     plots,
     runs,
     showing,
@@ -37,7 +38,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for commands in (answers, audits, runs, boards, plots, listing, showing, checking, creating):
+for commands in (
+    answers, audits, runs, boards, merging, plots, listing, showing, checking, creating,
+):  # fmt: skip
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app)
 

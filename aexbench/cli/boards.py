@@ -102,16 +102,30 @@ def gallery(
 def pack(
     store: StoreFolder,
     to: Annotated[Path, typer.Option(help="The folder to write into.")],
+    anomalies: Annotated[
+        bool,
+        typer.Option("--anomalies", help="Also what others need to add to the board, in a zip."),
+    ] = False,
 ) -> None:
     """Write a finished store as a few files, with its board: to publish, or to keep in git."""
+    from aexbench.merging import archive
+    from aexbench.running import packed
+
+    for path in archive.write(packed.open_store(store), to) if anomalies else ():
+        say(str(path))
+    for path in packed.pack(packed.open_store(store), to):
+        say(str(path))
+    write_board(to)
+
+
+def write_board(folder: Path) -> None:
+    """Write the board of a packed store beside it, and say where."""
     from aexbench.board import leaderboard as boards
     from aexbench.board import rendering
     from aexbench.files import write_bytes
     from aexbench.running import packed
 
-    for path in packed.pack(packed.open_store(store), to):
-        say(str(path))
-    board = boards.leaderboard(packed.open_store(to))
+    board = boards.leaderboard(packed.open_store(folder))
     for name, render in (("board.md", rendering.as_markdown), ("board.json", rendering.as_json)):
-        write_bytes(to / name, render(board).encode())
-        say(str(to / name))
+        write_bytes(folder / name, render(board).encode())
+        say(str(folder / name))

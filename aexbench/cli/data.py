@@ -1,10 +1,11 @@
-"""`aexbench data list|get NAME`: which data sets are here, which can be fetched, under which
-licence.
+"""`aexbench data list|get NAME|anomalies SOURCE`: which data sets are here, which can be fetched,
+under which licence; and the anomalies of published boards.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import typer
 
 from aexbench.cli.shared import say
 from aexbench.errors import RequestError, plain, tell
+from aexbench.texts import counted
 
 if TYPE_CHECKING:
     from aexbench.fetching.downloads import Download, Progress
@@ -80,6 +82,29 @@ def get(
     except KeyboardInterrupt:
         tell("stopped. The same command goes on from here.")
         raise typer.Exit(1) from None
+
+
+@app.command("anomalies")
+def anomalies(
+    source: Annotated[
+        str, typer.Argument(help="The folder or address of a board's anomalies.json.")
+    ],
+    to: Annotated[Path, typer.Option(help="The store that they are put into.")],
+) -> None:
+    """Fetch the anomalies and weights of a published board into a store: a run into it explains
+    what the board explains.
+    """
+    from aexbench.fetching.downloads import DownloadError
+    from aexbench.merging.taking import take
+
+    try:
+        with _progress() as progress:
+            count = take(source, to, progress)
+    except DownloadError as error:
+        tell(f"error: {error}")
+        raise typer.Exit(1) from None
+    say(f"{counted(count, 'anomaly set')} and the weights that they are of are in {to}")
+    say(f"Next: aexbench run SUITE -e mine --plugin mine.py --store {shlex.quote(str(to))}")
 
 
 def _get(name: str, plugin: Plugin[Any], download: Download) -> None:

@@ -149,6 +149,31 @@ def fetch(download: Download, progress: Progress = lambda text, done, total: Non
                 shutil.rmtree(work)  # nothing was received: no more than the lock is in it
 
 
+def received(url: str, sha256: str, size: int, work: Path, progress: Progress) -> Path:
+    """Return a file that was downloaded into the folder `work`, of that size (bytes) and SHA-256.
+
+    Raises
+    ------
+    DownloadError
+        If the network fails or the file is another one.
+    RequestError
+        If pooch is not installed.
+    """
+    try:
+        pooch = extras.optional("pooch", "data")
+    except SkipError as error:
+        raise RequestError(str(error)) from None
+    own: Download = {"size": size, "folders": (), "contains": "", "page": url, "url": url}
+    _check_space(work, 2 * size)
+    pooch.get_logger().setLevel("WARNING")
+    part = _Part(work / "part", own, progress)
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", "archive", work, downloader=part.receive)
+    except ValueError:
+        raise DownloadError(f"{url} has another SHA-256 than it should have") from None
+    return work / "archive"
+
+
 def _fetch(pooch: Any, download: Download, target: Path, work: Path, progress: Progress) -> Fetched:
     record, archive = target.with_name(f"{target.name}.source.json"), work / "archive"
     known = download.get("sha256") or _recorded(record)

@@ -8,9 +8,15 @@ control, and the seeds of the detector, the anomalies and the explainer apart.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from aexbench.components import Component
 from aexbench.digests import value_digest
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT = "default"  # a data set's own autoencoder
 GIVEN = "given"  # a detector or rows that somebody has
 
+Lineage = Annotated[str, Field(pattern=r"^((weights|anomalies) [0-9a-f]{6})?$")]
 Role = Literal["explainer", "floor", "reference"]
 """What an explainer is on a board."""
 
@@ -29,6 +36,9 @@ Role = Literal["explainer", "floor", "reference"]
 class Cell(BaseModel):
     """One explainer on one anomaly set, on the trained detector or on a control of it; or what a
     metric without truth asks of both, a probe.
+
+    `lineage` tells apart what bears one name and is not the same: where merged stores have trained
+    other weights by one recipe, or drawn other anomalies, it is a short mark of these.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +51,7 @@ class Cell(BaseModel):
     control_seed: int = 0
     control_version: int = 0
     probe: Component | None = None
+    lineage: Lineage = ""
     detector_seed: int = 0
     anomaly_seed: int = 0
     explainer_seed: int = 0
@@ -48,7 +59,8 @@ class Cell(BaseModel):
     @cached_property
     def detector_key(self) -> str:
         """The digest of the trained detector's description; names its weights in the store."""
-        return value_digest([self.dataset.identity, self.detector.identity, self.detector_seed])
+        own = [self.dataset.identity, self.detector.identity, self.detector_seed]
+        return value_digest([*own, self.lineage] if self.lineage else own)
 
     @cached_property
     def anomaly_key(self) -> str:
@@ -68,12 +80,23 @@ class Cell(BaseModel):
         return self.control == "none" and self.probe is None
 
     @model_serializer(mode="wrap")
-    def _without_no_probe(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the probe out where there is none, as records of before there were any do."""
+    def _without_nothing(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave probe and lineage out where there is none, as records of before there were any
+        do.
+        """
         values: dict[str, Any] = written(self)
         if values.get("probe") is None:
             values.pop("probe", None)
+        if not values.get("lineage"):
+            values.pop("lineage", None)
         return values
+
+    def of(self, lineage: str) -> Cell:
+        """Return the cell of a lineage, of none where that is empty."""
+        if lineage == self.lineage:
+            return self
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return Cell(**own | {"lineage": lineage})
 
     @property
     def parts(self) -> dict[str, Component]:
@@ -95,14 +118,18 @@ class Cell(BaseModel):
         return self.explainer.make(detector, **offered)
 
     def __str__(self) -> str:
-        return self._words(self.explainer.text, self.dataset.text, self.corruption.text)
+        probe = "" if self.probe is None else self.probe.text
+        return self._words(self.explainer.text, self.dataset.text, self.corruption.text, probe)
 
     @property
     def shown(self) -> str:
         """What people see of it, by the titles of its components."""
-        return self._words(self.explainer.shown, self.dataset.shown, self.corruption.shown)
+        probe = "" if self.probe is None else self.probe.shown
+        return self._words(self.explainer.shown, self.dataset.shown, self.corruption.shown, probe)
 
-    def _words(self, explainer: str, dataset: str, corruption: str) -> str:
+    def _words(self, explainer: str, dataset: str, corruption: str, probe: str) -> str:
         on = "" if self.control == "none" else f" ({self.control} {self.control_seed})"
-        asked = "" if self.probe is None else f"{self.probe.shown} of "
-        return f"{asked}{explainer}{on} on {dataset} / {corruption}, seed {self.anomaly_seed}"
+        mark = f" ({self.lineage})" if self.lineage else ""
+        asked = f"{probe} of " if probe else ""
+        where = f"{dataset}{mark} / {corruption}, seed {self.anomaly_seed}"
+        return f"{asked}{explainer}{on} on {where}"

@@ -92,7 +92,7 @@ def _before(store: Store, name: str) -> tuple[Iterable[str], Mapping[str, Any]]:
     return [], {}
 
 
-def _source(cell: Cell) -> tuple[str, str, str, int, int]:
+def _source(cell: Cell) -> tuple[str, str, str, str, int, int]:
     """Return the words for what a cell explains."""
-    texts = (cell.dataset.text, cell.detector.text, cell.corruption.text)
+    texts = (cell.dataset.text, cell.detector.text, cell.corruption.text, cell.lineage)
     return (*texts, cell.detector_seed, cell.anomaly_seed)
