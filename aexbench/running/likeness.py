@@ -48,7 +48,7 @@ def lacking(records: Sequence[Record]) -> Iterator[tuple[Record, list[Record]]]:
     one of them may have been finished before the other, or run again.
     """
     ok = [record for record in records if record.state == "ok"]
-    trained = {place(record): record for record in ok if record.cell.control == "none"}
+    trained = {place(record): record for record in ok if record.cell.plain}
     controls: dict[Place, list[Record]] = defaultdict(list)
     for record in ok:
         known = trained.get(place(record))
