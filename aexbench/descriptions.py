@@ -142,6 +142,8 @@ def _declared(plugin: Plugin[Any]) -> Iterator[tuple[str, str]]:
         yield "scores", "one for all samples" if declared.pooled else "one for each sample"
     if isinstance(declared, ExplainerDeclaration) and declared.floor:
         yield "floor", "of images" if declared.images else "yes"
+    if isinstance(declared, ExplainerDeclaration) and declared.own_error:
+        yield "error", "compares x with x̂ itself: no loss-ablated form"
     if isinstance(declared, DatasetDeclaration):
         yield "images", {True: "yes", False: "no", None: "as its samples are"}[declared.images]
         yield "licence", declared.licence
