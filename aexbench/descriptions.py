@@ -146,6 +146,8 @@ def _declared(plugin: Plugin[Any]) -> Iterator[tuple[str, str]]:
             yield "asks", "the explainer and the model, in cells of its own"
     if isinstance(declared, ExplainerDeclaration) and declared.floor:
         yield "floor", "of images" if declared.images else "yes"
+    if isinstance(declared, ExplainerDeclaration) and declared.own_error:
+        yield "error", "compares x with x̂ itself: no loss-ablated form"
     if isinstance(declared, DatasetDeclaration):
         yield "images", {True: "yes", False: "no", None: "as its samples are"}[declared.images]
         yield "licence", declared.licence

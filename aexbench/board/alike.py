@@ -7,7 +7,7 @@ does not come from what was learned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aexbench.board import figures, worth
@@ -15,6 +15,7 @@ from aexbench.board import table as tables
 from aexbench.board.ranking import NAME, Column
 from aexbench.board.wording import Said
 from aexbench.running import likeness
+from aexbench.running.store import Likeness
 
 if TYPE_CHECKING:
     from aexbench.board.sections import Row, Section
@@ -37,23 +38,23 @@ def means(table: tables.Table, name: str, kind: tables.Kind) -> dict[str, float 
     """Return by control how alike an explainer's maps of one kind of anomalies are, where that is
     known; None where no sample has two maps with an order.
     """
-    found = {control: _mean(table, name, control, kind) for control in CONTROLS}
-    return {control: own[0] for control, own in found.items() if own}
+    found = {control: _known(table, name, control, kind) for control in CONTROLS}
+    return {control: _mean(known) for control, known in found.items() if known}
 
 
-def _mean(
-    table: tables.Table, name: str, control: str, kind: tables.Kind
-) -> tuple[float | None] | None:
-    """Return the mean over the samples of a control's records; None where none is known."""
+def _known(table: tables.Table, name: str, control: str, kind: tables.Kind) -> list[Likeness]:
+    """Return what is known of a control's records."""
     trained = {likeness.place(record): record for record in table.records[name]}
     records = table.controlled.get((name, control), [])
     pairs = [(one, trained.get(likeness.place(one))) for one in records if tables.kind(one) == kind]
-    known = [own for one, other in pairs if other and (own := likeness.of(one, other))]
-    if not known:
-        return None
+    return [own for one, other in pairs if other and (own := likeness.of(one, other))]
+
+
+def _mean(known: Sequence[Likeness]) -> float | None:
+    """Return the mean over all samples that have a correlation; None where none has."""
     samples = sum(own.samples for own in known)
     total = sum(own.mean * own.samples for own in known if own.mean is not None)
-    return (total / samples if samples else None,)
+    return total / samples if samples else None
 
 
 def columns(section: Section) -> list[Column]:

@@ -96,17 +96,17 @@ def test_names_on_a_board_do_nothing():
 
 def test_results_show_what_cells_there_are(published):
     assert repr(published).splitlines() == [
-        "Results of 870 cells",
+        "Results of 900 cells",
         "  store        quickstart",
-        "  cells        870 ok",
+        "  cells        900 ok",
         "  datasets     breast-cancer, digits",
         "  corruptions  null[threshold=0.2], random, adversarial",
-        "  explainers   residual, repair, lrp[preset=paper-tabular] and 6 more",
+        "  explainers   residual, repair, lrp[preset=paper-tabular] and 7 more",
         "  metrics      recall, recall[top=3]",
         "  more         .board() ranks, .frame is a row for each cell and metric",
     ]
     shown = read(published._repr_html_()).texts("strong")
-    assert shown[0] == "Results of 870 cells"
+    assert shown[0] == "Results of 900 cells"
     assert shown[-1] == "The detectors"
 
 
@@ -117,11 +117,11 @@ def test_of_many_cells_only_what_is_read_already_is_shown(published, monkeypatch
         "  store  quickstart",
         "  more   .board() ranks, .frame is a row for each cell and metric",
     ]
-    assert read(unread._repr_html_()).texts("strong") == ["Results of 870 cells"]
+    assert read(unread._repr_html_()).texts("strong") == ["Results of 900 cells"]
     assert "records" not in vars(unread)
-    assert "870 ok" in repr(published)
-    monkeypatch.setattr(summaries, "MOST_CELLS", 870)
-    assert "870 ok" in repr(unread)
+    assert "900 ok" in repr(published)
+    monkeypatch.setattr(summaries, "MOST_CELLS", 900)
+    assert "900 ok" in repr(unread)
 
 
 def test_results_with_nothing_to_rank_say_why(tmp_path):
