@@ -271,7 +271,7 @@ def as_csv(board: Board) -> str:
 def as_json(board: Board) -> str:
     """Return the whole board as JSON."""
     sections = [
-        dataclasses.asdict(section)
+        {name: value for name, value in dataclasses.asdict(section).items() if name != "places"}
         | {"kind": section.kind._asdict(), "title": wording.title(section)}
         | {"said": list(wording.lines(section, board))}
         | {"rows": [dataclasses.asdict(row) | {"note": row.note} for row in section.rows]}

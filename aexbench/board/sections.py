@@ -9,7 +9,7 @@ group counts the same, of labels each incident.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ from aexbench.board.comparing import (
 )
 from aexbench.board.gains import Gain, gains
 from aexbench.board.ranks import rank_intervals
-from aexbench.board.table import Key, Kind, Means, Scored, Table
+from aexbench.board.table import Key, Kind, Means, Place, Scored, Table
 
 CONTROL_NAMES = {
     "initial": "initial twin",
@@ -108,6 +108,8 @@ class Section:
         By name; of labels, that name.
     higher
         Whether higher is better.
+    places
+        The parts of the groups' names.
     """
 
     kind: Kind
@@ -120,11 +122,16 @@ class Section:
     settling: int | None
     corruptions: Sequence[str]
     higher: bool = True
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
         """What is asked about: a recipe, or a given network."""
         return self.kind.target
+
+    def place(self, group: str) -> Place:
+        """Return the parts of a group's name; of one that is not known, the whole."""
+        return self.places.get(group, Place(group))
 
 
 def section(table: Table, kind: Kind, metrics: Sequence[str]) -> Section:
@@ -160,6 +167,7 @@ class Ranking:
             settling=power.seeds_to_settle(comparison, *two) if comparison and two[1:] else None,
             corruptions=list(dict.fromkeys(self.table.groups[name].corruption for name in groups)),
             higher=self.higher,
+            places={name: self.table.groups[name].place for name in groups},
         )
 
     @property

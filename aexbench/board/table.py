@@ -28,6 +28,17 @@ Scored = tuple[NDArray[np.float64], NDArray[np.int64]]  # the means of units (U,
 Means = Mapping[str, Mapping[int, Scored]]  # by group and seed
 
 
+class Place(NamedTuple):
+    """The parts of a group's name; `detector` is empty where it is the data set's own, `label`
+    where it says no more than the corruption.
+    """
+
+    dataset: str
+    detector: str = ""
+    corruption: str = ""
+    label: str = ""
+
+
 class Kind(NamedTuple):
     """What groups must have in common to be averaged.
 
@@ -53,6 +64,7 @@ class Group:
     dataset: str
     corruption: str
     alarm: bool = True
+    place: Place = Place("")
 
 
 class Part(NamedTuple):
@@ -126,11 +138,21 @@ class Table:
         """Return the name of a record's group, and remember it."""
         cell = record.cell
         block, corruption = self.block(cell), self.text("corruption", cell.corruption)
-        name = f"{block} / {corruption}" + ("" if label == cell.corruption.name else f" / {label}")
-        dataset = self.text("dataset", cell.dataset)
-        made = Group(name, block, kind(record), dataset, corruption, alarm)
-        self.groups.setdefault(name, made)
+        label = "" if label == cell.corruption.name else label
+        name = f"{block} / {corruption}" + (f" / {label}" if label else "")
+        if name not in self.groups:
+            dataset = self.text("dataset", cell.dataset)
+            place = self.place(cell, label)
+            made = Group(name, block, kind(record), dataset, corruption, alarm, place)
+            self.groups[name] = made
         return name
+
+    def place(self, cell: Cell, label: str) -> Place:
+        """Return the parts of a group's name."""
+        parts = {"dataset": cell.dataset, "detector": cell.detector, "corruption": cell.corruption}
+        texts = {name: self.text(name, part) for name, part in parts.items()}
+        own = texts["detector"] in (DEFAULT, GIVEN)
+        return Place(**{**texts, "detector": "" if own else texts["detector"]}, label=label)
 
     def controls(self, wanted: Kind) -> set[tuple[str, int]]:
         """Return the controls that some explainer has on anomalies of a kind, with their seeds."""

@@ -23,6 +23,7 @@ from aexbench.cli import (
     data,
     listing,
     plots,
+    publishing,
     runs,
     showing,
 )
@@ -37,7 +38,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for commands in (answers, audits, runs, boards, plots, listing, showing, checking, creating):
+COMMANDS = (
+    *(answers, audits, runs, boards, plots, publishing),
+    *(listing, showing, checking, creating),
+)
+for commands in COMMANDS:
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app)
 
