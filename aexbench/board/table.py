@@ -39,6 +39,9 @@ class Place(NamedTuple):
     label: str = ""
 
 
+NOWHERE = Place("")
+
+
 class Kind(NamedTuple):
     """What groups must have in common to be averaged.
 
@@ -64,7 +67,7 @@ class Group:
     dataset: str
     corruption: str
     alarm: bool = True
-    place: Place = Place("")
+    place: Place = NOWHERE
 
 
 class Part(NamedTuple):

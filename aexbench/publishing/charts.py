@@ -50,8 +50,9 @@ def inline(kind: str, board: Board, section: Section, name: str) -> Markup | str
 def themed(svg: bytes, name: str, label: str) -> str:
     """Return an SVG that takes its colours from the page around it.
 
-    >>> themed(b'<svg xmlns="http://www.w3.org/2000/svg"><path fill="#ffffff"/></svg>', "a", "b")
-    '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="b"><path fill="var(--ground)" /></svg>'
+    >>> svg = b'<svg xmlns="http://www.w3.org/2000/svg"><path fill="#ffffff"/></svg>'
+    >>> themed(svg, "name", "label")[40:]
+    'role="img" aria-label="label"><path fill="var(--ground)" /></svg>'
     """
     root = ElementTree.fromstring(svg)
     names = {one.get("id", ""): f"{name}-{n}" for n, one in enumerate(_with_id(root))}

@@ -32,7 +32,10 @@ def files(reading: Reading) -> Iterator[tuple[str, bytes]]:
     yield "suites.json", _json(reading.suites)
     found = rows(reading.records)
     yield "cells.csv", as_csv(found)
-    yield "cells.json", _json(found)
+    yield (
+        "cells.json",
+        _json({"columns": list(found[0]), "rows": [[*row.values()] for row in found]}),
+    )
     try:
         yield "cells.parquet", as_parquet(found)
     except SkipError:

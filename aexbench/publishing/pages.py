@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, lru_cache
@@ -9,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 import aexbench
 from aexbench.board import cards
@@ -21,6 +23,12 @@ from aexbench.publishing.reading import Reading
 from aexbench.texts import pathless
 
 MOST = 2000  # characters of a text
+MARKS = (
+    (re.compile(r"`{1,2}([^`]+)`{1,2}"), "code"),
+    (re.compile(r"\*\*([^*]+)\*\*"), "strong"),
+    (re.compile(r"(?<![\w*])\*(\w[^*]*)\*(?![\w*])"), "em"),
+)  # of docstrings
+BREAKS = re.compile(r"(?<=[=_,/])(?=\w)|(?<=\w)(?=\[)|(?<=\w{24})(?=\w)")
 SCRIPT, STYLE = "assets/page.js", "assets/page.css"
 Listed = Mapping[str, Sequence[tuple[str, int]]]  # files of data with their sizes, by board
 
@@ -64,7 +72,7 @@ def _environment() -> Environment:
     )
     made.globals |= {"version": aexbench.__version__, "legend": cards.LEGEND}
     made.globals |= {"script": SCRIPT, "style": STYLE}
-    made.filters["size"] = size
+    made.filters |= {"size": size, "prose": prose, "broken": broken}
     return made
 
 
@@ -79,6 +87,28 @@ def _shown(text: str) -> str:
     """
     shown = plain(pathless(text[: 2 * MOST]))
     return shown if len(shown) <= MOST else f"{shown[: MOST - 1]}…"
+
+
+@lru_cache(100_000)
+def broken(text: str) -> Markup:
+    """Return a name that lines may be broken in: at its brackets and signs, or else anywhere.
+
+    >>> broken("lrp[root=joint]")
+    Markup('lrp<wbr>[root=<wbr>joint]')
+    """
+    return Markup("<wbr>").join(BREAKS.split(_shown(text)))
+
+
+def prose(text: str) -> Markup:
+    """Return a docstring's text with what stands in backticks or between stars as that.
+
+    >>> prose("**Bold** `x < y`")
+    Markup('<strong>Bold</strong> <code>x &lt; y</code>')
+    """
+    shown = str(escape(_shown(text)))
+    for pattern, tag in MARKS:
+        shown = pattern.sub(rf"<{tag}>\1</{tag}>", shown)
+    return Markup(shown)
 
 
 def size(count: int) -> str:
