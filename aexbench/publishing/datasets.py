@@ -79,7 +79,7 @@ def _anomalies(records: Sequence[Record]) -> Grid:
     said = [name for name in REPORTED if any(name in record.anomalies for record in order)]
     columns = [Column("corruption", words=True), Column("seed")]
     columns += [Column(REPORTED[name]) for name in said]
-    return Grid("Its anomalies", columns, [_line(record, said) for record in order])
+    return Grid("Sets of anomalies", columns, [_line(record, said) for record in order])
 
 
 def _line(record: Record, said: Sequence[str]) -> Line:

@@ -28,7 +28,8 @@ MARKS = (
     (re.compile(r"\*\*([^*]+)\*\*"), "strong"),
     (re.compile(r"(?<![\w*])\*(\w[^*]*)\*(?![\w*])"), "em"),
 )  # of docstrings
-BREAKS = re.compile(r"(?<=[=_,/])(?=\w)|(?<=\w)(?=\[)|(?<=\w{24})(?=\w)")
+MARK = "\N{ZERO WIDTH SPACE}"  # no text that is shown holds one
+BREAKS, LONG = re.compile(r"(?<=[=_,/])(?=\w)|(?<=\w)(?=\[)"), re.compile(r"\w{24}(?=\w)")
 SCRIPT, STYLE = "assets/page.js", "assets/page.css"
 Listed = Mapping[str, Sequence[tuple[str, int]]]  # files of data with their sizes, by board
 
@@ -96,7 +97,8 @@ def broken(text: str) -> Markup:
     >>> broken("lrp[root=joint]")
     Markup('lrp<wbr>[root=<wbr>joint]')
     """
-    return Markup("<wbr>").join(BREAKS.split(_shown(text)))
+    marked = LONG.sub(rf"\g<0>{MARK}", BREAKS.sub(MARK, _shown(text)))
+    return Markup("<wbr>").join(marked.split(MARK))
 
 
 def prose(text: str) -> Markup:

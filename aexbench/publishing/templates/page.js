@@ -106,7 +106,7 @@ function hints() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") box.hidden = true;
   });
-  addEventListener("scroll", () => (box.hidden = true), { passive: true, capture: true });
+  document.addEventListener("touchmove", () => (box.hidden = true), { passive: true });
 }
 
 document.querySelectorAll("table.sortable").forEach(sortable);
