@@ -36,6 +36,7 @@ EXAMPLES = {
     "corruption": "aexbench run -d wine{plugin} -c {name}",
     "metric": "aexbench score STORE{plugin} -m {name}",
     "probe": "aexbench run -d wine{plugin} -m recall -m {name}",
+    "reference": "aexbench run -d wine   # it is on every board",
     "autoencoder": "detectors = [{quoted}]   # in a suite's file",
 }
 

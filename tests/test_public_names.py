@@ -63,6 +63,7 @@ ENGINE = [
     "explaining",
     "fetching",
     "plotting",
+    "publishing",
     "running",
 ]
 

@@ -123,7 +123,7 @@ def _page(store: AnyStore, records: Sequence[Record], names: Sequence[str]) -> P
 
 def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
     figures = optional("matplotlib.figure", extra="plots")
-    rows = _chosen(page.anomalies.label, per_label, seed)
+    rows = chosen(page.anomalies.label, per_label, seed)
     columns = ["anomaly", *page.maps]
     figure = figures.Figure(
         figsize=(INCHES * len(columns), INCHES * (len(rows) + 0.7)), dpi=DOTS, layout="constrained"
@@ -133,7 +133,7 @@ def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
         truth = page.anomalies.truth[number].any(axis=0)
         for column, name in enumerate(columns):
             axis = axes[line][column]
-            _show(
+            show(
                 axis,
                 page.anomalies.x[number] if column == 0 else page.maps[name][number],
                 truth,
@@ -147,7 +147,7 @@ def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
     return path
 
 
-def _show(axis: Any, values: NDArray[Any], truth: NDArray[np.bool_], image: bool) -> None:
+def show(axis: Any, values: NDArray[Any], truth: NDArray[np.bool_], image: bool) -> None:
     """Draw an image, or a map of relevance, with the outline of the truth."""
     if image:
         picture = np.clip(np.moveaxis(values, 0, -1) if len(values) == 3 else values[0], 0.0, 1.0)
@@ -166,7 +166,7 @@ def _show(axis: Any, values: NDArray[Any], truth: NDArray[np.bool_], image: bool
     axis.set_yticks([])
 
 
-def _chosen(label: NDArray[np.str_], per_label: int, seed: int) -> list[int]:
+def chosen(label: NDArray[np.str_], per_label: int, seed: int) -> list[int]:
     """Return the numbers of some samples of each label, label by label."""
     rng = np.random.default_rng(seed)
     chosen: list[int] = []

@@ -106,7 +106,20 @@ def leaderboard(
     records, complaints = store.records()
     if keys is not None:
         records = [record for record in records if record.cell.key in keys]
-    records.sort(key=by_name)
+    return of_records(store, records, complaints, metric, by)
+
+
+def of_records(
+    store: AnyStore,
+    records: Sequence[Record],
+    complaints: list[str],
+    metric: str | None = None,
+    by: str | None = None,
+) -> Board:
+    """Return the board of records that have been read; what else cannot be read is added to the
+    complaints.
+    """
+    records = sorted(records, key=by_name)
     give(store, records)
     table = read_table(store, records, by, complaints)
     if not table.groups:

@@ -24,6 +24,7 @@ from aexbench.cli import (
     listing,
     merging,
     plots,
+    publishing,
     runs,
     showing,
 )
@@ -38,9 +39,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for commands in (
-    answers, audits, runs, boards, merging, plots, listing, showing, checking, creating,
-):  # fmt: skip
+COMMANDS = (
+    *(answers, audits, runs, boards, merging, plots, publishing),
+    *(listing, showing, checking, creating),
+)
+for commands in COMMANDS:
     app.registered_commands += commands.app.registered_commands
 app.add_typer(data.app)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aexbench.merging.reading import Result, Source
-from aexbench.running.plans import AXES, without_folders
+from aexbench.running.planning import AXES
+from aexbench.running.plans import without_folders
 
 UNPLANNED = "others"  # the suite of cells of stores that have no plan
 Plan = dict[str, Any]

@@ -65,7 +65,7 @@ def test_records_of_a_run_are_what_the_schema_describes(tmp_path):
     assert not described(values | {"cell": values["cell"] | {"other": 1}}, schema, schema)
 
 
-@pytest.mark.parametrize("ending", ["json", "toml"])
+@pytest.mark.parametrize("ending", ["css", "html", "js", "json", "toml"])
 def test_what_packages_read_is_in_the_wheel(ending):
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {path.parent for path in (ROOT / "aexbench").rglob(f"*.{ending}")}

@@ -87,7 +87,7 @@ def test_a_row_shows_a_sample_its_own_maps_and_its_own_truth(tmp_path: Path, mon
 
 def test_a_colour_picture_keeps_its_rows_and_columns():
     picture, axis = np.random.default_rng(0).random((3, 2, 4)), Mock()
-    gallery._show(axis, picture, np.zeros((2, 4), bool), image=True)
+    gallery.show(axis, picture, np.zeros((2, 4), bool), image=True)
     shown = axis.imshow.call_args.args[0]
     assert shown.shape == (2, 4, 3)
     np.testing.assert_array_equal(shown[1, 2], picture[:, 1, 2])
@@ -95,7 +95,7 @@ def test_a_colour_picture_keeps_its_rows_and_columns():
 
 def test_a_map_is_black_at_zero_and_brightest_near_its_greatest_value():
     values, axis = np.stack([-np.arange(1.0, 202.0), np.arange(1.0, 202.0)]), Mock()
-    gallery._show(axis, values, np.zeros(values.shape, bool), image=False)
+    gallery.show(axis, values, np.zeros(values.shape, bool), image=False)
     options = axis.imshow.call_args.kwargs
     assert (options["vmin"], options["vmax"]) == (0.0, pytest.approx(200.0))
 
@@ -174,7 +174,7 @@ def test_the_page_holds_the_maps_that_are_stored(images):
     assert list(page.maps) == ["lrp", "residual"]
     record = next(r for r in images.records()[0] if r.cell.explainer.name == "residual")
     np.testing.assert_array_equal(page.maps["residual"], images.read_attributions(record)[:, 0])
-    chosen = gallery._chosen(page.anomalies.label, 2, seed=0)
+    chosen = gallery.chosen(page.anomalies.label, 2, seed=0)
     assert page.anomalies.label[chosen].tolist() == ["hole", "hole", "print", "print"]
 
 

@@ -1,0 +1,1 @@
+"""The pages' templates, their style and their script."""
