@@ -104,6 +104,8 @@ def test_an_archive_is_the_same_for_the_same_files(published, aexbench_cli, tmp_
     content = (tmp_path / "p" / archive.ARCHIVE).read_bytes()
     assert head["sha256"] == hashlib.sha256(content).hexdigest()
     assert head["bytes"] == len(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        assert {entry.date_time for entry in packed.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_a_packed_store_has_none_to_hand_on(published, aexbench_cli, tmp_path):
