@@ -11,11 +11,13 @@ import typer
 
 from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, say
 from aexbench.errors import tell, unknown
+from aexbench.garbage import uncollected
 
 app = typer.Typer()
 
 
 @app.command()
+@uncollected()
 def leaderboard(
     store: StoreFolder,
     format: Annotated[str, typer.Option(help="table, markdown, csv, json or latex.")] = "table",

@@ -7,12 +7,12 @@ control, and the seeds of the detector, the anomalies and the explainer apart.
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WrapValidator
 
-from aexbench.components import Component
+from aexbench.components import Component, read_once
 from aexbench.digests import value_digest
 from aexbench.running.controls import Control
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DEFAULT = "default"  # a data set's own autoencoder
 GIVEN = "given"  # a detector or rows that somebody has
 
+MOST_KEYS = 10_000  # of detectors and anomaly sets, which many cells share
+
+Named = Annotated[Component, WrapValidator(read_once)]
 Role = Literal["explainer", "floor", "reference"]
 """What an explainer is on a board."""
 
@@ -31,10 +34,10 @@ class Cell(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: Component
-    detector: Component
-    corruption: Component
-    explainer: Component
+    dataset: Named
+    detector: Named
+    corruption: Named
+    explainer: Named
     control: Control = "none"
     control_seed: int = 0
     control_version: int = 0
@@ -45,12 +48,12 @@ class Cell(BaseModel):
     @cached_property
     def detector_key(self) -> str:
         """The digest of the trained detector's description; names its weights in the store."""
-        return value_digest([self.dataset.identity, self.detector.identity, self.detector_seed])
+        return _detector_key(self.dataset, self.detector, self.detector_seed)
 
     @cached_property
     def anomaly_key(self) -> str:
         """The digest of the anomaly set's description; names its file in the store."""
-        return value_digest([self.detector_key, self.corruption.identity, self.anomaly_seed])
+        return _anomaly_key(self.detector_key, self.corruption, self.anomaly_seed)
 
     @cached_property
     def key(self) -> str:
@@ -78,3 +81,13 @@ class Cell(BaseModel):
         on = "" if self.control == "none" else f" ({self.control} {self.control_seed})"
         where = f"{self.dataset.text} / {self.corruption.text}, seed {self.anomaly_seed}"
         return f"{self.explainer.text}{on} on {where}"
+
+
+@lru_cache(MOST_KEYS)
+def _detector_key(dataset: Component, detector: Component, seed: int) -> str:
+    return value_digest([dataset.identity, detector.identity, seed])
+
+
+@lru_cache(MOST_KEYS)
+def _anomaly_key(detector_key: str, corruption: Component, seed: int) -> str:
+    return value_digest([detector_key, corruption.identity, seed])
