@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from aexbench.rows import Rows
 
 LEAST, MOST, MOST_LEVELS = -(2**63), 2**64 - 1, 100
+BLOCK = 2**16  # bytes that are read at once: most files of ours are smaller
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
 
 
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces: one text for one value."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+    return _canonical.encode(value)
 
 
 def check_plain(value: object) -> None:
@@ -69,8 +71,11 @@ def file_digest(path: Path) -> str:
     folder.
     """
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
     files = sorted(p for p in path.rglob("*") if p.is_file())
     return value_digest([(str(p.relative_to(path)), file_digest(p)) for p in files])
 

@@ -43,6 +43,8 @@ def plain(text: str) -> str:
     >>> plain("red\\x1b[31m\\rof \\u202ewol\\u200bf")
     'red [31m of  wol f'
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if c.isprintable() and not _UNSEEN.match(c) else " " for c in text)
 
 

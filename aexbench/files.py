@@ -5,6 +5,7 @@ Nothing here unpickles: arrays travel as safetensors.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -14,13 +15,14 @@ import stat
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json, to_json
 
 from aexbench.digests import LEAST, MOST, MOST_LEVELS, check_plain
 from aexbench.errors import StoreError
@@ -52,19 +54,30 @@ def read(path: Path) -> bytes:
         If there is none.
     """
     try:
-        if _regular(path).stat().st_size > MOST_BYTES:
-            raise DamagedFileError(f"{path} is no file of ours: it is too large")
-        return path.read_bytes()
+        return content(path, functools.partial(_check_ours, path)) or b""
     except FileNotFoundError:
         raise
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _regular(path: Path) -> Path:
-    if not stat.S_ISREG(path.stat().st_mode):
+def content(path: Path, wanted: Callable[[os.stat_result], bool]) -> bytes | None:
+    """Return the content of a file if it is wanted, as its size and kind are; a pipe that is not
+    wanted is not waited for.
+    """
+    if not wanted(os.stat(path)):
+        return None
+    with path.open("rb", buffering=0) as file:
+        return file.readall()
+
+
+def _check_ours(path: Path, found: os.stat_result) -> bool:
+    """Raise DamagedFileError for what is none of our files."""
+    if not stat.S_ISREG(found.st_mode):
         raise DamagedFileError(f"{path} is no regular file")
-    return path
+    if found.st_size > MOST_BYTES:
+        raise DamagedFileError(f"{path} is no file of ours: it is too large")
+    return True
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -101,11 +114,53 @@ def write_once(path: Path, content: bytes) -> None:
     _flush_folder(path.parent)
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON, atomically."""
-    write_bytes(
-        path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
+Write = Callable[[Path, bytes], None]
+
+
+@contextmanager
+def together() -> Iterator[Write]:
+    """Give a function that writes files as `write_bytes` does, whose files are there at the end of
+    the block: the disk is waited for once, which takes longer than all the rest.
+    """
+    waiting: dict[Path, IO[bytes]] = {}
+    with ExitStack() as stack:
+
+        def write(path: Path, content: bytes) -> None:
+            temporary = _temporary(path)
+            stack.callback(temporary.unlink, missing_ok=True)
+            with _writing(path):
+                waiting[path] = stack.enter_context(temporary.open("wb"))
+                waiting[path].write(content)
+                waiting[path].flush()
+
+        yield write
+        for path, file in waiting.items():
+            with _writing(path):
+                os.fsync(file.fileno())
+        for path, file in waiting.items():
+            with _writing(path):
+                file.close()
+                os.replace(file.name, path)
+    for folder in {path.parent for path in waiting}:
+        _flush_folder(folder)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise StoreError where the block cannot write a file."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_json(path: Path, value: object, write: Write = write_bytes) -> None:
+    """Write a value as indented JSON, atomically; ValueError where it holds numbers that `parse`
+    refuses.
+    """
+    if not _of_plain_numbers([value]):
+        raise ValueError("JSON holds no NaN, no infinities, and no integers of more than 64 bits")
+    write(path, to_json(value, indent=1) + b"\n")
 
 
 def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
@@ -126,29 +181,60 @@ def unpack(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return arrays, _metadata(file.metadata() or {})
 
 
-def described(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the types of a safetensors file's arrays, such as F32, and its metadata, without
-    reading the arrays; raises as `unpack` does.
+def unpack_content(content: bytes, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return what `unpack` does of a safetensors file that is read already."""
+    from safetensors.numpy import load
+
+    with _damaged(path):
+        return load(content), _metadata(_head(content).get("__metadata__", {}))
+
+
+def described(content: bytes, path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the types of a safetensors file's arrays, such as F32, and its metadata, from its head
+    alone; DamagedFileError if it has none.
     """
-    with _opened(path) as file:
-        types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (as above)
-        return types, _metadata(file.metadata() or {})
+    with _damaged(path):
+        head = _head(content)
+        metadata = _metadata(head.pop("__metadata__", {}))
+        return {name: str(array["dtype"]) for name, array in head.items()}, metadata
+
+
+def _head(content: bytes) -> dict[str, Any]:
+    """Return the head of a safetensors file: eight bytes say how long it is."""
+    return dict(from_json(content[8 : 8 + int.from_bytes(content[:8], "little")]))
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a safetensors file; what is wrong with it in the block is an error of ours."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
-        _regular(path).open("rb").close()
-        with safe_open(path, framework="numpy") as file:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DamagedFileError(f"{path} is no regular file")
+        path.open("rb").close()
+        with _damaged(path), safe_open(path, framework="numpy") as file:
             yield file
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """Raise DamagedFileError where the block finds a file to be none of safetensors."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
     except DamagedFileError:
         raise
-    except (SafetensorError, ValueError, TypeError, AttributeError) as error:  # bfloat16, float8
+    except (  # bfloat16, float8
+        SafetensorError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+    ) as error:
         raise DamagedFileError(f"{path} is damaged: {error}") from None
 
 
@@ -169,6 +255,32 @@ def parse(text: str | bytes, constant: Callable[[str], Any] = float) -> Any:
         If it is none, or holds what no file of ours does: numbers beyond the range of floats, and
         what `digests.check_plain` refuses.
     """
+    with suppress(ValueError):  # a constant, or no JSON: the slower reader says what is wrong
+        value = from_json(text, allow_inf_nan=False)
+        if _openings(text) <= MOST_LEVELS and _of_plain_numbers([value]):
+            return value
+    return _parse_slowly(text, constant)
+
+
+def _of_plain_numbers(values: Iterable[Any]) -> bool:
+    """Whether all numbers in values of JSON are finite, and the integers of 64 bits."""
+    for value in values:
+        kind = type(value)
+        if kind is str:  # most are: this is the inner loop of every command
+            continue
+        if kind is dict and not _of_plain_numbers(value.values()):
+            return False
+        if kind is list and not _of_plain_numbers(value):
+            return False
+        if kind is float and not math.isfinite(value):
+            return False
+        if kind is int and not LEAST <= value <= MOST:
+            return False
+    return True
+
+
+def _parse_slowly(text: str | bytes, constant: Callable[[str], Any]) -> Any:
+    """Return the value of any JSON text, or raise what is wrong with it."""
     try:
         value = json.loads(
             text, parse_float=_finite, parse_int=_of_64_bits, parse_constant=constant
@@ -254,7 +366,7 @@ def set_aside(path: Path) -> None:
 
 
 def _write_temporary(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             write(file)
@@ -265,6 +377,10 @@ def _write_temporary(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
             temporary.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
     return temporary
+
+
+def _temporary(path: Path) -> Path:
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"
 
 
 def _flush_folder(folder: Path) -> None:

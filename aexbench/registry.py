@@ -345,8 +345,8 @@ class Registry(Generic[Made, Declared]):
         values = plugin.validate({k: v for k, v in given.items() if k not in self.offered})
         offered = {name: given[name] for name in plugin.offered if name in given}
         if plugin.is_class or self.shared is None:  # a corruption is given `clean` when it draws
-            asked = inspect.signature(plugin.target).parameters
             for name in sorted(plugin.offered - offered.keys()):
+                asked = inspect.signature(plugin.target).parameters
                 if asked[name].default is REQUIRED:
                     raise RequestError(f"{plugin.family} {plugin.name} needs {name}: give {name}=…")
         keywords = signatures.gathered(plugin.parameters.values(), values) | offered

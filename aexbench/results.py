@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aexbench import summaries
 from aexbench.errors import RequestError, plain
+from aexbench.garbage import uncollected
 from aexbench.running.cells import Cell
 from aexbench.running.packed import AnyStore, open_store
 from aexbench.running.store import Record
@@ -58,7 +59,7 @@ class Results:
     @cached_property
     def records(self) -> list[Record]:
         """The records of the cells that have one, in the order of the plan."""
-        with waiting(f"reading {counted(len(self), 'record')}"):
+        with waiting(f"reading {counted(len(self), 'record')}"), uncollected():
             found = [self.store.record(key) for key in self.keys]
         return [record for record in found if record is not None]
 

@@ -25,6 +25,7 @@ from aexbench.board.validity import Card
 from aexbench.components import Entry, component, title_of
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError, UnreadableError
+from aexbench.garbage import uncollected
 from aexbench.running import staleness
 from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
@@ -194,6 +195,7 @@ def _cards(table: Table, metrics: Sequence[str]) -> list[Card]:
     return [card for metric in metrics for card in validity.cards(table, metric)]
 
 
+@uncollected()
 def read_table(
     store: AnyStore, records: Sequence[Record], by: str | None, complaints: list[str]
 ) -> Table:

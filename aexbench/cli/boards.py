@@ -11,12 +11,14 @@ import typer
 
 from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, say
 from aexbench.errors import tell, unknown
+from aexbench.garbage import uncollected
 
 app = typer.Typer()
 FORMATS = "table, markdown, csv, groups (CSV, by group), json or latex."
 
 
 @app.command()
+@uncollected()
 def leaderboard(
     store: StoreFolder,
     format: Annotated[str, typer.Option(help=FORMATS)] = "table",

@@ -12,6 +12,7 @@ import typer
 
 from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, print_reasons, say
 from aexbench.errors import RequestError, tell
+from aexbench.garbage import uncollected
 from aexbench.texts import counted
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def _expected(seconds: float | None, jobs: int) -> str:
 
 
 @app.command()
+@uncollected()
 def status(store: StoreFolder, plugin: Plugins = None) -> None:
     """Show the cells by state, with reasons, and whether their scores are as they should be."""
     from aexbench.running import staleness, titles
@@ -178,8 +180,8 @@ def score(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Derive scores again from stored attributions; no explainer runs. What cannot be scored is
-    named, and the rest is scored.
+    """Derive the scores that are lacking or stale from stored attributions; no explainer runs. What
+    cannot be scored is named, and the rest is scored.
     """
     from aexbench import families
     from aexbench.components import component

@@ -7,7 +7,7 @@ control, and the seeds of the detector, the anomalies and the explainer apart.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -15,10 +15,11 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    WrapValidator,
     model_serializer,
 )
 
-from aexbench.components import Component
+from aexbench.components import Component, read_once
 from aexbench.digests import value_digest
 from aexbench.running.controls import Control
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 DEFAULT = "default"  # a data set's own autoencoder
 GIVEN = "given"  # a detector or rows that somebody has
 
+MOST_KEYS = 10_000  # of detectors and anomaly sets, which many cells share
+
+Named = Annotated[Component, WrapValidator(read_once)]
 Lineage = Annotated[str, Field(pattern=r"^((weights|anomalies) [0-9a-f]{6})?$")]
 Role = Literal["explainer", "floor", "reference"]
 """What an explainer is on a board."""
@@ -43,14 +47,14 @@ class Cell(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: Component
-    detector: Component
-    corruption: Component
-    explainer: Component
+    dataset: Named
+    detector: Named
+    corruption: Named
+    explainer: Named
     control: Control = "none"
     control_seed: int = 0
     control_version: int = 0
-    probe: Component | None = None
+    probe: Named | None = None
     lineage: Lineage = ""
     detector_seed: int = 0
     anomaly_seed: int = 0
@@ -59,13 +63,12 @@ class Cell(BaseModel):
     @cached_property
     def detector_key(self) -> str:
         """The digest of the trained detector's description; names its weights in the store."""
-        own = [self.dataset.identity, self.detector.identity, self.detector_seed]
-        return value_digest([*own, self.lineage] if self.lineage else own)
+        return _detector_key(self.dataset, self.detector, self.detector_seed, self.lineage)
 
     @cached_property
     def anomaly_key(self) -> str:
         """The digest of the anomaly set's description; names its file in the store."""
-        return value_digest([self.detector_key, self.corruption.identity, self.anomaly_seed])
+        return _anomaly_key(self.detector_key, self.corruption, self.anomaly_seed)
 
     @cached_property
     def key(self) -> str:
@@ -133,3 +136,14 @@ class Cell(BaseModel):
         asked = f"{probe} of " if probe else ""
         where = f"{dataset}{mark} / {corruption}, seed {self.anomaly_seed}"
         return f"{asked}{explainer}{on} on {where}"
+
+
+@lru_cache(MOST_KEYS)
+def _detector_key(dataset: Component, detector: Component, seed: int, lineage: str) -> str:
+    own = [dataset.identity, detector.identity, seed]
+    return value_digest([*own, lineage] if lineage else own)
+
+
+@lru_cache(MOST_KEYS)
+def _anomaly_key(detector_key: str, corruption: Component, seed: int) -> str:
+    return value_digest([detector_key, corruption.identity, seed])

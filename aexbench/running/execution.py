@@ -29,10 +29,11 @@ from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
 from aexbench.running.spent import Spent
 from aexbench.running.stopping import is_own
-from aexbench.running.store import SCHEMA, Record, Scores, Store
+from aexbench.running.store import SCHEMA, FileInfo, Record, Scores, Store
 from aexbench.running.workspace import Lent, Workspace
 
 Finished = dict[str, Record | None]
+AT_ONCE = 100  # files that are written together; records may change meanwhile, so not all at once
 
 
 def pending(
@@ -259,53 +260,85 @@ def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component
     are derived again where they lack something. Return a line for each record that cannot be
     scored.
 
-    Everything is scored before anything is written: a metric that fails changes nothing.
+    Everything is scored before anything is written: a metric that fails changes nothing. Cells on
+    one anomaly set are scored together, which is read once.
     """
     ok = [record for record in records if record.state == "ok"]
     others, asked = staleness.of_records(ok), {metric.text: metric for metric in metrics}
-    derived, complaints = [], []
-    for record in ok:
+    derived, complaints, sets = [], [], Sets(store)
+    for record in sorted(ok, key=lambda record: record.cell.anomaly_key):
         try:
-            derived.append((record, _derived(store, record, asked, others)))
+            derived.append((record, _derived(store, record, sets, asked, others)))
         except (files.DamagedFileError, files.UnreadableError) as error:
             complaints.append(str(error))
-    for record, scores in derived:
-        _write_scores(store, record, scores)
+    for start in range(0, len(derived), AT_ONCE):
+        _write_scores(store, derived[start : start + AT_ONCE])
     return complaints
 
 
-def _write_scores(store: Store, record: Record, scores: Scores) -> None:
-    """Put scores into a record as it is now: it may have been timed since it was read. One that was
-    run again has scores of its own.
+def _write_scores(store: Store, derived: Sequence[tuple[Record, Scores]]) -> None:
+    """Put scores into records as these are now, and those that have them stay: they may have been
+    timed since they were read. One that was run again has scores of its own.
     """
-    explained, now = record.files["attributions"], store.record(record.cell.key)
-    if now is None or now.files.get("attributions") != explained:
-        return
-    info = store.write_scores(record.cell.key, scores, explained)
-    update = {"files": now.files_with("scores", info), **_summary(scores)}
-    store.write_record(now.model_copy(update=update))
+    infos = {}
+    with files.together() as write:
+        for record, scores in derived:
+            key, explained = record.cell.key, record.files["attributions"]
+            if _still(store, record) is not None:
+                infos[key] = store.write_scores(key, scores, explained, write)
+    with files.together() as write:
+        for record, scores in derived:
+            now, info = _still(store, record), infos.get(record.cell.key)
+            if now is None or info is None:
+                continue
+            update = {"files": now.files_with("scores", info), **_summary(scores)}
+            if any(getattr(now, name) != value for name, value in update.items()):
+                store.write_record(now.model_copy(update=update), write)
+
+
+def _still(store: Store, record: Record) -> Record | None:
+    """Return a record as it is now, or None where it is of other attributions."""
+    now = store.record(record.cell.key)
+    explained = record.files["attributions"]
+    return None if now is None or now.files.get("attributions") != explained else now
+
+
+class Sets:
+    """The anomaly sets of records; the last stays, for cells on one set follow each other."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._known = store, dict[tuple[str, FileInfo | None], AnomalySet]()
+
+    def of(self, record: Record) -> AnomalySet:
+        """Return what a record's attributions explain; DamagedFileError if it is not there."""
+        place = record.cell.anomaly_key, record.files.get("anomalies")
+        if place not in self._known:
+            self._known = {place: self._store.anomalies_of(record)}
+        return self._known[place]
 
 
 def _derived(
     store: Store,
     record: Record,
+    sets: Sets,
     asked: Mapping[str, Component],
     others: Mapping[str, Component],
 ) -> Scores:
     """Return a cell's scores by the metrics that are asked for, and by those that it had; of these
-    the ones that are not known here are lost with their file.
+    the ones that are not known here are lost with their file. Those that are what would be derived
+    today stay.
     """
-    before = staleness.kept(store, record, others)
+    before = staleness.kept(store, record, {**others, **asked})
     there = before.metrics if before else {}
-    lost = {name: others[name] for name in record.scores if name in others and name not in there}
+    lost = {name: others[name] for name in record.scores if name in others}
     own = {name: one for name, one in asked.items() if probing.fits(one, record.cell)}
-    attributions, anomalies = store.read_attributions(record), store.anomalies_of(record)
+    lacking = [made for name, made in {**lost, **own}.items() if name not in there]
+    attributions, anomalies = store.read_attributions(record), sets.of(record)
     if not _of(record.cell, attributions, anomalies):
         path = store.path("attributions", record.cell.key)
         raise files.DamagedFileError(f"{path} holds no attributions of its anomalies")
     try:
-        metrics = list({**lost, **own}.values())
-        made = _scored(record.cell, attributions, anomalies, metrics)
+        made = _scored(record.cell, attributions, anomalies, lacking)
     except Exception as error:
         raise RequestError(f"cannot score {record.cell}: {line(error)}") from error
     whole = made.joined(before) if before else made

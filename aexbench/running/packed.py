@@ -28,6 +28,7 @@ from aexbench.contracts import ALARMED, AnomalySet
 from aexbench.digests import value_digest
 from aexbench.errors import RequestError
 from aexbench.files import DamagedFileError
+from aexbench.garbage import uncollected
 from aexbench.running import staleness
 from aexbench.running.plans import without_folders
 from aexbench.running.scoring import MetricInfo
@@ -181,6 +182,7 @@ def write_records(records: Sequence[Record]) -> bytes:
     return text.encode()
 
 
+@uncollected()
 def read_records(path: Path) -> tuple[dict[str, Record], list[str]]:
     """Return the records in a file by their keys, and one line for each that cannot be read."""
     try:

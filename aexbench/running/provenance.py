@@ -43,18 +43,29 @@ def other_sources(records: Iterable[Record]) -> list[str]:
         "explainer": families.explainers,
     }
     found = set()
+    for part, name, version, digest in _made_by(records, registries):
+        registry = registries[part]
+        if name not in registry.names():
+            continue
+        plugin = registry.describe(name)
+        same_version = version == f"{stage(registry.family)}.{plugin.version}"
+        if same_version and plugin.digest != digest:
+            found.add(f"{registry.family} {name}")
+    return sorted(found)
+
+
+def _made_by(records: Iterable[Record], parts: Iterable[str]) -> set[tuple[str, str, str, str]]:
+    """Return the parts, names, versions and digests of the components whose source records know."""
+    found = set()
     for record in records:
         sources = record.provenance.get("sources")
-        for part, registry in registries.items():
-            made = getattr(record.cell, part)
-            digest = sources.get(part) if isinstance(sources, dict) else None
-            if digest is None or made.name not in registry.names():
-                continue
-            plugin = registry.describe(made.name)
-            same_version = made.version == f"{stage(registry.family)}.{plugin.version}"
-            if same_version and plugin.digest != digest:
-                found.add(f"{registry.family} {made.name}")
-    return sorted(found)
+        if not isinstance(sources, dict):
+            continue
+        for part in parts:
+            if (digest := sources.get(part)) is not None:
+                made = getattr(record.cell, part)
+                found.add((part, made.name, made.version, str(digest)))
+    return found
 
 
 @functools.cache

@@ -15,6 +15,7 @@ Records may come from strangers: they are checked on reading.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -36,6 +37,7 @@ from aexbench.digests import file_digest
 from aexbench.errors import RequestError, StoreError, plain
 from aexbench.features import Features
 from aexbench.files import DamagedFileError
+from aexbench.garbage import uncollected
 from aexbench.running.cells import Cell, Role
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.strata import STRATA
@@ -209,11 +211,12 @@ class Store:
     def path(self, folder: str, key: str) -> Path:
         """Return where a file stands."""
         ending = "json" if folder in ("cells", "timings", "plans") else "safetensors"
-        return self._home / folder / f"{key}.{ending}"
+        return self._home.joinpath(folder, f"{key}.{ending}")
 
-    def write_record(self, record: Record) -> None:
+    def write_record(self, record: Record, write: files.Write = files.write_bytes) -> None:
         """Write a record: from here on its cell is finished."""
-        files.write_json(self.path("cells", record.cell.key), record.model_dump(mode="json"))
+        path = self.path("cells", record.cell.key)
+        files.write_json(path, record.model_dump(mode="json"), write)
 
     def record(self, key: str) -> Record | None:
         """Return the record of a cell, or None where there is none that can be read and trusted."""
@@ -237,14 +240,21 @@ class Store:
 
     def keys(self) -> list[str]:
         """Return the keys of all cells that have a record."""
-        return sorted(path.stem for path in (self._home / "cells").glob("*.json"))
+        return [path.stem for path in self._paths()]
 
+    def _paths(self) -> list[Path]:
+        """Return the files of all records, in the order of their keys."""
+        folder = self._home / "cells"
+        names = os.listdir(folder) if folder.is_dir() else []  # a dry run makes none
+        return [folder / name for name in sorted(names) if name.endswith(".json")]
+
+    @uncollected()
     def records(self) -> tuple[list[Record], list[str]]:
         """Return all records in the order of their keys, and one line for each that cannot be
         read; those of an earlier version share one.
         """
         found, complaints, older = [], [], 0
-        for path in sorted((self._home / "cells").glob("*.json")):
+        for path in self._paths():
             try:
                 found.append(read_record(path))
             except OlderSchemaError:
@@ -278,9 +288,15 @@ class Store:
             raise DamagedFileError(f"{path} holds no attributions")
         return arrays["attributions"]
 
-    def write_scores(self, key: str, scores: Scores, attributions: FileInfo) -> FileInfo:
+    def write_scores(
+        self,
+        key: str,
+        scores: Scores,
+        attributions: FileInfo,
+        write: files.Write = files.write_bytes,
+    ) -> FileInfo:
         """Write a cell's scores, and what they derive from: the attributions, and the metrics'
-        versions.
+        versions; a file that is there and holds just that stays.
         """
         labels, label = np.unique(scores.label, return_inverse=True)
         arrays: dict[str, NDArray[Any]] = {
@@ -293,41 +309,46 @@ class Store:
             "derived_from": attributions.sha256,
             "versions": dict(scores.versions),
         }
-        return self._write("scores", key, files.pack(arrays, metadata))
+        content = files.pack(arrays, metadata)
+        info, path = _info(content), self.path("scores", key)
+        if not is_that(path, info):
+            write(path, content)
+        return info
 
     def read_scores(self, record: Record) -> Scores:
         """Return a cell's scores; DamagedFileError if they are missing, are not the file of the
         record, or derive from other attributions.
         """
-        path = self._scores_of(record)
-        arrays, metadata = _unpacked(path)
+        path, content = self._scores_of(record)
+        arrays, metadata = _real(path, *files.unpack_content(content, path))
         with self._scores_in(path, record, metadata):
             return _scores(arrays, metadata)
 
     def score_versions(self, record: Record) -> dict[str, str]:
-        """Return the versions of the metrics by which a cell has scores, by their names, without
-        reading these; DamagedFileError as for the scores.
+        """Return the versions of the metrics by which a cell has scores, by their names, from the
+        head of their file; DamagedFileError as for the scores.
         """
-        path = self._scores_of(record)
-        types, metadata = files.described(path)
+        path, content = self._scores_of(record)
+        types, metadata = files.described(content, path)
         with self._scores_in(path, record, metadata):
             if not REAL.issuperset(types.values()):
                 raise ValueError("its arrays are no real numbers")
             _check_labels([str(text) for text in metadata["labels"]])
             return {name: str(metadata["versions"][name]) for name in metadata["metrics"]}
 
-    def _scores_of(self, record: Record) -> Path:
-        """Return the file of a cell's scores, which is the one of the record."""
+    def _scores_of(self, record: Record) -> tuple[Path, bytes]:
+        """Return the file of a cell's scores, which is the one of the record, and its content."""
         path, info = self.path("scores", record.cell.key), record.files.get("scores")
         again = f"aexbench score {self.root} derives"
         if info is None:
             raise StaleError(
                 f"scores of an earlier aexbench, not held to theirs: {again} them again"
             )
-        if not is_that(path, info):
+        content = content_of(path, info)
+        if content is None:
             why = "is not the file of its record" if path.exists() else "is missing"
             raise DamagedFileError(f"{path} {why}: {again} it again")
-        return path
+        return path, content
 
     @contextmanager
     def _scores_in(self, path: Path, record: Record, metadata: Mapping[str, Any]) -> Iterator[None]:
@@ -404,12 +425,17 @@ class Store:
 
     def _write(self, folder: str, key: str, content: bytes) -> FileInfo:
         files.write_bytes(self.path(folder, key), content)
-        return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        return _info(content)
 
 
 def _unpacked(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return the arrays and the metadata of a sidecar; DamagedFileError unless they are real."""
-    arrays, metadata = files.unpack(path)
+    return _real(path, *files.unpack(path))
+
+
+def _real(
+    path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, Any]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
             raise DamagedFileError(f"{path} is damaged: {name} is {array.dtype}, no real numbers")
@@ -468,6 +494,10 @@ def file_info(path: Path) -> FileInfo:
     return FileInfo(bytes=path.stat().st_size, sha256=file_digest(path))
 
 
+def _info(content: bytes) -> FileInfo:
+    return FileInfo(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
 def is_that(path: Path, info: FileInfo | None) -> bool:
     """Whether a file is the one whose size and checksum a record bears; of one of another size
     nothing is read.
@@ -478,16 +508,32 @@ def is_that(path: Path, info: FileInfo | None) -> bool:
         If the system does not let it be read.
     """
     try:
-        if info is None:
-            return False
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != info.bytes:
+        if info is None or not _fits(info, os.stat(path)):
             return False
         return file_digest(path) == info.sha256
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise files.UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _fits(info: FileInfo, found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_size == info.bytes
+
+
+def content_of(path: Path, info: FileInfo) -> bytes | None:
+    """Return the content of the file whose size and checksum a record bears, or None where that is
+    another one or none; raises as `is_that` does.
+    """
+    try:
+        content = files.content(path, functools.partial(_fits, info))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise files.UnreadableError(f"{path} cannot be read: {error.strerror or error}") from None
+    if content is None or hashlib.sha256(content).hexdigest() != info.sha256:
+        return None
+    return content
 
 
 def read_record(path: Path) -> Record:

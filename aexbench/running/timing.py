@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from aexbench.garbage import uncollected
 from aexbench.running.arithmetic import Rows
 
 WARM_UPS = 2
@@ -201,13 +202,8 @@ def synchronize(device: torch.device) -> None:
 def no_garbage_collection() -> Iterator[None]:
     """Collect garbage now, and not until the end."""
     gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _sample(call: Callable[[], object], device: torch.device) -> Samples:

@@ -58,19 +58,18 @@ def _parts(cells: Iterable[Cell]) -> Iterator[tuple[str, Component]]:
 
 
 def give(store: AnyStore, records: Sequence[Record]) -> None:
-    """Give the components of records the titles that the store's plans have for them; one that
-    would name two has its text beside it.
+    """Give the components of records the titles that the store's plans have for them, and those
+    of another store that share a component none; a title that would name two has the component's
+    text beside it.
     """
     titles: Titles = {axis: {} for axis in AXES}
     for suite, _ in store.plans():
         for axis, own in read(suite.get("titles")).items():
             titles[axis].update(own)
-    if not any(titles.values()):
-        return
     parts = [(axis, part, part.key) for axis, part in _parts(record.cell for record in records)]
     called = {(axis, key): titles[axis].get(key, part.text) for axis, part, key in parts}
     count = Counter((axis, title) for (axis, _), title in called.items())
     for axis, part, key in parts:
-        if (title := titles[axis].get(key)) is not None:
-            twice = count[axis, title] > 1
-            part.titled(f"{title} ({part.text})" if twice else title)
+        title = titles[axis].get(key, "")
+        twice = bool(title) and count[axis, title] > 1
+        part.titled(f"{title} ({part.text})" if twice else title)
