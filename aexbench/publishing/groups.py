@@ -11,7 +11,7 @@ from aexbench.board.sections import Row, Section
 from aexbench.board.table import Place
 from aexbench.plotting import groups
 from aexbench.plotting.choosing import Wanted
-from aexbench.plotting.names import short
+from aexbench.plotting.names import left_out, short
 from aexbench.publishing.grids import Cell, Column, Grid, Line
 from aexbench.publishing.links import Links
 
@@ -34,7 +34,7 @@ def grid(section: Section, board: Board, links: Links) -> Grid:
     columns += [Column("units"), *(_column(row, links) for row in section.rows)]
     cells = Heads(places, varying, links)
     lines = [_line(name, section, cells, known) for name in (groups.MEAN, *names)]
-    caption = f"{board.metrics[section.metric]} by group{shared(places)}"
+    caption = f"{board.metrics[section.metric]} by group{shared(places)}{cells.left_out}"
     return Grid(caption, columns, lines, heads=len(varying), upright=True)
 
 
@@ -60,6 +60,12 @@ class Heads:
     def __init__(self, places: Sequence[Place], varying: Sequence[str], links: Links) -> None:
         self.varying, self._links = varying, links
         self._short = {part: short(sorted(_values(places, part))) for part in varying}
+
+    @property
+    def left_out(self) -> str:
+        """What the short names do not say, to be said once."""
+        said = [left_out(names) for names in self._short.values()]
+        return "".join(f"; {one}" for one in said if one)
 
     def of(self, place: Place) -> list[Cell]:
         """Return the parts of a group's name."""

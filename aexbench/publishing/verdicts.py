@@ -92,7 +92,7 @@ def grid(row: Row, section: Section, links: Links, found: list[Standing]) -> Gri
     columns += [Column("units"), Column("score"), Column("gain"), Column("over", words=True)]
     columns += [Column("the best there", words=True)]
     lines = [_line(one, row, section, heads) for one in found]
-    return Grid(f"{row.explainer} by group", columns, lines, heads=len(varying))
+    return Grid(f"{row.explainer} by group{heads.left_out}", columns, lines, heads=len(varying))
 
 
 def _line(one: Standing, row: Row, section: Section, heads: Heads) -> Line:
