@@ -11,6 +11,7 @@ from aexbench.board.sections import Row, Section
 from aexbench.board.table import Place
 from aexbench.plotting import groups
 from aexbench.plotting.choosing import Wanted
+from aexbench.plotting.names import left_out, short
 from aexbench.publishing.grids import Cell, Column, Grid, Line
 from aexbench.publishing.links import Links
 
@@ -31,8 +32,9 @@ def grid(section: Section, board: Board, links: Links) -> Grid:
     known = {(one["group"], one["explainer"]): one for one in groups.data(section, Wanted())}
     columns = [Column(NAMES[part], words=True) for part in varying]
     columns += [Column("units"), *(_column(row, links) for row in section.rows)]
-    lines = [_line(name, section, varying, known, links) for name in (groups.MEAN, *names)]
-    caption = f"{board.metrics[section.metric]} by group{shared(places)}"
+    cells = Heads(places, varying, links)
+    lines = [_line(name, section, cells, known) for name in (groups.MEAN, *names)]
+    caption = f"{board.metrics[section.metric]} by group{shared(places)}{cells.left_out}"
     return Grid(caption, columns, lines, heads=len(varying), upright=True)
 
 
@@ -52,6 +54,29 @@ def shared(places: Sequence[Place]) -> str:
     return f"; {', '.join(said)}" if said else ""
 
 
+class Heads:
+    """The cells that name groups, in short where their parameters are alike."""
+
+    def __init__(self, places: Sequence[Place], varying: Sequence[str], links: Links) -> None:
+        self.varying, self._links = varying, links
+        self._short = {part: short(sorted(_values(places, part))) for part in varying}
+
+    @property
+    def left_out(self) -> str:
+        """What the short names do not say, to be said once."""
+        said = [left_out(names) for names in self._short.values()]
+        return "".join(f"; {one}" for one in said if one)
+
+    def of(self, place: Place) -> list[Cell]:
+        """Return the parts of a group's name."""
+        return [self._cell(part, getattr(place, part)) for part in self.varying]
+
+    def _cell(self, part: str, text: str) -> Cell:
+        shown = self._short[part][text]
+        link = self._links.datasets.get(text, "") if part == "dataset" else ""
+        return Cell(shown, hint="" if shown == text else text, link=link)
+
+
 def _column(row: Row, links: Links) -> Column:
     link = links.explainers.get(row.explainer, "")
     return Column(row.explainer, explainer=row.explainer, link=link)
@@ -60,24 +85,16 @@ def _column(row: Row, links: Links) -> Column:
 def _line(
     group: str,
     section: Section,
-    varying: Sequence[str],
+    heads: Heads,
     known: dict[tuple[str, str], dict[str, Any]],
-    links: Links,
 ) -> Line:
     cells = [score_cell(known[group, row.explainer], row) for row in section.rows]
     if group == groups.MEAN:
-        heads = [Cell(groups.MEAN), *(Cell("") for _ in varying[1:])]
-        return Line([*heads, Cell(""), *cells])
+        empty = [Cell("") for _ in heads.varying]  # and no units
+        return Line([Cell(groups.MEAN), *empty, *cells])
     place = section.place(group)
-    heads = [place_cell(part, place, links) for part in varying]
-    line = [*heads, units(section.groups[group]), *cells]
+    line = [*heads.of(place), units(section.groups[group]), *cells]
     return Line(line, dataset=place.dataset, corruption=place.corruption)
-
-
-def place_cell(part: str, place: Place, links: Links) -> Cell:
-    """Return a part of a group's name."""
-    text = getattr(place, part)
-    return Cell(text, link=links.datasets.get(text, "") if part == "dataset" else "")
 
 
 def units(count: int) -> Cell:

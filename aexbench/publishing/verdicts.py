@@ -10,7 +10,7 @@ from aexbench.plotting import groups
 from aexbench.plotting.choosing import Wanted
 from aexbench.publishing import figures
 from aexbench.publishing.grids import Cell, Column, Grid, Line
-from aexbench.publishing.groups import NAMES, parts, place_cell, units
+from aexbench.publishing.groups import NAMES, Heads, parts, units
 from aexbench.publishing.links import Links
 from aexbench.texts import counted
 
@@ -85,19 +85,21 @@ def _named(found: list[Standing]) -> str:
 
 def grid(row: Row, section: Section, links: Links, found: list[Standing]) -> Grid:
     """Return a row group by group, beside its floors and the best explainer there."""
-    varying = parts([section.place(one.group) for one in found])
+    places = [section.place(one.group) for one in found]
+    varying = parts(places)
+    heads = Heads(places, varying, links)
     columns = [Column(NAMES[part], words=True) for part in varying]
     columns += [Column("units"), Column("score"), Column("gain"), Column("over", words=True)]
     columns += [Column("the best there", words=True)]
-    lines = [_line(one, row, section, varying, links) for one in found]
-    return Grid(f"{row.explainer} by group", columns, lines, heads=len(varying))
+    lines = [_line(one, row, section, heads) for one in found]
+    return Grid(f"{row.explainer} by group{heads.left_out}", columns, lines, heads=len(varying))
 
 
-def _line(one: Standing, row: Row, section: Section, varying: list[str], links: Links) -> Line:
+def _line(one: Standing, row: Row, section: Section, heads: Heads) -> Line:
     place, gain = section.place(one.group), row.by_group[one.group][1]
     best = f"{one.best:.2f} {', '.join(one.names)}" if one.names else figures.NONE
     cells = [
-        *(place_cell(part, place, links) for part in varying),
+        *heads.of(place),
         units(section.groups[one.group]),
         Cell(f"{one.score:.2f}", one.score, f"{one.score:.4f}", strong=one.wins),
         figures.gain(gain),

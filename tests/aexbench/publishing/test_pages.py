@@ -106,8 +106,10 @@ def test_groups_are_rows_under_their_data_set_and_corruption(index, board):
     assert groups.rows[0][:3] == ["data set", "corruption", "units"]
     assert groups.rows[0][3:] == [row.explainer for row in section.rows]
     assert groups.rows[1][:2] == ["all groups", ""]
+    assert groups.caption == "recall@1 by group; in full: null[threshold=0.2]"
     named = [" / ".join(row[:2]) for row in groups.rows[2:]]
-    assert named == sorted(section.groups)
+    assert named == [name.replace("[threshold=0.2]", "") for name in sorted(section.groups)]
+    assert index.values("title").count("null[threshold=0.2]") == 2
     by_group = section.rows[1].by_group
     shown = [row[4].lstrip("·") for row in groups.rows[2:]]
     assert shown == [f"{by_group[name][0]:.2f}" for name in sorted(section.groups)]
