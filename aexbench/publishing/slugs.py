@@ -14,7 +14,7 @@ def slug(text: str) -> str:
     they do not; it names no folder, and nothing that a system keeps for itself.
 
     >>> slug("lrp[root=joint]"), slug("../../etc/passwd")
-    ('lrp-root-joint-3ac2e2ca', 'etc-passwd-f3a2ac62')
+    ('lrp-root-joint-2ff89ce6', 'etc-passwd-3754d6cb')
     """
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
     words = "-".join(re.findall(r"[a-z0-9]+", text[: 4 * MOST].lower()))[:MOST].strip("-")

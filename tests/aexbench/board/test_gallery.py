@@ -69,7 +69,7 @@ def test_a_row_shows_a_sample_its_own_maps_and_its_own_truth(tmp_path: Path, mon
     shown = []
     monkeypatch.setattr(
         gallery,
-        "_show",
+        "show",
         lambda axis, values, truth, image: shown.append(
             (round(float(values.max()), 3), np.argwhere(truth).tolist(), image)
         ),
