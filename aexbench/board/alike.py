@@ -26,10 +26,16 @@ CONTROLS = {
     "loss-ablated": "loss-ablated",
 }
 COLUMNS = tuple(f"alike {control}" for control in CONTROLS)
-TITLE = "How alike each map is to that of a detector that knows nothing"
+TITLE = "How alike each map is to that of a detector that knows nothing, or without the error"
 SAID = (
-    Said("1", "features stand in the same order"),
-    Said("0", "the one order says nothing of the other (Spearman by sample, mean over samples)"),
+    Said("initial, permuted twin", "the same network with untrained, and with shuffled weights"),
+    Said("loss-ablated", "the trained detector, whose error map is the same everywhere"),
+    Said("1", "features stand in the same order: the map needs neither training nor error"),
+    Said(
+        "0",
+        "the one order says nothing of the other (Spearman by sample, mean over samples): the map "
+        "depends on it, which does not say that it is right",
+    ),
     Said("–", "one of both maps is the same everywhere, and has no order"),
 )
 

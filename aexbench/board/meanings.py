@@ -5,6 +5,22 @@ from __future__ import annotations
 from aexbench import families
 from aexbench.components import component
 from aexbench.errors import RequestError
+from aexbench.running.references import references
+
+
+def of_explainer(name: str) -> str:
+    """Return what an explainer or a reference says of itself, by its name with brackets; nothing
+    where it is not known here.
+
+    >>> of_explainer("feature-prior")
+    'how often each column is the truth on the anomalies of other units; the sample itself is not \
+looked at'
+    """
+    base = name.partition("[")[0].partition(" (version")[0]
+    for registry in (families.explainers, references):
+        if base in registry.names():
+            return registry.describe(base).summary.removeprefix("Return ").rstrip(".")
+    return ""
 
 
 def meaning(metric: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from aexbench.board import figures, predicted
+from aexbench.board import figures, meanings, predicted
 from aexbench.board.comparing import LEAST_UNITS
 from aexbench.board.power import MOST_SEEDS
 from aexbench.board.ranking import leader, tied
@@ -73,7 +73,16 @@ def above(section: Section, board: Board) -> Iterator[Said]:
     why = board.why if section.metric == board.primary else ""
     said = [f"{board.metrics[section.metric]}, {better} is better{meaning}", why.strip()]
     yield Said("ranked by", " ".join(filter(None, said)))
-    yield Said("about", _target(section))
+    yield Said("about", f"{_target(section)}; {_averaged(section)}")
+    if section.kind.origin == "corruptions":
+        yield from (Said("validity card", said) for said in predicted.said(section, board))
+
+
+def _averaged(section: Section) -> str:
+    """Return what a score is a mean over."""
+    if section.kind.origin == "labels":
+        return "every incident counts the same"
+    return f"{counted(len(section.groups), 'group')}, each of which counts the same"
 
 
 def _sentence(meaning: str) -> str:
@@ -94,8 +103,6 @@ def below(section: Section, board: Board) -> Iterator[Said]:
     yield from _floors(section)
     yield from _levels(section, board)
     yield from _sure(section, board)
-    if section.kind.origin == "corruptions":
-        yield from (Said("validity card", said) for said in predicted.said(section, board))
     incomplete = [row.shown for row in section.rows if row.note == "incomplete"]
     if incomplete:
         yield Said("incomplete", f"and so not ranked: {', '.join(incomplete)}")
@@ -136,12 +143,15 @@ def _floors(section: Section) -> Iterator[Said]:
         "the best score without what the detector has learned: of the floors, of untrained twins, "
         "or without an error map",
     )
-    bound = " [lower bound over every floor, by Holm over the rows]"
+    bound = " [at least, with 97.5 % over every floor and by Holm over the rows]"
     sure = any(gain.low is not None for gain in known)
     yield Said("gain", f"the score minus its best floor{bound if sure else ''}")
     below = [row.shown for row in section.rows if row.note == "not above its floor"]
     if below:
-        yield Said(figures.BELOW, f"not surely above every floor: {', '.join(below)}")
+        yield Said(figures.BELOW, f"not shown to be above every floor: {', '.join(below)}")
+    for row in section.rows:
+        if row.role == "floor" and (text := meanings.of_explainer(row.explainer)):
+            yield Said(f"{row.shown} (floor)", text)
 
 
 def _sure(section: Section, board: Board) -> Iterator[Said]:
@@ -152,10 +162,11 @@ def _sure(section: Section, board: Board) -> Iterator[Said]:
     yield Said(
         "detectable",
         f"a difference of {section.detectable:.3f} in {metric}: four such boards of five would "
-        "find it between two rows that were named beforehand (the median pair)",
+        "find it between two rows that were named beforehand (the median pair); that a smaller one "
+        "is not found does not say that there is none",
     )
     first, second = (row.shown for row in section.rows[:2])
-    if section.target == "recipe":
+    if section.target == "recipe" and tied(section.rows[1], section):
         needed = section.settling
         often = f"more than {MOST_SEEDS} seeds" if needed is None else counted(needed, "seed")
         yield Said(
@@ -184,7 +195,7 @@ def groups_above(groups: Groups) -> Iterator[Said]:
     if groups.shared:
         yield Said("all groups", " / ".join(groups.shared))
     if groups.dropped:
-        yield Said("left out of names", ", ".join(groups.dropped))
+        yield Said("names in full", ", ".join(groups.dropped))
 
 
 def groups_below(marks: Collection[str], best: str = BOLD) -> Iterator[Said]:
@@ -192,8 +203,10 @@ def groups_below(marks: Collection[str], best: str = BOLD) -> Iterator[Said]:
     if figures.BEST in marks:
         yield Said(best, "the best explainer of a group; ties alike, floors and references never")
     if figures.BELOW in marks:
-        yield Said(figures.BELOW, "not surely above every floor in that group")
+        yield Said(figures.BELOW, "not shown to be above every floor in that group")
     if figures.FEW in marks:
         yield Said(
-            figures.FEW, f"fewer than {LEAST_UNITS} units: such a group shows nothing by itself"
+            figures.FEW,
+            f"fewer than {LEAST_UNITS} units (source rows, incidents): such a group shows nothing "
+            "by itself, and is held to no floor",
         )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from aexbench import families
+from aexbench.board.meanings import of_explainer
 from aexbench.board.sections import CONTROL_NAMES, Row, Section
-from aexbench.publishing.links import bare
-from aexbench.running.references import references
 from aexbench.running.store import Record
 
 CONTROLS = {
@@ -41,16 +39,7 @@ def levels(section: Section) -> list[Level]:
 
 def _level(row: Row, section: Section) -> Level:
     kind = "the best explainer" if row.role == "explainer" else row.note
-    return Level(row.explainer, kind, row.scores[section.metric].mean, _summary(row.explainer))
-
-
-def _summary(name: str) -> str:
-    """Return what a component says of itself in a sentence; nothing, where it is not known."""
-    base = bare(name).partition("[")[0]
-    for registry in (families.explainers, references):
-        if base in registry.names():
-            return registry.describe(base).summary
-    return ""
+    return Level(row.explainer, kind, row.scores[section.metric].mean, of_explainer(row.explainer))
 
 
 def controls(records: Sequence[Record]) -> list[tuple[str, str]]:
@@ -78,5 +67,5 @@ def _read(row: Row, section: Section) -> str:
         f"{gain.low:+.2f}. "
     )
     if gain.above:
-        return start + "So it has learned something from the detector that no floor knows."
+        return start + "So it says something of what this detector has learned."
     return start + "So nothing here shows that it knows more than what never looked."

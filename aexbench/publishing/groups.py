@@ -8,10 +8,10 @@ from typing import Any
 from aexbench.board.comparing import LEAST_UNITS, enough_units
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import Row, Section
+from aexbench.board.shortening import left_out, short
 from aexbench.board.table import Place
 from aexbench.plotting import groups
 from aexbench.plotting.choosing import Wanted
-from aexbench.plotting.names import left_out, short
 from aexbench.publishing.grids import Cell, Column, Grid, Line
 from aexbench.publishing.links import Links
 

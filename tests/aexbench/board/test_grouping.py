@@ -64,7 +64,7 @@ def test_what_all_groups_share_is_said_once_and_not_in_each_row():
     assert groups.explainers == ["lrp[b=2]", "lrp", "residual", "deviation"]
     text = as_text(board(images()), 120)
     assert "all groups: net[epochs=4] / labels" in text
-    assert "left out of names: defects[per_damage=10], lrp[a=1]" in text
+    assert "names in full: defects[per_damage=10], lrp[a=1]" in text
 
 
 def test_rows_are_sorted_as_people_count():

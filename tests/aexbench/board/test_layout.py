@@ -189,4 +189,4 @@ def test_who_is_not_above_its_floors_is_named_and_nobody_else():
     section = dataclasses.replace(section, rows=rows)
     (said,) = (one.text for one in below(section, shown) if one.term == "·")
     names = f"{rows[1].explainer}, {rows[2].explainer}"
-    assert said == f"not surely above every floor: {names}"
+    assert said == f"not shown to be above every floor: {names}"
