@@ -61,6 +61,7 @@ DEFAULTS = {
             "rows": None,
             "value": "error",
             "output": None,
+            "middle": "paired",
             "seed": 0,
             "loss": None,
             **SEGMENTS,
