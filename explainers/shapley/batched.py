@@ -27,9 +27,10 @@ class KernelShapBatched:
     The estimator is that of the `shap` package with `l1_reg=False`, and so are the coalitions for a
     seed with `middle=shap`. Where these are too few to determine the regression (41 for 17
     features), this is its solution of least norm; `shap`'s may be anything there. It costs
-    `nsamples` × `rows` forward rows a sample. Features whose value is that of the whole background take no part. Samples whose
-    other features agree share coalitions and the factorised regression. Memory: one chunk of the
-    detector's activations and of its input rows, and at most 64 MiB of values.
+    `nsamples` × `rows` forward rows a sample. Features whose value is that of the whole background
+    take no part. Samples whose other features agree share coalitions and the factorised regression.
+    Memory: one chunk of the detector's activations and of its input rows, and at most 64 MiB of
+    values.
 
     Parameters
     ----------

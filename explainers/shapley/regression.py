@@ -45,7 +45,7 @@ class Regression:
         count = int(numbers.max()) + 1
         varying = self.varying(x, numbers, count)
         found = torch.zeros(len(x), count, dtype=torch.float64, device=x.device)
-        for part in _alike(numbers, varying):
+        for part in alike(numbers, varying):
             players = varying[part[0]].nonzero().flatten()
             for rows in part.split(self._round(len(players), total.shape[1])):
                 values = self._solve(x[rows], numbers[rows[0]], players, nobody[rows], total[rows])
@@ -108,7 +108,7 @@ class Regression:
         return max(1, VALUE_BYTES // (8 * outputs * max(1, 2 * coalitions + 4 * players)))
 
 
-def _alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
+def alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
     """Return the rows of samples that have the same segments (N, …), and the same varying ones (N,
     P) among them.
     """
