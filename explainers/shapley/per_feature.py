@@ -72,7 +72,7 @@ class PerFeatureShap:
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         worth = Worth(detector, representatives(detector, background, rows, seed), "reconstruction")
-        self.detector, self.regression = detector, Regression(worth, nsamples, seed)
+        self.detector, self.regression = detector, Regression(worth, nsamples, seed, "shap")
         self.share, self.combine = share, combine
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 from aexbench.detector import in_chunks
-from aexbench.explainers.shapley.coalitions import Design
+from aexbench.explainers.shapley.coalitions import Design, Middle
 from aexbench.explainers.shapley.values import Worth
 from aexbench.explainers.tools.units import Units
 
@@ -24,8 +24,8 @@ Read = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 class Regression:
     """Shapley values of what coalitions are worth, for samples of any segments."""
 
-    def __init__(self, worth: Worth, nsamples: int, seed: int) -> None:
-        self.worth, self.nsamples, self.seed = worth, nsamples, seed
+    def __init__(self, worth: Worth, nsamples: int, seed: int, middle: Middle) -> None:
+        self.worth, self.nsamples, self.seed, self.middle = worth, nsamples, seed, middle
         self._designs: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def solve(self, x: torch.Tensor, numbers: torch.Tensor, read: Read) -> torch.Tensor:
@@ -45,7 +45,7 @@ class Regression:
         count = int(numbers.max()) + 1
         varying = self.varying(x, numbers, count)
         found = torch.zeros(len(x), count, dtype=torch.float64, device=x.device)
-        for part in _alike(numbers, varying):
+        for part in alike(numbers, varying):
             players = varying[part[0]].nonzero().flatten()
             for rows in part.split(self._round(len(players), total.shape[1])):
                 values = self._solve(x[rows], numbers[rows[0]], players, nobody[rows], total[rows])
@@ -94,7 +94,7 @@ class Regression:
         factorised once.
         """
         if players not in self._designs:
-            design = Design.drawn(players, self.nsamples, self.seed)
+            design = Design.drawn(players, self.nsamples, self.seed, self.middle)
             device = self.worth.background.device
             parts = (design.coalitions, design.by_value, design.by_total)
             self._designs[players] = tuple(torch.as_tensor(part, device=device) for part in parts)  # type: ignore[assignment]
@@ -108,7 +108,7 @@ class Regression:
         return max(1, VALUE_BYTES // (8 * outputs * max(1, 2 * coalitions + 4 * players)))
 
 
-def _alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
+def alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
     """Return the rows of samples that have the same segments (N, …), and the same varying ones (N,
     P) among them.
     """

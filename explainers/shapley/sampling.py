@@ -22,7 +22,9 @@ class ShapleySampling:
     """Return Shapley values of e(x): what each feature adds when features take x's values one by
     one, in random orders.
 
-    Features that have not come yet keep the background's mean. The attributions are unbiased, and
+    Features that have not come yet keep the background's mean: one baseline, where
+    `shapley-permutation` and `shapley-twin` ask about the whole background, which is another
+    question. The attributions are unbiased, and
     sum to e(x) − e(mean) whatever the orders. It takes nsamples · (features + 1) forward rows a
     sample. captum's `ShapleyValueSampling` has the same formula, but draws its orders from torch's
     global state, the same for all samples of a batch.

@@ -36,10 +36,13 @@ EXPECTED = {
     "repair": (COLUMNS + 1, 0),
     "residual": (1, 0),
     "saliency": (1, 1),
+    "shapley-permutation": (1 + 74 * 2 * (COLUMNS - 1), 0),
     "shapley-sampling": (25 * (COLUMNS + 1), 0),
+    "shapley-twin": (1 + 2 * 1498, 0),
     "smoothgrad": (50, 50),
 }
 COSTLY = {"kernelshap": {"rows": 20}}
+FITTING = {"shapley-twin"}  # regress the network: products of their own beside the rows
 
 
 @dataclass
@@ -107,4 +110,5 @@ def test_rows_and_time(name):
     )
     if name in EXPECTED:
         assert (rows.forward / BATCH, rows.backward / BATCH) == pytest.approx(EXPECTED[name])
-        assert arithmetic == pytest.approx(EXPECTED[name], rel=0.05)
+        if name not in FITTING:
+            assert arithmetic == pytest.approx(EXPECTED[name], rel=0.05)

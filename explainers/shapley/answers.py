@@ -1,0 +1,151 @@
+"""Shapley values with their standard errors, whatever estimates them: samples are put together
+where their players agree, and drawn anew until the errors are small enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from aexbench import Detector
+from aexbench.explainers.shapley.enumerated import cost, enumerated
+from aexbench.explainers.shapley.games import Games
+from aexbench.explainers.shapley.normal import Background
+from aexbench.explainers.shapley.regression import alike
+from aexbench.explainers.tools import seeding
+from aexbench.explainers.tools.segments import Segments, spread
+from aexbench.explainers.tools.units import Units
+
+ROUND_VALUES = 2**20  # of rows that samples are asked about together; one at least
+MOST_ROUNDS = 1000  # of `nsamples` rows each: a tolerance below rounding is not reached at all
+
+# Shapley values (n, P) of games, and their standard errors.
+Estimate = Callable[[Games], tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass
+class Answers:
+    """What an estimator says of samples.
+
+    Parameters
+    ----------
+    detector
+        Whose error is explained.
+    background
+        Normal rows.
+    estimate
+        Asks `nsamples` rows about each of some games.
+    nsamples
+        Forward rows a sample and round.
+    tolerance
+        Rounds are repeated until the largest standard error of a sample is not above it.
+    segments, seed
+        Of the samples.
+    """
+
+    detector: Detector
+    background: Background
+    estimate: Estimate
+    nsamples: int
+    tolerance: float | None
+    segments: Segments
+    seed: int
+    _known: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def explain(self, x: torch.Tensor) -> torch.Tensor:
+        """Return Shapley values (N, …)."""
+        numbers = self.segments.numbers(x, self.detector.features)
+        count = int(numbers.max()) + 1
+        found = x.new_full((2, len(x), count), torch.nan, dtype=torch.float64)
+        known = x.flatten(1).isfinite().all(dim=1).nonzero().flatten()
+        for part, players in self._parts(x, numbers, known, count):
+            found[:, part] = 0.0
+            column = _players(numbers[part[0]], players, count)
+            values = self._until_sure(x[part], column, len(players))
+            found[:, part[:, None], players] = torch.stack(values)
+        self._known = (x.detach().clone(), spread(found[1], numbers).to(x.dtype))
+        return spread(found[0], numbers).to(x.dtype)
+
+    def standard_error(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the standard error (N, …) of each Shapley value; of columns that share one,
+        their equal share.
+        """
+        if self._known is None or not _equal(self._known[0], x):
+            self.explain(x)
+        assert self._known is not None  # what `explain` has left
+        return self._known[1]
+
+    def largest(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the largest standard error (N,) of a sample's columns."""
+        return self.standard_error(x).flatten(1).amax(dim=1)
+
+    def _parts(
+        self, x: torch.Tensor, numbers: torch.Tensor, known: torch.Tensor, count: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return rows of samples that have the same players, a round at a time, with these."""
+        if not len(known):
+            return []
+        units = Units.of(self.detector.features, tuple(x.shape[1:]))
+        columns = self.background.differs(x, units).flatten(1)
+        varying = torch.zeros(len(x), count, device=x.device)
+        varying = varying.scatter_add_(1, numbers.flatten(1), columns.to(varying.dtype)) > 0
+        together = max(1, ROUND_VALUES // (self.nsamples * x[0].numel()))
+        return [
+            (known[part], varying[known[part[0]]].nonzero().flatten())
+            for group in alike(numbers[known], varying[known])
+            for part in group.split(together)
+        ]
+
+    def _until_sure(
+        self, x: torch.Tensor, column: torch.Tensor, players: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean of as many rounds as the tolerance needs, and its standard error."""
+        generators = seeding.generators(x, self.seed, self.detector.features)
+        total, squares = x.new_zeros((2, len(x), players), dtype=torch.float64)
+        rounds = torch.zeros(len(x), 1, dtype=torch.float64, device=x.device)
+        left = torch.arange(len(x), device=x.device)
+        while len(left) and float(rounds.max()) < MOST_ROUNDS:
+            some = [generators[place] for place in left.tolist()]
+            values, errors = self._round(x[left], column, players, some)
+            total[left] += values
+            squares[left] += errors.square()
+            rounds[left] += 1
+            error = (squares.sqrt() / rounds)[left].amax(dim=1)
+            left = left[:0] if self.tolerance is None else left[error > self.tolerance]
+        return total / rounds, squares.sqrt() / rounds
+
+    def _round(
+        self,
+        x: torch.Tensor,
+        column: torch.Tensor,
+        players: int,
+        generators: list[np.random.Generator],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the estimate of one round; one player has it all, and few are enumerated where
+        that costs no more.
+        """
+        games = Games(self.detector, self.background, x, column, players, generators)
+        if players < 2:
+            all_of_it = games.gain.mean(dim=1, keepdim=True).expand(-1, players)
+            return all_of_it, torch.zeros_like(all_of_it)
+        if cost(games) < self.nsamples:
+            return enumerated(games)
+        return self.estimate(games)
+
+
+def _players(numbers: torch.Tensor, players: torch.Tensor, count: int) -> torch.Tensor:
+    """Return for each column (M,) which of the players (P,) it belongs to, P where to none.
+
+    >>> _players(torch.tensor([0, 1, 1, 2]), torch.tensor([1, 2]), 3)
+    tensor([2, 0, 0, 1])
+    """
+    place = torch.full((count,), len(players), device=numbers.device)
+    place[players] = torch.arange(len(players), device=numbers.device)
+    return place[numbers.flatten()]
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())
