@@ -40,13 +40,15 @@ def _label(board: Board, number: int) -> str:
 
 def _section(section: Section, board: Board, label: str) -> Iterator[str]:
     """Yield the main table of a section and its table by group, with their words as comments."""
-    above, below = wording.above(section, board), list(wording.below(section, board))
+    above, below = (list(said(section, board)) for said in (wording.above, wording.below))
+    card = [one for one in above if one.term == wording.CARD]
+    above = [one for one in above if one not in card]
     signs = [one for one in below if one.term in wording.SIGNS]
     title = f"{wording.title(section)}, the best in bold."
     yield from _floating(
         [ranking(section, board)], _text([title, *_sentences([*above, *signs])]), label
     )
-    yield from (f"% {plain(str(one))}" for one in below if one not in signs)
+    yield from (f"% {plain(str(one))}" for one in [*card, *below] if one not in signs)
     yield ""
     groups = grouped(section)
     tables, key = layout.by_group(groups, WIDTH)

@@ -26,6 +26,7 @@ TITLES = {
     ("labels", ""): "Labels",
 }
 SIGNS = ("#", "±", figures.TIED, "gain", figures.BELOW)  # of a main table
+CARD = "validity card"
 BOLD = "bold"  # where the best can be bold
 
 
@@ -75,7 +76,7 @@ def above(section: Section, board: Board) -> Iterator[Said]:
     yield Said("ranked by", " ".join(filter(None, said)))
     yield Said("about", f"{_target(section)}; {_averaged(section)}")
     if section.kind.origin == "corruptions":
-        yield from (Said("validity card", said) for said in predicted.said(section, board))
+        yield from (Said(CARD, said) for said in predicted.said(section, board))
 
 
 def _averaged(section: Section) -> str:
