@@ -83,7 +83,8 @@ def _averaged(section: Section) -> str:
     """Return what a score is a mean over."""
     if section.kind.origin == "labels":
         return "every incident counts the same"
-    return f"{counted(len(section.groups), 'group')}, each of which counts the same"
+    groups = len(section.groups)
+    return "one group" if groups == 1 else f"the mean over {groups} groups, each counts the same"
 
 
 def _sentence(meaning: str) -> str:

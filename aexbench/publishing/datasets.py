@@ -41,13 +41,13 @@ def datasets(readings: Sequence[Reading], links: Links) -> list[Dataset]:
     components = by_text(r.cell.dataset for one in readings for r in one.records)
     found = []
     for name, path in links.datasets.items():
-        own = {one.slug: _records(one, bare(name)) for one in readings}
+        own = {one.slug: _records(one, one.dataset(bare(name))) for one in readings}
         there = [one for one in readings if own[one.slug]]
         found.append(
             Dataset(
                 name=name,
                 path=path,
-                known=known("datasets", components[bare(name)]),
+                known=known("datasets", components[there[0].dataset(bare(name))]),
                 detectors=[
                     (one.name, grid) for one in there for grid in _detectors(one, name, links)
                 ],

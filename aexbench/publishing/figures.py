@@ -75,4 +75,6 @@ def gain(found: Gain | None) -> Cell:
 
 def above(row: Row) -> Cell:
     """Return in a word whether a row is above its floors, or what else it is."""
+    if row.gain is None and not row.note:
+        return Cell("no floors")
     return Cell(ABOVE.get(row.note, row.note))

@@ -33,6 +33,8 @@ class Reading:
         Made of these.
     suites
         What has been asked for, without folders.
+    datasets
+        The texts of data sets by what the board shows of them, their titles.
     """
 
     name: str
@@ -41,6 +43,11 @@ class Reading:
     records: Sequence[Record]
     board: Board
     suites: Sequence[Mapping[str, Any]]
+    datasets: Mapping[str, str]
+
+    def dataset(self, shown: str) -> str:
+        """Return the text of a data set by what the board shows of it."""
+        return self.datasets.get(shown, shown)
 
 
 def read(root: Path, number: int = 1) -> Reading:
@@ -53,4 +60,5 @@ def read(root: Path, number: int = 1) -> Reading:
     board = boards.of_records(store, records, complaints)
     name = board.title or root.name
     suites = [without_folders(suite) for suite, _ in plans]
-    return Reading(name, slug(f"{name} {number}"), store, records, board, suites)
+    datasets = {record.cell.dataset.shown: record.cell.dataset.text for record in records}
+    return Reading(name, slug(f"{name} {number}"), store, records, board, suites, datasets)

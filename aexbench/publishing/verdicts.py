@@ -61,17 +61,27 @@ def sentences(row: Row, section: Section, found: list[Standing]) -> Iterator[str
     rivals = sum(other.role == "explainer" for other in section.rows)
     of = f"of {counted(len(found), 'group')}"
     yield f"Best of {counted(rivals, 'explainer')} in {len(won)} {of}{_named(won)}."
-    gains = {one.group: row.by_group[one.group][1] for one in found}
-    sure = [one for one in found if (gain := gains[one.group]) and gain.above]
-    yield f"Surely above every floor in {len(sure)} {of}{_named(sure)}."
-    below = [one for one in found if (gain := gains[one.group]) and gain.gain < 0]
-    yield f"Below its best floor in {len(below)} {of}{_named(below)}."
+    yield from _beside_floors(row, found)
     if lost := [one for one in found if not one.wins]:
         worst = max(lost, key=lambda one: one.behind)
         yield (
             f"Furthest behind in {worst.group}: {worst.score:.2f}, where "
             f"{worst.names[0]} has {worst.best:.2f}."
         )
+
+
+def _beside_floors(row: Row, found: list[Standing]) -> Iterator[str]:
+    """Yield where a row is above its floors, and where it is below one; groups of few units and
+    those without floors are not asked.
+    """
+    gains = [(one, gain) for one in found if (gain := row.by_group[one.group][1]) is not None]
+    if not gains:
+        return
+    of = f"of {counted(len(gains), 'group')} with units enough"
+    sure = [one for one, gain in gains if gain.above]
+    yield f"Surely above every floor in {len(sure)} {of}{_named(sure)}."
+    below = [one for one, gain in gains if gain.gain < 0]
+    yield f"Below its best floor in {len(below)} {of}{_named(below)}."
 
 
 def _named(found: list[Standing]) -> str:

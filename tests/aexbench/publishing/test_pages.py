@@ -159,7 +159,8 @@ def test_an_explainer_has_a_page_of_its_own(quickstart):
     for text in (
         "Layer-wise relevance propagation of the reconstruction error",
         "Source: \"Unlocking Layer-wise Relevance Propagation for Autoencoders\"",
-        "Best of 4 explainers in 0 of 6 groups.", "Below its best floor in 5 of 6 groups",
+        "Best of 4 explainers in 0 of 6 groups.",
+        "Below its best floor in 5 of 5 groups with units enough",
         "rows backward", "The rule of all other weighted layers",
     ):  # fmt: skip
         assert text in page.text, text
@@ -272,6 +273,15 @@ def test_heat_maps_stand_on_the_pages_of_explainers_and_anomalies_on_those_of_da
     assert Page(tmp_path / "pages" / "index.html").count("img") == 0
     assert only(list((tmp_path / "pages" / "datasets").iterdir())).count("img") == 1
     assert len(list((tmp_path / "pages" / pictures.FOLDER).iterdir())) >= 3
+
+
+def test_who_has_no_floors_is_not_above_them(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(charts, "inline", lambda *ignored: "No picture.")
+    publish([images], tmp_path / "pages")
+    main = Page(tmp_path / "pages" / "index.html").tables[0]
+    assert main.column("above") == ["no floors", "no floors"]
+    page = only(list((tmp_path / "pages" / "explainers").glob("saliency-*")))
+    assert "every floor" not in page.text
 
 
 def test_a_picture_of_too_many_rows_is_left_out(board, monkeypatch):
