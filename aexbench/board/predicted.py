@@ -44,12 +44,12 @@ def _of_card(card: Card, name: str, labels: str) -> Iterator[str]:
     rules = {rule.name: rule for rule in card.rules}
     rule = rules.get(name)
     if rule is not None and rule.tau is not None:
-        beside = [f"{n} lost {rules[n].regret.mean:z.2f}" for n in (PICK, RESIDUAL) if n in rules]
+        beside = [f"{n} {rules[n].regret.mean:z.2f}" for n in (PICK, RESIDUAL) if n in rules]
         regret, shown = figure(rule.regret), card.shown_rule(name)
         yield (
-            f"what this order has predicted of labels: on {labels} ({rule.entities} data sets with "
+            f"what this order has predicted: on {labels} ({rule.entities} data sets with "
             f"{card.labels}), to take the first by {shown} lost {regret} of {card.metric} against "
-            f"the best explainer there ({', '.join(beside)}). Kendall's τ with the order by "
+            f"the best there ({', '.join(beside)}). Kendall's τ with the order by "
             f"labels: {figure(rule.tau)} (1 the same, 0 unrelated, -1 reversed)."
         )
 

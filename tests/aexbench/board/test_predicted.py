@@ -30,17 +30,17 @@ ALL_RULES = [
 ]
 CARD = Card("symptom", HEADLINE, [*"abcdefgh"], ["residual", "lrp"], [], ALL_RULES)
 SEEN = (
-    "what this order has predicted of labels: on real labels of results/real (7 data sets with "
-    "labelled symptoms), to take the first by the mean of null, random and adversarial lost 0.13 "
-    "[0.05, 0.21] of recall[top=truth] against the best explainer there (a random pick lost 0.11, "
-    "always residual lost 0.04). Kendall's τ with the order by labels: 0.04 [-0.10, 0.18] (1 the "
-    "same, 0 unrelated, -1 reversed)."
+    "what this order has predicted: on real labels of results/real (7 data sets with labelled "
+    "symptoms), to take the first by the mean of null, random and adversarial lost 0.13 [0.05, "
+    "0.21] of recall[top=truth] against the best there (a random pick 0.11, always residual 0.04). "
+    "Kendall's τ with the order by labels: 0.04 [-0.10, 0.18] (1 the same, 0 unrelated, -1 "
+    "reversed)."
 )
 HERE = (
-    "what this order has predicted of labels: on the labels here (6 data sets with labelled "
-    "causes), to take the first by the mean of all corruptions lost 0.08 [0.00, 0.16] of m against "
-    "the best explainer there (a random pick lost 0.11, always residual lost 0.04). Kendall's τ "
-    "with the order by labels: 0.20 [0.10, 0.30] (1 the same, 0 unrelated, -1 reversed)."
+    "what this order has predicted: on the labels here (6 data sets with labelled causes), to take "
+    "the first by the mean of all corruptions lost 0.08 [0.00, 0.16] of m against the best there "
+    "(a random pick 0.11, always residual 0.04). Kendall's τ with the order by labels: 0.20 [0.10, "
+    "0.30] (1 the same, 0 unrelated, -1 reversed)."
 )
 THE_THREE = ("null[threshold=0.2]", "random", "adversarial")
 
