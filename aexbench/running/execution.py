@@ -268,7 +268,8 @@ def rescore(store: Store, records: Sequence[Record], metrics: Sequence[Component
     derived, complaints, sets = [], [], Sets(store)
     for record in sorted(ok, key=lambda record: record.cell.anomaly_key):
         try:
-            derived.append((record, _derived(store, record, sets, asked, others)))
+            if (scores := _derived(store, record, sets, asked, others)) is not None:
+                derived.append((record, scores))
         except (files.DamagedFileError, files.UnreadableError) as error:
             complaints.append(str(error))
     for start in range(0, len(derived), AT_ONCE):
@@ -323,10 +324,10 @@ def _derived(
     sets: Sets,
     asked: Mapping[str, Component],
     others: Mapping[str, Component],
-) -> Scores:
+) -> Scores | None:
     """Return a cell's scores by the metrics that are asked for, and by those that it had; of these
     the ones that are not known here are lost with their file. Those that are what would be derived
-    today stay.
+    today stay; None where all do.
     """
     before = staleness.kept(store, record, {**others, **asked})
     there = before.metrics if before else {}
@@ -337,6 +338,8 @@ def _derived(
     if not _of(record.cell, attributions, anomalies):
         path = store.path("attributions", record.cell.key)
         raise files.DamagedFileError(f"{path} holds no attributions of its anomalies")
+    if before is not None and not lacking and list(record.scored_by) == list(there):
+        return None
     try:
         made = _scored(record.cell, attributions, anomalies, lacking)
     except Exception as error:

@@ -9,6 +9,9 @@ import numpy as np
 from PIL import Image
 
 from aexbench.running import planning
+from aexbench.running.cells import Cell
+
+PARTS = ("dataset", "detector", "corruption", "explainer")
 
 
 def key(dataset: str) -> str:
@@ -65,3 +68,14 @@ def test_a_machine_counts_by_its_own_files(tmp_path, monkeypatch):
     (tmp_path / "ServerMachineDataset" / "train" / "machine-1-1.txt").write_text("0.25\n")
     assert key("smd") != first
     assert key("smd[machine=1-2]") == other
+
+
+def test_records_share_what_is_the_same_and_nothing_else():
+    def read(parameter: object) -> Cell:
+        made = {"name": "x", "parameters": {"a": parameter}, "version": "1", "text": "x"}
+        return Cell.model_validate(dict.fromkeys(PARTS, made))
+
+    one, same, true, real = read(1), read(1), read(True), read(1.0)
+    assert one.dataset is same.dataset
+    assert len({cell.key for cell in (one, same, true, real)}) == 3
+    assert len({cell.anomaly_key for cell in (one, same, true, real)}) == 3
