@@ -456,8 +456,8 @@ class Explainer(Protocol):
     methods are reached as they are. `measures(x, attributions)`, if it has one, returns a mapping
     of what it says of its own answers, one value per sample (N,), such as a gap to completeness;
     medians and maxima go into the record. `standard_error(x)`, of one that draws at random and
-    knows how far its answers may be off, returns that (N, …): `aexbench.explain` shows it, and asks
-    the others with several seeds.
+    knows how far its answers may be off, returns that (N, …), added up over the columns of a
+    feature: `aexbench.explain` shows it, and asks the others with several seeds.
     """
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:

@@ -203,7 +203,8 @@ def _scored(detector: Detector, x: torch.Tensor) -> list[dict[str, Any]]:
 def _leads(view: View, given: Answers) -> list[Lead | None]:
     draws = np.stack([view.sums(draw) for draw in given.draws], axis=1)
     error = given.standard_error
-    told = [None] * len(draws) if error is None else np.sqrt(view.sums(error**2))
+    # Columns of one feature may share one error: their sum is never too small.
+    told = [None] * len(draws) if error is None else view.sums(error)
     return [lead(one, own, view.names, given.random) for one, own in zip(draws, told, strict=True)]
 
 

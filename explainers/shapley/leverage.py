@@ -81,7 +81,7 @@ class Fit:
             return Fit(away, weights, operator, torch.zeros_like(weights))
         square = weighted @ away / count + 1 / players  # what all share takes no part
         operator = torch.linalg.pinv(square, rtol=1e-9, hermitian=True) @ weighted / count
-        leverage = torch.einsum("nkp,npk->nk", away, operator)
+        leverage = (away * operator.mT).sum(dim=2)
         return Fit(away, weights, operator, leverage)
 
     @property

@@ -18,7 +18,7 @@ import torch
 
 from aexbench.explainers.shapley.games import Pairs
 from aexbench.explainers.shapley.leverage import Fit
-from aexbench.explainers.shapley.ridge import NormalEquations, picked
+from aexbench.explainers.shapley.ridge import RIDGES, NormalEquations, picked
 from aexbench.explainers.shapley.scaled import Scaled
 
 
@@ -43,12 +43,13 @@ class LinearTwin:
         """Return (s − s̄) · a(b) of each pair (n, 2, K/2, L)."""
         inner, outer = self._form
         given, normal = self.columns.x[:, None], self.columns.of_rows(self.pairs.normal)
-        folds = (len(given), 2, 1, self.pairs.half, -1)
-        swapped = self.pairs.games.by_column(self.fit.away) * (given - normal)
-        both = (given + normal).view(folds)
-        value = both @ inner.flip(1) + outer.flip(1)[..., None, :]
-        told = (swapped.view(folds) * value).sum(dim=4) / given.shape[2]
-        return told.mT
+        swapped = self.pairs.games.by_column(self.fit.away) * (given - normal) / given.shape[2]
+        folds = (len(given), 2, self.pairs.half, -1)
+        swapped, both = swapped.view(folds), (given + normal).view(folds)
+        every = both @ inner.flip(1).transpose(2, 3).flatten(3)  # of all ridges at once
+        value = every.view(*every.shape[:3], len(RIDGES), -1)
+        told = (value * swapped[..., None, :]).sum(dim=4)
+        return told + swapped @ outer.flip(1).mT
 
     def shapley(self, ridge: torch.Tensor) -> torch.Tensor:
         """Return the mean of a(b) over the background (n, 2, P)."""

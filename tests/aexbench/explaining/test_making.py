@@ -194,7 +194,7 @@ def test_an_explainer_that_tells_its_standard_error_is_asked_once(constant, data
     (one,) = explain(constant, data.test[:1], data=data, explainer=Told, **QUIET)
     assert Told.asked == 1
     assert (one.lead.first, one.lead.second, one.lead.by) == ("proto", "bytes", "standard error")
-    assert one.lead.spread == pytest.approx(math.sqrt(3 * 0.4**2 + 0.3**2))
+    assert one.lead.spread == pytest.approx(math.hypot(3 * 0.4, 0.3))
 
 
 def test_the_shortlist_votes_and_says_why_it_cannot(constant, data):
