@@ -9,7 +9,7 @@ from aexbench.publishing.grids import Cell
 NONE = "–"
 ABOVE = {
     "": "yes",
-    "not above its floor": "no",
+    "not above its floor": "not shown",
     "not known to be above its floor": "not known",
 }  # by what a row's note says
 

@@ -219,6 +219,7 @@ CLOSED: dict[str, Callable[[Floats], Floats]] = {
     "pca-residual": lambda x: off_components(x, 0.9),
     "pca-residual[variance=0.99]": lambda x: off_components(x, 0.99),
     "per-feature-shap[nsamples=5000,rows=30]": reconstructions,
+    "shapley-twin": shapley,
     "repair": lambda x: fall(x, MEAN),
     "repair[values=reconstruction]": lambda x: fall(x, x - (x - 0.5) @ P),
     "repair[values=nearest]": lambda x: fall(x, nearest(x)),
@@ -234,6 +235,7 @@ NEAR = {"acme-ad": 1e-5, "arcana[alpha=0]": 2e-4}
 # What is drawn comes near to its expectation.
 EXPECTED: dict[str, Callable[[Floats], Floats]] = {
     "gradient-shap[nsamples=20000]": shapley,
+    "shapley-permutation[nsamples=20000]": shapley,
     "shapley-sampling[nsamples=4000]": lambda x: path(x, MEAN),
     "smoothgrad[nsamples=20000]": lambda x: np.abs(gradient(x)),
 }
@@ -242,9 +244,10 @@ SEARCHED = ["counterfactual", "lime", "likelihood-compensation", "arcana[alpha=0
 OF_IMAGES = ["blurred-deviation", "centre", "edges", "occlusion", "ssim-residual"]
 BLIND = ["random"]
 # LRP hands what is missed of a fixed column, to which no hidden unit leads, to all of them alike;
-# deviation and components do not ask the network.
+# deviation and components do not ask the network. What permutations miss of the sum is taken from
+# all features alike: one that never matters is 0 within its standard error.
 NOT_FREE = [
-    *("deviation", "lrp", "residual[form=standardised]"),
+    *("deviation", "lrp", "residual[form=standardised]", "shapley-permutation[nsamples=20000]"),
     *("pca-residual", "pca-residual[variance=0.99]"),
 ]
 

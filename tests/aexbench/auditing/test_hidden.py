@@ -20,7 +20,7 @@ def results(truth, *, role="explainer", control="none", state="ok", **values):
         SimpleNamespace(
             state=state,
             role=role,
-            cell=SimpleNamespace(control=control, explainer=SimpleNamespace(text=name)),
+            cell=SimpleNamespace(plain=control == "none", explainer=SimpleNamespace(text=name)),
             values={"top": np.array(own, dtype=float)},
         )
         for name, own in values.items()
