@@ -139,7 +139,7 @@ def test_a_sample_without_error_scores_one():
 @pytest.mark.parametrize("loss", [None, "l1"])
 def test_the_gap_is_that_of_its_slow_twin_by_the_explainers_own_loss(loss, groups):
     on = asked("integrated-gradients", groups, loss=loss)
-    on._by_its_loss = on.detector.with_loss(loss)
+    on = Asking(on.make, on.detector, on.x, on.background, loss=loss)
     errors = on.detector.with_loss(loss).error(on.x).numpy()
     twin = probe_twins.gaps(on.attributions, errors)
     np.testing.assert_allclose(scored("conservation-gap", on), twin, rtol=1e-9)
