@@ -8,6 +8,7 @@ What authors of plugins may import of this project, and nothing else of it:
 - `aexbench.declarations`: what `register` may be told;
 - `aexbench.rows`: splits that need not fit in memory, read in blocks; `aexbench.errors`;
 - `aexbench.probes`: what a metric without truth may ask;
+- `aexbench.correlations`: how alike the orders of two maps are;
 - `aexbench.scaling`: how the values of a source became those of the splits;
 - `aexbench.detector`: `in_chunks`, `evaluation_mode`; `aexbench.extras`: optional packages;
 - `aexbench.fetching`, for data sets that can be fetched; `aexbench.files` and `aexbench.digests`,

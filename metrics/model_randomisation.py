@@ -8,8 +8,8 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
+from aexbench.correlations import likeness
 from aexbench.metrics import register
-from aexbench.metrics.tools.correlations import rank_correlation
 from aexbench.probes import Asked
 
 
@@ -71,4 +71,4 @@ class ModelRandomisation:
         """Return the mean correlation over the stages (N,)."""
         maps = np.asarray(outcome, dtype=np.float64)
         flat = maps.reshape(*maps.shape[:2], -1)
-        return np.asarray(rank_correlation(flat[:, 1:], flat[:, :1]).mean(axis=1))
+        return np.asarray(likeness(flat[:, 1:], flat[:, :1]).mean(axis=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aexbench import families
+from aexbench.board.table import bare
 from aexbench.components import component
 from aexbench.errors import RequestError
 from aexbench.running.references import references
@@ -16,7 +17,7 @@ def of_explainer(name: str) -> str:
     'how often each column is the truth on the anomalies of other units; the sample itself is not \
 looked at'
     """
-    base = name.partition("[")[0].partition(" (version")[0]
+    base = bare(name)
     for registry in (families.explainers, references):
         if base in registry.names():
             return registry.describe(base).summary.removeprefix("Return ").rstrip(".")

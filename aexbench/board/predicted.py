@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from aexbench.board.sections import Score, Section
-from aexbench.board.validity import ALL, PAPER, PICK, RESIDUAL, THREE, Card, bare
+from aexbench.board.table import bare
+from aexbench.board.validity import ALL, PAPER, PICK, RESIDUAL, THREE, Card
 
 if TYPE_CHECKING:
     from aexbench.board.leaderboard import Board

@@ -63,7 +63,7 @@ def _said(said: Iterable[Said]) -> str:
 def as_json(board: Board) -> str:
     """Return the whole board as JSON."""
     sections = [
-        {name: value for name, value in dataclasses.asdict(section).items() if name != "places"}
+        dataclasses.asdict(section)
         | {"kind": section.kind._asdict(), "title": wording.title(section)}
         | {"places": {group: place._asdict() for group, place in section.places.items()}}
         | {"said": list(wording.lines(section, board))}

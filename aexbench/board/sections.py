@@ -29,11 +29,6 @@ from aexbench.board.ranks import rank_intervals
 from aexbench.board.table import Key, Kind, Means, Place, Scored, Table
 from aexbench.running.controls import ABLATED
 
-CONTROL_NAMES = {
-    "initial": "initial twin",
-    "permuted": "permuted twin",
-    "loss-ablated": "loss-ablated",
-}
 CEILING = "oracle"  # the engine's reference
 
 
@@ -344,7 +339,7 @@ class Ranking:
     def floors(self, name: str) -> dict[str, Key]:
         """Return what an explainer must stand above: the floors, and its own controls."""
         found: dict[str, Key] = {n: (n, "none") for n in self.names if self.roles[n] == "floor"}
-        return found | {title: (name, control) for control, title in CONTROL_NAMES.items()}
+        return found | {title: (name, control) for control, title in alike.CONTROLS.items()}
 
     def floor_score(self, name: str) -> float | None:
         """Return the score of an explainer's best floor, on the groups that both have."""

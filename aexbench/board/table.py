@@ -7,6 +7,7 @@ given network are unlike things, and are never averaged.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from aexbench.running.controls import ABLATED
 from aexbench.running.references import LABELS
 from aexbench.running.scoring import MetricInfo, by_unit
 from aexbench.running.store import Record, Scores
+
+NUMBER = re.compile(r" \(version \d+\)$")
 
 Origin = Literal["corruptions", "labels"]
 Key = tuple[str, str]  # an explainer and its control
@@ -200,6 +203,24 @@ class Table:
                 if (scored := _merged(parts, metric)) is not None:
                     found[group][seed] = scored
         return dict(found)
+
+
+def unnumbered(text: str) -> str:
+    """Return a component's text without the number that tells a second one of it apart.
+
+    >>> unnumbered("lrp[root=joint] (version 2)"), unnumbered("residual")
+    ('lrp[root=joint]', 'residual')
+    """
+    return NUMBER.sub("", text)
+
+
+def bare(text: str) -> str:
+    """Return a component's name, without its parameters and that number.
+
+    >>> bare("null[threshold=0.2]"), bare("random (version 2)")
+    ('null', 'random')
+    """
+    return text.partition("[")[0].partition(" ")[0]
 
 
 def kind(record: Record) -> Kind:

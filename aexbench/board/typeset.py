@@ -1,4 +1,4 @@
-"""A board as LaTeX: tables with captions and labels, by the packages `booktabs` alone."""
+"""A board as LaTeX: tables with captions and labels, by the package `booktabs` alone."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from aexbench.board.choosing import Array, agreement, jackknife, over_entities, 
 from aexbench.board.comparing import Estimate
 from aexbench.board.entities import Entity, read_entities
 from aexbench.board.sections import Score
-from aexbench.board.table import Table
+from aexbench.board.table import Table, bare
 
 PAPER = ("null", "random", "adversarial")
 THREE = "the mean of null, random and adversarial"
@@ -129,15 +129,6 @@ def rules(entities: Sequence[Entity], explainers: Sequence[str]) -> Iterator[Rul
     yield _of_others([entity.labels for entity in entities])
     yield _fixed(PICK, [regret(np.zeros(len(explainers)), e.labels) for e in entities])
     yield from _constant(entities, explainers)
-
-
-def bare(corruption: str) -> str:
-    """Return the name of a corruption without its parameters.
-
-    >>> bare("null[threshold=0.2]"), bare("random (version 2)")
-    ('null', 'random')
-    """
-    return corruption.partition("[")[0].partition(" ")[0]
 
 
 def _means(entities: Sequence[Entity]) -> Iterator[tuple[str, Sequence[str]]]:

@@ -47,7 +47,7 @@ def detectors(board: Board) -> list[Column]:
 def _detector(quality: Quality) -> list[str]:
     shown = (quality.error_ratio, quality.roc_auc, quality.average_precision)
     return [
-        quality.title or quality.source,
+        quality.title,
         str(quality.seeds),
         *map(figures.figure, (*shown, quality.anomalous_share)),
     ]

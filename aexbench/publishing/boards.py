@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from aexbench.board import cards, predicted, wording
+from aexbench.board import cards, predicted, wording, worth
 from aexbench.board.leaderboard import Board
 from aexbench.board.sections import Row, Section
 from aexbench.publishing import charts, figures, floors, groups, runs
@@ -148,9 +148,8 @@ def costs(board: Board, links: Links) -> Grid | None:
     timed = [row for row in rows.values() if row.latency_s is not None]
     if not timed:
         return None
-    names = ("one sample", "samples/s", "preparing", "rows forward", "rows backward")
     machines = {row.hardware for row in timed}
-    columns = [Column("explainer", words=True), *map(Column, names)]
+    columns = [Column(worth.COSTS[0], words=True), *map(Column, worth.COSTS[1:])]
     if len(machines) == 1:
         lines = [Line(_costs(row, links), explainer=row.explainer) for row in timed]
         return Grid(f"What an explanation costs on {machines.pop()}", columns, lines)

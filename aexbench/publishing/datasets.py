@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from aexbench.board import wording
+from aexbench.board.table import unnumbered
 from aexbench.publishing import boards, examples, figures, groups
 from aexbench.publishing.examples import Examples
 from aexbench.publishing.grids import Cell, Column, Grid, Line
 from aexbench.publishing.known import Known, by_text, known
-from aexbench.publishing.links import Links, bare
+from aexbench.publishing.links import Links
 from aexbench.publishing.reading import Reading
 from aexbench.running.store import Record
 
@@ -41,13 +42,13 @@ def datasets(readings: Sequence[Reading], links: Links) -> list[Dataset]:
     components = by_text(r.cell.dataset for one in readings for r in one.records)
     found = []
     for name, path in links.datasets.items():
-        own = {one.slug: _records(one, one.dataset(bare(name))) for one in readings}
+        own = {one.slug: _records(one, one.dataset(unnumbered(name))) for one in readings}
         there = [one for one in readings if own[one.slug]]
         found.append(
             Dataset(
                 name=name,
                 path=path,
-                known=known("datasets", components[there[0].dataset(bare(name))]),
+                known=known("datasets", components[there[0].dataset(unnumbered(name))]),
                 detectors=[
                     (one.name, grid) for one in there for grid in _detectors(one, name, links)
                 ],

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from aexbench.board import wording
+from aexbench.board import wording, worth
 from aexbench.board.sections import Row, Section
+from aexbench.board.table import unnumbered
 from aexbench.publishing import figures, verdicts
 from aexbench.publishing.boards import cost_cells
 from aexbench.publishing.grids import Cell, Column, Grid, Line
 from aexbench.publishing.known import Known, by_text, known
-from aexbench.publishing.links import Links, bare
+from aexbench.publishing.links import Links
 from aexbench.publishing.reading import Reading
-
-COSTS = ("one sample", "samples/s", "preparing", "rows forward", "rows backward")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def explainers(readings: Sequence[Reading], links: Links) -> list[Explainer]:
     found = []
     for name, path in links.explainers.items():
         places = list(_places(name, readings))
-        own = known("explainers", components[bare(name)])
+        own = known("explainers", components[unnumbered(name)])
         standings = [_standings(*place, links) for place in places]
         found.append(Explainer(name, path, places[0][2].role, own, _costs(places), standings))
     return found
@@ -95,5 +94,5 @@ def _costs(places: Sequence[tuple[Reading, Section, Row]]) -> Grid | None:
         Line([Cell(reading.name), *cost_cells(row), Cell(row.hardware)])
         for reading, row in timed.values()
     ]
-    columns = [Column("board", words=True), *map(Column, COSTS), Column("on", words=True)]
+    columns = [Column("board", words=True), *map(Column, worth.COSTS[1:]), Column("on", words=True)]
     return Grid("What an explanation costs", columns, lines)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from aexbench.board import alike
 from aexbench.board.meanings import of_explainer
-from aexbench.board.sections import CONTROL_NAMES, Row, Section
+from aexbench.board.sections import Row, Section
 from aexbench.running.store import Record
 
 CONTROLS = {
@@ -45,7 +46,7 @@ def _level(row: Row, section: Section) -> Level:
 def controls(records: Sequence[Record]) -> list[tuple[str, str]]:
     """Return the floors that each explainer has for itself alone, as far as they have been run."""
     found = {record.cell.control for record in records}
-    return [(CONTROL_NAMES[name], text) for name, text in CONTROLS.items() if name in found]
+    return [(alike.CONTROLS[name], text) for name, text in CONTROLS.items() if name in found]
 
 
 def worked(section: Section) -> Iterator[str]:

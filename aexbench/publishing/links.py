@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aexbench.publishing.reading import Reading
 from aexbench.publishing.slugs import slug
-
-VERSION = re.compile(r" \(version \d+\)$")  # that a board puts behind a second one of the same name
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,3 @@ def links(readings: Sequence[Reading]) -> Links:
 
 def _paths(folder: str, names: Iterable[str]) -> dict[str, str]:
     return {name: f"{folder}/{slug(name)}.html" for name in dict.fromkeys(names)}
-
-
-def bare(name: str) -> str:
-    """Return the name of a component without the number that tells versions apart on a board.
-
-    >>> bare("residual (version 2)"), bare("residual")
-    ('residual', 'residual')
-    """
-    return VERSION.sub("", name)

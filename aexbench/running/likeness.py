@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
+from numpy.typing import NDArray
 
 from aexbench import files
 from aexbench.contracts import AnomalySet
+from aexbench.correlations import centred_ranks, correlation
 from aexbench.running.store import Likeness, Record, Store
 
 Place = tuple[str, str, int]
@@ -39,7 +39,7 @@ def derive(store: Store, records: Sequence[Record]) -> list[str]:
             except (files.DamagedFileError, files.UnreadableError) as error:
                 complaints.append(str(error))
             else:
-                _write(store, record, likeness(correlations(known, own), trained))
+                _write(store, record, likeness(correlation(known, own), trained))
     return complaints
 
 
@@ -80,25 +80,12 @@ def likeness(found: NDArray[np.float64], trained: Record) -> Likeness:
     return Likeness(mean=mean, samples=len(defined), to=_name(trained))
 
 
-def correlations(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
-    """Return Spearman's correlation of two maps (N, M) sample by sample (N,), given their ranks:
-    not a number where either of them is the same everywhere.
-
-    >>> correlations([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], [[3.0, 1.5, 1.5], [2.0, 2.0, 2.0]])
-    array([-0.8660254,        nan])
-    """
-    a, b = (np.asarray(own) - (np.shape(own)[1] + 1) / 2 for own in (one, other))
-    size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-    size[size == 0] = np.nan  # a constant map has no order to be like another one's
-    return np.asarray((a * b).sum(axis=1) / size).clip(-1, 1)
-
-
 def ranks(attributions: NDArray[np.floating], anomalies: AnomalySet) -> NDArray[np.float64]:
-    """Return the ranks of attributions by feature (N, M), of the anomalies that raise an alarm;
-    ties share the mean of theirs.
+    """Return the centred ranks of attributions by feature (N, M), of the anomalies that raise an
+    alarm.
     """
     values = anomalies.features.sum_groups(attributions[anomalies.alarmed])
-    return np.asarray(rankdata(values.reshape(len(values), -1), axis=1))
+    return centred_ranks(values.reshape(len(values), -1))
 
 
 def _ranks(store: Store, record: Record, anomalies: AnomalySet) -> NDArray[np.float64]:

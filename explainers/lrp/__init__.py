@@ -15,6 +15,7 @@ import torch
 from annotated_types import Ge, Le
 
 from aexbench import Detector, Features, RequestError, SkipError
+from aexbench.correlations import likeness
 from aexbench.detector import evaluation_mode, in_chunks, is_out_of_memory
 from aexbench.errors import unknown
 from aexbench.explainers import register
@@ -25,7 +26,7 @@ from aexbench.explainers.lrp.checks import (
     compare_sums,
     same_weights,
 )
-from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample, rank_correlation
+from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample
 from aexbench.explainers.lrp.maps import floored_relu
 from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, flat
 from aexbench.explainers.lrp.propagation import Propagation, Values, Watch, run_routes
@@ -296,11 +297,9 @@ class LRP:
             layers, difference.layers, strict=False
         ):  # none where nothing is propagated
             layer.contraction = changed.contraction
-        total, correlation = (
-            per_sample(maps[self.relevance], len(x)),
-            rank_correlation(*maps.values()),
-        )
-        return Ledger(per_sample(error, len(x)), total, correlation, layers)
+        total = per_sample(maps[self.relevance], len(x))
+        alike = likeness(*(one.flatten(1).double().cpu().numpy() for one in maps.values()))
+        return Ledger(per_sample(error, len(x)), total, torch.as_tensor(alike), layers)
 
     def _taken(self, x: torch.Tensor) -> torch.Tensor:
         """Return samples as the model takes them, once it is sure that what is prepared is this

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from aexbench.explainers.lrp.operations import Operation
@@ -108,17 +107,3 @@ def gap(attributions: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
     """Return |Σ R − e| / e (N,) from attributions and error maps (N, …)."""
     total, wanted = (per_sample(values, len(values)) for values in (attributions, error))
     return (total - wanted).abs() / wanted.clamp_min(torch.finfo(torch.float64).tiny)
-
-
-def rank_correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Return Spearman's rank correlation per sample (N,), ties at their mean rank; 0 if one is
-    constant, 1 if both.
-    """
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(m.flatten(1).double().cpu().numpy(), axis=1) for m in (one, other)]
-    a, b = (r - r.mean(axis=1, keepdims=True) for r in ranks)
-    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    constant = ((a == 0).all(axis=1) & (b == 0).all(axis=1)).astype(np.float64)
-    correlation = np.divide((a * b).sum(axis=1), scale, out=constant, where=scale > 0)
-    return torch.as_tensor(correlation)

@@ -13,8 +13,8 @@ from aexbench.board import validity
 from aexbench.board.entities import Entity
 from aexbench.board.leaderboard import by_name as in_order
 from aexbench.board.leaderboard import cards, leaderboard
-from aexbench.board.table import Table
-from aexbench.board.validity import ALL, HALVES, OTHERS, PICK, THREE, Card, Rule, bare, rules
+from aexbench.board.table import Table, bare
+from aexbench.board.validity import ALL, HALVES, OTHERS, PICK, THREE, Card, Rule, rules
 from aexbench.running.packed import open_store, pack
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.store import FileInfo, Record, Scores, Store

@@ -83,13 +83,6 @@ def test_the_trained_detector_and_floors_have_none(run_once):
     assert all(record.likeness is None for record in others)
 
 
-def test_ties_share_their_ranks():
-    one = np.array([[1.0, 1.0, 2.0, 5.0], [0.0, 0.0, 0.0, 1.0]])
-    other = np.array([[3.0, 2.0, 2.0, 9.0], [1.0, 2.0, 3.0, 4.0]])
-    ranks = [np.array([[1.5, 1.5, 3, 4], [2, 2, 2, 4]]), np.array([[3, 1.5, 1.5, 4], [1, 2, 3, 4]])]
-    np.testing.assert_allclose(likeness.correlations(*ranks), slow(one, other))
-
-
 def rewritten(store: Store, record: Record, attributions: np.ndarray) -> Record:
     """Write other attributions of a cell, as if it had been run again."""
     info = store.write_attributions(record.cell.key, attributions)
@@ -179,7 +172,7 @@ def test_samples_that_raise_an_alarm_count_and_a_group_is_one_feature():
     made = AnomalySet(
         x, x == 0, zero, zero, np.full(3, "a"), np.arange(3), features, details={"alarmed": alarmed}
     )
-    np.testing.assert_array_equal(likeness.ranks(one, made), [[1, 2, 3], [2, 3, 1]])
+    np.testing.assert_array_equal(likeness.ranks(one, made), [[-1, 0, 1], [0, 1, -1]])
 
 
 def test_a_board_shows_the_mean_over_samples(run_once):
