@@ -244,19 +244,24 @@ class LRP:
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample."""
-        with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self._modules):
+        if torch.is_inference_mode_enabled():  # what it makes cannot meet autograd
+            with torch.inference_mode(False):
+                return self.explain(x)
+        with torch.no_grad(), evaluation_mode(self._modules):
             x = self._taken(x)
-            rows = self._chunk_rows(x) if len(x) > 1 else 1
-            return in_chunks(self._explain, x, rows)
+            if len(x) == 1:
+                return self._explain(x)
+            return in_chunks(self._explain, x, self._chunk_rows(x))
 
     def _chunk_rows(self, x: torch.Tensor) -> int:
-        """Return how many samples are explained at once: what fits in cache, and a few at least
-        where they fit in memory.
+        """Return how many samples are explained at once: activations and relevance fit in cache,
+        and there are a few at least where they fit in memory.
         """
         shape = tuple(x.shape[1:])
         if shape not in self._rows:
             room = MOST_BYTES // self.detector.activation_bytes(x[:1])
-            self._rows[shape] = max(self.detector.chunk_rows(x), min(LEAST_ROWS, room))
+            cached = self.detector.chunk_rows(x) // 2
+            self._rows[shape] = max(cached, min(LEAST_ROWS, room), 1)
         return self._rows[shape]
 
     def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:

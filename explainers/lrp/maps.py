@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 
@@ -191,10 +191,15 @@ class Fixed:
 
 
 def delta(like: torch.Tensor) -> float:
-    """Return the δ of a type: its square is still far from underflow, and δ itself far below
-    rounding.
+    """Return the δ of a tensor's type: its square is still far from underflow, and δ itself far
+    below rounding.
     """
-    return float(torch.finfo(like.dtype).tiny ** 0.25)
+    return _delta(like.dtype)
+
+
+@cache
+def _delta(dtype: torch.dtype) -> float:
+    return float(torch.finfo(dtype).tiny ** 0.25)
 
 
 def floored_relu(x: torch.Tensor) -> torch.Tensor:

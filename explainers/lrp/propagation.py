@@ -16,6 +16,7 @@ from aexbench.explainers.lrp.rules import Average, Rule
 
 Values = dict[Operation, Any]
 HANDS_ON = ("pass", "route", "sum")
+Sharing = Callable[[Operation, Values, Any], list[Any]]
 Watch = Callable[[Operation, torch.Tensor, list[torch.Tensor]], None]
 
 
@@ -48,14 +49,17 @@ class Propagation:
         for operation in self.operations:
             hands_on = operation.kind in ("pass", "output") and not operation.broadcasts
             self._before[operation] = self._before[operation.inputs[0]] if hands_on else operation
-        acting = [o for o in self.operations if o.inputs and self._before[o] is o]
-        self._backwards = acting[::-1]
         self._inserted: set[Operation] = set()  # whose values hold inserted constants
         for operation in self.operations:
             if operation.inserts or (
                 operation.kind in HANDS_ON and self._inserted.intersection(operation.inputs)
             ):
                 self._inserted.add(operation)
+        acting = [o for o in self.operations if o.inputs and self._before[o] is o]
+        self._backwards = [
+            (o, self._sharing(o), [self._before[source] for source in o.inputs])
+            for o in acting[::-1]
+        ]
         last: dict[Operation, Operation] = {}
         for operation in self.operations:
             for source in _sources([operation.args, operation.kwargs]):
@@ -87,44 +91,55 @@ class Propagation:
         """Return the input's relevance from the output's; `watch` sees what each operation received
         and handed on.
         """
-        before = self._before
-        received: dict[Operation, Any] = {before[self.output]: relevance}
-        for operation in self._backwards:
+        received: dict[Operation, Any] = {self._before[self.output]: relevance}
+        for operation, share_out, sources in self._backwards:
             own = received.pop(operation, None)
             if own is None:
                 continue
-            if operation.kind == "pass":  # and may have made it larger
-                source = operation.inputs[0]
-                _add(received, before[source], own.sum_to_size(values[source].shape))
-                continue
-            shares = self._shares(operation, values, own)
-            if watch is not None and operation.kind != "route":
+            shares = share_out(operation, values, own)
+            if watch is not None and operation.kind not in ("pass", "route"):
                 watch(operation, own, [share for share in shares if share is not None])
-            for source, share in zip(operation.inputs, shares, strict=True):
+            for source, share in zip(sources, shares, strict=True):
                 if share is not None:  # indices and the like take none
-                    _add(received, before[source], share)
+                    _add(received, source, share)
         found: torch.Tensor = received[self.input]
         return found
 
-    def _shares(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
-        """Return the relevance of each input of an operation."""
-        if operation.kind == "weighted":
-            source = operation.inputs[0]
-            exists = self._exists(source, values) if source in self._inserted else None
-            return [self.rules[operation].propagate(values[source], relevance, exists)]
-        if operation.kind == "sum":
-            masks = [
-                self._exists(o, values) if o in self._inserted else None for o in operation.inputs
-            ]
-            return _sum_shares(
-                [values[source] for source in operation.inputs], operation.signs, relevance, masks
-            )
-        if operation.kind == "average":
-            source = operation.inputs[0]
-            exists = self._exists(source, values) if source in self._inserted else None
-            average = Average(Fixed(as_function(operation, values), torch.ones(())))
-            return [average.propagate(values[source], relevance, exists)]
-        return _route(operation, values, relevance)
+    def _sharing(self, operation: Operation) -> Sharing:
+        """Return how an operation shares its relevance among its inputs."""
+        masked = not self._inserted.isdisjoint(operation.inputs)
+        ways: dict[str, Sharing] = {
+            "weighted": self._weighted_beside_constants if masked else self._weighted,
+            "sum": self._sum,
+            "average": self._average,
+            "pass": _narrowed,
+        }
+        return ways.get(operation.kind, _route)
+
+    def _weighted(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
+        x = values[operation.inputs[0]]
+        return [self.rules[operation].propagate(x, relevance)]
+
+    def _weighted_beside_constants(
+        self, operation: Operation, values: Values, relevance: Any
+    ) -> list[Any]:
+        source = operation.inputs[0]
+        exists = self._exists(source, values)
+        return [self.rules[operation].propagate(values[source], relevance, exists)]
+
+    def _average(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
+        source = operation.inputs[0]
+        exists = self._exists(source, values) if source in self._inserted else None
+        average = Average(Fixed(as_function(operation, values), torch.ones(())))
+        return [average.propagate(values[source], relevance, exists)]
+
+    def _sum(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
+        operands = [values[source] for source in operation.inputs]
+        masks = [
+            self._exists(source, values) if source in self._inserted else None
+            for source in operation.inputs
+        ]
+        return _sum_shares(operands, operation.signs, relevance, masks)
 
     def _exists(self, operation: Operation, values: Values) -> Any:
         """Return where an operation's values come from the model's input (1), and where they were
@@ -200,6 +215,11 @@ def _sum_shares(
     return [
         share.sum_to_size(operand.shape) for share, operand in zip(shares, operands, strict=True)
     ]
+
+
+def _narrowed(operation: Operation, values: Values, relevance: Any) -> list[Any]:
+    """Return the relevance of what a constant operand may have made larger."""
+    return [relevance.sum_to_size(values[operation.inputs[0]].shape)]
 
 
 def _route(operation: Operation, values: Values, relevance: Any) -> list[Any]:

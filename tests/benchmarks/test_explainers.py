@@ -15,7 +15,7 @@ import torch
 from aexbench import Detector, SkipError, explainers
 from aexbench.running import timing
 from aexbench.running.arithmetic import Arithmetic
-from tests.benchmarks.test_lrp import mlp
+from tests.benchmarks.test_lrp import six_layers
 
 BATCH, COLUMNS = 20, 21
 BACKGROUND = np.random.default_rng(0).random((755, COLUMNS)).astype(np.float32)
@@ -75,7 +75,7 @@ def counted(model: torch.nn.Module) -> Iterator[Rows]:
 @pytest.mark.parametrize("name", explainers.names())
 def test_rows_and_time(name):
     torch.manual_seed(0)
-    detector = Detector(mlp().eval())
+    detector = Detector(six_layers().eval())
     with counted(detector.model) as rows:
         try:
             counting = explainers.create(

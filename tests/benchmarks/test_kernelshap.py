@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aexbench import Detector, explainers
-from tests.benchmarks.test_lrp import mlp
+from tests.benchmarks.test_lrp import six_layers
 
 ROWS = 1000 * 755
 
@@ -33,7 +33,7 @@ def test_a_sample_costs_little_more_than_its_forward_rows():
     import shap
 
     torch.manual_seed(0)
-    model = mlp().eval()
+    model = six_layers().eval()
     detector, x = Detector(model), torch.rand(1, 21)
     background = np.random.default_rng(0).random((755, 21)).astype(np.float32)
     batched = explainers.create("kernelshap-batched", detector, background=background)

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score
 
 from aexbench import metrics
 from aexbench.metrics.pixel_ap import pixel_ap
-from tests.benchmarks.test_lrp import alternating
+from tests.benchmarks.turns import ratio
 from tests.metrics.test_laws import NAMES
 
 SAMPLES, FEATURES = 20_000, 40
@@ -28,13 +28,13 @@ def test_cost_in_sorts(name):
     truth = rng.random(attributions.shape) < 0.1
     truth[:, 0] = True
     metric = metrics.create(name)
-    ratio = alternating(
+    times = ratio(
         lambda: metric.score(attributions, truth),
         lambda: np.argsort(attributions, axis=1, kind="stable"),
         rounds=7,
     )
-    print(f"\n{name} of {SAMPLES:,} samples / sorting their {FEATURES} features: {ratio:.1f}")
-    assert ratio <= 8
+    print(f"\n{name} of {SAMPLES:,} samples / sorting their {FEATURES} features: {times:.1f}")
+    assert times <= 8
 
 
 def pixels(count: int, decimals: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,13 +54,13 @@ def test_exact_average_precision_of_ten_million_pixels_is_that_of_scikit_learn(d
     flat = values.ravel(), truth.ravel()
     theirs = average_precision_score(flat[1], flat[0])
     assert pixel_ap(values, truth) == pytest.approx(theirs, abs=1e-9)
-    ratio = alternating(
+    times = ratio(
         lambda: average_precision_score(flat[1], flat[0]),
         lambda: pixel_ap(values, truth),
         rounds=1,
     )
-    print(f"\nscikit-learn / exact AP of ten million pixels: {ratio:.1f}")
-    assert ratio >= 2
+    print(f"\nscikit-learn / exact AP of ten million pixels: {times:.1f}")
+    assert times >= 2
 
 
 # Measured on two busy cores: 6 s, and 12 MiB beside the pixels.
