@@ -63,6 +63,8 @@ class Answers:
         known = x.flatten(1).isfinite().all(dim=1).nonzero().flatten()
         for part, players in self._parts(x, numbers, known, count):
             found[:, part] = 0.0
+            if not len(players):
+                continue  # all is like the background
             column = _players(numbers[part[0]], players, count)
             values = self._until_sure(x[part], column, len(players))
             found[:, part[:, None], players] = torch.stack(values)

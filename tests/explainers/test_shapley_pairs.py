@@ -277,6 +277,16 @@ def test_a_feature_like_the_background_gets_nothing(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_a_sample_like_the_whole_background_is_given_nothing(name):
+    x = torch.cat([X[:1], torch.as_tensor(BACKGROUND[:1])])
+    explainer = made(name, background=BACKGROUND[:1], nsamples=600)
+    found, error = explainer.explain(x), explainer.standard_error(x)
+    assert not found[1].any()
+    assert not error[1].any()
+    assert found[0].all()
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_feature_that_never_matters_gets_nothing_but_noise(name):
     """A column that is copied, and that no other is made of."""
 
