@@ -75,7 +75,7 @@ class Answers:
         """Return the standard error (N, …) of each Shapley value; of columns that share one,
         their equal share.
         """
-        if self._known is None or not _equal(self._known[0], x):
+        if self._known is None or not torch.equal(self._known[0], x):
             self.explain(x)
         assert self._known is not None  # what `explain` has left
         return self._known[1]
@@ -147,7 +147,3 @@ def _players(numbers: torch.Tensor, players: torch.Tensor, count: int) -> torch.
     place = torch.full((count,), len(players), device=numbers.device)
     place[players] = torch.arange(len(players), device=numbers.device)
     return place[numbers.flatten()]
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())

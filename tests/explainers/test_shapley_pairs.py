@@ -370,6 +370,17 @@ def test_what_is_no_number_has_no_attribution(name):
     torch.testing.assert_close(found[[0, 2, 3]], explainer.explain(X[[0, 2, 3]]))
 
 
+@pytest.mark.parametrize("name", BOTH)
+def test_the_standard_error_is_that_of_the_samples_asked_about(name):
+    """Of one that has 0 where the last that was explained has no number."""
+    x, unknown = X.clone(), X.clone()
+    x[1, 2], unknown[1, 2] = 0.0, torch.nan
+    explainer = made(name, nsamples=200).explainer
+    error = explainer.standard_error(x)
+    explainer.explain(unknown)
+    torch.testing.assert_close(explainer.standard_error(x), error)
+
+
 def test_what_cannot_be_asked_is_named():
     with pytest.raises(SkipError, match="room for three orders of 9 features"):
         made("shapley-permutation", nsamples=40).explain(X)
