@@ -58,7 +58,7 @@ class Answers:
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return Shapley values (N, …)."""
         numbers = self.segments.numbers(x, self.detector.features)
-        count = int(numbers.max()) + 1
+        count = int(numbers.max()) + 1 if len(x) else 1
         found = x.new_full((2, len(x), count), torch.nan, dtype=torch.float64)
         known = x.flatten(1).isfinite().all(dim=1).nonzero().flatten()
         for part, players in self._parts(x, numbers, known, count):

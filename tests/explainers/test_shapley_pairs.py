@@ -381,6 +381,11 @@ def test_the_standard_error_is_that_of_the_samples_asked_about(name):
     torch.testing.assert_close(explainer.standard_error(x), error)
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_no_samples_have_no_standard_error(name):
+    assert made(name).standard_error(X[:0]).shape == (0, 9)
+
+
 def test_what_cannot_be_asked_is_named():
     with pytest.raises(SkipError, match="room for three orders of 9 features"):
         made("shapley-permutation", nsamples=40).explain(X)
