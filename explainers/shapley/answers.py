@@ -4,8 +4,7 @@ where their players agree, and drawn anew until the errors are small enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -22,13 +21,9 @@ from aexbench.explainers.tools.units import Units
 ROUND_VALUES = 2**20  # of rows that samples are asked about together; one at least
 MOST_ROUNDS = 1000  # of `nsamples` rows each: a tolerance below rounding is not reached at all
 
-# Shapley values (n, P) of games, and their standard errors.
-Estimate = Callable[[Games], tuple[torch.Tensor, torch.Tensor]]
 
-
-@dataclass
-class Answers:
-    """What an estimator says of samples.
+class Sampled(ABC):
+    """An explainer by random draws that says how far each Shapley value may be off.
 
     Parameters
     ----------
@@ -36,8 +31,6 @@ class Answers:
         Whose error is explained.
     background
         Normal rows.
-    estimate
-        Asks `nsamples` rows about each of some games.
     nsamples
         Forward rows a sample and round.
     tolerance
@@ -46,17 +39,28 @@ class Answers:
         Of the samples.
     """
 
-    detector: Detector
-    background: Background
-    estimate: Estimate
-    nsamples: int
-    tolerance: float | None
-    segments: Segments
-    seed: int
-    _known: tuple[torch.Tensor, torch.Tensor] | None = None
+    def __init__(
+        self,
+        detector: Detector,
+        background: Background,
+        nsamples: int,
+        tolerance: float | None,
+        segments: Segments,
+        seed: int,
+    ) -> None:
+        self.detector, self.background = detector, background
+        self.nsamples, self.tolerance = nsamples, tolerance
+        self.segments, self.seed = segments, seed
+        self._known: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @abstractmethod
+    def estimate(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return Shapley values (n, P) of games and their standard errors, by at most `nsamples`
+        rows about each.
+        """
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return Shapley values (N, …)."""
+        """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
         numbers = self.segments.numbers(x, self.detector.features)
         count = int(numbers.max()) + 1 if len(x) else 1
         found = x.new_full((2, len(x), count), torch.nan, dtype=torch.float64)
@@ -80,9 +84,9 @@ class Answers:
         assert self._known is not None  # what `explain` has left
         return self._known[1]
 
-    def largest(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the largest standard error (N,) of a sample's columns."""
-        return self.standard_error(x).flatten(1).amax(dim=1)
+    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the largest standard error (N,) of each sample."""
+        return {"standard error": self.standard_error(x).flatten(1).amax(dim=1)}
 
     def _parts(
         self, x: torch.Tensor, numbers: torch.Tensor, known: torch.Tensor, count: int

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from aexbench import Detector, SkipError
 from aexbench.explainers import register
-from aexbench.explainers.shapley.answers import Answers
+from aexbench.explainers.shapley.answers import Sampled
 from aexbench.explainers.shapley.errors import standard_error
 from aexbench.explainers.shapley.games import Games, Pairs
 from aexbench.explainers.shapley.normal import Background
@@ -20,7 +20,7 @@ from aexbench.explainers.tools.segments import Players, Segments
 
 
 @register("shapley-permutation", version=1)
-class ShapleyPermutation:
+class ShapleyPermutation(Sampled):
     """Shapley values of e(x) over a background, by random orders and their reverses.
 
     In an order π features take x's values one by one, in its reverse they take them from the other
@@ -83,22 +83,9 @@ class ShapleyPermutation:
     ) -> None:
         own = detector.with_loss(loss)
         normal = Background.of(own, background, rows, seed)
-        self.nsamples = nsamples
-        self.answers = Answers(own, normal, self._walked, nsamples, tolerance, segments, seed)
+        super().__init__(own, normal, nsamples, tolerance, segments, seed)
 
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
-        return self.answers.explain(x)
-
-    def standard_error(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the standard error (N, …) of each Shapley value."""
-        return self.answers.standard_error(x)
-
-    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the largest standard error (N,) of each sample."""
-        return {"standard error": self.answers.largest(x)}
-
-    def _walked(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+    def estimate(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
         """Return Shapley values (n, P) and their standard errors."""
         players = games.players
         orders = (self.nsamples - 1) // (2 * (players - 1))

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from aexbench import Detector, SkipError
 from aexbench.explainers import register
 from aexbench.explainers.shapley import leverage
-from aexbench.explainers.shapley.answers import Answers
+from aexbench.explainers.shapley.answers import Sampled
 from aexbench.explainers.shapley.controls import Twin, without
 from aexbench.explainers.shapley.errors import standard_error
 from aexbench.explainers.shapley.games import Games, Pairs
@@ -30,7 +30,7 @@ MOST_SQUARED = 64  # a quadratic one
 
 
 @register("shapley-twin", version=1)
-class ShapleyTwin:
+class ShapleyTwin(Sampled):
     """Shapley values of e(x) over a background, by pairs of coalitions and a twin of the network.
 
     A pair asks about a coalition S and its complement with one row b of the background,
@@ -113,22 +113,10 @@ class ShapleyTwin:
         own = detector.with_loss(loss)
         kept = BACKGROUND if rows is None and order == 2 else rows
         normal = Background.of(own, background, kept, seed)
-        self.nsamples, self.order = nsamples, order
-        self.answers = Answers(own, normal, self._fitted, nsamples, tolerance, segments, seed)
+        super().__init__(own, normal, nsamples, tolerance, segments, seed)
+        self.order = order
 
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
-        return self.answers.explain(x)
-
-    def standard_error(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the standard error (N, …) of each Shapley value."""
-        return self.answers.standard_error(x)
-
-    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the largest standard error (N,) of each sample."""
-        return {"standard error": self.answers.largest(x)}
-
-    def _fitted(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+    def estimate(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
         """Return Shapley values (n, P) and their standard errors."""
         count = (self.nsamples - 1) // 4 * 2  # in two folds
         players, background = games.players, games.background
