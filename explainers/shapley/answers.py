@@ -13,7 +13,7 @@ from aexbench import Detector
 from aexbench.explainers.shapley.enumerated import cost, enumerated
 from aexbench.explainers.shapley.games import Games
 from aexbench.explainers.shapley.normal import Background
-from aexbench.explainers.shapley.regression import alike
+from aexbench.explainers.shapley.players import alike, varying
 from aexbench.explainers.tools import seeding
 from aexbench.explainers.tools.segments import Segments, spread
 from aexbench.explainers.tools.units import Units
@@ -62,14 +62,14 @@ class Sampled(ABC):
     def explain(self, x: torch.Tensor) -> torch.Tensor:
         """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
         numbers = self.segments.numbers(x, self.detector.features)
-        count = int(numbers.max()) + 1 if len(x) else 1
-        found = x.new_full((2, len(x), count), torch.nan, dtype=torch.float64)
-        known = x.flatten(1).isfinite().all(dim=1).nonzero().flatten()
-        for part, players in self._parts(x, numbers, known, count):
+        units = Units.of(self.detector.features, tuple(x.shape[1:]))
+        who = varying(x, numbers, self.background.bounds, units)
+        found = x.new_full((2, *who.shape), torch.nan, dtype=torch.float64)
+        for part, players in self._parts(x, numbers, who):
             found[:, part] = 0.0
             if not len(players):
                 continue  # all is like the background
-            column = _players(numbers[part[0]], players, count)
+            column = _players(numbers[part[0]], players, who.shape[1])
             values = self._until_sure(x[part], column, len(players))
             found[:, part[:, None], players] = torch.stack(values)
         self._known = (x.detach().clone(), spread(found[1], numbers).to(x.dtype))
@@ -89,19 +89,16 @@ class Sampled(ABC):
         return {"standard error": self.standard_error(x).flatten(1).amax(dim=1)}
 
     def _parts(
-        self, x: torch.Tensor, numbers: torch.Tensor, known: torch.Tensor, count: int
+        self, x: torch.Tensor, numbers: torch.Tensor, who: torch.Tensor
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return rows of samples that have the same players, a round at a time, with these."""
-        if not len(known):
-            return []
-        units = Units.of(self.detector.features, tuple(x.shape[1:]))
-        columns = self.background.differs(x, units).flatten(1)
-        varying = torch.zeros(len(x), count, device=x.device)
-        varying = varying.scatter_add_(1, numbers.flatten(1), columns.to(varying.dtype)) > 0
-        together = max(1, ROUND_VALUES // (self.nsamples * x[0].numel()))
+        """Return rows of samples that have the same players, a round at a time, with these; none of
+        samples that have a value which is no number.
+        """
+        known = x.flatten(1).isfinite().all(dim=1).nonzero().flatten()
+        together = max(1, ROUND_VALUES // (self.nsamples * x.shape[1:].numel()))
         return [
-            (known[part], varying[known[part[0]]].nonzero().flatten())
-            for group in alike(numbers[known], varying[known])
+            (known[part], who[known[part[0]]].nonzero().flatten())
+            for group in alike(numbers[known], who[known])
             for part in group.split(together)
         ]
 
