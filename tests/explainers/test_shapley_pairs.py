@@ -175,6 +175,15 @@ def test_the_standard_error_counts_what_rows_leave():
     np.testing.assert_allclose(found, np.sqrt(17 * variance + variance.mean()))
 
 
+def test_a_long_background_costs_the_standard_error_nothing():
+    """It would not fit into any memory, and hardly any of it is drawn."""
+    rows = torch.tensor([[10**15, 3, 7, 10**15, 5 * 10**14]])
+    scores = torch.as_tensor(RNG.normal(size=(1, 5, 2)))
+    square = 5 * scores[0].square().mean(0) + scores[0].square().mean()
+    found = standard_error(scores, rows, 10**16)[0]
+    np.testing.assert_allclose(found, square.sqrt(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("count", [5, 30, 99, 100, 105, 130, 250])
 def test_rows_are_drawn_equally_often_and_some_again(count):
     background = Background(torch.rand(100, 2), torch.rand(100))
