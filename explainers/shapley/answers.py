@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from aexbench import Detector
-from aexbench.explainers.shapley.enumerated import cost, enumerated
+from aexbench.explainers.shapley.coalitions import Design
 from aexbench.explainers.shapley.games import Games
 from aexbench.explainers.shapley.normal import Background
 from aexbench.explainers.shapley.players import alike, varying
+from aexbench.explainers.shapley.values import Worth
 from aexbench.explainers.tools import seeding
 from aexbench.explainers.tools.segments import Segments, spread
 from aexbench.explainers.tools.units import Units
@@ -134,9 +135,29 @@ class Sampled(ABC):
         if players < 2:
             all_of_it = games.gain.mean(dim=1, keepdim=True).expand(-1, players)
             return all_of_it, torch.zeros_like(all_of_it)
-        if cost(games) < self.nsamples:
-            return enumerated(games)
+        if _cost(games) < self.nsamples:
+            return _enumerated(games)
         return self.estimate(games)
+
+
+def _cost(games: Games) -> int:
+    """Return the forward rows a sample: (2^P − 2) B."""
+    return ((1 << games.players) - 2) * len(games.background.rows)
+
+
+def _enumerated(games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return Shapley values (n, P) of all coalitions, and their standard errors: none."""
+    design = Design.drawn(games.players, 1 << games.players, seed=0, middle="paired")
+    parts = (design.coalitions, design.by_value, design.by_total)
+    coalitions, by_value, by_total = (
+        torch.as_tensor(part, device=games.x.device) for part in parts
+    )
+    worth = Worth(games.detector, games.background.rows).of_coalitions(
+        games.x, torch.nn.functional.pad(coalitions, (0, 1)), games.column
+    )
+    gained = worth[..., 0] - games.background.errors.mean()
+    values = gained @ by_value.T + games.gain.mean(dim=1, keepdim=True) * by_total
+    return values, torch.zeros_like(values)
 
 
 def _players(numbers: torch.Tensor, players: torch.Tensor, count: int) -> torch.Tensor:

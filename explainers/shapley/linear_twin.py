@@ -25,7 +25,7 @@ from aexbench.explainers.shapley.scaled import Scaled
 
 
 class LinearTwin:
-    """Linear twins of a network around the samples of pairs; see `controls.Twin`."""
+    """Linear twins of a network around the samples of pairs; see `twin.Twin`."""
 
     def __init__(self, pairs: Pairs, fit: Fit) -> None:
         self.pairs, self.fit, self.columns = pairs, fit, Scaled.of(pairs)
