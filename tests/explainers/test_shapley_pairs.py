@@ -19,6 +19,7 @@ from aexbench.explainers.shapley.mask_twin import MaskTwin
 from aexbench.explainers.shapley.normal import Background
 from aexbench.explainers.shapley.quadratic_twin import QuadraticTwin
 from aexbench.explainers.shapley.ridge import RIDGES
+from aexbench.explainers.shapley.twin import without
 from tests.benchmarks.test_explainers import counted
 from tests.conftest import mlp
 from tests.explainers import pair_twins, shapley_twin
@@ -116,6 +117,42 @@ def test_the_regression_of_pairs_is_the_textbooks(players):
     expected, added = pair_twins.pair_regression(part, y)
     np.testing.assert_allclose(beta[0], expected, atol=1e-12)
     np.testing.assert_allclose(scores[0], added, atol=1e-12)
+
+
+class Told:
+    """Twins that say what they are told to, worth such Shapley values for each fold and ridge."""
+
+    def __init__(self, words, values):
+        self.words, self.values = words, values
+
+    def said(self):
+        return self.words
+
+    def shapley(self, ridge):
+        folds = range(2)
+        return torch.stack([self.values[fold, ridge[0, fold]] for fold in folds])[None]
+
+
+def test_which_ridge_and_how_much_of_a_twin_is_as_the_other_fold_has_them():
+    """In the first fold half of what ridge 0 says is y, in the second a quarter of ridge 1."""
+    part = torch.as_tensor(leverage.coalitions(np.random.default_rng(0), 400, 4))[None]
+    fit = Fit.of(part)
+    said = fit.left(torch.as_tensor(RNG.normal(size=(1, 400, 2)))).view(1, 2, 200, 2)
+    y = torch.cat([said[0, 0, :, 0] / 2, said[0, 1, :, 1] / 4])[None]
+    values = torch.as_tensor(RNG.normal(size=(2, 2, 4)))
+    moved, mean = without(y, fit, Told(said, values))
+    exact = torch.stack([values[0, 1] / 4, values[1, 0] / 2])
+    torch.testing.assert_close(mean[0], exact.mean(0), rtol=0, atol=0.03)
+    left = torch.cat([y[0, :200] - said[0, 0, :, 1] / 4, y[0, 200:] - said[0, 1, :, 0] / 2])
+    away = fit.away.view(2, 200, 4)
+    left += (away * (exact - exact.mean(0))[:, None]).sum(2).flatten()
+    torch.testing.assert_close(moved[0], left, rtol=0, atol=0.1)
+
+
+def test_a_regression_wants_two_pairs_for_each_player():
+    part = torch.as_tensor(leverage.coalitions(np.random.default_rng(0), 12, 6))[None]
+    assert Fit.of(part).regresses
+    assert not Fit.of(part[:, :11]).regresses
 
 
 @pytest.mark.parametrize("players", [2, 3, 5])
