@@ -1,11 +1,11 @@
-"""Heat maps of images: what each explainer pointed at, with the true damage outlined. Derived from
-a store alone.
+"""What each explainer pointed at: heat maps of images with the true damage outlined, and bars of
+rows. Derived from a store alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import families, files, specs
+from aexbench.board import bars
 from aexbench.components import component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, plain, unknown
@@ -23,25 +24,30 @@ from aexbench.running.store import Record
 
 BRIGHTEST = 0.995  # quantile of a map's positive values that is drawn brightest
 INCHES, DOTS = 1.5, 110
+BARS_INCHES = 2.2  # across
 
 
 @dataclass(frozen=True)
 class Page:
-    """One picture: the maps of several explainers for the samples of one anomaly set."""
+    """One picture: the maps of several explainers for the samples of one anomaly set, or their
+    bars where these are no images.
+    """
 
     title: str
     anomalies: AnomalySet
     maps: dict[str, NDArray[Any]]
+    rows: dict[str, bars.Bars] = field(default_factory=dict)
 
 
 def gallery(
     store: AnyStore, to: Path, explainers: Sequence[str] = (), per_label: int = 3, seed: int = 0
 ) -> list[Path]:
-    """Write one PNG per anomaly set of images, and return the paths.
+    """Write one PNG per anomaly set, and return the paths.
 
-    A row is a sample, `per_label` of each label; a column is an explainer. Each map has its own
-    scale, from 0 to the 99.5 % quantile of its positive values; what is negative is black. The
-    outline is the truth.
+    A row is a sample, `per_label` of each label; a column is an explainer. Each map of an image has
+    its own scale, from 0 to the 99.5 % quantile of its positive values; what is negative is black.
+    The outline is the truth. A row of a table has bars of its greatest attributions, red where the
+    feature is the truth, with whiskers of 1.96 standard errors where the explainer tells them.
 
     Parameters
     ----------
@@ -59,13 +65,11 @@ def gallery(
     Raises
     ------
     RequestError
-        If the store has no attributions of images, or not of these explainers.
+        If the store has no attributions, or not of these explainers.
     """
     pages = _pages(store, explainers)
     if not pages:
-        raise RequestError(
-            f"{store.root} has no attributions of images: a gallery shows images (N, C, H, W)"
-        )
+        raise RequestError(f"{store.root} has no attributions that a gallery could show")
     files.make_folder(to)
     return [
         _draw(page, to / f"{number:02d}.png", per_label, seed)
@@ -87,11 +91,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     sets: dict[str, list[Record]] = {}
     for record in shown:
         sets.setdefault(record.cell.anomaly_key, []).append(record)
-    return [
-        page
-        for found in sets.values()
-        if (page := _page(store, found, explainers or known)) is not None
-    ]
+    return [_page(store, found, explainers or known) for found in sets.values()]
 
 
 def _text(name: str) -> str:
@@ -102,49 +102,47 @@ def _text(name: str) -> str:
     )
 
 
-def _page(store: AnyStore, records: Sequence[Record], names: Sequence[str]) -> Page | None:
-    """Return the page of one anomaly set, or None where its samples are no images."""
-    anomalies = store.anomalies_of(records[0])
-    if anomalies.x.ndim != 4:
-        return None
+def _page(store: AnyStore, records: Sequence[Record], names: Sequence[str]) -> Page:
+    """Return the page of one anomaly set."""
+    anomalies, cell = store.anomalies_of(records[0]), records[0].cell
+    title = f"{cell.dataset.shown} / {cell.corruption.shown}, seed {cell.detector_seed}"
     by_name = {record.cell.explainer.text: record for record in records}
-    maps = {
-        by_name[name].cell.explainer.shown: store.read_attributions(by_name[name]).sum(axis=1)
-        for name in names
-        if name in by_name
-    }
-    cell = records[0].cell
-    return Page(
-        f"{cell.dataset.shown} / {cell.corruption.shown}, seed {cell.detector_seed}",
-        anomalies,
-        maps,
-    )
+    shown = {by_name[n].cell.explainer.shown: by_name[n] for n in names if n in by_name}
+    if anomalies.x.ndim != 4:
+        rows = {name: bars.Bars.of(store, one, anomalies) for name, one in shown.items()}
+        return Page(title, anomalies, {}, rows)
+    maps = {name: store.read_attributions(one).sum(axis=1) for name, one in shown.items()}
+    return Page(title, anomalies, maps)
 
 
 def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
     figures = optional("matplotlib.figure", extra="plots")
     rows = chosen(page.anomalies.label, per_label, seed)
-    columns = ["anomaly", *page.maps]
+    columns = [*page.rows] if page.rows else ["anomaly", *page.maps]
+    width = BARS_INCHES if page.rows else INCHES
     figure = figures.Figure(
-        figsize=(INCHES * len(columns), INCHES * (len(rows) + 0.7)), dpi=DOTS, layout="constrained"
+        figsize=(width * len(columns), INCHES * (len(rows) + 0.7)), dpi=DOTS, layout="constrained"
     )
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for line, number in enumerate(rows):
-        truth = page.anomalies.truth[number].any(axis=0)
-        for column, name in enumerate(columns):
-            axis = axes[line][column]
-            show(
-                axis,
-                page.anomalies.x[number] if column == 0 else page.maps[name][number],
-                truth,
-                image=column == 0,
-            )
-            if line == 0:
-                axis.set_title(_wrapped(plain(name)), fontsize=6)
+        for axis, name in zip(axes[line], columns, strict=True):
+            _cell(axis, page, name, number)
         axes[line][0].set_ylabel(plain(str(page.anomalies.label[number])), fontsize=7)
+    for axis, name in zip(axes[0], columns, strict=True):
+        axis.set_title(_wrapped(plain(name)), fontsize=6)
     figure.suptitle(_literal(plain(page.title)), fontsize=8)
     figure.savefig(path)
     return path
+
+
+def _cell(axis: Any, page: Page, name: str, number: int) -> None:
+    """Draw one sample, its map, or its bars."""
+    if name in page.rows:
+        bars.draw(axis, page.rows[name], number, page.anomalies)
+        return
+    truth = page.anomalies.truth[number].any(axis=0)
+    image = name not in page.maps
+    show(axis, page.anomalies.x[number] if image else page.maps[name][number], truth, image=image)
 
 
 def show(axis: Any, values: NDArray[Any], truth: NDArray[np.bool_], image: bool) -> None:

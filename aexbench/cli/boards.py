@@ -92,7 +92,7 @@ def gallery(
     ] = None,
     per_label: Annotated[int, typer.Option(min=1, help="Samples of each kind of damage.")] = 3,
 ) -> None:
-    """Draw heat maps of a store of images, with the true damage outlined."""
+    """Draw what explainers point at: heat maps of images, bars of rows, with the truth marked."""
     from aexbench.board import gallery as galleries
     from aexbench.running.packed import open_store
 

@@ -1,4 +1,6 @@
-"""Bar charts: one bar a feature, with its value and what is usual there."""
+"""Bar charts: one bar a feature, with its value and what is usual there, and how far it may be off
+where the explainer tells that.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from aexbench.plotting import drawing
 LONGEST_NAME = 30
 WIDTH, STEP = 360, 22  # of the bars, in pixels
 TITLE_WIDTH = 88  # characters of a line
+SPAN = 1.96  # standard errors at both sides of an attribution: 19 of 20 are in them
 FOR, AGAINST = "#4c78a8", "#bab0ac"
 
 
@@ -34,13 +37,16 @@ def _chart(altair: Any, one: Explanation) -> Any:
     colour = altair.condition(
         altair.datum.attribution >= 0, altair.value(FOR), altair.value(AGAINST)
     )
-    title = plain(f"attribution by {one.explainer}")
+    told = any("low" in row for row in rows)
+    sure = f", ±{SPAN} standard errors" if told else ""
+    title = plain(f"attribution by {one.explainer}{sure}")
     x = altair.X("attribution:Q", title=title, axis=altair.Axis(tickCount=5))
     bar = base.mark_bar().encode(x=x, color=colour)
+    span = base.mark_errorbar(ticks=True).encode(x=altair.X("low:Q", title=title), x2="high:Q")
     name = base.mark_text(align="right").encode(x=altair.value(-8), text="name:N")
     value = base.mark_text(align="left").encode(x=altair.value(WIDTH + 8), text="value:N")
     heading = altair.TitleParams(_title(one), subtitle=left_out(one), anchor="start", fontSize=12)
-    made = altair.layer(bar, name, value)
+    made = altair.layer(bar, *[span] * told, name, value)
     return made.properties(width=WIDTH, height=altair.Step(STEP), title=heading)
 
 
@@ -56,4 +62,13 @@ def _datum(rank: int, feature: Feature, line: Line) -> dict[str, Any]:
         "name": cut(line.name, LONGEST_NAME),
         "attribution": feature.attribution,
         "value": plain(f"{line.value}{usual}"),
+        **_span(feature),
     }
+
+
+def _span(feature: Feature) -> dict[str, float]:
+    """Return the ends of a whisker; none where the explainer tells no standard error."""
+    if feature.standard_error is None:
+        return {}
+    reach = SPAN * feature.standard_error
+    return {"low": feature.attribution - reach, "high": feature.attribution + reach}

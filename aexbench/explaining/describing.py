@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,11 @@ class Seen:
 
 
 def features_of(
-    view: View, seen: Seen, normal: Normal | None, attributions: Floats
+    view: View,
+    seen: Seen,
+    normal: Normal | None,
+    attributions: Floats,
+    errors: Floats | None = None,
 ) -> list[tuple[Feature, ...]]:
     """Return each sample's features, the most responsible first.
 
@@ -63,6 +67,8 @@ def features_of(
     ----------
     attributions : (N, G)
         By feature.
+    errors : (N, G), optional
+        Their standard errors.
     """
     shares = _of_error(view.by_column(seen.error_map))
     values, expected = view.values(seen.x), view.values(seen.x_hat)
@@ -74,6 +80,9 @@ def features_of(
         columns = [Column(n, float(v), float(e), u, float(s)) for n, v, e, u, s in parts]
         own = [None if one is None else one[row] for one in categories]
         made = _features(view, columns, own, normal, given)
+        if errors is not None:
+            told = zip(made, errors[row].tolist(), strict=True)
+            made = [replace(feature, standard_error=error) for feature, error in told]
         found.append(tuple(made[number] for number in np.argsort(-given, kind="stable")))
     return found
 

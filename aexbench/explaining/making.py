@@ -18,7 +18,7 @@ from aexbench.explaining.choice import DEFAULT, Choice, Entry, chosen, made
 from aexbench.explaining.describing import Seen, features_of, normal_of
 from aexbench.explaining.parts import Explanation, Explanations, Lead, Pixels, Vote
 from aexbench.explaining.sureness import lead
-from aexbench.explaining.views import View, view
+from aexbench.explaining.views import Floats, View, view
 from aexbench.rows import Rows, as_rows
 from aexbench.state import as_usual
 
@@ -160,8 +160,11 @@ def _together(
     seen = asked.seen
     by_feature = asked.view.sums(given.attributions)
     normal = normal_of(asked.view, asked.detector, asked.normal)
-    features = features_of(asked.view, seen, normal, by_feature)
-    leads = _leads(asked.view, given)
+    error = given.standard_error
+    # Columns of one feature may share one error: their sum is never too small.
+    errors = None if error is None else asked.view.sums(error)
+    features = features_of(asked.view, seen, normal, by_feature, errors)
+    leads = _leads(asked.view, given, errors)
     images = _images(asked.view, seen, given.attributions)
     text = choice.component.text
     scored = _scored(asked.detector, asked.x)
@@ -200,11 +203,9 @@ def _scored(detector: Detector, x: torch.Tensor) -> list[dict[str, Any]]:
     ]
 
 
-def _leads(view: View, given: Answers) -> list[Lead | None]:
+def _leads(view: View, given: Answers, errors: Floats | None) -> list[Lead | None]:
     draws = np.stack([view.sums(draw) for draw in given.draws], axis=1)
-    error = given.standard_error
-    # Columns of one feature may share one error: their sum is never too small.
-    told = [None] * len(draws) if error is None else view.sums(error)
+    told = [None] * len(draws) if errors is None else errors
     return [lead(one, own, view.names, given.random) for one, own in zip(draws, told, strict=True)]
 
 

@@ -70,6 +70,8 @@ class Feature:
         The explainer's, raw and signed, summed over the columns.
     share
         The attribution over the sum of all positive ones; None where none is positive.
+    standard_error
+        Of the attribution, as the explainer tells it; None where it does not.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Feature:
     usual_error_share: float | None
     attribution: float
     share: float | None
+    standard_error: float | None = None
 
     @property
     def leading(self) -> Column:

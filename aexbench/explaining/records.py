@@ -27,6 +27,7 @@ COLUMNS = (
     "error_share",
     "attribution",
     "share",
+    "standard_error",
 )
 
 
@@ -85,4 +86,5 @@ def _row(one: Explanation, rank: int, feature: Feature) -> dict[str, Any]:
         "error_share": feature.error_share,
         "attribution": feature.attribution,
         "share": feature.share,
+        "standard_error": feature.standard_error,
     }

@@ -170,7 +170,7 @@ def _result(
     anomalies, store = workspace.anomalies(cell), workspace.store
     attributions = explained.attributions
     written = {
-        "attributions": store.write_attributions(cell.key, attributions),
+        "attributions": store.write_attributions(cell.key, attributions, explained.standard_error),
         "anomalies": workspace.anomalies_info(cell),
     }
     own = [metric for metric in metrics if probing.fits(metric, cell)]
@@ -214,6 +214,7 @@ class Explained(NamedTuple):
     attributions: NDArray[Any]
     measures: dict[str, float] = {}  # noqa: RUF012 (never changed)
     report: Mapping[str, Any] = {}
+    standard_error: NDArray[Any] | None = None
 
 
 def _explained(cell: Cell, x: NDArray[Any], detector: Detector, lent: Lent) -> Explained:
@@ -235,7 +236,22 @@ def explain(make: Callable[[], Any], samples: NDArray[Any], detector: Detector) 
     x = torch.as_tensor(samples).to(device, detector.dtype)
     explainer, _ = timing.timed(make, device)  # a child that comes back from it ends there
     attributions, _ = timing.timed(lambda: explainer.explain(x), device)
-    return Explained(attributions.cpu().numpy(), _measures(explainer, x, attributions))
+    return Explained(
+        attributions.cpu().numpy(),
+        _measures(explainer, x, attributions),
+        standard_error=_standard_error(explainer, x),
+    )
+
+
+def _standard_error(explainer: Any, x: torch.Tensor) -> NDArray[Any] | None:
+    """Return how far each attribution (N, …) may be off, where an explainer tells that."""
+    tell = getattr(explainer, "standard_error", None)
+    if tell is None:
+        return None
+    error: NDArray[Any] = tell(x).detach().cpu().numpy()
+    if error.shape != tuple(x.shape):
+        raise ValueError(f"standard errors have shape {error.shape}, the samples {tuple(x.shape)}")
+    return error
 
 
 def _measures(explainer: Any, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, float]:

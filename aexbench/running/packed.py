@@ -103,6 +103,10 @@ class Packed:
         """Raise LackingError: attributions are not packed."""
         raise self.lacks("attributions")
 
+    def read_standard_error(self, record: Record) -> NDArray[Any] | None:
+        """Raise LackingError: they lie with the attributions."""
+        raise self.lacks("attributions")
+
     def anomalies_of(self, record: Record) -> AnomalySet:
         """Raise LackingError: anomalies are not packed."""
         raise self.lacks("anomalies")

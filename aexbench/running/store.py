@@ -272,12 +272,28 @@ class Store:
         """Return the stratum of each sample (N,) of a cell: `by` is a name of `strata.STRATA`."""
         return STRATA[by](self.anomalies_of(record))
 
-    def write_attributions(self, key: str, attributions: NDArray[Any]) -> FileInfo:
-        """Write what an explainer returned, as it returned it."""
-        return self._write("attributions", key, files.pack({"attributions": attributions}, {}))
+    def write_attributions(
+        self, key: str, attributions: NDArray[Any], standard_error: NDArray[Any] | None = None
+    ) -> FileInfo:
+        """Write what an explainer returned, as it returned it, and how far it may be off, where the
+        explainer tells that.
+        """
+        told = {} if standard_error is None else {"standard_error": standard_error}
+        return self._write(
+            "attributions", key, files.pack({"attributions": attributions, **told}, {})
+        )
 
     def read_attributions(self, record: Record) -> NDArray[Any]:
         """Return a cell's attributions; DamagedFileError if they are not those of the record."""
+        return self._explained(record)["attributions"]
+
+    def read_standard_error(self, record: Record) -> NDArray[Any] | None:
+        """Return the standard error of each of a cell's attributions; None where the explainer told
+        none, and DamagedFileError if the file is not that of the record.
+        """
+        return self._explained(record).get("standard_error")
+
+    def _explained(self, record: Record) -> dict[str, NDArray[Any]]:
         path, info = self.path("attributions", record.cell.key), record.files.get("attributions")
         if not is_that(path, info):
             raise DamagedFileError(
@@ -286,7 +302,7 @@ class Store:
         arrays, _ = _unpacked(path)
         if "attributions" not in arrays:
             raise DamagedFileError(f"{path} holds no attributions")
-        return arrays["attributions"]
+        return arrays
 
     def write_scores(
         self,

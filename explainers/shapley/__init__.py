@@ -8,6 +8,8 @@ With one row of the background at a time: `normal.py` draws rows, `games.py` ask
 opposite coalitions, `answers.py` goes on until the standard errors are small enough;
 `permutation.py` and `twin.py` are its explainers.
 
+`players.py` says who takes part in both.
+
 `sampling.py`, by random orders from one baseline, needs none of these.
 """
 

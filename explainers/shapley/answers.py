@@ -4,17 +4,17 @@ where their players agree, and drawn anew until the errors are small enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
 
 from aexbench import Detector
-from aexbench.explainers.shapley.enumerated import cost, enumerated
+from aexbench.explainers.shapley.coalitions import Design
 from aexbench.explainers.shapley.games import Games
 from aexbench.explainers.shapley.normal import Background
-from aexbench.explainers.shapley.regression import alike
+from aexbench.explainers.shapley.players import alike, varying
+from aexbench.explainers.shapley.values import Worth
 from aexbench.explainers.tools import seeding
 from aexbench.explainers.tools.segments import Segments, spread
 from aexbench.explainers.tools.units import Units
@@ -22,13 +22,9 @@ from aexbench.explainers.tools.units import Units
 ROUND_VALUES = 2**20  # of rows that samples are asked about together; one at least
 MOST_ROUNDS = 1000  # of `nsamples` rows each: a tolerance below rounding is not reached at all
 
-# Shapley values (n, P) of games, and their standard errors.
-Estimate = Callable[[Games], tuple[torch.Tensor, torch.Tensor]]
 
-
-@dataclass
-class Answers:
-    """What an estimator says of samples.
+class Sampled(ABC):
+    """An explainer by random draws that says how far each Shapley value may be off.
 
     Parameters
     ----------
@@ -36,8 +32,6 @@ class Answers:
         Whose error is explained.
     background
         Normal rows.
-    estimate
-        Asks `nsamples` rows about each of some games.
     nsamples
         Forward rows a sample and round.
     tolerance
@@ -46,24 +40,37 @@ class Answers:
         Of the samples.
     """
 
-    detector: Detector
-    background: Background
-    estimate: Estimate
-    nsamples: int
-    tolerance: float | None
-    segments: Segments
-    seed: int
-    _known: tuple[torch.Tensor, torch.Tensor] | None = None
+    def __init__(
+        self,
+        detector: Detector,
+        background: Background,
+        nsamples: int,
+        tolerance: float | None,
+        segments: Segments,
+        seed: int,
+    ) -> None:
+        self.detector, self.background = detector, background
+        self.nsamples, self.tolerance = nsamples, tolerance
+        self.segments, self.seed = segments, seed
+        self._known: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @abstractmethod
+    def estimate(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return Shapley values (n, P) of games and their standard errors, by at most `nsamples`
+        rows about each.
+        """
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return Shapley values (N, …)."""
+        """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
         numbers = self.segments.numbers(x, self.detector.features)
-        count = int(numbers.max()) + 1
-        found = x.new_full((2, len(x), count), torch.nan, dtype=torch.float64)
-        known = x.flatten(1).isfinite().all(dim=1).nonzero().flatten()
-        for part, players in self._parts(x, numbers, known, count):
+        units = Units.of(self.detector.features, tuple(x.shape[1:]))
+        who = varying(x, numbers, self.background.bounds, units)
+        found = x.new_full((2, *who.shape), torch.nan, dtype=torch.float64)
+        for part, players in self._parts(x, numbers, who):
             found[:, part] = 0.0
-            column = _players(numbers[part[0]], players, count)
+            if not len(players):
+                continue  # all is like the background
+            column = _players(numbers[part[0]], players, who.shape[1])
             values = self._until_sure(x[part], column, len(players))
             found[:, part[:, None], players] = torch.stack(values)
         self._known = (x.detach().clone(), spread(found[1], numbers).to(x.dtype))
@@ -73,29 +80,26 @@ class Answers:
         """Return the standard error (N, …) of each Shapley value; of columns that share one,
         their equal share.
         """
-        if self._known is None or not _equal(self._known[0], x):
+        if self._known is None or not torch.equal(self._known[0], x):
             self.explain(x)
         assert self._known is not None  # what `explain` has left
         return self._known[1]
 
-    def largest(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the largest standard error (N,) of a sample's columns."""
-        return self.standard_error(x).flatten(1).amax(dim=1)
+    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the largest standard error (N,) of each sample."""
+        return {"standard error": self.standard_error(x).flatten(1).amax(dim=1)}
 
     def _parts(
-        self, x: torch.Tensor, numbers: torch.Tensor, known: torch.Tensor, count: int
+        self, x: torch.Tensor, numbers: torch.Tensor, who: torch.Tensor
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return rows of samples that have the same players, a round at a time, with these."""
-        if not len(known):
-            return []
-        units = Units.of(self.detector.features, tuple(x.shape[1:]))
-        columns = self.background.differs(x, units).flatten(1)
-        varying = torch.zeros(len(x), count, device=x.device)
-        varying = varying.scatter_add_(1, numbers.flatten(1), columns.to(varying.dtype)) > 0
-        together = max(1, ROUND_VALUES // (self.nsamples * x[0].numel()))
+        """Return rows of samples that have the same players, a round at a time, with these; none of
+        samples that have a value which is no number.
+        """
+        known = x.flatten(1).isfinite().all(dim=1).nonzero().flatten()
+        together = max(1, ROUND_VALUES // (self.nsamples * x.shape[1:].numel()))
         return [
-            (known[part], varying[known[part[0]]].nonzero().flatten())
-            for group in alike(numbers[known], varying[known])
+            (known[part], who[known[part[0]]].nonzero().flatten())
+            for group in alike(numbers[known], who[known])
             for part in group.split(together)
         ]
 
@@ -131,9 +135,29 @@ class Answers:
         if players < 2:
             all_of_it = games.gain.mean(dim=1, keepdim=True).expand(-1, players)
             return all_of_it, torch.zeros_like(all_of_it)
-        if cost(games) < self.nsamples:
-            return enumerated(games)
+        if _cost(games) < self.nsamples:
+            return _enumerated(games)
         return self.estimate(games)
+
+
+def _cost(games: Games) -> int:
+    """Return the forward rows a sample: (2^P − 2) B."""
+    return ((1 << games.players) - 2) * len(games.background.rows)
+
+
+def _enumerated(games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return Shapley values (n, P) of all coalitions, and their standard errors: none."""
+    design = Design.drawn(games.players, 1 << games.players, seed=0, middle="paired")
+    parts = (design.coalitions, design.by_value, design.by_total)
+    coalitions, by_value, by_total = (
+        torch.as_tensor(part, device=games.x.device) for part in parts
+    )
+    worth = Worth(games.detector, games.background.rows).of_coalitions(
+        games.x, torch.nn.functional.pad(coalitions, (0, 1)), games.column
+    )
+    gained = worth[..., 0] - games.background.errors.mean()
+    values = gained @ by_value.T + games.gain.mean(dim=1, keepdim=True) * by_total
+    return values, torch.zeros_like(values)
 
 
 def _players(numbers: torch.Tensor, players: torch.Tensor, count: int) -> torch.Tensor:
@@ -145,7 +169,3 @@ def _players(numbers: torch.Tensor, players: torch.Tensor, count: int) -> torch.
     place = torch.full((count,), len(players), device=numbers.device)
     place[players] = torch.arange(len(players), device=numbers.device)
     return place[numbers.flatten()]
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())

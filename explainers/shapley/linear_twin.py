@@ -7,7 +7,9 @@ one row b of the background the columns' differences u_x − u_b are swapped, an
 
 with Q = AᵀA and g = 2 Aᵀρ₀, summed over each player's columns: of a quadratic in the coalition the
 difference of a pair is linear in s. So a(b) are the Shapley values with the row b, and their mean
-over the background, which its moments suffice for, those of q.
+over the background those of q. As the background's mean u is −u_x and its covariance C,
+
+    mean_b a(b) = (2 u_x ∘ g − diag(Q C)) / M .
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from aexbench.explainers.shapley.scaled import Scaled
 
 
 class LinearTwin:
-    """Linear twins of a network around the samples of pairs; see `controls.Twin`."""
+    """Linear twins of a network around the samples of pairs; see `twin.Twin`."""
 
     def __init__(self, pairs: Pairs, fit: Fit) -> None:
         self.pairs, self.fit, self.columns = pairs, fit, Scaled.of(pairs)
@@ -54,12 +56,11 @@ class LinearTwin:
     def shapley(self, ridge: torch.Tensor) -> torch.Tensor:
         """Return the mean of a(b) over the background (n, 2, P)."""
         inner, outer = (picked(part.flip(1), ridge) for part in self._form)
-        x, mean, second = (
-            part[:, None] for part in (self.columns.x, self.columns.mean, self.columns.second)
-        )
-        of_x, of_mean = ((inner @ u[..., None])[..., 0] for u in (x, mean))
-        own = x * (of_x + of_mean + outer) - mean * (of_x + outer) - (inner * second).sum(dim=3)
-        return self.pairs.games.by_player(own / x.shape[2])
+        spread = self.columns.spread
+        scale = spread[:, :, None] * spread[:, None]
+        covariance = self.pairs.games.background.covariance / scale
+        own = 2 * self.columns.x[:, None] * outer - (inner * covariance[:, None]).sum(dim=3)
+        return self.pairs.games.by_player(own / spread.shape[1])
 
     @cached_property
     def _form(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,7 +22,7 @@ VALUES = 2**22  # of rows that become float64 at once
 
 
 class MaskTwin:
-    """Twins on the players' mask around the samples of pairs; see `controls.Twin`."""
+    """Twins on the players' mask around the samples of pairs; see `twin.Twin`."""
 
     def __init__(self, pairs: Pairs, fit: Fit) -> None:
         self.pairs, self.fit = pairs, fit

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import Detector
+from aexbench.explainers.shapley.players import bounds
 from aexbench.explainers.tools.baselines import normal_rows
-from aexbench.explainers.tools.units import Units
 from aexbench.rows import most, sample
 
 ROWS = 100_000  # that are kept where nothing is said, fewer where they have more than 2²⁵ values
@@ -43,6 +43,11 @@ class Background:
         chosen = sample(normal, most(normal, ROWS) if rows is None else rows, seed)
         kept = torch.as_tensor(chosen).to(detector.device, detector.dtype)
         return Background(kept, detector.error(kept).double())
+
+    @cached_property
+    def bounds(self) -> torch.Tensor:
+        """The least and the greatest value of its columns (2, …)."""
+        return bounds(self.rows)
 
     @cached_property
     def mean(self) -> torch.Tensor:
@@ -76,13 +81,3 @@ class Background:
         some = generator.choice(size, size=rest, replace=False, shuffle=False)
         every = np.concatenate([np.tile(np.arange(size), whole), some])
         return generator.permutation(every)
-
-    def differs(self, x: torch.Tensor, units: Units) -> torch.Tensor:
-        """Return which columns (N, …) differ from any row: shap's tolerance, 1e-8 + 1e-5 |b|, in
-        units of the features' ranges.
-        """
-        scaled, found = units.scaled(x), torch.zeros_like(x, dtype=torch.bool)
-        for bound in (self.rows.amin(dim=0), self.rows.amax(dim=0)):
-            at = units.scaled(bound[None])
-            found |= ~((scaled - at).abs() <= 1e-8 + 1e-5 * at.abs())  # no number differs
-        return found

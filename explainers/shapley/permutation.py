@@ -12,15 +12,15 @@ from numpy.typing import ArrayLike
 
 from aexbench import Detector, SkipError
 from aexbench.explainers import register
-from aexbench.explainers.shapley.answers import Answers
+from aexbench.explainers.shapley.answers import Sampled
 from aexbench.explainers.shapley.errors import standard_error
 from aexbench.explainers.shapley.games import Games, Pairs
 from aexbench.explainers.shapley.normal import Background
 from aexbench.explainers.tools.segments import Players, Segments
 
 
-@register("shapley-permutation", version=1)
-class ShapleyPermutation:
+@register("shapley-permutation", version=2)
+class ShapleyPermutation(Sampled):
     """Shapley values of e(x) over a background, by random orders and their reverses.
 
     In an order π features take x's values one by one, in its reverse they take them from the other
@@ -30,10 +30,11 @@ class ShapleyPermutation:
         g = ½ (D(S_{p+1}) − D(S_p)) ,   D(S_0) = e(b) − e(x) .
 
     Rows are drawn from the whole background, each as often as any other. A sample's gains sum to
-    Δ_b = e(x) − e(b), whose mean is known: by what the drawn rows are above it every feature is
-    lowered alike, so that Shapley values sum to e(x) − mean e(b). They are unbiased. Features like
-    the whole background take no part. Where asking about all coalitions costs no more, the values
-    are exact.
+    Δ_b = e(x) − e(b), whose mean is known: by what the drawn rows are above it features are
+    lowered, in the measure of what they gain in other orders, so that Shapley values sum to
+    e(x) − mean e(b) and a feature that never matters gets 0. That ties the levels of features to
+    those that were drawn: a bias, of which 200 seeds show nothing. Features like the whole
+    background take no part. Where asking about all coalitions costs no more, the values are exact.
 
     Parameters
     ----------
@@ -83,22 +84,9 @@ class ShapleyPermutation:
     ) -> None:
         own = detector.with_loss(loss)
         normal = Background.of(own, background, rows, seed)
-        self.nsamples = nsamples
-        self.answers = Answers(own, normal, self._walked, nsamples, tolerance, segments, seed)
+        super().__init__(own, normal, nsamples, tolerance, segments, seed)
 
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
-        return self.answers.explain(x)
-
-    def standard_error(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the standard error (N, …) of each Shapley value."""
-        return self.answers.standard_error(x)
-
-    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the largest standard error (N,) of each sample."""
-        return {"standard error": self.answers.largest(x)}
-
-    def _walked(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+    def estimate(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
         """Return Shapley values (n, P) and their standard errors."""
         players = games.players
         orders = (self.nsamples - 1) // (2 * (players - 1))
@@ -128,12 +116,17 @@ def _gains(
 def levelled(
     gains: torch.Tensor, rows: torch.Tensor, gain: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return means of gains (n, K, P), each less an equal share of what Δ_b of its row is above the
-    mean of all rows (n, B); and their standard errors.
+    """Return means of gains (n, K, P) that sum to the mean of Δ_b over all rows (n, B), and their
+    standard errors.
+
+    What Δ_b of an order's row lacks of that mean is added in proportion to |g| in the other orders:
+    its own gains would draw the shares their way.
     """
-    count, players = gains.shape[1:]
-    above = gain.gather(1, rows) - gain.mean(dim=1, keepdim=True)
-    level = gains - above[..., None] / players
+    size = gains.abs()
+    others = size.sum(dim=1, keepdim=True) - size
+    share = (others / others.sum(dim=2, keepdim=True)).nan_to_num(1 / gains.shape[2])
+    missed = gain.mean(dim=1, keepdim=True) - gain.gather(1, rows)
+    level = gains + missed[..., None] * share
     values = level.mean(dim=1)
-    scores = (level - values[:, None]) / (count - 1)
+    scores = (level - values[:, None]) / (gains.shape[1] - 1)
     return values, standard_error(scores, rows, gain.shape[1])

@@ -18,7 +18,7 @@ VALUES = 2**20  # of (b, M, M) at once
 
 
 class QuadraticTwin:
-    """Quadratic twins of a network around the samples of pairs; see `controls.Twin`."""
+    """Quadratic twins of a network around the samples of pairs; see `twin.Twin`."""
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs, self.columns = pairs, Scaled.of(pairs)

@@ -4,19 +4,16 @@ features agree.
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Callable
 
 import torch
 
-from aexbench.detector import in_chunks
 from aexbench.explainers.shapley.coalitions import Design, Middle
+from aexbench.explainers.shapley.players import alike, bounds, varying
 from aexbench.explainers.shapley.values import Worth
 from aexbench.explainers.tools.units import Units
 
 VALUE_BYTES = 2**26  # of the values of one round of samples
-DIFFERENCES = 2**22  # between samples and the background that are looked at at once
 
 Read = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -26,6 +23,7 @@ class Regression:
 
     def __init__(self, worth: Worth, nsamples: int, seed: int, middle: Middle) -> None:
         self.worth, self.nsamples, self.seed, self.middle = worth, nsamples, seed, middle
+        self._bounds = bounds(worth.background)
         self._designs: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def solve(self, x: torch.Tensor, numbers: torch.Tensor, read: Read) -> torch.Tensor:
@@ -42,11 +40,11 @@ class Regression:
         """
         nobody = self.worth.of_nobody(x)
         total = self.worth.of_everybody(x) - nobody
-        count = int(numbers.max()) + 1
-        varying = self.varying(x, numbers, count)
-        found = torch.zeros(len(x), count, dtype=torch.float64, device=x.device)
-        for part in alike(numbers, varying):
-            players = varying[part[0]].nonzero().flatten()
+        units = Units.of(self.worth.detector.features, tuple(x.shape[1:]))
+        who = varying(x, numbers, self._bounds, units)
+        found = torch.zeros(who.shape, dtype=torch.float64, device=x.device)
+        for part in alike(numbers, who):
+            players = who[part[0]].nonzero().flatten()
             for rows in part.split(self._round(len(players), total.shape[1])):
                 values = self._solve(x[rows], numbers[rows[0]], players, nobody[rows], total[rows])
                 found[rows[:, None], players] = read(values, rows)
@@ -73,22 +71,6 @@ class Regression:
         worth = self.worth.of_coalitions(x, everyone, numbers).sub_(nobody[:, None])
         return (by_value @ worth).add_(by_total[:, None] * total[:, None])
 
-    def varying(self, x: torch.Tensor, numbers: torch.Tensor, players: int) -> torch.Tensor:
-        """Return which segments (N, P) differ from any row of the background: shap's tolerance,
-        1e-8 + 1e-5 |b|, in units of the features' ranges.
-        """
-        units = Units.of(self.worth.detector.features, tuple(x.shape[1:]))
-        background = units.scaled(self.worth.background)
-        tolerance = 1e-8 + 1e-5 * background.abs()
-
-        def differs(part: torch.Tensor) -> torch.Tensor:
-            near = (units.scaled(part)[:, None] - background).abs() <= tolerance
-            return ~near.all(dim=1)  # what is no number differs
-
-        columns = in_chunks(differs, x, max(1, DIFFERENCES // background.numel())).flatten(1)
-        counts = torch.zeros(len(x), players, device=x.device)
-        return counts.scatter_add_(1, numbers.flatten(1), columns.to(counts.dtype)) > 0
-
     def _design(self, players: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return coalitions and the solution operators for a number of players, drawn and
         factorised once.
@@ -106,17 +88,3 @@ class Regression:
         """
         coalitions = min(self.nsamples, (1 << players) - 2)
         return max(1, VALUE_BYTES // (8 * outputs * max(1, 2 * coalitions + 4 * players)))
-
-
-def alike(numbers: torch.Tensor, varying: torch.Tensor) -> list[torch.Tensor]:
-    """Return the rows of samples that have the same segments (N, …), and the same varying ones (N,
-    P) among them.
-    """
-    shared = numbers.stride(0) == 0 or len(numbers) == 1  # one row of numbers stands for all
-    keys = [
-        b"" if shared else hashlib.blake2b(row.cpu().numpy().tobytes()).digest() for row in numbers
-    ]
-    groups: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
-    for index, (key, taking_part) in enumerate(zip(keys, varying.cpu().numpy(), strict=True)):
-        groups[key, taking_part.tobytes()].append(index)
-    return [torch.tensor(rows, device=varying.device) for rows in groups.values()]

@@ -18,18 +18,12 @@ class Scaled:
     centre, spread : (n, M)
         Of r; the spread of a column that never changes is 1.
     x : (n, M)
-        The samples' u.
-    mean : (n, M)
-        The background's mean u.
-    second : (n, M, M)
-        The background's mean of u uᵀ.
+        The samples' u; the background's mean u is −x.
     """
 
     centre: torch.Tensor
     spread: torch.Tensor
     x: torch.Tensor
-    mean: torch.Tensor
-    second: torch.Tensor
 
     @staticmethod
     def of(pairs: Pairs) -> Scaled:
@@ -40,10 +34,7 @@ class Scaled:
         centre = (given + mean) / 2
         spread = (covariance.diagonal() / 2 + (given - mean).square() / 4).sqrt()
         spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-        x, middle = (given - centre) / spread, (mean - centre) / spread
-        scale = spread[:, :, None] * spread[:, None]
-        second = covariance / scale + middle[:, :, None] * middle[:, None]
-        return Scaled(centre, spread, x, middle, second)
+        return Scaled(centre, spread, (given - centre) / spread)
 
     def of_rows(self, rows: torch.Tensor) -> torch.Tensor:
         """Return u of rows (n, …, M)."""
@@ -52,5 +43,4 @@ class Scaled:
 
     def some(self, samples: torch.Tensor) -> Scaled:
         """Return the columns of some of the samples."""
-        parts = (self.centre, self.spread, self.x, self.mean, self.second)
-        return Scaled(*(part[samples] for part in parts))
+        return Scaled(self.centre[samples], self.spread[samples], self.x[samples])

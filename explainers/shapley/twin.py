@@ -4,7 +4,7 @@ the network whose own Shapley values are known.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import torch
 from annotated_types import Ge, Gt
@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 from aexbench import Detector, SkipError
 from aexbench.explainers import register
 from aexbench.explainers.shapley import leverage
-from aexbench.explainers.shapley.answers import Answers
-from aexbench.explainers.shapley.controls import Twin, without
+from aexbench.explainers.shapley.answers import Sampled
 from aexbench.explainers.shapley.errors import standard_error
 from aexbench.explainers.shapley.games import Games, Pairs
 from aexbench.explainers.shapley.leverage import Fit
@@ -29,8 +28,30 @@ MOST_COLUMNS = 512  # of a table whose rows a linear twin sees
 MOST_SQUARED = 64  # a quadratic one
 
 
+class Twin(Protocol):
+    """Twins of a network around samples: one for each fold of pairs and each of L ridges."""
+
+    def see(
+        self, samples: torch.Tensor, part: torch.Tensor, rows: torch.Tensor, x_hat: torch.Tensor
+    ) -> None:
+        """Learn from rows (n', k, 2, M) of some samples and pairs, and their reconstructions."""
+        ...
+
+    def said(self) -> torch.Tensor:
+        """Return q(r) − q(r̄) − s̄ (q(x) − q(b)) of each pair (n, 2, K/2, L): in both folds by the
+        twins of the other one.
+        """
+        ...
+
+    def shapley(self, ridge: torch.Tensor) -> torch.Tensor:
+        """Return the Shapley values of q over the background, (n, 2, P), of the twins of the ridges
+        (n, 2) that speak of each fold.
+        """
+        ...
+
+
 @register("shapley-twin", version=1)
-class ShapleyTwin:
+class ShapleyTwin(Sampled):
     """Shapley values of e(x) over a background, by pairs of coalitions and a twin of the network.
 
     A pair asks about a coalition S and its complement with one row b of the background,
@@ -113,22 +134,10 @@ class ShapleyTwin:
         own = detector.with_loss(loss)
         kept = BACKGROUND if rows is None and order == 2 else rows
         normal = Background.of(own, background, kept, seed)
-        self.nsamples, self.order = nsamples, order
-        self.answers = Answers(own, normal, self._fitted, nsamples, tolerance, segments, seed)
+        super().__init__(own, normal, nsamples, tolerance, segments, seed)
+        self.order = order
 
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return Shapley values (N, …); their sum is e(x) less the mean error of the background."""
-        return self.answers.explain(x)
-
-    def standard_error(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the standard error (N, …) of each Shapley value."""
-        return self.answers.standard_error(x)
-
-    def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the largest standard error (N,) of each sample."""
-        return {"standard error": self.answers.largest(x)}
-
-    def _fitted(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
+    def estimate(self, games: Games) -> tuple[torch.Tensor, torch.Tensor]:
         """Return Shapley values (n, P) and their standard errors."""
         count = (self.nsamples - 1) // 4 * 2  # in two folds
         players, background = games.players, games.background
@@ -159,3 +168,34 @@ class ShapleyTwin:
         if image or size > MOST_COLUMNS:
             return MaskTwin(pairs, fit)
         return LinearTwin(pairs, fit)
+
+
+def without(y: torch.Tensor, fit: Fit, twin: Twin) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return differences of pairs (n, K) less what the best twins say of them, and the Shapley
+    values (n, P) that are to be added to what y then leads to.
+
+    Twins are fitted on one half of the pairs and speak of the other, so that no pair is compared
+    with itself. Which ridge, and how much γ of its answer, is decided where another half was spoken
+    of: a twin of no use is given a γ near 0. Where the folds' twins are worth different Shapley
+    values, y is moved to their mean.
+    """
+    said = twin.said()
+    ridge, share = _chosen(y, said, fit)
+    exact = share[..., None] * twin.shapley(ridge)
+    mean = exact.mean(dim=1)
+    told = said.gather(3, ridge[:, :, None, None].expand(*said.shape[:3], 1))[..., 0]
+    folds = y.view(told.shape) - share[..., None] * told
+    away = fit.away.view(*told.shape, -1)
+    moved = folds + torch.einsum("nfkp,nfp->nfk", away, exact - mean[:, None])
+    return moved.flatten(1), mean
+
+
+def _chosen(y: torch.Tensor, said: torch.Tensor, fit: Fit) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the best ridge (n, 2) and its γ for each fold, as the other fold has them."""
+    left = fit.left(torch.cat([y[..., None], said.flatten(1, 2)], dim=2))
+    error, told = left.view(*said.shape[:3], -1).split([1, said.shape[3]], dim=3)
+    weights = fit.weights.view(*said.shape[:3], 1)
+    square = (weights * told.square()).sum(dim=2)
+    slope = ((weights * error * told).sum(dim=2) / square).nan_to_num(0.0, 0.0, 0.0)
+    ridge = (slope.square() * square).argmax(dim=2)
+    return ridge.flip(1), slope.gather(2, ridge[..., None])[..., 0].flip(1)

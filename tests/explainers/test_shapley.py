@@ -14,6 +14,8 @@ from torch import nn
 
 from aexbench import Detector, Features, RequestError, explainers
 from aexbench.explainers.shapley.coalitions import Design, draw
+from aexbench.explainers.shapley.players import bounds, varying
+from aexbench.explainers.tools.units import Units
 from tests.conftest import mlp
 from tests.explainers import shapley_twin
 from tests.explainers.memory import Peak
@@ -340,7 +342,6 @@ def test_memory_is_bounded_whatever_is_asked(name, model, shape, samples, given,
     chunk = values = 2**20
     monkeypatch.setattr("aexbench.detector.CHUNK_BYTES", {"cpu": chunk})
     monkeypatch.setattr("aexbench.explainers.shapley.regression.VALUE_BYTES", values)
-    monkeypatch.setattr("aexbench.explainers.shapley.regression.DIFFERENCES", 2**16)
     x = torch.as_tensor(RNG.random((samples, *shape)))
     explainer = explainers.create(
         name, Detector(model), background=RNG.random((60, *shape)), **given
@@ -445,7 +446,6 @@ def test_what_varies_by_less_than_the_package_sees_takes_no_part():
         assert (found[:, 0] != 0).all()
         assert (found[:, 1] != 0).tolist() == [False, True, False, True]
     numbers = torch.arange(6).expand(4, 6)
-    varying = explainers.create(
-        "kernelshap-batched", DETECTOR, background=background
-    ).regression.varying(x, numbers, 6)
-    assert varying[:, 2].tolist() == [False, True, False, True]
+    least_and_most = bounds(torch.as_tensor(background))
+    who = varying(x, numbers, least_and_most, Units.of(Features(), (6,)))
+    assert who[:, 2].tolist() == [False, True, False, True]

@@ -19,6 +19,7 @@ from aexbench.explainers.shapley.mask_twin import MaskTwin
 from aexbench.explainers.shapley.normal import Background
 from aexbench.explainers.shapley.quadratic_twin import QuadraticTwin
 from aexbench.explainers.shapley.ridge import RIDGES
+from aexbench.explainers.shapley.twin import without
 from tests.benchmarks.test_explainers import counted
 from tests.conftest import mlp
 from tests.explainers import pair_twins, shapley_twin
@@ -118,6 +119,42 @@ def test_the_regression_of_pairs_is_the_textbooks(players):
     np.testing.assert_allclose(scores[0], added, atol=1e-12)
 
 
+class Told:
+    """Twins that say what they are told to, worth such Shapley values for each fold and ridge."""
+
+    def __init__(self, words, values):
+        self.words, self.values = words, values
+
+    def said(self):
+        return self.words
+
+    def shapley(self, ridge):
+        folds = range(2)
+        return torch.stack([self.values[fold, ridge[0, fold]] for fold in folds])[None]
+
+
+def test_which_ridge_and_how_much_of_a_twin_is_as_the_other_fold_has_them():
+    """In the first fold half of what ridge 0 says is y, in the second a quarter of ridge 1."""
+    part = torch.as_tensor(leverage.coalitions(np.random.default_rng(0), 400, 4))[None]
+    fit = Fit.of(part)
+    said = fit.left(torch.as_tensor(RNG.normal(size=(1, 400, 2)))).view(1, 2, 200, 2)
+    y = torch.cat([said[0, 0, :, 0] / 2, said[0, 1, :, 1] / 4])[None]
+    values = torch.as_tensor(RNG.normal(size=(2, 2, 4)))
+    moved, mean = without(y, fit, Told(said, values))
+    exact = torch.stack([values[0, 1] / 4, values[1, 0] / 2])
+    torch.testing.assert_close(mean[0], exact.mean(0), rtol=0, atol=0.03)
+    left = torch.cat([y[0, :200] - said[0, 0, :, 1] / 4, y[0, 200:] - said[0, 1, :, 0] / 2])
+    away = fit.away.view(2, 200, 4)
+    left += (away * (exact - exact.mean(0))[:, None]).sum(2).flatten()
+    torch.testing.assert_close(moved[0], left, rtol=0, atol=0.1)
+
+
+def test_a_regression_wants_two_pairs_for_each_player():
+    part = torch.as_tensor(leverage.coalitions(np.random.default_rng(0), 12, 6))[None]
+    assert Fit.of(part).regresses
+    assert not Fit.of(part[:, :11]).regresses
+
+
 @pytest.mark.parametrize("players", [2, 3, 5])
 def test_over_all_coalitions_the_regression_is_the_shapley_value(players):
     """Each as often as its size is drawn: sizes equally often."""
@@ -173,6 +210,15 @@ def test_the_standard_error_counts_what_rows_leave():
     np.testing.assert_allclose(standard_error(scores, rows, 12)[0], np.sqrt(expected))
     found = standard_error(scores, torch.arange(17)[None], 17)[0]
     np.testing.assert_allclose(found, np.sqrt(17 * variance + variance.mean()))
+
+
+def test_a_long_background_costs_the_standard_error_nothing():
+    """It would not fit into any memory, and hardly any of it is drawn."""
+    rows = torch.tensor([[10**15, 3, 7, 10**15, 5 * 10**14]])
+    scores = torch.as_tensor(RNG.normal(size=(1, 5, 2)))
+    square = 5 * scores[0].square().mean(0) + scores[0].square().mean()
+    found = standard_error(scores, rows, 10**16)[0]
+    np.testing.assert_allclose(found, square.sqrt(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("count", [5, 30, 99, 100, 105, 130, 250])
@@ -277,6 +323,16 @@ def test_a_feature_like_the_background_gets_nothing(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_a_sample_like_the_whole_background_is_given_nothing(name):
+    x = torch.cat([X[:1], torch.as_tensor(BACKGROUND[:1])])
+    explainer = made(name, background=BACKGROUND[:1], nsamples=600)
+    found, error = explainer.explain(x), explainer.standard_error(x)
+    assert not found[1].any()
+    assert not error[1].any()
+    assert found[0].all()
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_feature_that_never_matters_gets_nothing_but_noise(name):
     """A column that is copied, and that no other is made of."""
 
@@ -290,7 +346,10 @@ def test_a_feature_that_never_matters_gets_nothing_but_noise(name):
 
     detector = Detector(Copied())
     explainer = made(name, detector, nsamples=500)
-    assert float((explainer.explain(X) / explainer.standard_error(X))[:, 8].abs().max()) < 4
+    found = explainer.explain(X)
+    assert float((found / explainer.standard_error(X))[:, 8].abs().max()) < 4
+    if name == "shapley-permutation":
+        assert float((found[:, 8] / found.abs().amax(dim=1)).abs().max()) < 1e-12
     whole = made(name, detector, rows=1, nsamples=5000).explain(X)  # of one row nothing is left
     assert float((whole[:, 8] / whole.abs().amax(dim=1)).abs().max()) < 1e-3
 
@@ -358,6 +417,22 @@ def test_what_is_no_number_has_no_attribution(name):
     assert found[1].isnan().all()
     assert explainer.standard_error(x)[1].isnan().all()
     torch.testing.assert_close(found[[0, 2, 3]], explainer.explain(X[[0, 2, 3]]))
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_standard_error_is_that_of_the_samples_asked_about(name):
+    """Of one that has 0 where the last that was explained has no number."""
+    x, unknown = X.clone(), X.clone()
+    x[1, 2], unknown[1, 2] = 0.0, torch.nan
+    explainer = made(name, nsamples=200).explainer
+    error = explainer.standard_error(x)
+    explainer.explain(unknown)
+    torch.testing.assert_close(explainer.standard_error(x), error)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_samples_have_no_standard_error(name):
+    assert made(name).standard_error(X[:0]).shape == (0, 9)
 
 
 def test_what_cannot_be_asked_is_named():

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from aexbench import AnomalySet, Features, RequestError
-from aexbench.board import gallery
+from aexbench.board import bars, gallery
 from aexbench.components import Component
 from aexbench.families import datasets
 from aexbench.running.cells import Cell
@@ -178,11 +178,44 @@ def test_the_page_holds_the_maps_that_are_stored(images):
     assert page.anomalies.label[chosen].tolist() == ["hole", "hole", "print", "print"]
 
 
-def test_what_cannot_be_drawn_is_said(images, aexbench_cli, small, tmp_path):
+def test_what_cannot_be_drawn_is_said(images, aexbench_cli, tmp_path):
     with pytest.raises(RequestError, match="did you mean 'residual'"):
         gallery.gallery(images, tmp_path, ["resdual"])
-    aexbench_cli("run", small, "-e", "residual", "--no-controls", "--store", tmp_path / "table")
-    outcome = aexbench_cli("gallery", tmp_path / "table", "--to", tmp_path / "none")
+    Store(tmp_path / "empty", create=True)
+    outcome = aexbench_cli("gallery", tmp_path / "empty", "--to", tmp_path / "none")
     assert outcome.code == 2
-    assert "a gallery shows images" in outcome.err
+    assert "has no attributions that a gallery could show" in outcome.err
     assert not (tmp_path / "none").exists()
+
+
+def test_rows_of_a_table_are_drawn_as_bars(aexbench_cli, small, tmp_path):
+    asked = ["-e", "residual", "-e", "shapley-twin[nsamples=100]", "--no-controls"]
+    aexbench_cli("run", small, *asked, "--store", tmp_path / "table")
+    outcome = aexbench_cli("gallery", tmp_path / "table", "--to", tmp_path / "pictures")
+    assert outcome.code == 0, outcome.err
+    store = Store(tmp_path / "table")
+    pages = gallery._pages(store, [])
+    assert len(list((tmp_path / "pictures").iterdir())) == len(pages)
+    assert list(pages[0].rows) == ["residual", "shapley-twin[nsamples=100]"]
+    assert pages[0].rows["residual"].error is None
+    assert pages[0].rows["shapley-twin[nsamples=100]"].error.max() > 0
+
+
+def test_the_greatest_bars_stand_above_with_their_whiskers_and_the_truth_in_red():
+    """Nine features of ten columns, the last of which has two."""
+    x = np.zeros((2, 10), np.float32)
+    truth = np.zeros(x.shape, bool)
+    truth[0, 0] = truth[1, 9] = True
+    features = Features(groups=(0, 1, 2, 3, 4, 5, 6, 7, 8, 8))
+    whole = np.ones(2), np.ones(2), np.array(["a", "b"]), np.arange(2), features
+    anomalies, axis = AnomalySet(x, truth, *whole), Mock()
+    values = np.stack([np.zeros(9), np.arange(9.0)])
+    bars.draw(axis, bars.Bars(values, values / 10), 1, anomalies)
+    (_, drawn), options = axis.barh.call_args.args, axis.barh.call_args.kwargs
+    assert drawn.tolist() == [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
+    np.testing.assert_allclose(options["xerr"], 0.196 * drawn)
+    assert options["color"] == [bars.TRUE] + [bars.OTHER] * 7
+    assert axis.set_yticks.call_args.args[1][:2] == [features.group_names((10,))[8],
+                                                    features.group_names((10,))[7]]  # fmt: skip
+    bars.draw(axis, bars.Bars(values, None), 1, anomalies)
+    assert axis.barh.call_args.kwargs["xerr"] is None

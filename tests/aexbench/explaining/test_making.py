@@ -195,6 +195,10 @@ def test_an_explainer_that_tells_its_standard_error_is_asked_once(constant, data
     assert Told.asked == 1
     assert (one.lead.first, one.lead.second, one.lead.by) == ("proto", "bytes", "standard error")
     assert one.lead.spread == pytest.approx(math.hypot(3 * 0.4, 0.3))
+    told = {feature.name: feature.standard_error for feature in one.features}
+    assert (told["bytes"], told["proto"]) == pytest.approx((0.3, 3 * 0.4))
+    (none,) = explain(constant, data.test[:1], data=data, **QUIET)
+    assert {feature.standard_error for feature in none.features} == {None}
 
 
 def test_the_shortlist_votes_and_says_why_it_cannot(constant, data):

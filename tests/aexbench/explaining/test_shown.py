@@ -161,6 +161,23 @@ def test_a_bar_chart_shows_its_features_and_nothing_of_this_machine(tmp_path):
     assert "<script" not in evil.read_text()
 
 
+def test_whiskers_show_how_far_an_attribution_may_be_off(tmp_path):
+    pytest.importorskip("altair")
+    sure = tuple(replace(f, standard_error=0.1 * n) for n, f in enumerate(many(3)))
+    told = explanation(features=sure)
+    chart = told.plot().to_dict()
+    rows = chart["layer"][0]["data"]["values"] if "data" in chart["layer"][0] else None
+    rows = rows or chart["data"]["values"]
+    ends = [(row["low"], row["high"]) for row in rows]
+    assert ends[0] == (10.0, 10.0)
+    assert ends[2] == pytest.approx((8.0 - 0.392, 8.0 + 0.392))
+    assert "±1.96 standard errors" in told.save(tmp_path / "told.svg").read_text()
+    untold = json.dumps(explanation(features=many(3)).plot().to_dict())
+    assert "errorbar" not in untold
+    assert "standard error" not in untold
+    assert json.loads(told.json())["features"][2]["standard_error"] == 0.2
+
+
 def test_bars_of_one_name_are_two_bars(tmp_path):
     pytest.importorskip("altair")
     twice = tuple(replace(feature, name="same") for feature in many(2))

@@ -409,6 +409,35 @@ def test_quickstart_declares_what_it_promises():
     assert len({cell.key for cell in cells}) == len(cells)
 
 
+@pytest.mark.parametrize("cut", [0, 1])
+def test_standard_errors_lie_beside_their_attributions(tmp_path, cut):
+    """Those of an explainer that tells them; of another shape they are its failure."""
+
+    @families.explainers.register("unsure")
+    class Unsure:
+        def __init__(self, detector) -> None:
+            pass
+
+        def explain(self, x):
+            return x.clone()
+
+        def standard_error(self, x):
+            return x[:, cut:] / 4
+
+    axes = {"datasets": ["wine"], "corruptions": ["random[count=5]"], "controls": False}
+    suite = {"name": "x", "explainers": ["unsure", "residual"], **axes}
+    store = Store(tmp_path, create=True)
+    cells = planning.plan(planning.from_values(suite, "x"))
+    unsure, residual = execution.run(cells, [], execution.Workspace(store))
+    assert store.read_standard_error(residual) is None
+    if cut:
+        assert unsure.state == "failed"
+        assert "standard errors have shape" in unsure.reason
+    else:
+        error = store.read_standard_error(unsure)
+        np.testing.assert_array_equal(error, store.read_attributions(unsure) / 4)
+
+
 def test_a_record_holds_what_an_explainer_measures_of_its_answers(tmp_path):
     suite = {
         "name": "x",
