@@ -19,7 +19,7 @@ from aexbench.board import notebook, rendering, tidy, validity
 from aexbench.board.meanings import meaning
 from aexbench.board.notes import notes
 from aexbench.board.quality import Quality, quality
-from aexbench.board.sections import Row, Section, section
+from aexbench.board.sections import Row, Section, sections
 from aexbench.board.table import Table
 from aexbench.board.validity import Card
 from aexbench.components import Entry, component, title_of
@@ -123,15 +123,15 @@ def of_records(
     records = sorted(records, key=by_name)
     give(store, records)
     table = read_table(store, records, by, complaints)
-    if not table.groups:
-        raise RequestError(_nothing(store, records, complaints))
     titles = _titles(store, table.metrics)
     first = None if metric is None else _known(metric, titles)
     order = [*([first] if first else []), *_asked(store), *table.metrics]
     names = [name for name in dict.fromkeys(order) if name in table.metrics]
-    kinds = dict.fromkeys(group.kind for group in table.groups.values())
+    found = sections(table, names)
+    if not found:
+        raise RequestError(_nothing(store, records, complaints))
     return Board(
-        sections=[section(table, kind, names) for kind in kinds],
+        sections=found,
         cards=() if by is not None else _cards(table, names),
         metrics={name: titles[name] for name in names},
         notes=[pathless(note) for note in (*notes(records, table, store), *complaints)],
@@ -231,9 +231,12 @@ def _split_by(records: Sequence[Record], by: str | None, complaints: list[str]) 
 
 
 def _nothing(store: AnyStore, records: Sequence[Record], complaints: Sequence[str]) -> str:
-    """Return why there is nothing to rank."""
+    """Return why there is nothing to rank: the first complaint, or the first reason why a cell is
+    not ok.
+    """
     states = ", ".join(sorted({record.state for record in records})) or "no records"
-    why = complaints[0] if complaints else f"aexbench status {store.root} says more"
+    reasons = [f"{r.cell}: {r.reason}" for r in records if r.state != "ok" and r.reason]
+    why = [*complaints, *reasons, f"aexbench status {store.root} says more"][0]
     if states == "ok" and not complaints:
         why = "no labelled row raises an alarm (--by alarm shows them)"
     return f"{store.root} has no scores to rank ({states}): {why}"

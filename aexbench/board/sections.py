@@ -147,11 +147,13 @@ class Section:
         return " / ".join(filter(None, [f"{dataset} {detector}".strip(), *others]))
 
 
-def section(table: Table, kind: Kind, metrics: Sequence[str]) -> Section:
-    """Return the rows of one kind of anomalies; the first of the metrics ranks that has scores."""
-    keys = table.cells.keys()
-    known = [metric for metric in metrics if any(table.of(key, metric, kind) for key in keys)]
-    return Ranking(table, kind, known).section()
+def sections(table: Table, metrics: Sequence[str]) -> list[Section]:
+    """Return a section for each kind of anomalies on which some row has a score; there the first of
+    the metrics ranks that has some.
+    """
+    kinds = dict.fromkeys(group.kind for group in table.groups.values())
+    known = {kind: [m for m in metrics if Ranking(table, kind, [m]).names] for kind in kinds}
+    return [Ranking(table, kind, own).section() for kind, own in known.items() if own]
 
 
 @dataclass
@@ -200,15 +202,15 @@ class Ranking:
 
     @cached_property
     def names(self) -> list[str]:
-        """All that have a primary score here."""
-        return [name for name in self.table.records if self.means((name, "none"), self.primary)]
+        """All that have a primary score here: no reference, where that is of no truth."""
+        return [name for name in self.table.records if self.covers(name, self.primary)]
 
     @cached_property
     def groups(self) -> dict[str, set[int]]:
         """The groups with the seeds at which somebody has a score."""
         found: dict[str, set[int]] = {}
-        for key in ((name, "none") for name in self.table.records):
-            for group, seeds in self.means(key, self.primary).items():
+        for name in self.names:
+            for group, seeds in self.means((name, "none"), self.primary).items():
                 found.setdefault(group, set()).update(seeds)
         return {name: found[name] for name in self.table.groups if name in found}
 

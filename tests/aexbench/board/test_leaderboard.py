@@ -84,6 +84,7 @@ def add_one(
     alarmed: np.ndarray | None = None,
     detector: str = "default",
     pooled: bool = False,
+    truthless: bool = False,
 ) -> None:
     cell = Cell(
         dataset=component(data),
@@ -100,7 +101,8 @@ def add_one(
     label = np.full(n, cell.corruption.name) if labels is None else labels
     info = FileInfo(bytes=1, sha256="0" * 64)
     title = "metric" if metric == "m" else metric
-    metrics = {metric: MetricInfo(title=title, higher_is_better=higher, pooled=pooled)}
+    info_of = MetricInfo(title=title, higher_is_better=higher, pooled=pooled, truthless=truthless)
+    metrics = {metric: info_of}
     values_by = {metric: values}
     if errors is not None:
         metrics["wrong"] = MetricInfo(title=titled, higher_is_better=False)
@@ -452,6 +454,50 @@ def test_a_row_without_the_ranking_metric_is_not_ranked(store):
     add(store, "one", BASE)
     add(store, "other", BASE, metric="n")
     assert {name: row.rank for name, row in rows(store, metric="m").items()} == {"one": (1, 1)}
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_no_reference_stands_on_a_board_by_a_metric_without_truth(store, seeds):
+    for name, role in (("one", "explainer"), ("dice", "floor"), ("oracle", "reference")):
+        for seed in range(seeds):
+            add_one(store, name, BASE, role=role, truthless=True, seed=seed)
+    board = leaderboard(store)
+    assert [row.explainer for row in board.rows] == ["one", "dice"]
+    for text in (as_text(board), *(write(board) for write in FORMATS.values())):
+        assert "oracle" not in text
+        assert "chance to ceiling" not in text
+
+
+def unscored(store: Store, corruption: str) -> None:
+    """Leave the cells on a corruption without any score."""
+    for record in store.records()[0]:
+        if record.cell.corruption.name == corruption:
+            key, info = record.cell.key, record.files["attributions"]
+            none = store.read_scores(record).only([])
+            written = {**record.files, "scores": store.write_scores(key, none, info)}
+            store.write_record(record.model_copy(update={"files": written, "scores": {}}))
+
+
+def test_anomalies_that_nobody_has_a_score_of_are_no_section(store):
+    add(store, "one", BASE)
+    labelled(store, "one", BASE)
+    assert len(sections(store)) == 2
+    unscored(store, "labels")
+    (section,) = sections(store)
+    assert section.kind == CAUSES
+    unscored(store, "null")
+    with pytest.raises(RequestError, match="no scores to rank"):
+        leaderboard(store)
+
+
+def test_a_store_without_scores_says_why_a_cell_is_not_ok(store):
+    add_one(store, "one", BASE)
+    add_one(store, "two", BASE)
+    bad = next(r for r in store.records()[0] if r.cell.explainer.name == "two")
+    store.write_record(bad.model_copy(update={"state": "failed", "reason": "it broke"}))
+    unscored(store, "null")
+    with pytest.raises(RequestError, match="two on data / null, seed 0: it broke"):
+        leaderboard(store)
 
 
 def test_labels_are_groups_and_count_the_same(store):

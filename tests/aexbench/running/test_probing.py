@@ -110,6 +110,12 @@ def test_a_board_may_rank_by_one_beside_the_floors_that_were_asked(ran):
     assert _mean(section, "random") > _mean(section, "residual")
 
 
+def test_a_board_by_one_without_truth_has_no_reference_and_no_ceiling(ran):
+    board = ran.board("sparseness")
+    assert {row.role for row in board.rows} == {"explainer", "floor"}
+    assert "chance to ceiling" not in str(board)
+
+
 def _mean(section, name):
     return next(r.scores["repair-curve"].mean for r in section.rows if r.explainer == name)
 
@@ -184,6 +190,16 @@ def test_an_explainer_that_cannot_answer_says_so_and_keeps_its_other_columns(tmp
     assert row.complete
     assert list(row.scores) == ["recall"]
     assert "cells are not ok" in " ".join(results.board().notes)
+
+
+def test_where_every_probe_fails_a_board_says_why_there_is_none(tmp_path):
+    path = tmp_path / "fails.py"
+    path.write_text(FILE.format(body="raise RuntimeError('not today')"))
+    suite = {"name": "fails", **AXES, "metrics": ["halves"], "seeds": 1, "controls": False}
+    results = aexbench.run(suite, tmp_path / "s", plugins=[path], in_process=True, quiet=True)
+    with pytest.raises(RequestError, match="not today"):
+        results.board()
+    assert "not today" in str(results)
 
 
 @pytest.mark.parametrize(
