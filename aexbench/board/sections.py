@@ -113,6 +113,13 @@ class Section:
         Whether higher is better.
     places
         The parts of the groups' names, as people see them.
+    averaged
+        Over how many groups a mean is taken, each of which counts the same; None where every
+        incident does.
+    controls
+        Those of explainers that have scores by what ranks: floors of their own.
+    truthless
+        Whether what ranks looks at no truth.
     """
 
     kind: Kind
@@ -126,6 +133,9 @@ class Section:
     corruptions: Sequence[str]
     higher: bool = True
     places: Mapping[str, Place] = field(default_factory=dict)
+    averaged: int | None = 1
+    controls: Sequence[str] = ()
+    truthless: bool = False
 
     @property
     def target(self) -> Target:
@@ -183,7 +193,14 @@ class Ranking:
             corruptions=list(dict.fromkeys(self.table.groups[name].corruption for name in groups)),
             higher=self.higher,
             places={name: self.table.groups[name].place for name in groups},
+            averaged=None if self.together(self.primary) else len(self.counted(groups)),
+            controls=[name for name in alike.CONTROLS if self.has(name)],
+            truthless=self.table.metrics[self.primary].truthless,
         )
+
+    def has(self, control: str) -> bool:
+        """Whether some explainer has scores on a control of it by what ranks."""
+        return any(self.means((name, control), self.primary) for name in self.of_floors)
 
     @property
     def primary(self) -> str:
@@ -363,10 +380,18 @@ class Ranking:
         means = [self.means(key, metric) for key in keys]
         wanted = self.counted(means[0]) if groups is None else groups
         own = {group: [one[group] for one in means] for group in wanted}
-        pooled = self.kind.origin == "labels" and not self.table.metrics[metric].pooled
-        together = pooled and not self.table.split
-        sources = [self.pooled(own)] if together else [self.source(g, own[g]) for g in own]
+        if self.together(metric):
+            sources = [self.pooled(own)]
+        else:
+            sources = [self.source(group, scores) for group, scores in own.items()]
         return compare(sources, self.kind.target)
+
+    def together(self, metric: str) -> bool:
+        """Whether every incident counts the same, and not every group: of labels, unless a metric
+        pools each group's samples or groups are parts of what is averaged else.
+        """
+        pooled = self.table.metrics[metric].pooled
+        return self.kind.origin == "labels" and not pooled and not self.table.split
 
     def counted(self, groups: Iterable[str]) -> list[str]:
         """Return the groups that a mean is taken over: those that raise no alarm are shown alone,

@@ -111,8 +111,8 @@ def score_cell(line: dict[str, Any], row: Row) -> Cell:
     if mean is None:
         return Cell(line["text"])
     own = row.by_group.get(line["group"], (mean, row.gain))[1]
-    hint = f"{row.explainer}: {mean:.4f}"
+    hint = f"{row.explainer}: {mean:z.4f}"
     if own is not None:
-        hint += f", {own.gain:+.4f} over {own.floor}"
+        hint += f", {own.gain:+z.4f} over {own.floor}"
         hint += "" if own.above else ", not surely above every floor here"
     return Cell(line["text"], mean, hint, shade=line["shade"], strong=line["best"])

@@ -65,8 +65,8 @@ def sentences(row: Row, section: Section, found: list[Standing]) -> Iterator[str
     if lost := [one for one in found if not one.wins]:
         worst = max(lost, key=lambda one: one.behind)
         yield (
-            f"Furthest behind in {worst.group}: {worst.score:.2f}, where "
-            f"{worst.names[0]} has {worst.best:.2f}."
+            f"Furthest behind in {worst.group}: {worst.score:z.2f}, where "
+            f"{worst.names[0]} has {worst.best:z.2f}."
         )
 
 
@@ -107,11 +107,11 @@ def grid(row: Row, section: Section, links: Links, found: list[Standing]) -> Gri
 
 def _line(one: Standing, row: Row, section: Section, heads: Heads) -> Line:
     place, gain = section.place(one.group), row.by_group[one.group][1]
-    best = f"{one.best:.2f} {', '.join(one.names)}" if one.names else figures.NONE
+    best = f"{one.best:z.2f} {', '.join(one.names)}" if one.names else figures.NONE
     cells = [
         *heads.of(place),
         units(section.groups[one.group]),
-        Cell(f"{one.score:.2f}", one.score, f"{one.score:.4f}", strong=one.wins),
+        Cell(f"{one.score:z.2f}", one.score, f"{one.score:z.4f}", strong=one.wins),
         figures.gain(gain),
         Cell(gain.floor if gain else ""),
         Cell(best, one.best),

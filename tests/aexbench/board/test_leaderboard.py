@@ -16,16 +16,17 @@ from aexbench import RequestError, files
 from aexbench.board.costs import BESIDE
 from aexbench.board.gains import Gain
 from aexbench.board.grouping import grouped
-from aexbench.board.leaderboard import Board, _join, leaderboard
+from aexbench.board.leaderboard import ALARM, Board, _join, leaderboard
 from aexbench.board.notes import _alarms, _leaks, _of_anomalies, _without_scores
 from aexbench.board.quality import quality
 from aexbench.board.ranking import lines as ranked_lines
 from aexbench.board.rendering import FORMATS, as_rich, as_text
 from aexbench.board.sections import Row, Score, Section
+from aexbench.board.sections import sections as sections_of
 from aexbench.board.table import Kind, Place, Table
 from aexbench.board.tables import Cell as Shown
 from aexbench.board.tidy import COLUMNS
-from aexbench.board.wording import COST, title
+from aexbench.board.wording import COST, above, below, title
 from aexbench.board.worth import costs
 from aexbench.board.worth import lines as lines_of
 from aexbench.components import Component
@@ -948,6 +949,89 @@ def test_what_pools_its_samples_counts_each_kind_of_damage_once(store):
         values = np.where(kinds == "hole", 1.0, 0.0)
         labelled(found, "one", values, labels=kinds, pooled=pooled)
         assert rows(found)["one"].scores["m"].mean == pytest.approx(mean)
+
+
+INCIDENTS = "every incident counts the same"
+GROUPS = "the mean over 2 groups, each counts the same"
+
+
+@pytest.mark.parametrize(
+    ("pooled", "by", "said"),
+    [
+        (False, None, INCIDENTS),
+        (True, None, GROUPS),
+        (False, "alarm", INCIDENTS),
+        (True, "alarm", GROUPS),  # four are shown, of which two count
+        (False, "deviation", GROUPS),
+    ],
+)
+def test_what_a_mean_is_over_is_said_as_it_is(store, pooled, by, said):
+    kinds = np.array(["crack"] * 150 + ["hole"] * 50)
+    alarmed = np.arange(200) % 2 == 0
+    labelled(store, "one", BASE, labels=kinds, pooled=pooled, alarmed=alarmed)
+    store.strata = lambda record, by: np.where(alarmed, "alarm", "no alarm")
+    (section,) = leaderboard(store, by=None if pooled else by).sections
+    if pooled and by == ALARM:  # without attributions that could be pooled again
+        section = split_by_alarm(store)
+    assert said in str(next(line for line in above(section, leaderboard(store)) if "about" in line))
+
+
+def split_by_alarm(store: Store) -> Section:
+    """Return the section of scores that are split by what raises an alarm."""
+    table = Table()
+    for record in store.records()[0]:
+        scores = store.read_scores(record)
+        label = _join(scores.label, np.where(scores.alarmed, "alarm", "no"), "labels")
+        table.add(record, dataclasses.replace(scores, label=label), unalarmed=True)
+    (section,) = sections_of(table, ["m"])
+    assert len(section.groups) == 4
+    return section
+
+
+@pytest.mark.parametrize(
+    ("higher", "said"),
+    [
+        (True, "the score minus its best floor [at least"),
+        (False, "its best floor minus the score: more is better [at least"),
+    ],
+)
+def test_what_a_gain_is_is_said_as_it_is_taken(store, higher, said):
+    add(store, "one", BASE, higher=higher)
+    add(store, "dice", BASE - 1, role="floor", higher=higher)
+    board = leaderboard(store)
+    found = {line.term: line.text for line in below(board.sections[0], board)}
+    assert found["gain"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("floor", "controls", "said"),
+    [
+        (True, (), "of the floors alone"),
+        (True, ("permuted",), "of the floors or of untrained twins"),
+        (False, ("initial", "loss-ablated"), "of untrained twins or without an error map"),
+        (
+            True,
+            ("initial", "loss-ablated"),
+            "of the floors, of untrained twins, or without an error map",
+        ),
+    ],
+)
+def test_only_the_floors_that_there_are_are_named(store, floor, controls, said):
+    add(store, "one", BASE)
+    for control in controls:
+        add(store, "one", BASE - 1, control=control)
+    if floor:
+        add(store, "dice", BASE - 1, role="floor")
+    board = leaderboard(store)
+    found = {line.term: line.text for line in below(board.sections[0], board)}
+    assert found["best floor"].endswith(f"what the detector has learned: {said}")
+
+
+def test_a_difference_that_is_shown_as_zero_has_no_minus(store):
+    add(store, "one", BASE - 0.001, wobble=0.001)
+    add(store, "dice", BASE, role="floor", wobble=0.001)
+    assert "-0.00" not in as_text(leaderboard(store))
+    assert "·+0.00" in as_text(leaderboard(store))
 
 
 def test_labels_that_are_asked_for_otherwise_are_labels(store):

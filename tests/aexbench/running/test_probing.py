@@ -107,6 +107,7 @@ def test_a_board_may_rank_by_one_beside_the_floors_that_were_asked(ran):
         ["residual", "repair"], key=lambda name: _mean(section, name)
     )
     assert {row.gain.floor for row in ranked} <= FLOORS
+    assert "of the floors alone" in " ".join(str(ran.board("repair-curve")).split())
     assert _mean(section, "random") > _mean(section, "residual")
 
 
@@ -114,6 +115,7 @@ def test_a_board_by_one_without_truth_has_no_reference_and_no_ceiling(ran):
     board = ran.board("sparseness")
     assert {row.role for row in board.rows} == {"explainer", "floor"}
     assert "chance to ceiling" not in str(board)
+    assert ["has predicted" in str(one) for one in (ran.board(), board)] == [True, False]
 
 
 def _mean(section, name):
