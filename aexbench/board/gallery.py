@@ -77,7 +77,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     records, complaints = store.records()
     if complaints:
         raise RequestError(complaints[0])
-    titles.give(store, records)
+    seen = titles.of(store, records)
     shown = [r for r in records if r.state == "ok" and r.cell.plain and r.role != "reference"]
     known = sorted({record.cell.explainer.text for record in shown})
     explainers = [_text(name) for name in explainers]
@@ -90,7 +90,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     return [
         page
         for found in sets.values()
-        if (page := _page(store, found, explainers or known)) is not None
+        if (page := _page(store, found, explainers or known, seen)) is not None
     ]
 
 
@@ -102,23 +102,22 @@ def _text(name: str) -> str:
     )
 
 
-def _page(store: AnyStore, records: Sequence[Record], names: Sequence[str]) -> Page | None:
+def _page(
+    store: AnyStore, records: Sequence[Record], names: Sequence[str], seen: titles.Seen
+) -> Page | None:
     """Return the page of one anomaly set, or None where its samples are no images."""
     anomalies = store.anomalies_of(records[0])
     if anomalies.x.ndim != 4:
         return None
     by_name = {record.cell.explainer.text: record for record in records}
+    found = [by_name[name] for name in names if name in by_name]
     maps = {
-        by_name[name].cell.explainer.shown: store.read_attributions(by_name[name]).sum(axis=1)
-        for name in names
-        if name in by_name
+        seen.of("explainer", record.cell.explainer): store.read_attributions(record).sum(axis=1)
+        for record in found
     }
     cell = records[0].cell
-    return Page(
-        f"{cell.dataset.shown} / {cell.corruption.shown}, seed {cell.detector_seed}",
-        anomalies,
-        maps,
-    )
+    where = f"{seen.of('dataset', cell.dataset)} / {seen.of('corruption', cell.corruption)}"
+    return Page(f"{where}, seed {cell.detector_seed}", anomalies, maps)
 
 
 def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:

@@ -49,10 +49,12 @@ def _of_card(card: Card, name: str, labels: str, metric: str) -> Iterator[str]:
     if rule is not None and rule.tau is not None:
         beside = [f"{n} {rules[n].regret.mean:z.2f}" for n in (PICK, RESIDUAL) if n in rules]
         regret, shown = figure(rule.regret), card.shown_rule(name)
-        order = "this order" if card.metric == metric else f"the order by {card.metric}"
+        order, of = "this order", card.metric
+        if card.metric != metric:
+            order, of = f"the order by {card.metric}", "it"
         yield (
             f"what {order} has predicted: on {labels} ({rule.entities} data sets with "
-            f"{card.labels}), to take the first by {shown} lost {regret} of {card.metric} against "
+            f"{card.labels}), to take the first by {shown} lost {regret} of {of} against "
             f"the best there ({', '.join(beside)}). Kendall's τ with the order by "
             f"labels: {figure(rule.tau)} (1 the same, 0 unrelated, -1 reversed)."
         )

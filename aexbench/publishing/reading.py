@@ -10,6 +10,7 @@ from typing import Any
 from aexbench.board import leaderboard as boards
 from aexbench.board.leaderboard import Board
 from aexbench.publishing.slugs import slug
+from aexbench.running import titles
 from aexbench.running.packed import AnyStore, open_store
 from aexbench.running.plans import without_folders
 from aexbench.running.store import Record
@@ -60,5 +61,6 @@ def read(root: Path, number: int = 1) -> Reading:
     board = boards.of_records(store, records, complaints)
     name = board.title or root.name
     suites = [without_folders(suite) for suite, _ in plans]
-    datasets = {record.cell.dataset.shown: record.cell.dataset.text for record in records}
+    seen = titles.of(store, records)
+    datasets = {seen.of("dataset", r.cell.dataset): r.cell.dataset.text for r in records}
     return Reading(name, slug(f"{name} {number}"), store, records, board, suites, datasets)

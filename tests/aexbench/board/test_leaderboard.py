@@ -44,6 +44,7 @@ from aexbench.running.store import (
     Times,
     file_info,
 )
+from aexbench.running.titles import Seen
 
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
@@ -409,8 +410,8 @@ def test_an_explainer_that_failed_once_has_a_score_nevertheless(store):
     add(store, "one", BASE)
     record = store.records()[0][0]
     failed = record.model_copy(update={"state": "failed", "reason": "why"})
-    assert _without_scores([failed, record]) == []
-    assert _without_scores([failed, failed]) == ["one has no score: failed: why"]
+    assert _without_scores([failed, record], Seen()) == []
+    assert _without_scores([failed, failed], Seen()) == ["one has no score: failed: why"]
 
 
 def test_a_score_of_a_twin_is_no_score_of_the_explainer(store):
@@ -418,7 +419,7 @@ def test_a_score_of_a_twin_is_no_score_of_the_explainer(store):
     twin = store.records()[0][0]
     own = twin.cell.model_copy(update={"control": "none"})
     failed = twin.model_copy(update={"cell": own, "state": "failed", "reason": "why"})
-    assert _without_scores([failed, twin]) == ["one has no score: failed: why"]
+    assert _without_scores([failed, twin], Seen()) == ["one has no score: failed: why"]
 
 
 def test_cells_that_are_not_ok_and_twins_are_counted(store):
@@ -1139,7 +1140,7 @@ def test_the_seeds_that_settle_are_those_of_the_first_two_rows(store):
 def test_how_many_labelled_rows_raise_an_alarm_is_said(store, reports, said):
     for seed, report in enumerate(reports):
         add_one(store, "one", BASE, corruption="labels", report=report, seed=seed)
-    found = list(_alarms(store.records()[0]))
+    found = list(_alarms(store.records()[0], Seen()))
     assert len(found) == (said is not None)
     assert all(one.startswith(f"data / labels: {said}") for one in found)
 
@@ -1203,7 +1204,7 @@ def test_labels_that_judge_what_was_borrowed_are_said(store, group, labels, said
     add(store, "one", BASE, corruption="group")
     labelled(store, "one", BASE)
     records = [*with_donor(store, "group", **group), *with_donor(store, "labels", **labels)]
-    lines = list(_leaks(records))
+    lines = list(_leaks(records, Seen()))
     assert len(lines) == said
     assert all("labels[half=later] judges the others" in line for line in lines)
 

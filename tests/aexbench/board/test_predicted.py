@@ -32,9 +32,9 @@ CARD = Card("symptom", HEADLINE, [*"abcdefgh"], ["residual", "lrp"], [], ALL_RUL
 SEEN = (
     "what the order by recall[top=truth] has predicted: on real labels of results/real (7 data "
     "sets with labelled symptoms), to take the first by the mean of null, random and adversarial "
-    "lost 0.13 [0.05, 0.21] of recall[top=truth] against the best there (a random pick 0.11, "
-    "always residual 0.04). Kendall's τ with the order by labels: 0.04 [-0.10, 0.18] (1 the same, "
-    "0 unrelated, -1 reversed)."
+    "lost 0.13 [0.05, 0.21] of it against the best there (a random pick 0.11, always residual "
+    "0.04). Kendall's τ with the order by labels: 0.04 [-0.10, 0.18] (1 the same, 0 unrelated, -1 "
+    "reversed)."
 )
 HERE = (
     "what this order has predicted: on the labels here (6 data sets with labelled causes), to take "
@@ -94,10 +94,11 @@ def test_what_the_order_by_another_metric_predicted_is_not_said_of_this_one():
     (section,) = shown.sections
     of_other = dataclasses.replace(section, metric="n")  # where nothing has a score by the first
     (said,) = predicted.said(of_other, dataclasses.replace(shown, metrics={"m": "", "n": ""}))
-    assert said == HERE.replace("this order", "the order by m")
+    assert said == HERE.replace("this order", "the order by m").replace("of m", "of it")
     same = dataclasses.replace(section, metric=HEADLINE, corruptions=THE_THREE)
     (said,) = predicted.said(same, dataclasses.replace(shown, cards=()))
-    assert said == SEEN.replace("the order by recall[top=truth]", "this order")
+    here = SEEN.replace("the order by recall[top=truth]", "this order")
+    assert said == here.replace("of it", "of recall[top=truth]")
 
 
 @pytest.mark.usefixtures("real")
