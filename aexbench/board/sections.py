@@ -71,6 +71,11 @@ class Row:
         return self.title or self.explainer
 
     @property
+    def named(self) -> str:
+        """Its title with its name; its name alone, where it has no title or that says it."""
+        return self.shown if self.explainer in self.shown else f"{self.title} ({self.explainer})"
+
+    @property
     def note(self) -> str:
         """What a reader must know beside the numbers."""
         if self.role == "reference":

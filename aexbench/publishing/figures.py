@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aexbench.board.gains import Gain
-from aexbench.board.sections import Row, Score
+from aexbench.board.sections import Row, Score, Section
 from aexbench.publishing.grids import Cell
 
 NONE = "–"
@@ -56,20 +56,21 @@ def share(found: float | None) -> Cell:
     return Cell(NONE) if found is None else Cell(f"{found:.2f}", found)
 
 
-def floor(row: Row) -> Cell:
+def floor(row: Row, section: Section) -> Cell:
     """Return a row's best floor."""
     if row.gain is None or row.floor_score is None:
         return Cell("")
-    return Cell(f"{row.floor_score:z.2f} {row.gain.floor}", row.floor_score)
+    return Cell(f"{row.floor_score:z.2f} {section.shown(row.gain.floor)}", row.floor_score)
 
 
-def gain(found: Gain | None) -> Cell:
+def gain(found: Gain | None, section: Section) -> Cell:
     """Return what a row has over its best floor."""
     if found is None:
         return Cell("")
     if found.low is None:
         return Cell(f"{found.gain:+z.2f}", found.gain, "nobody can know how sure that is")
-    hint = f"{found.gain:+z.4f} over {found.floor}; over every floor at least {found.low:+z.4f}"
+    over = f"{found.gain:+z.4f} over {section.shown(found.floor)}"
+    hint = f"{over}; over every floor at least {found.low:+z.4f}"
     return Cell(f"{found.gain:+z.2f} [{found.low:+z.2f}]", found.gain, hint)
 
 

@@ -39,7 +39,7 @@ def standings(row: Row, section: Section) -> list[Standing]:
     tops: dict[str, list[tuple[str, float]]] = {}
     for one in lines:
         if one["best"]:
-            tops.setdefault(one["group"], []).append((one["explainer"], one["score"]))
+            tops.setdefault(one["group"], []).append((one["title"], one["score"]))
     return [
         _standing(one["group"], one["score"], tops.get(one["group"], []), row)
         for one in lines
@@ -50,7 +50,7 @@ def standings(row: Row, section: Section) -> list[Standing]:
 def _standing(group: str, score: float, top: list[tuple[str, float]], row: Row) -> Standing:
     names = tuple(name for name, _ in top)
     best = top[0][1] if top else score
-    return Standing(group, score, best, names, row.explainer in names)
+    return Standing(group, score, best, names, row.shown in names)
 
 
 def sentences(row: Row, section: Section, found: list[Standing]) -> Iterator[str]:
@@ -102,7 +102,7 @@ def grid(row: Row, section: Section, links: Links, found: list[Standing]) -> Gri
     columns += [Column("units"), Column("score"), Column("gain"), Column("over", words=True)]
     columns += [Column("the best there", words=True)]
     lines = [_line(one, row, section, heads) for one in found]
-    return Grid(f"{row.explainer} by group{heads.left_out}", columns, lines, heads=len(varying))
+    return Grid(f"{row.named} by group{heads.left_out}", columns, lines, heads=len(varying))
 
 
 def _line(one: Standing, row: Row, section: Section, heads: Heads) -> Line:
@@ -112,8 +112,8 @@ def _line(one: Standing, row: Row, section: Section, heads: Heads) -> Line:
         *heads.of(place),
         units(section.groups[one.group]),
         Cell(f"{one.score:z.2f}", one.score, f"{one.score:z.4f}", strong=one.wins),
-        figures.gain(gain),
-        Cell(gain.floor if gain else ""),
+        figures.gain(gain, section),
+        Cell(section.shown(gain.floor) if gain else ""),
         Cell(best, one.best),
     ]
     return Line(cells, dataset=place.dataset, corruption=place.corruption)
