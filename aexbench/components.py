@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidatorFunctionWrapHandler
 
@@ -43,7 +43,9 @@ class Component(BaseModel):
 
     @property
     def title(self) -> str:
-        """What its suite calls it for people; empty where it calls it nothing."""
+        """What its suite calls it for people; empty where it calls it nothing, and of one that was
+        read from a record.
+        """
         return self._title
 
     @property
@@ -160,13 +162,23 @@ def title_of(entry: Entry) -> str:
     if isinstance(entry, str) or TITLE not in entry:
         return ""
     title = entry[TITLE]
-    seen = isinstance(title, str) and title.strip() == title == plain(title)
-    if not seen or not 0 < len(title) <= MOST_TITLE:
+    if not is_title(title):
         raise RequestError(
             f"a title is one line of 1 to {MOST_TITLE} characters that one can see, without blanks "
             f"around it; got {short(str(title))} for {entry.get('name')}"
         )
     return str(title)
+
+
+def is_title(value: object) -> TypeGuard[str]:
+    """Whether a value is a title: one line that one can see, not long, without blanks around it.
+
+    >>> is_title("grapes"), is_title("grapes "), is_title("two\\nlines"), is_title(3)
+    (True, False, False, False)
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= MOST_TITLE:
+        return False
+    return value.strip() == value == plain(value)
 
 
 def _parameters(plugin: Plugin[Any], values: Mapping[str, Any]) -> dict[str, Any]:

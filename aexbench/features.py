@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -166,7 +167,7 @@ class Features:
         values = np.asarray(attributions)
         if self.groups is None:
             return values
-        columns = values.reshape(len(values), -1)
+        columns = values.reshape(len(values), math.prod(values.shape[1:]))
         belongs = np.asarray(self.groups)[:, None] == np.arange(max(self.groups) + 1)
         return np.asarray(columns @ belongs.astype(values.dtype))
 

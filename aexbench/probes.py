@@ -17,6 +17,17 @@ from aexbench.features import Features
 from aexbench.rows import Array
 
 
+def wrong(found: NDArray[Any], samples: int) -> str:
+    """Return what is wrong with what a probe brings, if it is not finite numbers of each sample.
+
+    >>> wrong(np.zeros((5, 2)), 5), wrong(np.full(5, np.nan), 5)
+    ('', 'brings numbers that are not finite')
+    """
+    if found.shape[:1] != (samples,) or found.dtype.kind not in "biuf":
+        return f"brings {found.dtype} {found.shape}, not numbers of {samples} samples"
+    return "" if np.isfinite(found).all() else "brings numbers that are not finite"
+
+
 class Asked(Protocol):
     """One explainer of one detector, and the samples that it explains.
 

@@ -130,8 +130,8 @@ def figure(difference: Estimate) -> str:
     '+0.01 [-0.03, +0.05]'
     """
     interval = difference.interval()
-    shown = f"{difference.value:+.2f}"
-    return shown if interval is None else f"{shown} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
+    shown = f"{difference.value:+z.2f}"
+    return shown if interval is None else f"{shown} [{interval[0]:+z.2f}, {interval[1]:+z.2f}]"
 
 
 def of_detector(evidence: Evidence) -> Iterator[str]:

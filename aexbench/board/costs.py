@@ -9,6 +9,7 @@ import numpy as np
 
 from aexbench.running.provenance import describe, jobs
 from aexbench.running.store import Record
+from aexbench.running.titles import Seen
 
 COSTS = ("latency_s", "latency_spread", "samples_per_s", "prepare_s")
 ROWS = ("forward_rows", "backward_rows")
@@ -43,15 +44,16 @@ def _median(records: Iterable[Record], name: str) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def untimed(records: Sequence[Record]) -> list[str]:
+def untimed(records: Sequence[Record], seen: Seen) -> list[str]:
     """Return a line for each explainer that could not be timed somewhere, or whose rows could not
     be counted, and why.
     """
+    of = {r.cell.explainer.text: seen.of("explainer", r.cell.explainer) for r in records}
     reasons = {(r.cell.explainer.text, r.untimed) for r in records if r.untimed}
     said = [
-        f"{name} could not be timed: {reason} (--rerun {name!r} tries it again)"
+        f"{of[name]} could not be timed: {reason} (--rerun {name!r} tries it again)"
         for name, reason in sorted(reasons)
     ]
     timed = {(r.cell.explainer.text, r.timing.uncounted) for r in records if r.timing}
     uncounted = sorted((name, reason) for name, reason in timed if reason)
-    return [*said, *(f"the rows of {name} are not counted: {why}" for name, why in uncounted)]
+    return [*said, *(f"the rows of {of[name]} are not counted: {why}" for name, why in uncounted)]

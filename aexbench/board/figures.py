@@ -31,13 +31,13 @@ def estimate(score: Score | None, interval: bool) -> str:
     if score is None:
         return "–"
     if not interval or score.low is None:
-        return f"{score.mean:.2f}"
-    return f"{score.mean:.2f} ±{score.mean - score.low:.2f}"
+        return f"{score.mean:z.2f}"
+    return f"{score.mean:z.2f} ±{score.mean - score.low:.2f}"
 
 
 def figure(value: float | None) -> str:
     """Return a figure with two digits."""
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:z.2f}"
 
 
 def floor(row: Row, section: Section) -> str:
@@ -46,16 +46,21 @@ def floor(row: Row, section: Section) -> str:
         return f"({row.note})"
     if row.gain is None or row.floor_score is None:
         return ""
-    return f"{row.floor_score:.2f} {section.shown(row.gain.floor)}"
+    return f"{row.floor_score:z.2f} {section.shown(row.gain.floor)}"
 
 
 def gain(own: Gain | None) -> str:
-    """Return a gain with its lower bound, marked where it is not above zero."""
+    """Return a gain with its lower bound, marked where it is not above zero.
+
+    >>> from aexbench.board.gains import Gain
+    >>> gain(Gain("random", 0.5, 0.25)), gain(Gain("random", -0.001, -0.004))
+    ('+0.50 [+0.25]', '·+0.00 [+0.00]')
+    """
     if own is None:
         return ""
     if own.low is None:
-        return f"{own.gain:+.2f}"
-    return f"{'' if own.above else BELOW}{own.gain:+.2f} [{own.low:+.2f}]"
+        return f"{own.gain:+z.2f}"
+    return f"{'' if own.above else BELOW}{own.gain:+z.2f} [{own.low:+z.2f}]"
 
 
 def of_group(cell: tuple[float, Gain | None] | None) -> str:
@@ -64,7 +69,7 @@ def of_group(cell: tuple[float, Gain | None] | None) -> str:
         return "–"
     mean, own = cell
     below = own is not None and own.low is not None and not own.above
-    return f"{BELOW if below else ''}{mean:.2f}"
+    return f"{BELOW if below else ''}{mean:z.2f}"
 
 
 def seconds(value: float | None) -> str:

@@ -81,7 +81,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     records, complaints = store.records()
     if complaints:
         raise RequestError(complaints[0])
-    titles.give(store, records)
+    seen = titles.of(store, records)
     shown = [r for r in records if r.state == "ok" and r.cell.plain and r.role != "reference"]
     known = sorted({record.cell.explainer.text for record in shown})
     explainers = [_text(name) for name in explainers]
@@ -91,7 +91,7 @@ def _pages(store: AnyStore, explainers: Sequence[str]) -> list[Page]:
     sets: dict[str, list[Record]] = {}
     for record in shown:
         sets.setdefault(record.cell.anomaly_key, []).append(record)
-    return [_page(store, found, explainers or known) for found in sets.values()]
+    return [_page(store, found, explainers or known, seen) for found in sets.values()]
 
 
 def _text(name: str) -> str:
@@ -102,12 +102,16 @@ def _text(name: str) -> str:
     )
 
 
-def _page(store: AnyStore, records: Sequence[Record], names: Sequence[str]) -> Page:
+def _page(
+    store: AnyStore, records: Sequence[Record], names: Sequence[str], seen: titles.Seen
+) -> Page:
     """Return the page of one anomaly set."""
     anomalies, cell = store.anomalies_of(records[0]), records[0].cell
-    title = f"{cell.dataset.shown} / {cell.corruption.shown}, seed {cell.detector_seed}"
+    where = f"{seen.of('dataset', cell.dataset)} / {seen.of('corruption', cell.corruption)}"
+    title = f"{where}, seed {cell.detector_seed}"
     by_name = {record.cell.explainer.text: record for record in records}
-    shown = {by_name[n].cell.explainer.shown: by_name[n] for n in names if n in by_name}
+    found = [by_name[name] for name in names if name in by_name]
+    shown = {seen.of("explainer", one.cell.explainer): one for one in found}
     if anomalies.x.ndim != 4:
         rows = {name: bars.Bars.of(store, one, anomalies) for name, one in shown.items()}
         return Page(title, anomalies, {}, rows)

@@ -19,20 +19,20 @@ from aexbench.board import notebook, rendering, tidy, validity
 from aexbench.board.meanings import meaning
 from aexbench.board.notes import notes
 from aexbench.board.quality import Quality, quality
-from aexbench.board.sections import Row, Section, section
+from aexbench.board.sections import Row, Section, sections
 from aexbench.board.table import Table
 from aexbench.board.validity import Card
-from aexbench.components import Entry, component, title_of
+from aexbench.components import Entry, component
 from aexbench.errors import RequestError, unknown
 from aexbench.files import DamagedFileError, UnreadableError
 from aexbench.garbage import uncollected
-from aexbench.running import staleness
+from aexbench.running import staleness, titles
 from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
 from aexbench.running.scoring import MetricInfo, of_cell
 from aexbench.running.store import Record, Scores, StaleError
 from aexbench.running.strata import STRATA
-from aexbench.running.titles import give
+from aexbench.running.titles import Seen
 from aexbench.texts import counted, pathless
 
 ALARM = "alarm"  # the split that shows what raises none
@@ -121,19 +121,18 @@ def of_records(
     complaints.
     """
     records = sorted(records, key=by_name)
-    give(store, records)
     table = read_table(store, records, by, complaints)
-    if not table.groups:
-        raise RequestError(_nothing(store, records, complaints))
-    titles = _titles(store, table.metrics)
-    first = None if metric is None else _known(metric, titles)
+    called = _titles(store, table.metrics)
+    first = None if metric is None else _known(metric, called)
     order = [*([first] if first else []), *_asked(store), *table.metrics]
     names = [name for name in dict.fromkeys(order) if name in table.metrics]
-    kinds = dict.fromkeys(group.kind for group in table.groups.values())
+    found = sections(table, names)
+    if not found:
+        raise RequestError(_nothing(store, records, complaints, table.seen))
     return Board(
-        sections=[section(table, kind, names) for kind in kinds],
+        sections=found,
         cards=() if by is not None else _cards(table, names),
-        metrics={name: titles[name] for name in names},
+        metrics={name: called[name] for name in names},
         notes=[pathless(note) for note in (*notes(records, table, store), *complaints)],
         title=" + ".join(str(suite.get("name", "")) for suite, _ in store.plans()),
         detectors=list(_qualities(table)),
@@ -168,10 +167,9 @@ def cards(
     records, complaints = store.records()
     records = [record for record in records if keys is None or record.cell.key in keys]
     records = sorted(_on(records, datasets) if datasets else records, key=by_name)
-    give(store, records)
     table = read_table(store, records, None, complaints)
     if not table.groups:
-        raise RequestError(_nothing(store, records, complaints))
+        raise RequestError(_nothing(store, records, complaints, table.seen))
     names = [_known(metric, _titles(store, table.metrics))] if metric else list(table.metrics)
     found = _cards(table, names)
     if not found:
@@ -202,7 +200,8 @@ def read_table(
     """Return what the records have scored, split by a stratum where one is named; what cannot be
     read is added to the complaints.
     """
-    table, stale = Table(split=by not in (None, ALARM)), Counter[str]()
+    table = Table(split=by not in (None, ALARM), seen=titles.of(store, records))
+    stale = Counter[str]()
     metrics = staleness.of_records(records)
     for record in _split_by(records, by, complaints):
         if record.state != "ok":
@@ -230,25 +229,30 @@ def _split_by(records: Sequence[Record], by: str | None, complaints: list[str]) 
     return others
 
 
-def _nothing(store: AnyStore, records: Sequence[Record], complaints: Sequence[str]) -> str:
-    """Return why there is nothing to rank."""
+def _nothing(
+    store: AnyStore, records: Sequence[Record], complaints: Sequence[str], seen: Seen
+) -> str:
+    """Return why there is nothing to rank: the first complaint, or the first reason why a cell is
+    not ok.
+    """
     states = ", ".join(sorted({record.state for record in records})) or "no records"
-    why = complaints[0] if complaints else f"aexbench status {store.root} says more"
+    reasons = [f"{seen.cell(r.cell)}: {r.reason}" for r in records if r.state != "ok" and r.reason]
+    why = [*complaints, *reasons, f"aexbench status {store.root} says more"][0]
     if states == "ok" and not complaints:
         why = "no labelled row raises an alarm (--by alarm shows them)"
     return f"{store.root} has no scores to rank ({states}): {why}"
 
 
-def _known(metric: str, titles: Mapping[str, str]) -> str:
+def _known(metric: str, called: Mapping[str, str]) -> str:
     """Return the name of a metric that is named as in the scores, by its title, or with its
     defaults.
     """
-    names = {name: name for name in titles}
-    by_title = {title: name for name, title in titles.items()}
-    by_title |= {specs.write(*specs.parse(name)): name for name in titles}
+    names = {name: name for name in called}
+    by_title = {title: name for name, title in called.items()}
+    by_title |= {specs.write(*specs.parse(name)): name for name in called}
     found = (names | by_title).get(metric) or _named(metric)
-    if found not in titles:
-        raise unknown("metric of this store", metric, {*titles, *by_title})
+    if found not in called:
+        raise unknown("metric of this store", metric, {*called, *by_title})
     return found
 
 
@@ -256,14 +260,14 @@ def _titles(store: AnyStore, metrics: Mapping[str, MetricInfo]) -> dict[str, str
     """Return the titles of metrics, the suites' own if they give some; one that would name another
     column too has the metric's name beside it.
     """
-    given = {_named(m): title for m in _entries(store) if (title := title_of(m))}
-    titles = {name: given.get(name, info.title) for name, info in metrics.items()}
-    columns = {name: tidy.columns(title) for name, title in titles.items()}
+    given = {_named(m): title for m in _entries(store) if (title := titles.of_entry(m))}
+    called = {name: given.get(name, info.title) for name, info in metrics.items()}
+    columns = {name: tidy.columns(title) for name, title in called.items()}
     count = Counter(column for own in columns.values() for column in own)
     count.update(tidy.COLUMNS)
     shared = {name for name, own in columns.items() if any(count[column] > 1 for column in own)}
     return {
-        name: f"{title} ({name})" if name in shared else title for name, title in titles.items()
+        name: f"{title} ({name})" if name in shared else title for name, title in called.items()
     }
 
 

@@ -33,7 +33,7 @@ def _leader(section: Section, board: Board) -> str:
         return "no explainer is ranked"
     score = ranked[0].scores[section.metric].mean
     by = board.metrics[section.metric]
-    return f"{ranked[0].explainer}, first of {len(ranked)} by {by}: {score:.2f}"
+    return f"{ranked[0].shown}, first of {len(ranked)} by {by}: {score:z.2f}"
 
 
 def as_html(board: Board) -> str:

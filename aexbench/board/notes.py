@@ -13,6 +13,7 @@ from aexbench.running.controls import ABLATED, TWINS
 from aexbench.running.packed import AnyStore
 from aexbench.running.references import LABELS
 from aexbench.running.store import Record
+from aexbench.running.titles import Seen
 
 ALARMS = ("alarmed", "found", "alarmed_units", "units")  # that reports of labels count
 LEAST_GAIN = 0.1  # of the score, by the median anomaly: less is hardly an anomaly
@@ -23,13 +24,14 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
     found = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
     sets = {r.cell.anomaly_key: r for r in records if r.state == "ok"}
     for record in sets.values():
-        cell, what = record.cell, _what(record)
+        cell, what = record.cell, _what(record, table.seen)
         said = [f"{what}: {note}" for note in _left_out(record.anomalies)]
         found += [note for note in said if note not in found]  # alike for every seed
         said = list(_of_anomalies(record.anomalies))
         found += [f"{what} seed {cell.anomaly_seed}: {note}" for note in said]
-    found += [*_alarms(list(sets.values())), *_leaks(list(sets.values()))]
-    found += _without_scores(records)
+    explained = list(sets.values())
+    found += [*_alarms(explained, table.seen), *_leaks(explained, table.seen)]
+    found += _without_scores(records, table.seen)
     bad = sum(record.state != "ok" for record in records)
     if bad:
         found.append(
@@ -38,13 +40,14 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
     found += [_of_controls(table), *_lacking(records, table), *_of_own_errors(table)]
     found += [*_of_later_floors(records), *_of_lineages(table)]
     found += [*_of_earlier(records), *_of_twins(records)]
-    found += costs.untimed(records)
+    found += costs.untimed(records, table.seen)
     machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
     return [*found, *(f"timed on {machine}" for machine in sorted(machines))]
 
 
-def _what(record: Record) -> str:
-    return f"{record.cell.dataset.shown} / {record.cell.corruption.shown}"
+def _what(record: Record, seen: Seen) -> str:
+    cell = record.cell
+    return f"{seen.of('dataset', cell.dataset)} / {seen.of('corruption', cell.corruption)}"
 
 
 def _of_controls(table: Table) -> str:
@@ -72,7 +75,7 @@ def _lacking(records: Sequence[Record], table: Table) -> Iterator[str]:
 def _of_own_errors(table: Table) -> Iterator[str]:
     """Yield who has no loss-ablated form beside others that have one."""
     there = any(control == ABLATED for _, control, _ in table.sets)
-    names = [name for name in table.records if table.own_error[name]]
+    names = [table.shown("explainer", name) for name in table.records if table.own_error[name]]
     if there and names:
         yield (
             "no loss-ablated form, as the explainer compares x with x̂ itself and does not (only) "
@@ -111,12 +114,12 @@ def _of_earlier(records: Sequence[Record]) -> Iterator[str]:
         yield "untrained twins are those of an earlier aexbench: the same ones for every seed"
 
 
-def _alarms(records: Sequence[Record]) -> Iterator[str]:
+def _alarms(records: Sequence[Record], seen: Seen) -> Iterator[str]:
     """Yield for each set of labels how many rows raise an alarm, over its seeds."""
     own: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for record in records:
         if record.cell.corruption.name == LABELS:
-            own[_what(record)].append(record.anomalies)
+            own[_what(record, seen)].append(record.anomalies)
     for what, reports in own.items():
         if not all(isinstance(report.get(name), int) for report in reports for name in ALARMS):
             yield f"{what}: made by an earlier aexbench: rows that raise no alarm count, too"
@@ -128,7 +131,7 @@ def _alarms(records: Sequence[Record]) -> Iterator[str]:
             )
 
 
-def _leaks(records: Sequence[Record]) -> Iterator[str]:
+def _leaks(records: Sequence[Record], seen: Seen) -> Iterator[str]:
     """Yield where labels judge what corruptions have borrowed from."""
     borrowing = {r.cell.dataset.text for r in records if alarms.borrowed(r.cell.corruption)}
     for record in records:
@@ -137,7 +140,7 @@ def _leaks(records: Sequence[Record]) -> Iterator[str]:
         of_labels = cell.corruption.name == LABELS and cell.dataset.text in borrowing
         if of_labels and not later:
             yield (
-                f"{_what(record)} judges incidents that corruptions have borrowed from: "
+                f"{_what(record, seen)} judges incidents that corruptions have borrowed from: "
                 "labels[half=later] judges the others"
             )
             borrowing.remove(cell.dataset.text)
@@ -149,12 +152,12 @@ def _range(reports: Sequence[Mapping[str, Any]], name: str) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _without_scores(records: Sequence[Record]) -> list[str]:
+def _without_scores(records: Sequence[Record], seen: Seen) -> list[str]:
     """Return a line for each explainer that has no score at all, and why."""
     own: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         if record.cell.plain:
-            own[record.cell.explainer.text].append(record)
+            own[seen.of("explainer", record.cell.explainer)].append(record)
     return [
         f"{name} has no score: {found[0].state}: {found[0].reason}"
         for name, found in own.items()

@@ -28,28 +28,33 @@ HEADLINE = "recall[top=truth]"  # of one true feature, that is recall@1
 
 
 def said(section: Section, board: Board) -> Iterator[str]:
-    """Yield what the ranking of a section of corruptions has been seen to predict."""
-    if not any(row.rank for row in section.rows):
+    """Yield what the ranking of a section of corruptions has been seen to predict; of an order that
+    looks at no truth nothing has been seen.
+    """
+    if section.truthless or not any(row.rank for row in section.rows):
         return
     own = [card for card in board.cards if card.metric == board.primary]
     for card in own:
         name = ALL if len(section.corruptions) > 1 else section.corruptions[0]
-        yield from _of_card(card, name, "the labels here")
+        yield from _of_card(card, name, "the labels here", section.metric)
     if not own and {bare(name) for name in section.corruptions} <= set(PAPER):
         for card in published():
-            yield from _of_card(card, THREE, "real labels of results/real")
+            yield from _of_card(card, THREE, "real labels of results/real", section.metric)
 
 
-def _of_card(card: Card, name: str, labels: str) -> Iterator[str]:
-    """Yield what a card says of a rule that ranks, if it does."""
+def _of_card(card: Card, name: str, labels: str, metric: str) -> Iterator[str]:
+    """Yield what a card says of a rule that ranks, if it does, beside an order by a metric."""
     rules = {rule.name: rule for rule in card.rules}
     rule = rules.get(name)
     if rule is not None and rule.tau is not None:
         beside = [f"{n} {rules[n].regret.mean:z.2f}" for n in (PICK, RESIDUAL) if n in rules]
         regret, shown = figure(rule.regret), card.shown_rule(name)
+        order, of = "this order", card.metric
+        if card.metric != metric:
+            order, of = f"the order by {card.metric}", "it"
         yield (
-            f"what this order has predicted: on {labels} ({rule.entities} data sets with "
-            f"{card.labels}), to take the first by {shown} lost {regret} of {card.metric} against "
+            f"what {order} has predicted: on {labels} ({rule.entities} data sets with "
+            f"{card.labels}), to take the first by {shown} lost {regret} of {of} against "
             f"the best there ({', '.join(beside)}). Kendall's τ with the order by "
             f"labels: {figure(rule.tau)} (1 the same, 0 unrelated, -1 reversed)."
         )

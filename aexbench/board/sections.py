@@ -71,6 +71,11 @@ class Row:
         return self.title or self.explainer
 
     @property
+    def named(self) -> str:
+        """Its title with its name; its name alone, where it has no title or that says it."""
+        return self.shown if self.explainer in self.shown else f"{self.title} ({self.explainer})"
+
+    @property
     def note(self) -> str:
         """What a reader must know beside the numbers."""
         if self.role == "reference":
@@ -113,6 +118,13 @@ class Section:
         Whether higher is better.
     places
         The parts of the groups' names, as people see them.
+    averaged
+        Over how many groups a mean is taken, each of which counts the same; None where every
+        incident does.
+    controls
+        Those of explainers that have scores by what ranks: floors of their own.
+    truthless
+        Whether what ranks looks at no truth.
     """
 
     kind: Kind
@@ -126,6 +138,9 @@ class Section:
     corruptions: Sequence[str]
     higher: bool = True
     places: Mapping[str, Place] = field(default_factory=dict)
+    averaged: int | None = 1
+    controls: Sequence[str] = ()
+    truthless: bool = False
 
     @property
     def target(self) -> Target:
@@ -147,11 +162,13 @@ class Section:
         return " / ".join(filter(None, [f"{dataset} {detector}".strip(), *others]))
 
 
-def section(table: Table, kind: Kind, metrics: Sequence[str]) -> Section:
-    """Return the rows of one kind of anomalies; the first of the metrics ranks that has scores."""
-    keys = table.cells.keys()
-    known = [metric for metric in metrics if any(table.of(key, metric, kind) for key in keys)]
-    return Ranking(table, kind, known).section()
+def sections(table: Table, metrics: Sequence[str]) -> list[Section]:
+    """Return a section for each kind of anomalies on which some row has a score; there the first of
+    the metrics ranks that has some.
+    """
+    kinds = dict.fromkeys(group.kind for group in table.groups.values())
+    known = {kind: [m for m in metrics if Ranking(table, kind, [m]).names] for kind in kinds}
+    return [Ranking(table, kind, own).section() for kind, own in known.items() if own]
 
 
 @dataclass
@@ -181,7 +198,14 @@ class Ranking:
             corruptions=list(dict.fromkeys(self.table.groups[name].corruption for name in groups)),
             higher=self.higher,
             places={name: self.table.groups[name].place for name in groups},
+            averaged=None if self.together(self.primary) else len(self.counted(groups)),
+            controls=[name for name in alike.CONTROLS if self.has(name)],
+            truthless=self.table.metrics[self.primary].truthless,
         )
+
+    def has(self, control: str) -> bool:
+        """Whether some explainer has scores on a control of it by what ranks."""
+        return any(self.means((name, control), self.primary) for name in self.of_floors)
 
     @property
     def primary(self) -> str:
@@ -200,15 +224,15 @@ class Ranking:
 
     @cached_property
     def names(self) -> list[str]:
-        """All that have a primary score here."""
-        return [name for name in self.table.records if self.means((name, "none"), self.primary)]
+        """All that have a primary score here: no reference, where that is of no truth."""
+        return [name for name in self.table.records if self.covers(name, self.primary)]
 
     @cached_property
     def groups(self) -> dict[str, set[int]]:
         """The groups with the seeds at which somebody has a score."""
         found: dict[str, set[int]] = {}
-        for key in ((name, "none") for name in self.table.records):
-            for group, seeds in self.means(key, self.primary).items():
+        for name in self.names:
+            for group, seeds in self.means((name, "none"), self.primary).items():
                 found.setdefault(group, set()).update(seeds)
         return {name: found[name] for name in self.table.groups if name in found}
 
@@ -361,10 +385,18 @@ class Ranking:
         means = [self.means(key, metric) for key in keys]
         wanted = self.counted(means[0]) if groups is None else groups
         own = {group: [one[group] for one in means] for group in wanted}
-        pooled = self.kind.origin == "labels" and not self.table.metrics[metric].pooled
-        together = pooled and not self.table.split
-        sources = [self.pooled(own)] if together else [self.source(g, own[g]) for g in own]
+        if self.together(metric):
+            sources = [self.pooled(own)]
+        else:
+            sources = [self.source(group, scores) for group, scores in own.items()]
         return compare(sources, self.kind.target)
+
+    def together(self, metric: str) -> bool:
+        """Whether every incident counts the same, and not every group: of labels, unless a metric
+        pools each group's samples or groups are parts of what is averaged else.
+        """
+        pooled = self.table.metrics[metric].pooled
+        return self.kind.origin == "labels" and not pooled and not self.table.split
 
     def counted(self, groups: Iterable[str]) -> list[str]:
         """Return the groups that a mean is taken over: those that raise no alarm are shown alone,

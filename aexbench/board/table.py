@@ -24,6 +24,7 @@ from aexbench.running.controls import ABLATED
 from aexbench.running.references import LABELS
 from aexbench.running.scoring import MetricInfo, by_unit
 from aexbench.running.store import Record, Scores
+from aexbench.running.titles import Seen
 
 NUMBER = re.compile(r" \(version \d+\)$")
 
@@ -86,6 +87,7 @@ class Table:
     """
 
     split: bool = False
+    seen: Seen = field(default_factory=Seen)  # of components, by their suites' titles
     cells: dict[Key, dict[str, dict[int, list[Part]]]] = field(default_factory=dict)
     metrics: dict[str, MetricInfo] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
@@ -137,9 +139,10 @@ class Table:
         known = self.texts[family, component.text]
         known.setdefault(component.key)
         place = list(known).index(component.key)
-        text = component.text if place == 0 else f"{component.text} (version {place + 1})"
-        if component.title:
-            self.titles[family, text] = component.title
+        number = f" (version {place + 1})" if place else ""
+        text = component.text + number
+        if title := self.seen.title(family, component):
+            self.titles[family, text] = title + number
         return text
 
     def shown(self, family: str, text: str) -> str:

@@ -4,13 +4,14 @@ own, and what the section could have found.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from aexbench.board import figures, meanings, predicted
 from aexbench.board.comparing import LEAST_UNITS
 from aexbench.board.power import MOST_SEEDS
 from aexbench.board.ranking import leader, tied
+from aexbench.running.controls import ABLATED, TWINS
 from aexbench.texts import counted
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ def above(section: Section, board: Board) -> Iterator[Said]:
 
 def _averaged(section: Section) -> str:
     """Return what a score is a mean over."""
-    if section.kind.origin == "labels":
+    groups = section.averaged
+    if groups is None:
         return "every incident counts the same"
-    groups = len(section.groups)
     return "one group" if groups == 1 else f"the mean over {groups} groups, each counts the same"
 
 
@@ -140,20 +141,45 @@ def _floors(section: Section) -> Iterator[Said]:
     known = [row.gain for row in section.rows if row.gain is not None]
     if not known:
         return
-    yield Said(
-        "best floor",
-        "the best score without what the detector has learned: of the floors, of untrained twins, "
-        "or without an error map",
-    )
-    bound = " [at least, with 97.5 % over every floor and by Holm over the rows]"
-    sure = any(gain.low is not None for gain in known)
-    yield Said("gain", f"the score minus its best floor{bound if sure else ''}")
+    said = "the best score without what the detector has learned"
+    yield Said("best floor", f"{said}: {_or(list(_kinds_of_floors(section)))}")
+    yield Said("gain", _gain(section, any(gain.low is not None for gain in known)))
     below = [row.shown for row in section.rows if row.note == "not above its floor"]
     if below:
         yield Said(figures.BELOW, f"not shown to be above every floor: {', '.join(below)}")
     for row in section.rows:
         if row.role == "floor" and (text := meanings.of_explainer(row.explainer)):
             yield Said(f"{row.shown} (floor)", text)
+
+
+def _kinds_of_floors(section: Section) -> Iterator[str]:
+    """Yield where scores of floors come from, of those that there are."""
+    if any(row.role == "floor" for row in section.rows):
+        yield "of the floors"
+    if set(TWINS).intersection(section.controls):
+        yield "of untrained twins"
+    if ABLATED in section.controls:
+        yield "without an error map"
+
+
+def _or(parts: Sequence[str]) -> str:
+    """Return alternatives in words.
+
+    >>> _or(["red"]), _or(["red", "blue"]), _or(["red", "blue", "green"])
+    ('red alone', 'red or blue', 'red, blue, or green')
+    """
+    *others, last = parts
+    if not others:
+        return f"{last} alone"
+    return f"{', '.join(others)}{',' * (len(others) > 1)} or {last}"
+
+
+def _gain(section: Section, sure: bool) -> str:
+    """Return what a gain is, and its bound where there is one."""
+    bound = " [at least, with 97.5 % over every floor and by Holm over the rows]" if sure else ""
+    if section.higher:
+        return f"the score minus its best floor{bound}"
+    return f"its best floor minus the score: more is better{bound}"
 
 
 def _sure(section: Section, board: Board) -> Iterator[Said]:
@@ -189,7 +215,7 @@ def _levels(section: Section, board: Board) -> Iterator[Said]:
 
 
 def _mean(row: Row, metric: str) -> str:
-    return f"{row.scores[metric].mean:.2f}" if metric in row.scores else "–"
+    return f"{row.scores[metric].mean:z.2f}" if metric in row.scores else "–"
 
 
 def groups_above(groups: Groups) -> Iterator[Said]:

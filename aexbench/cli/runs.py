@@ -147,7 +147,6 @@ def status(store: StoreFolder, plugin: Plugins = None) -> None:
     load_plugins(plugin)
     opened = open_store(store)
     records, complaints = opened.records()
-    titles.give(opened, records)
     stale = [] if isinstance(opened, Packed) else staleness.lacking(opened, records)
     done = {record.cell.key for record in records}
     waiting = [key for key in opened.planned() if key not in done]
@@ -156,7 +155,7 @@ def status(store: StoreFolder, plugin: Plugins = None) -> None:
         if counts[state] or state == "ok":
             say(f"{state:>14}  {counts[state]}")
     say(f"{'not yet run':>14}  {len(waiting)}")
-    print_reasons(records)
+    print_reasons(records, titles.of(opened, records))
     if stale:
         again = f"aexbench score {shlex.quote(str(store))}"
         say(
@@ -261,8 +260,7 @@ def _finish(results: Results, seconds: float) -> None:
     took = f"{results.ran} run in {in_words(seconds)}" if results.ran else "nothing was left to run"
     print()
     say(f"{ok} of {len(results)} cells ok{from_before}; {took}; records in {store}")
-    titles.give(results.store, results.records)
-    print_reasons(results.records)
+    print_reasons(results.records, titles.of(results.store, results.records))
     folder = shlex.quote(str(store))
     say(f"Next: aexbench {f'leaderboard {folder} --format markdown' if ok else f'status {folder}'}")
     own = "aexbench run -d 'file[path=rows.csv,label=is_anomaly]'"

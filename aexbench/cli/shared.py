@@ -21,6 +21,7 @@ from aexbench.texts import counted
 if TYPE_CHECKING:
     from aexbench.registry import Plugin
     from aexbench.running.store import Record
+    from aexbench.running.titles import Seen
 
 SLOW_S = 30.0  # of an import, after which a command says what it waits for
 LEAST_WIDTH, USUAL_WIDTH = 20, 80  # of a terminal, where it says less of itself, or nothing
@@ -99,9 +100,9 @@ def console() -> Any:
     return made
 
 
-def print_reasons(records: list[Record]) -> None:
+def print_reasons(records: list[Record], seen: Seen) -> None:
     """Print why cells are not ok, each reason once with its number of cells."""
     reasons = Counter((record.state, record.reason) for record in records if record.state != "ok")
     for (state, reason), count in reasons.most_common():
-        example = next(r.cell.shown for r in records if (r.state, r.reason) == (state, reason))
-        say(f"{state}: {reason} ({counted(count, 'cell')}, such as {example})")
+        example = next(r.cell for r in records if (r.state, r.reason) == (state, reason))
+        say(f"{state}: {reason} ({counted(count, 'cell')}, such as {seen.cell(example)})")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aexbench.conformance.findings import Finding, tried
 from aexbench.conformance.states import random_states_changed
 from aexbench.features import Features
+from aexbench.probes import wrong
 
 Floats = NDArray[np.float64]
 
@@ -66,10 +67,7 @@ def check_probe(metric: Any, asked: Linear) -> tuple[list[Finding], Floats]:
 
 
 def _numbers(metric: Any, asked: Linear) -> str:
-    found = np.asarray(metric.probe(asked))
-    if found.shape[:1] != (len(asked.x),) or found.dtype.kind not in "biuf":
-        return f"brings {found.dtype} of shape {found.shape} for {len(asked.x)} samples"
-    return "" if np.isfinite(found).all() else "what it brings is not finite"
+    return wrong(np.asarray(metric.probe(asked)), len(asked.x))
 
 
 def _twice(metric: Any, asked: Linear) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aexbench.merging.reading import Result, Source
+from aexbench.running import titles
 from aexbench.running.planning import AXES
-from aexbench.running.plans import without_folders
+from aexbench.running.plans import untitled, without_folders
 
 UNPLANNED = "others"  # the suite of cells of stores that have no plan
 Plan = dict[str, Any]
@@ -39,17 +40,25 @@ def _joined(one: Plan, other: Plan) -> Plan:
 
 
 def _suites(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what two stores say of a suite: all entries of its axes, both notes, and of the rest
-    what the first says.
+    """Return what two stores say of a suite: all entries of its axes, both notes and titles, and of
+    the rest what the first says.
     """
     axes = {name: _entries(one, other, name) for name in AXES if name in one or name in other}
     notes = dict.fromkeys(str(suite["notes"]) for suite in (one, other) if suite.get("notes"))
-    said = {"notes": "\n".join(notes)} if notes else {}
+    said: dict[str, Any] = {"notes": "\n".join(notes)} if notes else {}
+    if found := titles.joined(one.get("titles"), other.get("titles")):
+        said["titles"] = found
     return {**other, **one, **axes, **said}
 
 
 def _entries(one: Mapping[str, Any], other: Mapping[str, Any], axis: str) -> list[Any]:
+    """Return the entries of both, each once, with a title where either has one."""
     own, more = (suite.get(axis) for suite in (one, other))
-    first = list(own) if isinstance(own, list) else []
-    rest = more if isinstance(more, list) else []
-    return first + [entry for entry in rest if entry not in first]
+    found = list(own) if isinstance(own, list) else []
+    known = [untitled(entry) for entry in found]
+    for entry in more if isinstance(more, list) else []:
+        if untitled(entry) not in known:
+            found.append(entry)
+        elif not titles.of_entry(found[place := known.index(untitled(entry))]):
+            found[place] = entry
+    return found

@@ -98,7 +98,7 @@ def _add(table: Table, store: AnyStore, record: Record, groups: Sequence[str]) -
     if names.isdisjoint(groups):
         return
     found = [metric(m) for m in steps(_features(anomalies))]
-    scores = scoring.score(store.read_attributions(record), anomalies, found)
+    scores = scoring.of_cell(record.cell, store.read_attributions(record), anomalies, found)
     infos = {one.text: scoring.info(one) for one in found}
     own = Scores(scores, infos, anomalies.unit, anomalies.label, anomalies.alarmed)
     table.add(record, own)

@@ -88,7 +88,8 @@ def _of_section(
 
 
 def _ledger(store: AnyStore, wanted: Wanted, keys: Collection[str] | None, colours: Look) -> Any:
-    name, found = ledger.books(store, _records(store, keys), wanted)
+    records = _records(store, keys)
+    name, found = ledger.books(store, records, wanted, titles.of(store, records))
     title = " + ".join(str(suite.get("name", "")) for suite, _ in store.plans())
     return ledger.chart(title or "ledger", name, found, colours)
 
@@ -96,5 +97,4 @@ def _ledger(store: AnyStore, wanted: Wanted, keys: Collection[str] | None, colou
 def _records(store: AnyStore, keys: Collection[str] | None) -> list[Record]:
     """Return the records in the order of boards."""
     records, _ = store.records()
-    titles.give(store, records)
     return sorted((r for r in records if keys is None or r.cell.key in keys), key=boards.by_name)

@@ -24,6 +24,7 @@ from aexbench.plotting.parts import MANY, below_title
 from aexbench.running.cells import DEFAULT, GIVEN
 from aexbench.running.packed import AnyStore
 from aexbench.running.store import Record, Store
+from aexbench.running.titles import Seen
 from aexbench.texts import pathless
 
 MOST_SAMPLES = 100  # all activations are kept at once
@@ -62,7 +63,9 @@ class Book:
     ledger: Ledger
 
 
-def books(store: AnyStore, records: Sequence[Record], wanted: Wanted) -> tuple[str, list[Book]]:
+def books(
+    store: AnyStore, records: Sequence[Record], wanted: Wanted, seen: Seen
+) -> tuple[str, list[Book]]:
     """Return the name of an anomaly set, and the books of those who explain it.
 
     The set is the first of the store in the board's order, or the first whose name holds what
@@ -80,7 +83,7 @@ def books(store: AnyStore, records: Sequence[Record], wanted: Wanted) -> tuple[s
         shown = [r for r in shown if r.cell.explainer.text in wanted.explainers]
     by_set: dict[str, list[Record]] = {}
     for record in shown:
-        by_set.setdefault(set_name(record), []).append(record)
+        by_set.setdefault(set_name(record, seen), []).append(record)
     (name, *_) = wanted.groups(by_set) if by_set else [""]
     keeping = [record for record in by_set.get(name, []) if _keeps(record)]
     if not keeping:
@@ -90,14 +93,14 @@ def books(store: AnyStore, records: Sequence[Record], wanted: Wanted) -> tuple[s
     if len(wanted.explainers) > min(MOST_EXPLAINERS, len(keeping)):
         names = ", ".join(record.cell.explainer.text for record in keeping)
         raise RequestError(f"name at most {MOST_EXPLAINERS} that keep a ledger: {names}")
-    return name, [_book(store, record) for record in keeping[:MOST_EXPLAINERS]]
+    return name, [_book(store, record, seen) for record in keeping[:MOST_EXPLAINERS]]
 
 
-def set_name(record: Record) -> str:
+def set_name(record: Record, seen: Seen) -> str:
     """Return what the anomalies of a record are called."""
-    cell = record.cell
-    own = "" if cell.detector.text in (DEFAULT, GIVEN) else f" {cell.detector.shown}"
-    return f"{cell.dataset.shown}{own} / {cell.corruption.shown}, seed {cell.anomaly_seed}"
+    cell, parts = record.cell, {n: seen.of(n, part) for n, part in record.cell.parts.items()}
+    own = "" if cell.detector.text in (DEFAULT, GIVEN) else f" {parts['detector']}"
+    return f"{parts['dataset']}{own} / {parts['corruption']}, seed {cell.anomaly_seed}"
 
 
 def _keeps(record: Record) -> bool:
@@ -107,7 +110,7 @@ def _keeps(record: Record) -> bool:
     return known and hasattr(families.explainers.describe(name).target, "ledger")
 
 
-def _book(store: AnyStore, record: Record) -> Book:
+def _book(store: AnyStore, record: Record, seen: Seen) -> Book:
     """Return an explainer's book."""
     cell = record.cell
     path = _weights(store, record)
@@ -118,7 +121,8 @@ def _book(store: AnyStore, record: Record) -> Book:
         cell.explainer.text, detector, background=rows.train
     )
     anomalies = store.anomalies_of(record)
-    return Book(cell.explainer.shown, explainer.ledger(anomalies.x[:MOST_SAMPLES]))
+    name = seen.of("explainer", cell.explainer)
+    return Book(name, explainer.ledger(anomalies.x[:MOST_SAMPLES]))
 
 
 def _weights(store: AnyStore, record: Record) -> Path:

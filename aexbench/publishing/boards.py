@@ -123,15 +123,15 @@ def main(section: Section, board: Board, links: Links) -> Grid:
 def _line(row: Row, section: Section, board: Board, links: Links) -> Line:
     scores = [figures.score(row.scores.get(m), m == section.metric) for m in board.metrics]
     cells = [
-        Cell(row.explainer, link=links.explainers.get(row.explainer, "")),
+        Cell(row.named, link=links.explainers.get(row.explainer, "")),
         figures.rank(row.rank),
         *scores,
         figures.seconds(row.latency_s, row.latency_spread),
-        figures.floor(row),
-        figures.gain(row.gain),
+        figures.floor(row, section),
+        figures.gain(row.gain, section),
         figures.above(row),
     ]
-    return Line(cells, explainer=row.explainer)
+    return Line(cells, explainer=row.named)
 
 
 def _cards(board: Board) -> Iterator[tuple[Grid, Sequence[str]]]:
@@ -151,14 +151,14 @@ def costs(board: Board, links: Links) -> Grid | None:
     machines = {row.hardware for row in timed}
     columns = [Column(worth.COSTS[0], words=True), *map(Column, worth.COSTS[1:])]
     if len(machines) == 1:
-        lines = [Line(_costs(row, links), explainer=row.explainer) for row in timed]
+        lines = [Line(_costs(row, links), explainer=row.named) for row in timed]
         return Grid(f"What an explanation costs on {machines.pop()}", columns, lines)
-    lines = [Line([*_costs(r, links), Cell(r.hardware)], explainer=r.explainer) for r in timed]
+    lines = [Line([*_costs(r, links), Cell(r.hardware)], explainer=r.named) for r in timed]
     return Grid("What an explanation costs", [*columns, Column("on", words=True)], lines)
 
 
 def _costs(row: Row, links: Links) -> list[Cell]:
-    name = Cell(row.explainer, link=links.explainers.get(row.explainer, ""))
+    name = Cell(row.named, link=links.explainers.get(row.explainer, ""))
     return [name, *cost_cells(row)]
 
 

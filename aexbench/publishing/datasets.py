@@ -14,6 +14,7 @@ from aexbench.publishing.known import Known, by_text, known
 from aexbench.publishing.links import Links
 from aexbench.publishing.reading import Reading
 from aexbench.running.store import Record
+from aexbench.running.titles import Seen
 
 REPORTED = {
     "found": "anomalies",
@@ -52,9 +53,9 @@ def datasets(readings: Sequence[Reading], links: Links) -> list[Dataset]:
                 detectors=[
                     (one.name, grid) for one in there for grid in _detectors(one, name, links)
                 ],
-                anomalies=[(one.name, _anomalies(own[one.slug])) for one in there],
+                anomalies=[(one.name, _anomalies(own[one.slug], one.seen)) for one in there],
                 groups=[pair for one in there for pair in _groups(one, name, links)],
-                examples=[examples.of(one.store, own[one.slug], one.name) for one in there],
+                examples=[examples.of(one, own[one.slug]) for one in there],
             )
         )
     return found
@@ -73,21 +74,21 @@ def _detectors(reading: Reading, name: str, links: Links) -> Iterator[Grid]:
         yield boards.detectors(replace(reading.board, detectors=found), links)
 
 
-def _anomalies(records: Sequence[Record]) -> Grid:
+def _anomalies(records: Sequence[Record], seen: Seen) -> Grid:
     """Return what was said of each anomaly set."""
     sets = {record.cell.anomaly_key: record for record in records if record.state == "ok"}
     order = sorted(sets.values(), key=lambda r: (r.cell.corruption.text, r.cell.anomaly_seed))
     said = [name for name in REPORTED if any(name in record.anomalies for record in order)]
     columns = [Column("corruption", words=True), Column("seed")]
     columns += [Column(REPORTED[name]) for name in said]
-    return Grid("Sets of anomalies", columns, [_line(record, said) for record in order])
+    return Grid("Sets of anomalies", columns, [_line(record, said, seen) for record in order])
 
 
-def _line(record: Record, said: Sequence[str]) -> Line:
+def _line(record: Record, said: Sequence[str], seen: Seen) -> Line:
     values = [record.anomalies.get(name) for name in said]
     counts = [figures.count(v if isinstance(v, int | float) else None) for v in values]
     seed = record.cell.anomaly_seed
-    name = record.cell.corruption.text
+    name = seen.of("corruption", record.cell.corruption)
     return Line([Cell(name), Cell(str(seed), seed), *counts], corruption=name)
 
 

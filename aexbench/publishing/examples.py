@@ -11,7 +11,7 @@ from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError
 from aexbench.files import UnreadableError
 from aexbench.publishing.grids import Cell, Column, Grid, Line
-from aexbench.running.packed import AnyStore
+from aexbench.publishing.reading import Reading
 from aexbench.running.store import Record
 
 EACH, MOST_SETS, MOST_FEATURES = 2, 6, 3
@@ -27,16 +27,16 @@ class Examples:
     why: str = ""
 
 
-def of(store: AnyStore, records: Sequence[Record], board: str) -> Examples:
+def of(reading: Reading, records: Sequence[Record]) -> Examples:
     """Return some anomalies of each kind that a store holds of one data set."""
     try:
-        lines = [line for record in sets(records) for line in _lines(store, record)]
+        lines = [line for record in sets(records) for line in _lines(reading, record)]
     except (RequestError, UnreadableError) as error:
-        return Examples(board, None, f"None are shown: {error}.")
+        return Examples(reading.name, None, f"None are shown: {error}.")
     if not lines:
-        return Examples(board, None)
+        return Examples(reading.name, None)
     columns = [Column(name, words=True) for name in ("corruption", "label", "what is wrong")]
-    return Examples(board, Grid(CAPTION, [*columns, Column("score")], lines))
+    return Examples(reading.name, Grid(CAPTION, [*columns, Column("score")], lines))
 
 
 def sets(records: Sequence[Record]) -> list[Record]:
@@ -48,12 +48,13 @@ def sets(records: Sequence[Record]) -> list[Record]:
     return [found[key] for key in sorted(found)][:MOST_SETS]
 
 
-def _lines(store: AnyStore, record: Record) -> Iterator[Line]:
-    anomalies = store.anomalies_of(record)
+def _lines(reading: Reading, record: Record) -> Iterator[Line]:
+    anomalies = reading.store.anomalies_of(record)
     if anomalies.x.ndim != 2:
         return
+    name = reading.seen.of("corruption", record.cell.corruption)
     for number in _chosen(anomalies):
-        score, name = float(anomalies.score[number]), record.cell.corruption.text
+        score = float(anomalies.score[number])
         texts = (name, str(anomalies.label[number]), wrong(anomalies, number))
         yield Line([*map(Cell, texts), Cell(f"{score:.2f}", score)], corruption=name)
 

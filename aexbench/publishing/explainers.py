@@ -30,9 +30,10 @@ class Standings:
 
 @dataclass(frozen=True)
 class Explainer:
-    """What the page of an explainer shows."""
+    """What the page of an explainer shows; `title` is its name with that of its suite."""
 
     name: str
+    title: str
     path: str
     role: str
     known: Known
@@ -48,7 +49,9 @@ def explainers(readings: Sequence[Reading], links: Links) -> list[Explainer]:
         places = list(_places(name, readings))
         own = known("explainers", components[unnumbered(name)])
         standings = [_standings(*place, links) for place in places]
-        found.append(Explainer(name, path, places[0][2].role, own, _costs(places), standings))
+        first = places[0][2]
+        costs = _costs(places)
+        found.append(Explainer(name, first.named, path, first.role, own, costs, standings))
     return found
 
 
@@ -80,8 +83,8 @@ def _facts(reading: Reading, section: Section, row: Row) -> Iterator[tuple[str, 
         if metric in row.scores:
             yield title, figures.score(row.scores[metric], metric == section.metric)
     if row.gain is not None:
-        yield "best floor", figures.floor(row)
-        yield "gain", figures.gain(row.gain)
+        yield "best floor", figures.floor(row, section)
+        yield "gain", figures.gain(row.gain, section)
     yield "above its floors" if row.role == "explainer" else "what it is", figures.above(row)
 
 

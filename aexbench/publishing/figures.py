@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aexbench.board.gains import Gain
-from aexbench.board.sections import Row, Score
+from aexbench.board.sections import Row, Score, Section
 from aexbench.publishing.grids import Cell
 
 NONE = "–"
@@ -19,10 +19,10 @@ def score(found: Score | None, interval: bool = False) -> Cell:
     if found is None:
         return Cell(NONE)
     if found.low is None or found.high is None:
-        return Cell(f"{found.mean:.2f}", found.mean, f"{found.mean:.4f}")
-    shown = f"{found.mean:.2f} ±{found.mean - found.low:.2f}" if interval else f"{found.mean:.2f}"
-    hint = f"{found.mean:.4f}, 95 %: {found.low:.4f} to {found.high:.4f}"
-    return Cell(shown, found.mean, hint)
+        return Cell(f"{found.mean:z.2f}", found.mean, f"{found.mean:z.4f}")
+    half = f" ±{found.mean - found.low:.2f}" if interval else ""
+    hint = f"{found.mean:z.4f}, 95 %: {found.low:z.4f} to {found.high:z.4f}"
+    return Cell(f"{found.mean:z.2f}{half}", found.mean, hint)
 
 
 def rank(places: tuple[int, int] | None) -> Cell:
@@ -56,21 +56,22 @@ def share(found: float | None) -> Cell:
     return Cell(NONE) if found is None else Cell(f"{found:.2f}", found)
 
 
-def floor(row: Row) -> Cell:
+def floor(row: Row, section: Section) -> Cell:
     """Return a row's best floor."""
     if row.gain is None or row.floor_score is None:
         return Cell("")
-    return Cell(f"{row.floor_score:.2f} {row.gain.floor}", row.floor_score)
+    return Cell(f"{row.floor_score:z.2f} {section.shown(row.gain.floor)}", row.floor_score)
 
 
-def gain(found: Gain | None) -> Cell:
+def gain(found: Gain | None, section: Section) -> Cell:
     """Return what a row has over its best floor."""
     if found is None:
         return Cell("")
     if found.low is None:
-        return Cell(f"{found.gain:+.2f}", found.gain, "nobody can know how sure that is")
-    hint = f"{found.gain:+.4f} over {found.floor}; over every floor at least {found.low:+.4f}"
-    return Cell(f"{found.gain:+.2f} [{found.low:+.2f}]", found.gain, hint)
+        return Cell(f"{found.gain:+z.2f}", found.gain, "nobody can know how sure that is")
+    over = f"{found.gain:+z.4f} over {section.shown(found.floor)}"
+    hint = f"{over}; over every floor at least {found.low:+z.4f}"
+    return Cell(f"{found.gain:+z.2f} [{found.low:+z.2f}]", found.gain, hint)
 
 
 def above(row: Row) -> Cell:

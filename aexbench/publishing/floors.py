@@ -40,7 +40,7 @@ def levels(section: Section) -> list[Level]:
 
 def _level(row: Row, section: Section) -> Level:
     kind = "the best explainer" if row.role == "explainer" else row.note
-    return Level(row.explainer, kind, row.scores[section.metric].mean, of_explainer(row.explainer))
+    return Level(row.named, kind, row.scores[section.metric].mean, of_explainer(row.explainer))
 
 
 def controls(records: Sequence[Record]) -> list[tuple[str, str]]:
@@ -63,9 +63,9 @@ def _read(row: Row, section: Section) -> str:
     assert gain.low is not None
     assert row.floor_score is not None
     start = (
-        f"{row.explainer} scores {mean:.2f}. Its best floor, {gain.floor}, scores "
-        f"{row.floor_score:.2f}: a gain of {gain.gain:+.2f}, and over every floor surely at least "
-        f"{gain.low:+.2f}. "
+        f"{row.shown} scores {mean:z.2f}. Its best floor, {section.shown(gain.floor)}, scores "
+        f"{row.floor_score:z.2f}: a gain of {gain.gain:+z.2f}, and over every floor surely at "
+        f"least {gain.low:+z.2f}. "
     )
     if gain.above:
         return start + "So it says something of what this detector has learned."

@@ -79,7 +79,7 @@ class Heads:
 
 def _column(row: Row, links: Links) -> Column:
     link = links.explainers.get(row.explainer, "")
-    return Column(row.explainer, explainer=row.explainer, link=link)
+    return Column(row.shown, explainer=row.named, link=link)
 
 
 def _line(
@@ -88,7 +88,7 @@ def _line(
     heads: Heads,
     known: dict[tuple[str, str], dict[str, Any]],
 ) -> Line:
-    cells = [score_cell(known[group, row.explainer], row) for row in section.rows]
+    cells = [score_cell(known[group, row.explainer], row, section) for row in section.rows]
     if group == groups.MEAN:
         empty = [Cell("") for _ in heads.varying]  # and no units
         return Line([Cell(groups.MEAN), *empty, *cells])
@@ -105,14 +105,14 @@ def units(count: int) -> Cell:
     return Cell(f"{count}°", count, hint)
 
 
-def score_cell(line: dict[str, Any], row: Row) -> Cell:
+def score_cell(line: dict[str, Any], row: Row, section: Section) -> Cell:
     """Return the score of an explainer in a group."""
     mean = line["score"]
     if mean is None:
         return Cell(line["text"])
     own = row.by_group.get(line["group"], (mean, row.gain))[1]
-    hint = f"{row.explainer}: {mean:.4f}"
+    hint = f"{row.named}: {mean:z.4f}"
     if own is not None:
-        hint += f", {own.gain:+.4f} over {own.floor}"
+        hint += f", {own.gain:+z.4f} over {section.shown(own.floor)}"
         hint += "" if own.above else ", not surely above every floor here"
     return Cell(line["text"], mean, hint, shade=line["shade"], strong=line["best"])

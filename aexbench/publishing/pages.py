@@ -45,7 +45,7 @@ def pages(
         yield board.path, _page("reading.html", f"How to read {board.name}", board=board)
     for explainer in explainers.explainers(readings, links):
         pictures = drawn.explainers[explainer.name]
-        page = _page("explainer.html", explainer.name, one=explainer, pictures=pictures)
+        page = _page("explainer.html", explainer.title, one=explainer, pictures=pictures)
         yield explainer.path, page
     for dataset in datasets.datasets(readings, links):
         pictures = drawn.datasets[dataset.name]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aexbench.board import gallery
+from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, SkipError, plain
 from aexbench.extras import optional
@@ -97,13 +98,15 @@ def _of_set(
 ) -> Iterator[Drawn]:
     """Yield the pictures of one anomaly set."""
     chosen, cell = _chosen(anomalies), first.cell
-    where = f"{cell.dataset.text} / {cell.corruption.text}, seed {cell.anomaly_seed}"
-    yield _drawn(reading, first, "", where, _draw(anomalies, None, chosen))
+    seen = reading.seen
+    where = f"{seen.of('dataset', cell.dataset)} / {seen.of('corruption', cell.corruption)}"
+    where += f", seed {cell.anomaly_seed}"
+    yield _drawn(reading, first, None, where, _draw(anomalies, None, chosen))
     for record in records:
         if record.role != "reference":
             maps = reading.store.read_attributions(record).sum(axis=1)
-            name = record.cell.explainer.text
-            yield _drawn(reading, first, name, where, _draw(anomalies, maps, chosen))
+            explainer = record.cell.explainer
+            yield _drawn(reading, first, explainer, where, _draw(anomalies, maps, chosen))
 
 
 def _chosen(anomalies: AnomalySet) -> list[int]:
@@ -112,11 +115,17 @@ def _chosen(anomalies: AnomalySet) -> list[int]:
     return gallery.chosen(anomalies.label, max(1, SAMPLES // labels), 0)[:SAMPLES]
 
 
-def _drawn(reading: Reading, first: Record, name: str, where: str, content: bytes) -> Drawn:
+def _drawn(
+    reading: Reading, first: Record, explainer: Component | None, where: str, content: bytes
+) -> Drawn:
+    name, what = "", "Anomalies"
+    if explainer is not None:
+        name, called = explainer.text, reading.seen.of("explainer", explainer)
+        what = f"What {called} points at, below each anomaly"
     path = f"{FOLDER}/{slug(f'{reading.slug} {first.cell.anomaly_key} {name}')}.png"
-    what = f"What {name} points at, below each anomaly" if name else "Anomalies"
     text = f"{what}: {where}; the outline is the truth"
-    return Drawn(first.cell.dataset.text, name, Picture(path, text), content)
+    dataset = reading.seen.of("dataset", first.cell.dataset)
+    return Drawn(dataset, name, Picture(path, text), content)
 
 
 def _draw(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> bytes:

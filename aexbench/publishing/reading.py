@@ -10,9 +10,11 @@ from typing import Any
 from aexbench.board import leaderboard as boards
 from aexbench.board.leaderboard import Board
 from aexbench.publishing.slugs import slug
+from aexbench.running import titles
 from aexbench.running.packed import AnyStore, open_store
 from aexbench.running.plans import without_folders
 from aexbench.running.store import Record
+from aexbench.running.titles import Seen
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,10 @@ class Reading:
         Made of these.
     suites
         What has been asked for, without folders.
+    seen
+        What the board shows of components, their titles.
     datasets
-        The texts of data sets by what the board shows of them, their titles.
+        The texts of data sets by what the board shows of them.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Reading:
     records: Sequence[Record]
     board: Board
     suites: Sequence[Mapping[str, Any]]
+    seen: Seen
     datasets: Mapping[str, str]
 
     def dataset(self, shown: str) -> str:
@@ -60,5 +65,6 @@ def read(root: Path, number: int = 1) -> Reading:
     board = boards.of_records(store, records, complaints)
     name = board.title or root.name
     suites = [without_folders(suite) for suite, _ in plans]
-    datasets = {record.cell.dataset.shown: record.cell.dataset.text for record in records}
-    return Reading(name, slug(f"{name} {number}"), store, records, board, suites, datasets)
+    seen = titles.of(store, records)
+    datasets = {seen.of("dataset", r.cell.dataset): r.cell.dataset.text for r in records}
+    return Reading(name, slug(f"{name} {number}"), store, records, board, suites, seen, datasets)

@@ -39,7 +39,7 @@ def standings(row: Row, section: Section) -> list[Standing]:
     tops: dict[str, list[tuple[str, float]]] = {}
     for one in lines:
         if one["best"]:
-            tops.setdefault(one["group"], []).append((one["explainer"], one["score"]))
+            tops.setdefault(one["group"], []).append((one["title"], one["score"]))
     return [
         _standing(one["group"], one["score"], tops.get(one["group"], []), row)
         for one in lines
@@ -50,7 +50,7 @@ def standings(row: Row, section: Section) -> list[Standing]:
 def _standing(group: str, score: float, top: list[tuple[str, float]], row: Row) -> Standing:
     names = tuple(name for name, _ in top)
     best = top[0][1] if top else score
-    return Standing(group, score, best, names, row.explainer in names)
+    return Standing(group, score, best, names, row.shown in names)
 
 
 def sentences(row: Row, section: Section, found: list[Standing]) -> Iterator[str]:
@@ -65,8 +65,8 @@ def sentences(row: Row, section: Section, found: list[Standing]) -> Iterator[str
     if lost := [one for one in found if not one.wins]:
         worst = max(lost, key=lambda one: one.behind)
         yield (
-            f"Furthest behind in {worst.group}: {worst.score:.2f}, where "
-            f"{worst.names[0]} has {worst.best:.2f}."
+            f"Furthest behind in {worst.group}: {worst.score:z.2f}, where "
+            f"{worst.names[0]} has {worst.best:z.2f}."
         )
 
 
@@ -102,18 +102,18 @@ def grid(row: Row, section: Section, links: Links, found: list[Standing]) -> Gri
     columns += [Column("units"), Column("score"), Column("gain"), Column("over", words=True)]
     columns += [Column("the best there", words=True)]
     lines = [_line(one, row, section, heads) for one in found]
-    return Grid(f"{row.explainer} by group{heads.left_out}", columns, lines, heads=len(varying))
+    return Grid(f"{row.named} by group{heads.left_out}", columns, lines, heads=len(varying))
 
 
 def _line(one: Standing, row: Row, section: Section, heads: Heads) -> Line:
     place, gain = section.place(one.group), row.by_group[one.group][1]
-    best = f"{one.best:.2f} {', '.join(one.names)}" if one.names else figures.NONE
+    best = f"{one.best:z.2f} {', '.join(one.names)}" if one.names else figures.NONE
     cells = [
         *heads.of(place),
         units(section.groups[one.group]),
-        Cell(f"{one.score:.2f}", one.score, f"{one.score:.4f}", strong=one.wins),
-        figures.gain(gain),
-        Cell(gain.floor if gain else ""),
+        Cell(f"{one.score:z.2f}", one.score, f"{one.score:z.4f}", strong=one.wins),
+        figures.gain(gain, section),
+        Cell(section.shown(gain.floor) if gain else ""),
         Cell(best, one.best),
     ]
     return Line(cells, dataset=place.dataset, corruption=place.corruption)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aexbench import probes
 from aexbench.detector import Detector
 from aexbench.features import Features
 from aexbench.rows import Array, moments
@@ -110,10 +111,6 @@ def outcome(cell: Cell, detector: Detector, background: Any, x: Array) -> NDArra
         twin=twin_seed(cell.detector_seed, cell.explainer_seed),
     )
     found = np.asarray(cell.probe.make().probe(asked))
-    if found.shape[:1] != (len(x),) or found.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{cell.probe.text} brings {found.dtype} {found.shape}, not numbers of {len(x)} samples"
-        )
-    if not np.isfinite(found).all():
-        raise ValueError(f"{cell.probe.text} brings numbers that are not finite")
+    if problem := probes.wrong(found, len(x)):
+        raise ValueError(f"{cell.probe.text} {problem}")
     return found

@@ -7,6 +7,7 @@ control, and the seeds of the detector, the anomalies and the explainer apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -121,21 +122,21 @@ class Cell(BaseModel):
         return self.explainer.make(detector, **offered)
 
     def __str__(self) -> str:
-        probe = "" if self.probe is None else self.probe.text
-        return self._words(self.explainer.text, self.dataset.text, self.corruption.text, probe)
+        return self.words(lambda name, part: part.text)
 
     @property
     def shown(self) -> str:
-        """What people see of it, by the titles of its components."""
-        probe = "" if self.probe is None else self.probe.shown
-        return self._words(self.explainer.shown, self.dataset.shown, self.corruption.shown, probe)
+        """What people see of it, by the titles that its suite gives its components."""
+        return self.words(lambda name, part: part.shown)
 
-    def _words(self, explainer: str, dataset: str, corruption: str, probe: str) -> str:
+    def words(self, called: Callable[[str, Component], str]) -> str:
+        """Return it in words, by what each of its components is called."""
+        own = {name: called(name, part) for name, part in self.parts.items()}
         on = "" if self.control == "none" else f" ({self.control} {self.control_seed})"
         mark = f" ({self.lineage})" if self.lineage else ""
-        asked = f"{probe} of " if probe else ""
-        where = f"{dataset}{mark} / {corruption}, seed {self.anomaly_seed}"
-        return f"{asked}{explainer}{on} on {where}"
+        asked = f"{own['probe']} of " if "probe" in own else ""
+        where = f"{own['dataset']}{mark} / {own['corruption']}, seed {self.anomaly_seed}"
+        return f"{asked}{own['explainer']}{on} on {where}"
 
 
 @lru_cache(MOST_KEYS)

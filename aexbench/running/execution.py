@@ -206,6 +206,11 @@ def _summary(scores: Scores) -> dict[str, Any]:
     return {"scores": means, "scored_by": dict(scores.versions)}
 
 
+def _says(record: Record, values: Mapping[str, Any]) -> bool:
+    """Whether a record holds all these values."""
+    return all(getattr(record, name) == value for name, value in values.items())
+
+
 class Explained(NamedTuple):
     """Attributions, what their explainer says of them, and what is known of the detector that it
     was given.
@@ -309,7 +314,7 @@ def _write_scores(store: Store, derived: Sequence[tuple[Record, Scores]]) -> Non
             if now is None or info is None:
                 continue
             update = {"files": now.files_with("scores", info), **_summary(scores)}
-            if any(getattr(now, name) != value for name, value in update.items()):
+            if not _says(now, update):
                 store.write_record(now.model_copy(update=update), write)
 
 
@@ -343,7 +348,7 @@ def _derived(
 ) -> Scores | None:
     """Return a cell's scores by the metrics that are asked for, and by those that it had; of these
     the ones that are not known here are lost with their file. Those that are what would be derived
-    today stay; None where all do.
+    today stay; None where all do, and the record says what they are.
     """
     before = staleness.kept(store, record, {**others, **asked})
     there = before.metrics if before else {}
@@ -354,8 +359,8 @@ def _derived(
     if not _of(record.cell, attributions, anomalies):
         path = store.path("attributions", record.cell.key)
         raise files.DamagedFileError(f"{path} holds no attributions of its anomalies")
-    if before is not None and not lacking and list(record.scored_by) == list(there):
-        return None
+    if before is not None and not lacking:
+        return None if _says(record, _summary(before)) else before
     try:
         made = _scored(record.cell, attributions, anomalies, lacking)
     except Exception as error:

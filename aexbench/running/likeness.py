@@ -7,6 +7,7 @@ whatever it scores (Adebayo et al. 2018, "Sanity Checks for Saliency Maps").
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -17,30 +18,47 @@ from aexbench import files
 from aexbench.contracts import AnomalySet
 from aexbench.correlations import centred_ranks, correlation
 from aexbench.running.store import Likeness, Record, Store
+from aexbench.waiting import waiting
 
 Place = tuple[str, str, int]
+Found = list[tuple[Record, Likeness]]
+COMPARING = "comparing explanations with those of controls"
 
 
 def derive(store: Store, records: Sequence[Record]) -> list[str]:
     """Write into the records of controls how alike they are to those of the trained detector, where
     that is not known yet; return a line for each that cannot be read.
     """
-    complaints = []
-    for trained, controls in lacking(records):
-        try:
-            anomalies = store.anomalies_of(trained)
-            known = _ranks(store, trained, anomalies)
-        except (files.DamagedFileError, files.UnreadableError) as error:
-            complaints.append(str(error))
-            continue
-        for record in controls:
+    complaints: list[str] = []
+    wanted = list(lacking(records))
+    with waiting(COMPARING) as say:
+        for number, (trained, controls) in enumerate(wanted, start=1):
+            say(f"{COMPARING}: {number} of {len(wanted)}", (number - 1) / len(wanted))
             try:
-                own = _ranks(store, record, anomalies)
+                found = _compared(store, trained, controls, complaints)
             except (files.DamagedFileError, files.UnreadableError) as error:
                 complaints.append(str(error))
             else:
-                _write(store, record, likeness(correlation(known, own), trained))
+                _write(store, found)
     return complaints
+
+
+def _compared(
+    store: Store, trained: Record, controls: Sequence[Record], complaints: list[str]
+) -> Found:
+    """Return how alike controls are to a trained detector's record; those that cannot be read are
+    added to the complaints.
+    """
+    found, anomalies = [], store.anomalies_of(trained)
+    known = _ranks(store, trained, anomalies)
+    for record in controls:
+        try:
+            own = _ranks(store, record, anomalies)
+        except (files.DamagedFileError, files.UnreadableError) as error:
+            complaints.append(str(error))
+        else:
+            found.append((record, likeness(correlation(known, own), trained)))
+    return found
 
 
 def lacking(records: Sequence[Record]) -> Iterator[tuple[Record, list[Record]]]:
@@ -85,7 +103,7 @@ def ranks(attributions: NDArray[np.floating], anomalies: AnomalySet) -> NDArray[
     alarm.
     """
     values = anomalies.features.sum_groups(attributions[anomalies.alarmed])
-    return centred_ranks(values.reshape(len(values), -1))
+    return centred_ranks(values.reshape(len(values), math.prod(values.shape[1:])))
 
 
 def _ranks(store: Store, record: Record, anomalies: AnomalySet) -> NDArray[np.float64]:
@@ -97,11 +115,13 @@ def _ranks(store: Store, record: Record, anomalies: AnomalySet) -> NDArray[np.fl
     return ranks(attributions, anomalies)
 
 
-def _write(store: Store, record: Record, found: Likeness) -> None:
-    """Put a likeness into a record as it is now, unless it has been run again since."""
-    now = store.record(record.cell.key)
-    if now is not None and now.files.get("attributions") == record.files["attributions"]:
-        store.write_record(now.model_copy(update={"likeness": found}))
+def _write(store: Store, found: Found) -> None:
+    """Put what was found into records as they are now, unless they have been run again since."""
+    with files.together() as write:
+        for record, own in found:
+            now = store.record(record.cell.key)
+            if now is not None and now.files.get("attributions") == record.files["attributions"]:
+                store.write_record(now.model_copy(update={"likeness": own}), write)
 
 
 def _name(trained: Record) -> str:

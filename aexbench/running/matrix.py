@@ -241,8 +241,7 @@ def _derive(store: Store, records: Sequence[Record], metrics: Sequence[Component
     lacking = staleness.lacking(store, records, {metric.text: metric for metric in metrics})
     now = [store.record(record.cell.key) for record in lacking]  # others may have added to them
     _rescored(execution.rescore(store, list(filter(None, now)), metrics))
-    with waiting("comparing explanations with those of controls"):
-        _rescored(likeness.derive(store, records))
+    _rescored(likeness.derive(store, records))
 
 
 def estimated(store: Store, todo: Sequence[Cell], jobs: int) -> Estimate:

@@ -177,13 +177,13 @@ def plan(
         [corruption(entry) for entry in suite.corruptions],
     )
     probes = probes_of(metric_components(suite))
-    cells = {}
+    cells: dict[str, Cell] = {}
     for dataset in sources:
         explained = [*named, *(standing(_images(dataset, is_image)) if suite.controls else [])]
         for trained, seed, changed in product(*axes):
             draw = Draw(dataset, trained, 0 if network else seed, changed, seed)
             for cell in draw.cells(explained, suite.twins if suite.controls else None, probes):
-                cells[cell.key] = cell
+                cells.setdefault(cell.key, cell)  # what a suite names has its title
     return list(cells.values())
 
 

@@ -45,13 +45,21 @@ def write_grown(store: Store, suite: Mapping[str, Any], cells: Sequence[Cell]) -
 def _metrics(suite: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[Any]:
     """Return the metrics of a suite and those of before, whatever these were called."""
     given = list(suite.get("metrics", []))
-    known = [_untitled(metric) for metric in given]
-    others = [m for m in earlier.get("metrics", []) if _untitled(m) not in known]
+    known = [untitled(metric) for metric in given]
+    others = [m for m in earlier.get("metrics", []) if untitled(m) not in known]
     return [*given, *others]
 
 
-def _untitled(entry: Any) -> Any:
-    return {k: v for k, v in entry.items() if k != TITLE} if isinstance(entry, dict) else entry
+def untitled(entry: Any) -> Any:
+    """Return an entry without what it is called; the name alone, where that is all there is.
+
+    >>> untitled({"name": "recall", "top": 2, "title": "found"}), untitled({"name": "recall"})
+    ({'name': 'recall', 'top': 2}, 'recall')
+    """
+    if not isinstance(entry, dict):
+        return entry
+    found = {key: value for key, value in entry.items() if key != TITLE}
+    return found["name"] if found.keys() == {"name"} else found
 
 
 def without_folders(suite: Mapping[str, Any]) -> dict[str, Any]:

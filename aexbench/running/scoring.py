@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from aexbench.components import Component
@@ -43,32 +43,28 @@ class MetricInfo(BaseModel):
     truthless: bool = False
 
 
-def score(
-    attributions: ArrayLike, anomalies: AnomalySet, metrics: Sequence[Component]
+def of_cell(
+    cell: Cell, found: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return for each metric one value per sample (N,), under the metric's name with brackets."""
-    summed = anomalies.features.sum_groups(np.asarray(attributions))
-    return score_outcome(summed, anomalies, metrics)
+    """Return the scores of what a cell holds (N, …): attributions by column, or what its probe has
+    brought.
+    """
+    summed = found if cell.probe is not None else anomalies.features.sum_groups(found)
+    return score(summed, anomalies, metrics)
 
 
-def score_outcome(
+def score(
     values: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the same of what a probe brings (N, …), or of what is summed over features already."""
+    """Return for each metric one value per sample (N,), under the metric's name with brackets, of
+    attributions by feature or of what a probe brings.
+    """
     truth = anomalies.features.any_groups(anomalies.truth)
     parts = list(_parts(anomalies.label, anomalies.alarmed))
     return {
         metric.text: _by_part(_per_sample(metric), values, truth, anomalies.unit, parts)
         for metric in metrics
     }
-
-
-def of_cell(
-    cell: Cell, found: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
-) -> dict[str, NDArray[np.float64]]:
-    """Return the same of what a cell holds: attributions, or what its probe has brought."""
-    how = score if cell.probe is None else score_outcome
-    return how(found, anomalies, metrics)
 
 
 def summarize(

@@ -158,7 +158,11 @@ def test_who_may_be_first_as_well_is_marked_and_the_mark_explained(form):
 def test_marks_that_do_not_stand_there_are_not_explained():
     shown = board(3)
     alone = dataclasses.replace(
-        shown.sections[0], rows=shown.sections[0].rows[:1], groups={}, detectable=None
+        shown.sections[0],
+        rows=shown.sections[0].rows[:1],
+        groups={},
+        detectable=None,
+        controls=["initial"],
     )
     text = as_text(dataclasses.replace(shown, sections=[alone]))
     assert "may be first" not in text

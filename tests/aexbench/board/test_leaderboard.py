@@ -16,16 +16,17 @@ from aexbench import RequestError, files
 from aexbench.board.costs import BESIDE
 from aexbench.board.gains import Gain
 from aexbench.board.grouping import grouped
-from aexbench.board.leaderboard import Board, _join, leaderboard
+from aexbench.board.leaderboard import ALARM, Board, _join, leaderboard
 from aexbench.board.notes import _alarms, _leaks, _of_anomalies, _without_scores
 from aexbench.board.quality import quality
 from aexbench.board.ranking import lines as ranked_lines
 from aexbench.board.rendering import FORMATS, as_rich, as_text
 from aexbench.board.sections import Row, Score, Section
+from aexbench.board.sections import sections as sections_of
 from aexbench.board.table import Kind, Place, Table
 from aexbench.board.tables import Cell as Shown
 from aexbench.board.tidy import COLUMNS
-from aexbench.board.wording import COST, title
+from aexbench.board.wording import COST, above, below, title
 from aexbench.board.worth import costs
 from aexbench.board.worth import lines as lines_of
 from aexbench.components import Component
@@ -43,6 +44,7 @@ from aexbench.running.store import (
     Times,
     file_info,
 )
+from aexbench.running.titles import Seen
 
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "threads": 2, "jobs": 1}
 
@@ -84,6 +86,7 @@ def add_one(
     alarmed: np.ndarray | None = None,
     detector: str = "default",
     pooled: bool = False,
+    truthless: bool = False,
 ) -> None:
     cell = Cell(
         dataset=component(data),
@@ -100,7 +103,8 @@ def add_one(
     label = np.full(n, cell.corruption.name) if labels is None else labels
     info = FileInfo(bytes=1, sha256="0" * 64)
     title = "metric" if metric == "m" else metric
-    metrics = {metric: MetricInfo(title=title, higher_is_better=higher, pooled=pooled)}
+    info_of = MetricInfo(title=title, higher_is_better=higher, pooled=pooled, truthless=truthless)
+    metrics = {metric: info_of}
     values_by = {metric: values}
     if errors is not None:
         metrics["wrong"] = MetricInfo(title=titled, higher_is_better=False)
@@ -406,8 +410,8 @@ def test_an_explainer_that_failed_once_has_a_score_nevertheless(store):
     add(store, "one", BASE)
     record = store.records()[0][0]
     failed = record.model_copy(update={"state": "failed", "reason": "why"})
-    assert _without_scores([failed, record]) == []
-    assert _without_scores([failed, failed]) == ["one has no score: failed: why"]
+    assert _without_scores([failed, record], Seen()) == []
+    assert _without_scores([failed, failed], Seen()) == ["one has no score: failed: why"]
 
 
 def test_a_score_of_a_twin_is_no_score_of_the_explainer(store):
@@ -415,7 +419,7 @@ def test_a_score_of_a_twin_is_no_score_of_the_explainer(store):
     twin = store.records()[0][0]
     own = twin.cell.model_copy(update={"control": "none"})
     failed = twin.model_copy(update={"cell": own, "state": "failed", "reason": "why"})
-    assert _without_scores([failed, twin]) == ["one has no score: failed: why"]
+    assert _without_scores([failed, twin], Seen()) == ["one has no score: failed: why"]
 
 
 def test_cells_that_are_not_ok_and_twins_are_counted(store):
@@ -452,6 +456,50 @@ def test_a_row_without_the_ranking_metric_is_not_ranked(store):
     add(store, "one", BASE)
     add(store, "other", BASE, metric="n")
     assert {name: row.rank for name, row in rows(store, metric="m").items()} == {"one": (1, 1)}
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_no_reference_stands_on_a_board_by_a_metric_without_truth(store, seeds):
+    for name, role in (("one", "explainer"), ("dice", "floor"), ("oracle", "reference")):
+        for seed in range(seeds):
+            add_one(store, name, BASE, role=role, truthless=True, seed=seed)
+    board = leaderboard(store)
+    assert [row.explainer for row in board.rows] == ["one", "dice"]
+    for text in (as_text(board), *(write(board) for write in FORMATS.values())):
+        assert "oracle" not in text
+        assert "chance to ceiling" not in text
+
+
+def unscored(store: Store, corruption: str) -> None:
+    """Leave the cells on a corruption without any score."""
+    for record in store.records()[0]:
+        if record.cell.corruption.name == corruption:
+            key, info = record.cell.key, record.files["attributions"]
+            none = store.read_scores(record).only([])
+            written = {**record.files, "scores": store.write_scores(key, none, info)}
+            store.write_record(record.model_copy(update={"files": written, "scores": {}}))
+
+
+def test_anomalies_that_nobody_has_a_score_of_are_no_section(store):
+    add(store, "one", BASE)
+    labelled(store, "one", BASE)
+    assert len(sections(store)) == 2
+    unscored(store, "labels")
+    (section,) = sections(store)
+    assert section.kind == CAUSES
+    unscored(store, "null")
+    with pytest.raises(RequestError, match="no scores to rank"):
+        leaderboard(store)
+
+
+def test_a_store_without_scores_says_why_a_cell_is_not_ok(store):
+    add_one(store, "one", BASE)
+    add_one(store, "two", BASE)
+    bad = next(r for r in store.records()[0] if r.cell.explainer.name == "two")
+    store.write_record(bad.model_copy(update={"state": "failed", "reason": "it broke"}))
+    unscored(store, "null")
+    with pytest.raises(RequestError, match="two on data / null, seed 0: it broke"):
+        leaderboard(store)
 
 
 def test_labels_are_groups_and_count_the_same(store):
@@ -904,6 +952,89 @@ def test_what_pools_its_samples_counts_each_kind_of_damage_once(store):
         assert rows(found)["one"].scores["m"].mean == pytest.approx(mean)
 
 
+INCIDENTS = "every incident counts the same"
+GROUPS = "the mean over 2 groups, each counts the same"
+
+
+@pytest.mark.parametrize(
+    ("pooled", "by", "said"),
+    [
+        (False, None, INCIDENTS),
+        (True, None, GROUPS),
+        (False, "alarm", INCIDENTS),
+        (True, "alarm", GROUPS),  # four are shown, of which two count
+        (False, "deviation", GROUPS),
+    ],
+)
+def test_what_a_mean_is_over_is_said_as_it_is(store, pooled, by, said):
+    kinds = np.array(["crack"] * 150 + ["hole"] * 50)
+    alarmed = np.arange(200) % 2 == 0
+    labelled(store, "one", BASE, labels=kinds, pooled=pooled, alarmed=alarmed)
+    store.strata = lambda record, by: np.where(alarmed, "alarm", "no alarm")
+    (section,) = leaderboard(store, by=None if pooled else by).sections
+    if pooled and by == ALARM:  # without attributions that could be pooled again
+        section = split_by_alarm(store)
+    assert said in str(next(line for line in above(section, leaderboard(store)) if "about" in line))
+
+
+def split_by_alarm(store: Store) -> Section:
+    """Return the section of scores that are split by what raises an alarm."""
+    table = Table()
+    for record in store.records()[0]:
+        scores = store.read_scores(record)
+        label = _join(scores.label, np.where(scores.alarmed, "alarm", "no"), "labels")
+        table.add(record, dataclasses.replace(scores, label=label), unalarmed=True)
+    (section,) = sections_of(table, ["m"])
+    assert len(section.groups) == 4
+    return section
+
+
+@pytest.mark.parametrize(
+    ("higher", "said"),
+    [
+        (True, "the score minus its best floor [at least"),
+        (False, "its best floor minus the score: more is better [at least"),
+    ],
+)
+def test_what_a_gain_is_is_said_as_it_is_taken(store, higher, said):
+    add(store, "one", BASE, higher=higher)
+    add(store, "dice", BASE - 1, role="floor", higher=higher)
+    board = leaderboard(store)
+    found = {line.term: line.text for line in below(board.sections[0], board)}
+    assert found["gain"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("floor", "controls", "said"),
+    [
+        (True, (), "of the floors alone"),
+        (True, ("permuted",), "of the floors or of untrained twins"),
+        (False, ("initial", "loss-ablated"), "of untrained twins or without an error map"),
+        (
+            True,
+            ("initial", "loss-ablated"),
+            "of the floors, of untrained twins, or without an error map",
+        ),
+    ],
+)
+def test_only_the_floors_that_there_are_are_named(store, floor, controls, said):
+    add(store, "one", BASE)
+    for control in controls:
+        add(store, "one", BASE - 1, control=control)
+    if floor:
+        add(store, "dice", BASE - 1, role="floor")
+    board = leaderboard(store)
+    found = {line.term: line.text for line in below(board.sections[0], board)}
+    assert found["best floor"].endswith(f"what the detector has learned: {said}")
+
+
+def test_a_difference_that_is_shown_as_zero_has_no_minus(store):
+    add(store, "one", BASE - 0.001, wobble=0.001)
+    add(store, "dice", BASE, role="floor", wobble=0.001)
+    assert "-0.00" not in as_text(leaderboard(store))
+    assert "·+0.00" in as_text(leaderboard(store))
+
+
 def test_labels_that_are_asked_for_otherwise_are_labels(store):
     labelled(store, "one", BASE, "cause", corruption="labels[half=later]")
     (section,) = leaderboard(store).sections
@@ -1009,7 +1140,7 @@ def test_the_seeds_that_settle_are_those_of_the_first_two_rows(store):
 def test_how_many_labelled_rows_raise_an_alarm_is_said(store, reports, said):
     for seed, report in enumerate(reports):
         add_one(store, "one", BASE, corruption="labels", report=report, seed=seed)
-    found = list(_alarms(store.records()[0]))
+    found = list(_alarms(store.records()[0], Seen()))
     assert len(found) == (said is not None)
     assert all(one.startswith(f"data / labels: {said}") for one in found)
 
@@ -1073,7 +1204,7 @@ def test_labels_that_judge_what_was_borrowed_are_said(store, group, labels, said
     add(store, "one", BASE, corruption="group")
     labelled(store, "one", BASE)
     records = [*with_donor(store, "group", **group), *with_donor(store, "labels", **labels)]
-    lines = list(_leaks(records))
+    lines = list(_leaks(records, Seen()))
     assert len(lines) == said
     assert all("labels[half=later] judges the others" in line for line in lines)
 

@@ -111,6 +111,7 @@ def test_results_show_what_cells_there_are(published):
 
 
 def test_of_many_cells_only_what_is_read_already_is_shown(published, monkeypatch):
+    assert len(published.records) == 900
     monkeypatch.setattr(summaries, "MOST_CELLS", 869)
     unread = Results(published.store, published.keys)
     assert repr(unread).splitlines()[1:] == [

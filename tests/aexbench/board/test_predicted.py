@@ -30,10 +30,10 @@ ALL_RULES = [
 ]
 CARD = Card("symptom", HEADLINE, [*"abcdefgh"], ["residual", "lrp"], [], ALL_RULES)
 SEEN = (
-    "what this order has predicted: on real labels of results/real (7 data sets with labelled "
-    "symptoms), to take the first by the mean of null, random and adversarial lost 0.13 [0.05, "
-    "0.21] of recall[top=truth] against the best there (a random pick 0.11, always residual 0.04). "
-    "Kendall's τ with the order by labels: 0.04 [-0.10, 0.18] (1 the same, 0 unrelated, -1 "
+    "what the order by recall[top=truth] has predicted: on real labels of results/real (7 data "
+    "sets with labelled symptoms), to take the first by the mean of null, random and adversarial "
+    "lost 0.13 [0.05, 0.21] of it against the best there (a random pick 0.11, always residual "
+    "0.04). Kendall's τ with the order by labels: 0.04 [-0.10, 0.18] (1 the same, 0 unrelated, -1 "
     "reversed)."
 )
 HERE = (
@@ -85,6 +85,27 @@ def test_a_board_that_has_labels_says_what_its_own_ranking_predicts():
     assert lines(board(*THE_THREE, cards=[other])) == [SEEN]
     (said,) = lines(board("random", cards=[own]))
     assert "here (2 data sets with labelled causes), to take the first by random lost 0.07" in said
+
+
+@pytest.mark.usefixtures("real")
+def test_what_the_order_by_another_metric_predicted_is_not_said_of_this_one():
+    own = dataclasses.replace(CARD, metric="m", truth="cause")
+    shown = board("group", "swap", cards=[own])
+    (section,) = shown.sections
+    of_other = dataclasses.replace(section, metric="n")  # where nothing has a score by the first
+    (said,) = predicted.said(of_other, dataclasses.replace(shown, metrics={"m": "", "n": ""}))
+    assert said == HERE.replace("this order", "the order by m").replace("of m", "of it")
+    same = dataclasses.replace(section, metric=HEADLINE, corruptions=THE_THREE)
+    (said,) = predicted.said(same, dataclasses.replace(shown, cards=()))
+    here = SEEN.replace("the order by recall[top=truth]", "this order")
+    assert said == here.replace("of it", "of recall[top=truth]")
+
+
+@pytest.mark.usefixtures("real")
+def test_of_an_order_that_looks_at_no_truth_nothing_has_been_seen():
+    shown = board(*THE_THREE, cards=[dataclasses.replace(CARD, metric="m")])
+    (section,) = shown.sections
+    assert list(predicted.said(dataclasses.replace(section, truthless=True), shown)) == []
 
 
 @pytest.mark.usefixtures("real")

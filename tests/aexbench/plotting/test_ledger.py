@@ -12,6 +12,7 @@ from aexbench.plotting import kinds, ledger
 from aexbench.plotting.choosing import Wanted
 from aexbench.plotting.ledger import Book
 from aexbench.running.store import Store
+from aexbench.running.titles import Seen
 from tests.aexbench.plotting.conftest import RESULTS
 
 
@@ -40,12 +41,12 @@ def test_shares_are_of_the_error_sample_by_sample():
 
 def test_a_book_is_of_the_stores_detector_and_anomalies(ran):
     records = sorted(ran.records, key=kinds.boards.by_name)
-    name, (book,) = ledger.books(ran.store, records, Wanted(only="null"))
+    name, (book,) = ledger.books(ran.store, records, Wanted(only="null"), Seen())
     assert name.endswith("/ null[threshold=0.1,count=8], seed 0")
     (cell,) = (
         record.cell
         for record in records
-        if ledger.set_name(record) == name
+        if ledger.set_name(record, Seen()) == name
         and (record.cell.explainer.name, record.cell.control) == ("lrp", "none")
     )
     assert book.explainer == "lrp"
@@ -57,13 +58,13 @@ def test_a_book_is_of_the_stores_detector_and_anomalies(ran):
 def test_nobody_who_keeps_no_book_is_asked(ran):
     records = sorted(ran.records, key=kinds.boards.by_name)
     with pytest.raises(RequestError, match="keeps a ledger as lrp does"):
-        ledger.books(ran.store, records, Wanted(explainers=("residual",)))
+        ledger.books(ran.store, records, Wanted(explainers=("residual",)), Seen())
 
 
 def test_a_detector_that_is_not_there_is_not_trained(ran, tmp_path):
     other = Store(tmp_path, create=True)
     with pytest.raises(RequestError, match="is missing: run the suite again"):
-        ledger.books(other, ran.records, Wanted())
+        ledger.books(other, ran.records, Wanted(), Seen())
     assert not list((tmp_path / "detectors").iterdir())
 
 

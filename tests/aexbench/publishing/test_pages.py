@@ -13,6 +13,8 @@ from aexbench.board.leaderboard import leaderboard
 from aexbench.plotting import looks
 from aexbench.publishing import charts, data, figures, pictures, publish
 from aexbench.running.packed import open_store
+from aexbench.running.store import Store
+from aexbench.running.titles import AXES
 from tests.aexbench.publishing.conftest import RESULTS
 from tests.aexbench.publishing.html import Page, pages
 
@@ -116,8 +118,9 @@ def test_groups_are_rows_under_their_data_set_and_corruption(index, board):
 
 
 def test_the_board_says_what_its_order_is_worth_before_it_shows_it(index):
-    assert index.text.index("hat this order has predicted") < index.text.index("0.96 ±0.01")
-    assert "lost 0.15 [0.07, 0.22] of recall[top=truth]" in index.text
+    said = "hat the order by recall[top=truth] has predicted"
+    assert index.text.index(said) < index.text.index("0.96 ±0.01")
+    assert "lost 0.15 [0.07, 0.22] of it" in index.text
 
 
 def test_the_board_says_how_it_was_run_and_how_to_add_ones_own(index):
@@ -147,7 +150,7 @@ def test_how_to_read_explains_the_floors_along_one_picture(quickstart):
     places = [page.text.index(text) for text in order]
     assert places == sorted(places)
     for text in (
-        "initial twin", "permuted twin", "loss-ablated", "hat this order has predicted",
+        "initial twin", "permuted twin", "loss-ablated", "has predicted",
         "root=joint] scores 0.90. Its best floor, pca-residual, scores 0.91",
         "repair scores 0.96", "Tukey", "the detector is not asked",
     ):  # fmt: skip
@@ -273,6 +276,31 @@ def test_heat_maps_stand_on_the_pages_of_explainers_and_anomalies_on_those_of_da
     assert Page(tmp_path / "pages" / "index.html").count("img") == 0
     assert only(list((tmp_path / "pages" / "datasets").iterdir())).count("img") == 1
     assert len(list((tmp_path / "pages" / pictures.FOLDER).iterdir())) >= 3
+
+
+def test_pages_call_things_by_their_titles_and_name_explainers_beside(images, tmp_path):
+    store, called = (
+        Store(images),
+        {"explainer": "error map", "dataset": "grey", "corruption": "dirt"},
+    )
+    records = [r for r in store.records()[0] if r.cell.explainer.name == "residual"]
+    parts = records[0].cell.parts
+    own = {axis: {parts[part].key: called[part]} for axis, part in AXES.items() if part in called}
+    ((suite, _),) = store.plans()
+    store.write_plan({**suite, "titles": own}, [record.cell for record in store.records()[0]])
+    publish([images], tmp_path / "pages")
+    index = Page(tmp_path / "pages" / "index.html")
+    assert sorted(index.tables[0].column("explainer")) == ["error map (residual)", "saliency"]
+    residual = only(list((tmp_path / "pages" / "explainers").glob("residual-*")))
+    assert ("h1", "error map (residual)") in residual.texts
+    (picture,) = (a["alt"] for tag, a in residual.tags if tag == "img")
+    assert picture.startswith("What error map points at, below each anomaly: grey / dirt, seed 0")
+    data = only(list((tmp_path / "pages" / "datasets").iterdir()))
+    assert data.count("img") == 1
+    assert data.tables[-1].column("corruption")[0] == "dirt"
+    saliency = only(list((tmp_path / "pages" / "explainers").glob("saliency-*")))
+    said = [text for _, text in saliency.texts if "residual" in text]
+    assert [text for text in said if not text.startswith("aexbench run")] == []  # its example
 
 
 def test_who_has_no_floors_is_not_above_them(images, tmp_path, monkeypatch):

@@ -88,6 +88,32 @@ def test_scores_that_are_stale_or_lost_are_told_and_derived_again_by_a_run(
     assert aexbench_cli("status", store.root).code == 0
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda values: values["scores"].update(recall=0.123),
+        lambda values: values["scores"].pop("recall"),
+        lambda values: values["scored_by"].update(recall="9.9"),
+        lambda values: values["scored_by"].pop("recall"),
+    ],
+)
+def test_what_a_record_says_of_its_scores_is_derived_again_by_score(store, aexbench_cli, changed):
+    expected = contents(store)
+    path = next((store.root / "cells").iterdir())
+    values = json.loads(path.read_text())
+    changed(values)
+    files.write_json(path, values)
+    assert contents(store) != expected
+    assert aexbench_cli("score", store.root).code == 0
+    assert contents(store) == expected
+
+
+def test_score_writes_nothing_where_nothing_lacks(store, aexbench_cli):
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*.*")}
+    assert aexbench_cli("score", store.root).code == 0
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*.*")} == before
+
+
 def test_nothing_is_written_where_nothing_lacks(store, go_on):
     def times() -> dict[str, int]:
         found = [path for path in store.root.rglob("*.*") if path.parent.name != "plans"]

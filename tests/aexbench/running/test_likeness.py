@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.stats import spearmanr
 import aexbench
 from aexbench import AnomalySet, Features, explainers, files
 from aexbench.board.leaderboard import leaderboard
+from aexbench.correlations import correlation
 from aexbench.running import likeness, planning
 from aexbench.running.packed import open_store, pack
 from aexbench.running.store import Record, Store
@@ -164,15 +166,56 @@ def test_attributions_of_other_samples_are_a_damaged_file(store):
     assert "no attributions of its anomalies" in complaint
 
 
-def test_samples_that_raise_an_alarm_count_and_a_group_is_one_feature():
-    alarmed = np.array([True, False, True])
-    features = Features(groups=(0, 0, 1, 2))
-    one = np.array([[5.0, -5.0, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 5.0, 0.0]])
+def alarms(*alarmed: bool, groups: tuple[int, ...] | None) -> AnomalySet:
+    """Return three anomalies of four columns, of which some raise an alarm."""
     x, zero = np.zeros((3, 4), dtype=np.float32), np.zeros(3)
-    made = AnomalySet(
-        x, x == 0, zero, zero, np.full(3, "a"), np.arange(3), features, details={"alarmed": alarmed}
-    )
+    own = Features(groups=groups), {"alarmed": np.array(alarmed)}
+    return AnomalySet(x, x == 0, zero, zero, np.full(3, "a"), np.arange(3), own[0], details=own[1])
+
+
+def test_samples_that_raise_an_alarm_count_and_a_group_is_one_feature():
+    one = np.array([[5.0, -5.0, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 5.0, 0.0]])
+    made = alarms(True, False, True, groups=(0, 0, 1, 2))
     np.testing.assert_array_equal(likeness.ranks(one, made), [[-1, 0, 1], [0, 1, -1]])
+
+
+@pytest.mark.parametrize(("groups", "features"), [(None, 4), ((0, 0, 1, 2), 3)])
+def test_where_none_raises_an_alarm_there_is_no_rank_and_no_likeness(run_once, groups, features):
+    ranks = likeness.ranks(np.ones((3, 4)), alarms(False, False, False, groups=groups))
+    assert ranks.shape == (0, features)
+    known = likeness.likeness(correlation(ranks, ranks), Store(run_once).records()[0][0])
+    assert (known.samples, known.mean) == (0, None)
+
+
+def test_it_is_said_how_many_are_compared(store, monkeypatch):
+    said: list[tuple[str, float]] = []
+    told = nullcontext(lambda text, share: said.append((text, share)))
+    monkeypatch.setattr(likeness, "waiting", lambda what: told)
+    for record in records(store):
+        store.write_record(record.model_copy(update={"likeness": None}))
+    assert likeness.derive(store, store.records()[0]) == []
+    assert [text.rpartition(": ")[2] for text, _ in said] == [f"{n} of 4" for n in (1, 2, 3, 4)]
+    assert [share for _, share in said] == [0, 0.25, 0.5, 0.75]
+
+
+def test_the_disk_is_waited_for_once_for_all_controls_of_an_explanation(store, monkeypatch):
+    for record in records(store):
+        store.write_record(record.model_copy(update={"likeness": None}))
+    expected = len(records(store))
+    written: list[int] = []
+    together = files.together
+
+    @contextmanager
+    def counted():
+        with together() as write:
+            own: list[Path] = []
+            yield lambda path, content: (own.append(path), write(path, content))
+        written.append(len(own))
+
+    monkeypatch.setattr(files, "together", counted)
+    likeness.derive(store, store.records()[0])
+    assert (len(written), sum(written)) == (4, expected)
+    assert None not in [record.likeness for record in records(store)]
 
 
 def test_a_board_shows_the_mean_over_samples(run_once):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import torch
 
 import aexbench
 from aexbench import RequestError, families, metrics
 from aexbench.components import component
-from aexbench.running import matrix, planning, staleness
+from aexbench.running import asking, execution, matrix, planning, staleness
 from aexbench.running.cells import Cell
+from aexbench.running.controls import twin_seed
 from aexbench.running.probing import fits, probe_of
 from aexbench.running.scoring import by_unit
 from aexbench.running.store import Store, read_record
@@ -107,7 +110,15 @@ def test_a_board_may_rank_by_one_beside_the_floors_that_were_asked(ran):
         ["residual", "repair"], key=lambda name: _mean(section, name)
     )
     assert {row.gain.floor for row in ranked} <= FLOORS
+    assert "of the floors alone" in " ".join(str(ran.board("repair-curve")).split())
     assert _mean(section, "random") > _mean(section, "residual")
+
+
+def test_a_board_by_one_without_truth_has_no_reference_and_no_ceiling(ran):
+    board = ran.board("sparseness")
+    assert {row.role for row in board.rows} == {"explainer", "floor"}
+    assert "chance to ceiling" not in str(board)
+    assert ["has predicted" in str(one) for one in (ran.board(), board)] == [True, False]
 
 
 def _mean(section, name):
@@ -186,6 +197,16 @@ def test_an_explainer_that_cannot_answer_says_so_and_keeps_its_other_columns(tmp
     assert "cells are not ok" in " ".join(results.board().notes)
 
 
+def test_where_every_probe_fails_a_board_says_why_there_is_none(tmp_path):
+    path = tmp_path / "fails.py"
+    path.write_text(FILE.format(body="raise RuntimeError('not today')"))
+    suite = {"name": "fails", **AXES, "metrics": ["halves"], "seeds": 1, "controls": False}
+    results = aexbench.run(suite, tmp_path / "s", plugins=[path], in_process=True, quiet=True)
+    with pytest.raises(RequestError, match="not today"):
+        results.board()
+    assert "not today" in str(results)
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -202,6 +223,51 @@ def test_what_a_probe_brings_is_checked(body, says, tmp_path):
     reasons = {r.reason for r in results.records if r.cell.probe is not None}
     assert len(reasons) == 1
     assert says in reasons.pop()
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """The cells of an explainer with a loss of its own, by what is asked of it."""
+    own = {"explainers": ["residual[loss=l1]"], "seeds": 2, "controls": False}
+    asking = {"metrics": ["conservation-gap", "model-randomisation"]}
+    plan = planning.plan(planning.from_values({"name": "a", **AXES, **own, **asking}, "test"))
+    return [cell for cell in plan if cell.probe is not None]
+
+
+def test_the_error_that_a_probe_is_given_is_by_the_explainers_loss(cells, detector, linear_rows):
+    assert detector.loss == "l2"
+    cell = next(cell for cell in cells if cell.probe.name == "conservation-gap")
+    found = asking.outcome(cell, detector, linear_rows[:50], linear_rows[300:309])
+    error = detector.with_loss("l1").error(torch.as_tensor(linear_rows[300:309]).double())
+    np.testing.assert_allclose(found[:, 1], error.numpy())
+
+
+def test_a_probe_permutes_by_the_seeds_of_its_cell(cells, detector, linear_rows, monkeypatch):
+    drawn = []
+    permuted = asking.permuted_from_the_end
+    monkeypatch.setattr(
+        asking,
+        "permuted_from_the_end",
+        lambda own, share, seed, sample: drawn.append(seed) or permuted(own, share, seed, sample),
+    )
+    own = [cell for cell in cells if cell.probe.name == "model-randomisation"]
+    for cell in own:
+        asking.outcome(cell, detector, linear_rows[:50], linear_rows[300:309])
+    wanted = [twin_seed(cell.detector_seed, cell.explainer_seed) for cell in own]
+    assert list(dict.fromkeys(drawn)) == wanted
+    assert len(set(wanted)) == 2
+
+
+@pytest.mark.parametrize("changed", [lambda found: found[:5], lambda found: found * np.nan])
+def test_an_outcome_that_is_none_of_its_anomalies_is_a_damaged_file(ran, tmp_path, changed):
+    store = Store(shutil.copytree(ran.store.root, tmp_path / "s"))
+    record = probed(store.root)[0]
+    wrong = changed(store.read_attributions(record))
+    info = store.write_attributions(record.cell.key, wrong)
+    store.write_record(record.model_copy(update={"files": {**record.files, "attributions": info}}))
+    again = [store.record(record.cell.key)]
+    (complaint,) = execution.rescore(store, again, [named(record.cell.probe.text)])
+    assert "no attributions of its anomalies" in complaint
 
 
 def test_score_says_that_it_cannot_ask(ran, aexbench_cli):

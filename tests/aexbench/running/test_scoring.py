@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,16 +88,24 @@ def test_labels_are_pooled_apart():
 def test_attributions_are_summed_over_feature_groups_first():
     features = Features(groups=(0, 0, 1))
     truth = np.array([[True, True, False]])
+    made, attributes = anomalies(truth, features=features), SimpleNamespace(probe=None)
     for attributions, expected in (([[0.3, 0.3, 0.5]], 1.0), ([[0.2, 0.2, 0.5]], 0.0)):
-        found = scoring.score(
-            np.array(attributions), anomalies(truth, features=features), [metric("recall")]
-        )
+        found = scoring.of_cell(attributes, np.array(attributions), made, [metric("recall")])
+        assert found["recall"] == [expected]
+
+
+def test_what_a_probe_brings_is_not_summed():
+    made = anomalies(np.array([[True, True, False]]), features=Features(groups=(0, 0, 1)))
+    asks = SimpleNamespace(probe="some")
+    for outcome, expected in (([[0.6, 0.5]], 1.0), ([[0.4, 0.5]], 0.0)):
+        found = scoring.of_cell(asks, np.array(outcome), made, [metric("recall")])
         assert found["recall"] == [expected]
 
 
 def test_attributions_are_signed_and_stay_so():
-    made = anomalies(np.array([[False, True]]))
-    assert scoring.score(np.array([[-3.0, 1.0]]), made, [metric("recall")])["recall"] == [1.0]
+    made, attributes = anomalies(np.array([[False, True]])), SimpleNamespace(probe=None)
+    found = scoring.of_cell(attributes, np.array([[-3.0, 1.0]]), made, [metric("recall")])
+    assert found["recall"] == [1.0]
 
 
 def test_what_is_pooled_is_left_out_unit_by_unit():

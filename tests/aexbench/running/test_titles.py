@@ -14,9 +14,11 @@ from aexbench.board.rendering import FORMATS, as_text
 from aexbench.plotting import groups, pareto, ranks
 from aexbench.plotting.choosing import Wanted
 from aexbench.running import matrix, planning, titles
+from aexbench.running.cells import Cell
 from aexbench.running.packed import open_store, pack
 from aexbench.running.progress import Show
 from aexbench.running.store import Store
+from tests.aexbench.board.test_leaderboard import BASE, add, component
 
 DATA = {"name": "wine", "title": "grapes [b]"}
 NULL = {"name": "random", "count": 9, "title": "dice"}
@@ -166,9 +168,104 @@ def test_a_title_that_would_name_two_has_its_text_beside_it(stores, tmp_path):
     assert "grapes [b] (breast-cancer)" in text
 
 
-@pytest.mark.parametrize("value", [None, [], "x", {"datasets": 3}, {"datasets": {"k": 5, "l": ""}}])
+NO_TITLES = [5, "", "two\nlines", " a", "a\x1b[31m", "x" * 61, None, ["a"]]
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {"datasets": 3}])
 def test_titles_in_a_plan_that_are_none_are_none(value):
     assert not any(titles.read(value).values())
+
+
+@pytest.mark.parametrize("title", NO_TITLES)
+def test_a_strangers_title_must_be_what_a_suites_must_be(title):
+    assert titles.read({"datasets": {"k": title, "l": "grapes"}})["datasets"] == {"l": "grapes"}
+    assert titles.of_entry({"name": "recall", "title": title}) == ""
+
+
+def by_hand(folder: Path, *cells: dict[str, object], **plan: object) -> Store:
+    """Return a store of cells of three seeds, and of a plan of them."""
+    store = Store(folder / "by-hand", create=True)
+    for number, cell in enumerate(cells):
+        add(store, values=BASE - number, **cell)  # type: ignore[arg-type]
+    found = [record.cell for record in store.records()[0]]
+    store.write_plan({"name": "by-hand", **plan}, found)
+    return store
+
+
+def test_a_board_is_shown_where_a_stranger_calls_a_metric_what_is_no_title(tmp_path):
+    own = {"name": "m", "title": "two\nlines"}
+    store = by_hand(tmp_path, {"explainer": "one"}, metrics=[own])
+    assert leaderboard(store).metrics == {"m": "metric"}
+
+
+def test_what_has_one_name_on_two_axes_has_a_title_on_each(tmp_path):
+    same = component("same")
+    called = {axis: {same.key: f"the {name}"} for axis, name in titles.AXES.items()}
+    own = {"explainer": "same", "data": "same", "corruption": "same", "detector": "same"}
+    store = by_hand(tmp_path, own, titles=called)
+    (section,) = leaderboard(store).sections
+    assert [row.title for row in section.rows] == ["the explainer"]
+    (place,) = section.places.values()
+    assert place == ("the dataset", "the detector", "the corruption", "")
+
+
+def test_versions_of_one_explainer_with_one_title_are_numbered(tmp_path):
+    store = by_hand(tmp_path, {"explainer": "one"})
+    keys = []
+    for record in store.records()[0]:
+        later = record.cell.explainer.model_copy(update={"version": "1.2"})
+        cell = record.cell.model_copy(update={"explainer": later})
+        again = Cell.model_validate(cell.model_dump(mode="json"))
+        info = store.write_scores(
+            again.key, store.read_scores(record), record.files["attributions"]
+        )
+        files = {**record.files, "scores": info}
+        store.write_record(record.model_copy(update={"cell": again, "files": files}))
+        keys += [record.cell.explainer.key, again.explainer.key]
+    called = {"explainers": dict.fromkeys(keys, "mine")}
+    store.write_plan({"name": "by-hand", "titles": called}, [])
+    assert {row.shown for row in leaderboard(store).rows} == {"mine", "mine (version 2)"}
+
+
+@pytest.mark.parametrize("name", ["random", "deviation", "oracle"])
+def test_a_floor_or_a_reference_that_a_suite_calls_something_keeps_its_title(name):
+    own = {"explainers": ["residual", {"name": name, "title": "my own"}], "controls": True}
+    cells = planning.plan(planning.from_values({**TITLED, **own}, "a"))
+    found = {cell.explainer.title for cell in cells if cell.explainer.name == name}
+    assert found == {"my own"}
+
+
+def test_merged_stores_keep_the_titles_of_each(stores, tmp_path, aexbench_cli):
+    mended = {"name": "repair", "title": "mended"}
+    own = {"explainers": ["residual", mended], "metrics": ["recall"]}
+    other = {**PLAIN, **own, "datasets": ["breast-cancer"]}
+    aexbench.run(other, store=tmp_path / "other", in_process=True, quiet=True)
+    for number, pair in enumerate([(tmp_path / "other", stores[0]), (stores[1], stores[0])]):
+        to = tmp_path / str(number)
+        assert aexbench_cli("merge", *pair, "--to", to).code == 0
+        text = shown(to)
+        seen = ("grapes [b]", "error_map", "dice", "small net", "found first")
+        assert [title for title in seen if title not in text] == []
+        assert ("mended" in text) == (number == 0)
+        (suite,) = (suite for suite, _ in open_store(to).plans())
+        assert len(suite["metrics"]) == 2 - number  # recall, and recall of top 1 by its title
+
+
+def test_notes_call_explainers_by_their_titles(tmp_path):
+    shown = component("arcana")  # which measures the error itself
+    called = {"explainers": {shown.key: "mine", component("bad").key: "broken one"}}
+    cells = [{"explainer": "arcana"}, {"explainer": "other"}, {"explainer": "bad"}]
+    ablated = {"explainer": "other", "control": "loss-ablated"}
+    store = by_hand(tmp_path, *cells, ablated, titles=called)
+    for record in store.records()[0]:
+        if record.cell.explainer.name == "bad":
+            store.write_record(record.model_copy(update={"state": "failed", "reason": "why"}))
+        if record.cell.explainer.name == "arcana":
+            store.write_record(record.model_copy(update={"timing": None, "untimed": "it hangs"}))
+    notes = leaderboard(store).notes
+    assert any(note.endswith("ask for the error map: mine") for note in notes)
+    assert "broken one has no score: failed: why" in notes
+    assert "mine could not be timed: it hangs (--rerun 'arcana' tries it again)" in notes
 
 
 def test_why_a_suite_ranks_as_it_does_goes_with_its_own_axes():
