@@ -167,6 +167,9 @@ DEFAULTS = {
             "truth_kind": "symptom",
             "scale": "minmax",
             "labels": None,
+            "encoding": "scalar",
+            "columns": 8,
+            "codes": "known",
         },
         "image-folder": {
             "path": GIVEN,
@@ -217,6 +220,8 @@ DEFAULTS = {
             "validation_rows": None,
             "test_rows": None,
             "encoding": "scalar",
+            "columns": 8,
+            "codes": "known",
             "intrusions": 0.01,
             "autoencoder": "mlp[widths=[64, 32, 8],batch_size=128,epochs=50,patience=10]",
             "in_memory_rows": 2_000_000,

@@ -27,6 +27,8 @@ NAMES = [
         for encoding in ("scalar", "groups")
     ),
     "sql-workload[rows=300,in_memory_rows=0]",
+    "sql-workload[rows=300,encoding=embedding,columns=3]",
+    "sql-workload[rows=300,encoding=embedding,codes=any,in_memory_rows=0]",
     *(f"defects[category={kind},{SMALL_IMAGES}]" for kind in ("bottle", "tile")),
 ]
 
