@@ -77,6 +77,7 @@ DEFAULTS = {
             "layers": (),
             "root": "input",
             "relevance": "error",
+            "contrast": "none",
             "low": None,
             "high": None,
             "epsilon": 1e-6,
