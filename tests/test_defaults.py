@@ -141,7 +141,7 @@ DEFAULTS = {
     },
     "datasets": {
         "asd": {"entity": "omi-1", "root": None},
-        "breast-cancer": {"seed": 0},
+        "breast-cancer": {"encoding": "scalar", "columns": 8, "codes": "known", "seed": 0},
         "defects": {
             "category": "bottle",
             "images": 200,

@@ -27,10 +27,12 @@ from aexbench.explainers.lrp.checks import (
     same_weights,
 )
 from aexbench.explainers.lrp.contrast import Contrast, contrasted, settled
+from aexbench.explainers.lrp.diagonal import over_chance
 from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample
 from aexbench.explainers.lrp.maps import floored_relu
 from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, flat
 from aexbench.explainers.lrp.propagation import Propagation, Values, Watch, run_routes
+from aexbench.explainers.lrp.random_layers import tied_diagonal
 from aexbench.explainers.lrp.rules import (
     AlphaBeta,
     Epsilon,
@@ -312,14 +314,19 @@ class LRP:
                 name: self._propagate(values, x, start, books[name])
                 for name, start in starts.items()
             }
+            features = self.detector.features
+            diagonal = over_chance(lambda start: self._propagate(values, x, start), error, features)
+            tied = tied_diagonal(self.names, features)
         layers = books[self.relevance].layers
         for layer, changed in zip(
             layers, difference.layers, strict=False
         ):  # none where nothing is propagated
-            layer.contraction = changed.contraction
+            layer.contraction, layer.random = changed.contraction, changed.random
         total = per_sample(maps[self.relevance], len(x))
         alike = likeness(*(one.flatten(1).double().cpu().numpy() for one in maps.values()))
-        return Ledger(per_sample(error, len(x)), total, torch.as_tensor(alike), layers)
+        return Ledger(
+            per_sample(error, len(x)), total, torch.as_tensor(alike), layers, diagonal, tied
+        )
 
     def _taken(self, x: torch.Tensor) -> torch.Tensor:
         """Return samples as the model takes them, once it is sure that what is prepared is this

@@ -17,6 +17,7 @@ SMALL_IMAGES = "images=6,per_damage=2,size=16,train_samples=20,validation_sample
 NAMES = [
     *(f"{name}[seed={seed}]" for name in ("wine", "breast-cancer", "digits") for seed in (0, 1)),
     "digits[anomaly=1]",
+    "breast-cancer[encoding=embedding,columns=4]",
     "linear-autoencoder",
     "linear-autoencoder[noise=0,rows=200]",
     "perfect-autoencoder",

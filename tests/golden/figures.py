@@ -290,7 +290,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "sql-workload": {"rows": 400, "validation_rows": 100, "test_rows": 200},
 }
 CASES: dict[str, list[dict[str, Any]]] = {
-    "breast-cancer": [{"seed": 1}],
+    "breast-cancer": [{"seed": 1}, {"encoding": "embedding"}],
     "defects": [{"category": "carpet"}, {"category": "transistor"}, {"flips": False, "seed": 1}],
     "digits": [{"anomaly": 3}],
     "file": [{"encoding": "embedding"}],
