@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from aexbench import families, specs
 from aexbench.components import Component, Entry, component, read_entry, title_of
 from aexbench.digests import check_plain, value_digest
-from aexbench.errors import RequestError, short, unknown
+from aexbench.errors import AbsentError, RequestError, short, tell, unknown
 from aexbench.loading.places import parse
 from aexbench.registry import Registry
 from aexbench.running import references, variants
@@ -41,9 +41,11 @@ class Suite(BaseModel):
     `why` says why the first metric is the one that ranks; `seeds` is a number n (seeds 0 … n − 1)
     or a list; `twins` says how many untrained twins of each kind every explainer meets;
     `controls = false` leaves out twins, loss-ablated forms, floors and references; `timeout` is how
-    many seconds an explainer may take for a cell; `model` names a trained model that stands in the
-    place of `detectors`, as `aexbench.loading.load` reads it. `parameters` are values that entries
-    name in braces, `{rows}`, and that brackets behind the suite's name change.
+    many seconds an explainer may take for a cell; `curve` names metrics that are scored beside the
+    others for a curve over them, and have no column on boards; `skip_absent` leaves out data sets
+    that are not here, and says how they are fetched; `model` names a trained model that stands in
+    the place of `detectors`, as `aexbench.loading.load` reads it. `parameters` are values that
+    entries name in braces, `{rows}`, and that brackets behind the suite's name change.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,7 @@ class Suite(BaseModel):
     explainers: Axis
     detectors: Axis = ["default"]
     metrics: Axis = ["recall[top=1]", "recall[top=3]"]
+    curve: list[Entry] = []
     seeds: (
         Annotated[int, Field(ge=1, le=1000)]
         | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
@@ -64,6 +67,7 @@ class Suite(BaseModel):
     twins: Annotated[int, Field(ge=0, le=100)] = 5
     timeout: Annotated[float, Field(gt=0)] | None = None
     controls: bool = True
+    skip_absent: bool = False
     model: str | None = None
     parameters: dict[str, variants.Value] = {}
 
@@ -184,8 +188,11 @@ def _titled(suite: Suite, origin: str) -> Suite:
 
 
 def metric_components(suite: Suite) -> list[Component]:
-    """Return the suite's metrics, checked."""
-    return [component(families.metrics, entry) for entry in suite.metrics]
+    """Return the suite's metrics, checked, and those of its curve that are not among them."""
+    own = [component(families.metrics, entry) for entry in suite.metrics]
+    names = {made.text for made in own}
+    curve = (component(families.metrics, entry) for entry in suite.curve)
+    return [*own, *(made for made in curve if made.text not in names)]
 
 
 def plan(
@@ -205,7 +212,7 @@ def plan(
         The trained model that the suite names, if it names one: there is one of it, whatever the
         seed of the anomalies.
     """
-    sources = [component(families.datasets, entry) for entry in suite.datasets]
+    sources = datasets(suite)
     named = [explainer(entry) for entry in suite.explainers]
     axes = (
         [network] if network else [detector(entry) for entry in suite.detectors],
@@ -221,6 +228,23 @@ def plan(
             for cell in draw.cells(explained, suite.twins if suite.controls else None, probes):
                 cells[cell.key] = cell
     return list(cells.values())
+
+
+def datasets(suite: Suite) -> list[Component]:
+    """Return the suite's data sets; those that are not here are left out and told, if the suite
+    says so and there are others.
+    """
+    found, absent = [], []
+    for entry in suite.datasets:
+        try:
+            found.append(component(families.datasets, entry))
+        except AbsentError as error:
+            absent.append((title_of(entry) or entry, error))
+    if absent and not (suite.skip_absent and found):
+        raise absent[0][1]
+    for name, error in absent:
+        tell(f"{name} is left out: {error}")
+    return found
 
 
 class Draw(NamedTuple):
