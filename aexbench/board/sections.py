@@ -358,13 +358,18 @@ class Ranking:
         self, keys: Sequence[Key], metric: str, groups: Sequence[str] | None = None
     ) -> Comparison:
         """Compare rows on groups, all that the first has where none are named."""
+        return compare(self.sources(keys, metric, groups), self.kind.target)
+
+    def sources(
+        self, keys: Sequence[Key], metric: str, groups: Sequence[str] | None = None
+    ) -> list[Source]:
+        """Return the scores of rows on groups, all that the first has where none are named."""
         means = [self.means(key, metric) for key in keys]
         wanted = self.counted(means[0]) if groups is None else groups
         own = {group: [one[group] for one in means] for group in wanted}
         pooled = self.kind.origin == "labels" and not self.table.metrics[metric].pooled
         together = pooled and not self.table.split
-        sources = [self.pooled(own)] if together else [self.source(g, own[g]) for g in own]
-        return compare(sources, self.kind.target)
+        return [self.pooled(own)] if together else [self.source(g, own[g]) for g in own]
 
     def counted(self, groups: Iterable[str]) -> list[str]:
         """Return the groups that a mean is taken over: those that raise no alarm are shown alone,

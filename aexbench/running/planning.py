@@ -242,8 +242,8 @@ def datasets(suite: Suite) -> list[Component]:
             absent.append((title_of(entry) or entry, error))
     if absent and not (suite.skip_absent and found):
         raise absent[0][1]
-    for name, error in absent:
-        tell(f"{name} is left out: {error}")
+    for name, why in absent:
+        tell(f"{name} is left out: {why}")
     return found
 
 
