@@ -48,6 +48,12 @@ class Block:
         found = (record for records in self.table.records.values() for record in records)
         return [record for record in found if self.table.block(record.cell) == self.name]
 
+    @cached_property
+    def explainers(self) -> dict[str, Component]:
+        """Its rows."""
+        made = (record.cell.explainer for record in self.records)
+        return {self.table.text("explainer", one): one for one in made}
+
     @property
     def target(self) -> Target:
         """What can be said something of: the recipe, or one network where there is one alone."""
@@ -76,19 +82,15 @@ class Block:
         """Return the row that stands for one of these entries, the first of them that is here."""
         for entry in entries:
             wanted = component(families.explainers, entry)
-            for record in self.records:
-                made = record.cell.explainer
+            for text, made in self.explainers.items():
                 if same(made, wanted) or ("[" not in entry and made.name == entry):
-                    return self.table.text("explainer", made)
+                    return text
         return None
 
     def roles(self, role: str) -> list[str]:
         """Return the floors, or the references that know nothing."""
-        found = {
-            self.table.text("explainer", record.cell.explainer): record.role
-            for record in self.records
-        }
-        return [name for name, own in found.items() if own == role and name != CEILING]
+        rows = [name for name in self.explainers if name != CEILING]
+        return [name for name in rows if self.table.records[name][0].role == role]
 
     def controls(self, name: str) -> dict[str, Key]:
         """Return the twins of a row and its loss-ablated form, by what people call them."""

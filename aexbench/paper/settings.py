@@ -28,6 +28,7 @@ SCALE = "0 at the least error of normal rows, 1 at the 99.9th percentile of rand
 ADVERSARIAL = ("theta", "alpha", "every", "steps")
 WRITTEN = {"theta": "θ", "alpha": "α", "every": "k", "steps": "steps"}
 THRESHOLDS = {"null": 0.3, "random": 0.5, "adversarial": 0.3}
+NOT_RUN = "not run"
 COUNT, EVALUATIONS, BACKGROUND = 100, 1000, 755
 SAMPLES = (10_000, 1_000)
 
@@ -50,7 +51,7 @@ def of_figure_2(block: Block) -> Part:
         Setting("score", SETTINGS["score"], SCALE, OURS),
         *_corrupted(block),
         _shap(block),
-        Setting("rules of LRP", SETTINGS["rules"], _row(block, OF_FIGURE_2["LRP"]), THEIRS),
+        _rules(block, SETTINGS["rules"], OF_FIGURE_2["LRP"]),
         _seeds(records),
     ]
     return _part(f"Whose settings these are: {block.shown}", lines)
@@ -69,7 +70,7 @@ def of_table_1(block: Block) -> Part:
         ),
         Setting("images", SETTINGS["images"], f"{own.get('size', NONE)} pixels", THEIRS),
         *_trained(records, f"{SETTINGS['architecture']} (Table 2)", THEIRS),
-        Setting("rules of LRP", SETTINGS["image rules"], _row(block, _lrp()), THEIRS),
+        _rules(block, SETTINGS["image rules"], _lrp()),
         _seeds(records),
     ]
     return _part(f"Whose settings these are: {block.shown}", lines)
@@ -79,8 +80,9 @@ def _lrp() -> Sequence[str]:
     return [entry for name, entry in ENTRIES_OF_TABLE_1.items() if name.startswith("lrp")]
 
 
-def _row(block: Block, entries: Sequence[str]) -> str:
-    return block.of(entries) or "not run"
+def _rules(block: Block, paper: str, entries: Sequence[str]) -> Setting:
+    text = block.of(entries)
+    return Setting("rules of LRP", paper, text or NOT_RUN, THEIRS if text else NONE)
 
 
 def _data(records: Sequence[Record]) -> str:
@@ -130,12 +132,13 @@ def _corrupted(block: Block) -> Iterator[Setting]:
 
 
 def _shap(block: Block) -> Setting:
-    text = _row(block, OF_FIGURE_2[SHAP])
-    own = next((r.cell.explainer for r in block.records if r.cell.explainer.text == text), None)
-    asked = {} if own is None else own.parameters
-    same = asked.get("nsamples") == EVALUATIONS and asked.get("rows") in (BACKGROUND, None)
-    shown = f"{text}: {asked.get('nsamples')} and {asked.get('rows')}" if asked else text
-    return Setting(SHAP, SETTINGS["shap"], shown, THEIRS if same else OTHER)
+    text = block.of(OF_FIGURE_2[SHAP])
+    if text is None:
+        return Setting(SHAP, SETTINGS["shap"], NOT_RUN, NONE)
+    asked = block.explainers[text].parameters
+    count, rows = asked.get("nsamples"), asked.get("rows")
+    same = count == EVALUATIONS and rows in (BACKGROUND, None)
+    return Setting(SHAP, SETTINGS["shap"], f"{text}: {count} and {rows}", THEIRS if same else OTHER)
 
 
 def _seeds(records: Sequence[Record]) -> Setting:
