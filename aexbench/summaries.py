@@ -154,7 +154,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _split(rows: Any) -> str:
-    where = "" if in_memory(rows) else ", on disk"
+    where = "" if in_memory(rows) else ", not in memory"
     return f"{_count(len(rows), 'sample')}{where}"
 
 
@@ -163,7 +163,7 @@ def _anomalies(data: Dataset) -> dict[str, str]:
     labels = data.test_labels
     if labels is None:
         return {"anomalies": "none is labelled"}
-    facts = {"anomalies": "labelled, on disk"}
+    facts = {"anomalies": "labelled, not in memory"}
     if in_memory(labels):
         count = int(np.count_nonzero(labels))
         units = _units(data, count)

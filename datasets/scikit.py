@@ -5,7 +5,7 @@ One file for a family of near-identical names.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -13,16 +13,31 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset
 from aexbench.datasets import register
+from aexbench.datasets.tools.embedding import Codes, embedded
 from aexbench.datasets.tools.splits import split
 
 
 @register("breast-cancer", version=1, images=False, licence="CC BY 4.0")
-def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
+def breast_cancer(
+    *,
+    encoding: Literal["scalar", "embedding"] = "scalar",
+    columns: Annotated[int, Ge(1)] = 8,
+    codes: Codes = "known",
+    seed: Annotated[int, Ge(0)] = 0,
+) -> Dataset:
     """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the
     anomalies.
 
     Parameters
     ----------
+    encoding
+        `scalar`: a measurement is a column. `embedding`: `columns` dense ones for each, sines of
+        its rank among the training rows, see `aexbench.datasets.tools.embedding`.
+    columns
+        Of each feature, with `encoding=embedding`.
+    codes
+        What corruptions give an embedded feature. `known`: the code of another value that clean
+        samples have. `any`: a number in each column by itself.
     seed
         Of the split.
 
@@ -33,13 +48,14 @@ def breast_cancer(*, seed: Annotated[int, Ge(0)] = 0) -> Dataset:
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer()
-    return split(
+    made = split(
         data.data,
         data.feature_names,
         data.target == 0,
         seed=seed,
         autoencoder="mlp[widths=[24, 10]]",
     )
+    return embedded(made, columns, codes) if encoding == "embedding" else made
 
 
 @register("wine", version=1, images=False, licence="CC BY 4.0")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge
 
 from aexbench.autoencoders import register
 from aexbench.errors import RequestError
@@ -18,6 +19,19 @@ ACTIVATIONS = {
 }
 
 
+class Sparse(torch.nn.Sequential):
+    """Layers whose weights are drawn to 0 in training."""
+
+    def __init__(self, l1: float, *layers: torch.nn.Module) -> None:
+        super().__init__(*layers)
+        self.l1 = l1
+
+    def penalty(self) -> torch.Tensor:
+        """Return λ Σ |w| over all weights; biases are free."""
+        weights = [layer.weight for layer in self if isinstance(layer, torch.nn.Linear)]
+        return self.l1 * torch.stack([weight.abs().sum() for weight in weights]).sum()
+
+
 @register("mlp", version=1)
 def mlp(
     shape: tuple[int, ...],
@@ -25,6 +39,7 @@ def mlp(
     widths: tuple[int, ...] = (64, 32, 8),
     activation: Literal["relu", "sigmoid", "tanh"] = "relu",
     output: Literal["relu", "sigmoid", "tanh", "identity"] = "sigmoid",
+    l1: Annotated[float, Ge(0)] = 0.0,
 ) -> torch.nn.Sequential:
     """Return fully connected layers, M → widths → M, mirrored: `widths=[64, 32, 8]` is
     M-64-32-8-32-64-M.
@@ -39,6 +54,9 @@ def mlp(
         After every hidden layer.
     output
         After the last layer.
+    l1
+        λ of a penalty on the weights, λ Σ |w|, beside the training loss, which is a mean over
+        columns: 3e-6 leaves about one weight in twenty of 168-336-168.
 
     Examples
     --------
@@ -53,4 +71,5 @@ def mlp(
     layers: list[torch.nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [torch.nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
-    return torch.nn.Sequential(*layers[:-1], ACTIVATIONS[output]())
+    layers[-1] = ACTIVATIONS[output]()
+    return Sparse(l1, *layers) if l1 > 0 else torch.nn.Sequential(*layers)

@@ -43,6 +43,7 @@ class Layer(Protocol):
     received: Any
     handed_on: Any
     contraction: Any
+    random: Any
 
 
 class Ledger(Protocol):
@@ -52,6 +53,8 @@ class Ledger(Protocol):
     total: Any
     correlation: Any
     layers: Sequence[Layer]
+    diagonal: Any
+    tied: float
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,10 @@ def _weights(store: AnyStore, record: Record) -> Path:
 def data(found: Sequence[Book]) -> list[dict[str, Any]]:
     """Return one line for each explainer and layer, from the output to the input.
 
-    `kept` is the relevance that the layer hands on, as a share of the error e(x, x̂), and
-    `contraction` the ledger's; both are medians over samples, with 5 % and 95 % quantiles. The last
-    line is of the map that comes of it, with what reaches x past the network.
+    `kept` is the relevance that the layer hands on, as a share of the error e(x, x̂), `contraction`
+    the ledger's and `random` that of a layer of random weights; they are medians over samples, with
+    5 % and 95 % quantiles. The last line is of the map that comes of it, with what reaches x past
+    the network.
     """
     return [line for lane, book in enumerate(found) for line in _lines(lane, book)]
 
@@ -152,9 +156,10 @@ def _lines(lane: int, book: Book) -> Iterator[dict[str, Any]]:
     own = {"lane": lane, "explainer": fold(book.explainer, KEY)}
     for place, layer in enumerate(layers):
         shares = _spread("kept", layer.handed_on / error)
-        shares |= _spread("contraction", layer.contraction)
+        shares |= _spread("contraction", layer.contraction) | _spread("random", layer.random)
         yield own | {"place": place, "name": fold(f"{layer.name}, {layer.rule}", NAME)} | shares
-    whole = _spread("kept", book.ledger.total / error) | _spread("contraction", None)
+    whole = _spread("kept", book.ledger.total / error)
+    whole |= _spread("contraction", None) | _spread("random", None)
     yield own | {"place": len(layers), "name": WHOLE} | whole
 
 
@@ -177,12 +182,12 @@ def chart(title: str, name: str, found: Sequence[Book], colours: Look) -> Any:
             alt,
             rows,
             "contraction",
-            "contraction (0 forgets which outputs are wrong)",
+            "contraction (0 forgets which outputs are wrong; | a random layer)",
             colours,
             False,
         ),
     ]
-    said = [*below_title(name), *_correlations(found)]
+    said = [*below_title(name), *_correlations(found), *_diagonals(found)]
     said.append("median of samples, lines: 5 % to 95 %; from the output (above) to the input")
     heading = alt.TitleParams(plain(pathless(f"{title}: where the relevance goes")), subtitle=said)
     return alt.hconcat(*sides, spacing=24, title=heading)
@@ -192,6 +197,16 @@ def _correlations(found: Sequence[Book]) -> list[str]:
     """Return how much the whole maps depend on which outputs are wrong."""
     shown = [f"{b.explainer} {float(np.median(b.ledger.correlation.cpu())):.2f}" for b in found]
     return below_title(f"rank correlation with the loss-ablated map: {', '.join(shown)}")
+
+
+def _diagonals(found: Sequence[Book]) -> list[str]:
+    """Return how often an output's relevance reaches its own feature, as a multiple of chance."""
+    shown = []
+    for book in found:
+        tied = book.ledger.tied
+        random = "" if np.isnan(tied) else f" (a random tied layer {tied:.1f})"
+        shown.append(f"{book.explainer} {float(np.median(book.ledger.diagonal.cpu())):.1f}{random}")
+    return below_title(f"relevance that reaches its own feature, over chance: {', '.join(shown)}")
 
 
 def _side(alt: Any, rows: list[dict[str, Any]], field: str, says: str, c: Look, named: bool) -> Any:
@@ -219,9 +234,15 @@ def _side(alt: Any, rows: list[dict[str, Any]], field: str, says: str, c: Look, 
         color=alt.Color("explainer:N", scale=colour, legend=legend),
         shape=alt.Shape("explainer:N", scale=shape, legend=legend),
     )
-    layers = [line, dots, *([_names(alt, rows, c)] if named else [])]
+    layers = [line, dots, *([_names(alt, rows, c)] if named else [_at_random(base, alt, scale, c)])]
     height = alt.Step(max(22, LANE * len(lanes) + 8), **{"for": "position"})
     return alt.layer(*layers).properties(width=WIDTH, height=height)
+
+
+def _at_random(base: Any, alt: Any, scale: Any, c: Look) -> Any:
+    """Return a stroke for each layer where one of random weights would be."""
+    x = alt.X("random:Q", scale=scale)
+    return base.mark_tick(color=c.ink, thickness=2, size=LANE).encode(x=x)
 
 
 def _names(alt: Any, rows: list[dict[str, Any]], c: Look) -> Any:

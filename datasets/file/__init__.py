@@ -22,6 +22,7 @@ from aexbench.datasets.file.grouping import features_of
 from aexbench.datasets.file.labels import label_rows
 from aexbench.datasets.file.reading import ENDINGS, Roles
 from aexbench.datasets.file.table import Table, tables
+from aexbench.datasets.tools.embedding import Codes, embedded
 from aexbench.datasets.tools.splits import (
     SHARES,
     SHARES_BEFORE_TEST,
@@ -58,6 +59,9 @@ def file(
     truth_kind: TruthKind = "symptom",
     scale: Scaling = "minmax",
     labels: Path | None = None,
+    encoding: Literal["scalar", "embedding"] = "scalar",
+    columns: Annotated[int, Ge(1)] = 8,
+    codes: Codes = "known",
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
     number.
@@ -129,6 +133,15 @@ def file(
     labels
         A second file with a line for each row of the first: columns called like features say which
         make a row anomalous, one other column which rows are; `unit` and `kind` as above.
+    encoding
+        `scalar`: a column as it is. `embedding`: `columns` dense ones for each, sines of its rank
+        among the training rows, see `aexbench.datasets.tools.embedding`; no scale changes a rank,
+        and explanations are then not in the file's units.
+    columns
+        Of each feature, with `encoding=embedding`.
+    codes
+        What corruptions give an embedded feature. `known`: the code of another value that clean
+        samples have. `any`: a number in each column by itself.
 
     Raises
     ------
@@ -154,11 +167,11 @@ def file(
     made = scaled(
         table.values, table.names, parts.train, ~table.anomalous, scaling=scale, kept=kept
     )
-    if made.bounds is not None:
+    if made.bounds is not None and encoding == "scalar":
         features, autoencoder = features.within(*made.bounds), _unbounded(autoencoder)
     said = [*table.notes, *notes([made])]
     warn_of([_taken(table), *said] if said else [], stacklevel=3)
-    return Dataset(
+    dataset = Dataset(
         made.table[parts.train],
         made.table[parts.validation],
         made.table[parts.test],
@@ -172,6 +185,7 @@ def file(
         made.scale,
         _numbers(table, parts),
     )
+    return embedded(dataset, columns, codes) if encoding == "embedding" else dataset
 
 
 def _unbounded(autoencoder: str) -> str:

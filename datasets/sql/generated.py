@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, files
 from aexbench.datasets import register
-from aexbench.datasets.sql.encoding import Encoder
+from aexbench.datasets.sql.encoding import Encoder, Encoding
 from aexbench.datasets.sql.intrusions import KINDS
 from aexbench.datasets.sql.workload import FIT_ROWS, Encoded, Split, Workload, encoded, fitted
+from aexbench.datasets.tools.embedding import Codes, embedded
 from aexbench.datasets.tools.shards import stored
 from aexbench.digests import text_digest, value_digest
 from aexbench.rows import Named
@@ -29,7 +30,9 @@ def sql_workload(
     rows: Annotated[int, Ge(1)] = 20_000,
     validation_rows: Annotated[int, Ge(1)] | None = None,
     test_rows: Annotated[int, Ge(1)] | None = None,
-    encoding: Literal["scalar", "groups"] = "scalar",
+    encoding: Literal["scalar", "groups", "embedding"] = "scalar",
+    columns: Annotated[int, Ge(1)] = 8,
+    codes: Codes = "known",
     intrusions: Annotated[float, Ge(0), Le(0.05)] = 0.01,
     autoencoder: str = AUTOENCODER,
     in_memory_rows: Annotated[int, Ge(0)] = 2_000_000,
@@ -54,7 +57,13 @@ def sql_workload(
         As many, unless given.
     encoding
         `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine
-        and cosine of times.
+        and cosine of times. `embedding`: `columns` dense ones per feature, sines of its rank among
+        the training rows, see `aexbench.datasets.tools.embedding`.
+    columns
+        Of each feature, with `encoding=embedding`.
+    codes
+        What corruptions give an embedded feature. `known`: the code of another value that clean
+        samples have. `any`: a number in each column by itself.
     intrusions
         Share of the test rows that belong to intrusions.
     autoencoder
@@ -65,18 +74,28 @@ def sql_workload(
     seed
         Of the users, their habits and all that they do.
     """
-    workload = Workload(seed, intrusions)
-    encoder = fitted(workload, rows, encoding)
-    sizes = {
+    sizes: dict[Split, int] = {
         "train": rows,
         "validation": validation_rows or max(1, rows // 2),
         "test": test_rows or rows,
     }
-    place = (
-        None
-        if sum(sizes.values()) <= in_memory_rows
-        else _shard_folder(workload, encoding, min(rows, FIT_ROWS))
-    )
+    stays = sum(sizes.values()) <= in_memory_rows
+    stored_as: Encoding = "groups" if encoding == "groups" else "scalar"
+    made = _made(Workload(seed, intrusions), stored_as, sizes, autoencoder, stays)
+    return embedded(made, columns, codes) if encoding == "embedding" else made
+
+
+def _made(
+    workload: Workload,
+    encoding: Encoding,
+    sizes: dict[Split, int],
+    autoencoder: str,
+    stays: bool,
+) -> Dataset:
+    """Return the data set as it is kept, in memory or in shards."""
+    encoder = fitted(workload, sizes["train"], encoding)
+    fitted_rows = min(sizes["train"], FIT_ROWS)
+    place = None if stays else _shard_folder(workload, encoding, fitted_rows)
     train, validation, test = (
         _split(workload, encoder, name, sizes[name], place) for name in get_args(Split)
     )

@@ -7,7 +7,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, get_args
 
@@ -26,10 +26,13 @@ from aexbench.explainers.lrp.checks import (
     compare_sums,
     same_weights,
 )
+from aexbench.explainers.lrp.contrast import Contrast, contrasted, settled
+from aexbench.explainers.lrp.diagonal import over_chance
 from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample
 from aexbench.explainers.lrp.maps import floored_relu
 from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, flat
 from aexbench.explainers.lrp.propagation import Propagation, Values, Watch, run_routes
+from aexbench.explainers.lrp.random_layers import tied_diagonal
 from aexbench.explainers.lrp.rules import (
     AlphaBeta,
     Epsilon,
@@ -103,6 +106,12 @@ class LRP:
     relevance
         `error`, or `uniform`: the error is spread evenly over the outputs, which shows what the map
         owes to the network alone.
+    contrast
+        With R = T r the map of the error map r, and U = T u (Σ R / Σ T u) that of the uniform one,
+        u = 1/m, scaled to the same total: `minus` is R − U, `over` is R / U − 1 by feature. What
+        the rules say of any error is removed; it costs one more backward pass. R is what conserves,
+        and what `ledger` and the gap speak of: R − U sums to 0, R / U − 1 to nothing known. Where
+        the error is even (the loss-ablated form) both are 0.
     low, high
         The box of z-box; the Features' bounds where left out. A sample outside widens its own box.
     epsilon, gamma, alpha
@@ -149,6 +158,7 @@ class LRP:
         layers: Sequence[str] = (),
         root: Annotated[float, Ge(0), Le(1)] | Literal["input", "joint"] = "input",
         relevance: Literal["error", "uniform"] = "error",
+        contrast: Contrast = "none",
         low: float | None = None,
         high: float | None = None,
         epsilon: Annotated[float, Ge(0)] = 1e-6,
@@ -163,7 +173,10 @@ class LRP:
             )
         self.detector = detector.with_loss(loss)
         self.share: float = {"input": 1.0, "joint": 0.5}[root] if isinstance(root, str) else root
+        if contrast != "none" and relevance == "uniform":
+            raise RequestError("lrp: contrast compares with the uniform error: leave relevance out")
         self.relevance = relevance
+        self.contrast: Contrast = contrast
         self.low = detector.features.low if low is None else low
         self.high = detector.features.high if high is None else high
         Features(low=self.low, high=self.high)  # refuses a box that is none
@@ -243,11 +256,18 @@ class LRP:
         ]
 
     def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample."""
+        """Return the relevance (N, …) of each column; sums to e(x, x̂) per sample, but for a
+        contrast.
+        """
+        return self._chunked(self._explain if self.contrast == "none" else self._contrasted, x)
+
+    def _chunked(
+        self, explain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
+    ) -> torch.Tensor:
         with torch.inference_mode(False), torch.no_grad(), evaluation_mode(self._modules):
             x = self._taken(x)
             rows = self._chunk_rows(x) if len(x) > 1 else 1
-            return in_chunks(self._explain, x, rows)
+            return in_chunks(explain, x, rows)
 
     def _chunk_rows(self, x: torch.Tensor) -> int:
         """Return how many samples are explained at once: what fits in cache, and a few at least
@@ -260,7 +280,9 @@ class LRP:
         return self._rows[shape]
 
     def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the gap to conservation |Σ R − e| / e (N,)."""
+        """Return the gap to conservation |Σ R − e| / e (N,), of a contrast that of the map R."""
+        if self.contrast != "none":
+            attributions = self._chunked(self._explain, x)
         error = self.detector.error_map(x)
         return {"gap to conservation": gap(attributions, error.to(attributions))}
 
@@ -292,14 +314,19 @@ class LRP:
                 name: self._propagate(values, x, start, books[name])
                 for name, start in starts.items()
             }
+            features = self.detector.features
+            diagonal = over_chance(lambda start: self._propagate(values, x, start), error, features)
+            tied = tied_diagonal(self.names, features)
         layers = books[self.relevance].layers
         for layer, changed in zip(
             layers, difference.layers, strict=False
         ):  # none where nothing is propagated
-            layer.contraction = changed.contraction
+            layer.contraction, layer.random = changed.contraction, changed.random
         total = per_sample(maps[self.relevance], len(x))
         alike = likeness(*(one.flatten(1).double().cpu().numpy() for one in maps.values()))
-        return Ledger(per_sample(error, len(x)), total, torch.as_tensor(alike), layers)
+        return Ledger(
+            per_sample(error, len(x)), total, torch.as_tensor(alike), layers, diagonal, tied
+        )
 
     def _taken(self, x: torch.Tensor) -> torch.Tensor:
         """Return samples as the model takes them, once it is sure that what is prepared is this
@@ -374,6 +401,13 @@ class LRP:
         values = self._forward(x)
         start = self.detector.error_share(x, values[self.propagation.output])
         return self._propagate(values, x, start if self.relevance == "error" else _spread(start))
+
+    def _contrasted(self, x: torch.Tensor) -> torch.Tensor:
+        values = self._forward(x)
+        start = self.detector.error_share(x, values[self.propagation.output])
+        even = _spread(start)
+        found, prior = (self._propagate(values, x, one) for one in (settled(start, even), even))
+        return contrasted(self.contrast, found, prior, self.detector.features)
 
     def _propagate(
         self, values: Values, x: torch.Tensor, start: torch.Tensor, watch: Watch | None = None

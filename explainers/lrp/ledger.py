@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
+from aexbench.explainers.lrp import random_layers
 from aexbench.explainers.lrp.operations import Operation
 
 
@@ -17,7 +19,8 @@ class Layer:
 
     `contraction` is the total variation between the relevance of the error and the same amount
     spread evenly, at the layer's inputs over that at its outputs: 1 keeps what distinguishes them,
-    0 forgets it; not a number where they do not differ.
+    0 forgets it; not a number where they do not differ. `random` is what a layer of random weights
+    keeps, see `random_layers.py`.
     """
 
     name: str
@@ -25,6 +28,7 @@ class Layer:
     received: torch.Tensor
     handed_on: torch.Tensor
     contraction: torch.Tensor
+    random: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,18 @@ class Ledger:
         near 1, the map hardly depends on which outputs are wrong.
     layers
         From the output to the input.
+    diagonal : (N,)
+        The share of an output's relevance that reaches its own feature, over chance; 1 is chance.
+    tied
+        The same of a random network with one tied hidden layer of the same density.
     """
 
     error: torch.Tensor
     total: torch.Tensor
     correlation: torch.Tensor
     layers: list[Layer]
+    diagonal: torch.Tensor
+    tied: float
 
     @property
     def gap(self) -> torch.Tensor:
@@ -58,17 +68,24 @@ class Ledger:
         """Return a table of medians over samples."""
         if len(self.error) == 0:
             return "no samples"
-        lines = [f"{'layer':<40} {'rule':<10} {'handed on':>9} {'contraction':>11}"]
+        lines = [
+            f"{'layer':<40} {'rule':<10} {'handed on':>9} {'contraction':>11} {'at random':>9}"
+        ]
         for layer in self.layers:
             kept = float((layer.handed_on / layer.received).nanmedian())
             lines.append(
                 f"{layer.name[:40]:<40} {layer.rule:<10} {kept:>8.2%} "
-                f"{float(layer.contraction.nanmedian()):>11.3f}"
+                f"{float(layer.contraction.nanmedian()):>11.3f}{_number(layer.random)}"
             )
         worst, correlation = float(self.gap.max()), float(self.correlation.median())
         lines.append(
             f"largest gap to the error {worst:.1e}; rank correlation with the loss-ablated map "
             f"{correlation:.3f}"
+        )
+        tied = "" if math.isnan(self.tied) else f" (a random tied layer: {self.tied:.1f})"
+        lines.append(
+            "an output's relevance reaches its own feature "
+            f"{float(self.diagonal.median()):.1f} times as often as chance{tied}"
         )
         return "\n".join(lines)
 
@@ -90,9 +107,15 @@ class Book:
         )
         contraction = variation / per_sample(received.abs(), self.count)  # 0 / 0 is not a number
         rule = self.names.get(operation, operation.kind)
-        self.layers.append(
-            Layer(operation.name, rule, per_sample(received, self.count), given, contraction)
-        )
+        taken = per_sample(received, self.count)
+        random = random_layers.contraction(operation, rule, received, self.count)
+        self.layers.append(Layer(operation.name, rule, taken, given, contraction, random))
+
+
+def _number(values: torch.Tensor) -> str:
+    """Return the median of a column that is empty where nothing is a number."""
+    known = values[~values.isnan()]
+    return f" {float(known.median()):>9.3f}" if len(known) else ""
 
 
 def per_sample(values: torch.Tensor, count: int) -> torch.Tensor:

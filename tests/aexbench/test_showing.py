@@ -151,8 +151,8 @@ def test_nothing_is_read_from_disk():
     data.test = data.test_truth = rows
     data.test_labels = data.test_units = rows
     data.test_kinds = Named(rows, ("normal", "theft"))
-    assert "test         3,000,000 samples, on disk" in repr(data)
-    assert "anomalies    labelled, on disk" in repr(data)
+    assert "test         3,000,000 samples, not in memory" in repr(data)
+    assert "anomalies    labelled, not in memory" in repr(data)
     read(data._repr_html_())
 
 

@@ -17,6 +17,7 @@ SMALL_IMAGES = "images=6,per_damage=2,size=16,train_samples=20,validation_sample
 NAMES = [
     *(f"{name}[seed={seed}]" for name in ("wine", "breast-cancer", "digits") for seed in (0, 1)),
     "digits[anomaly=1]",
+    "breast-cancer[encoding=embedding,columns=4]",
     "linear-autoencoder",
     "linear-autoencoder[noise=0,rows=200]",
     "perfect-autoencoder",
@@ -27,6 +28,8 @@ NAMES = [
         for encoding in ("scalar", "groups")
     ),
     "sql-workload[rows=300,in_memory_rows=0]",
+    "sql-workload[rows=300,encoding=embedding,columns=3]",
+    "sql-workload[rows=300,encoding=embedding,codes=any,in_memory_rows=0]",
     *(f"defects[category={kind},{SMALL_IMAGES}]" for kind in ("bottle", "tile")),
 ]
 

@@ -333,7 +333,10 @@ def test_columns_that_cannot_be_encoded_are_refused(activity, encoding, message)
         (lambda: WORKLOAD.block("train", -1), "numbered from 0"),
         (lambda: WORKLOAD.rows("train", 5, 5), "hold a row"),
         (lambda: datasets.create("sql-workload", rows=0), "greater than or equal to 1"),
-        (lambda: datasets.create("sql-workload", encoding="hash"), "'scalar' or 'groups'"),
+        (
+            lambda: datasets.create("sql-workload", encoding="hash"),
+            "'scalar', 'groups' or 'embedding'",
+        ),
         (lambda: datasets.create("sql-workload", intrusions=0.5), "less than or equal to 0.05"),
     ],
 )

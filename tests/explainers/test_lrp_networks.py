@@ -257,13 +257,21 @@ def test_what_it_measures_is_the_share_of_the_error_that_is_lost_or_made():
 
 
 def test_a_ledger_prints_the_medians_of_its_figures():
-    received = torch.tensor([2.0, 4.0, 1.0])
-    layer = Layer("decoder", "epsilon", received, 0.5 * received, torch.tensor([0.1, 0.2, 0.9]))
-    correlation = torch.tensor([0.3, 0.4, 0.8])
-    text = str(Ledger(received, torch.tensor([2.0, 3.0, 1.0]), correlation, [layer]))
+    received, none = torch.tensor([2.0, 4.0, 1.0]), torch.full((3,), torch.nan)
+    kept, at_random = torch.tensor([0.1, 0.2, 0.9]), torch.tensor([0.3, 0.7, 0.4])
+    layers = [
+        Layer("decoder", "epsilon", received, 0.5 * received, kept, none),
+        Layer("encoder", "w2", received, received, kept, at_random),
+    ]
+    correlation, diagonal = torch.tensor([0.3, 0.4, 0.8]), torch.tensor([1.0, 2.5, 9.0])
+    total = torch.tensor([2.0, 3.0, 1.0])
+    text = str(Ledger(received, total, correlation, layers, diagonal, 8.25))
     assert text.splitlines()[1].split() == ["decoder", "epsilon", "50.00%", "0.200"]
+    assert text.splitlines()[2].split() == ["encoder", "w2", "100.00%", "0.200", "0.400"]
     assert "largest gap to the error 2.5e-01" in text
-    assert text.endswith("map 0.400")
+    assert "map 0.400" in text
+    assert text.endswith("own feature 2.5 times as often as chance (a random tied layer: 8.2)")
+    assert "tied" not in str(Ledger(received, total, correlation, layers, diagonal, float("nan")))
 
 
 def test_ledger_reports_what_epsilon_absorbs():

@@ -34,6 +34,7 @@ OTHER: dict[str, list[Any]] = {
     "epsilon": [0.1],
     "gamma": [1.0],
     "high": [1.5],
+    "l1": [0.01],
     "layers": [["*=gamma"]],
     "low": [-0.5],
     "max_draws": [],  # how many are tried, not what is found

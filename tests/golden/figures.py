@@ -290,13 +290,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "sql-workload": {"rows": 400, "validation_rows": 100, "test_rows": 200},
 }
 CASES: dict[str, list[dict[str, Any]]] = {
-    "breast-cancer": [{"seed": 1}],
+    "breast-cancer": [{"seed": 1}, {"encoding": "embedding"}],
     "defects": [{"category": "carpet"}, {"category": "transistor"}, {"flips": False, "seed": 1}],
     "digits": [{"anomaly": 3}],
+    "file": [{"encoding": "embedding"}],
     "image-folder": [{"corners": "mirror"}, {"rotation": 0.0}, {"flips": False}],
     "linear-autoencoder": [{"seed": 1}, {"noise": 0.0}, {"change": 0.1}],
     "perfect-autoencoder": [{"seed": 1}],
-    "sql-workload": [{"seed": 1}, {"encoding": "groups"}, {"intrusions": 0.05}],
+    "sql-workload": [
+        {"seed": 1},
+        {"encoding": "groups"},
+        {"encoding": "embedding"},
+        {"encoding": "embedding", "columns": 3, "codes": "any"},
+        {"intrusions": 0.05},
+    ],
     "wine": [{"seed": 1}],
 }
 FETCHED = {  # read what others have published

@@ -350,3 +350,27 @@ def test_detection_is_reported_where_there_are_labels_of_both_kinds(linear_rows)
         assert (
             fitting.detection(detector, Dataset(*[linear_rows[400:]] * 3, Features(), none)) == {}
         )
+
+
+def test_an_mlp_with_l1_adds_the_size_of_its_weights_and_of_no_bias():
+    model = fresh("mlp[widths=[3],l1=0.25]", (2,), 0).model
+    plain = fresh("mlp[widths=[3]]", (2,), 0).model
+    assert list(model.state_dict()) == list(plain.state_dict())
+    assert not hasattr(plain, "penalty")
+    by_hand = 0.25 * sum(abs(w) for layer in (0, 2) for w in model[layer].weight.flatten().tolist())
+    assert model.penalty().item() == pytest.approx(by_hand)
+    model.penalty().backward()
+    assert model[0].bias.grad is None
+    torch.testing.assert_close(model[2].weight.grad, 0.25 * model[2].weight.sign())
+
+
+def test_l1_makes_the_weights_that_are_not_needed_small():
+    data = datasets.create("sql-workload[rows=1000]")
+    share = {}
+    for l1 in (0.0, 1e-4):
+        recipe = training.recipe(f"mlp[widths=[42],l1={l1},epochs=20,batch_size=32]", "mlp")
+        detector = training.train(data, recipe, seed=0)
+        weights = torch.cat([detector.model[i].weight.flatten() for i in (0, 2)])
+        share[l1] = float((weights.abs() > 0.01).float().mean())
+    assert share[0.0] > 0.9
+    assert share[1e-4] < 0.5

@@ -11,6 +11,7 @@ from aexbench import RequestError
 from aexbench.plotting import kinds, ledger
 from aexbench.plotting.choosing import Wanted
 from aexbench.plotting.ledger import Book
+from aexbench.plotting.looks import LIGHT
 from aexbench.running.store import Store
 from tests.aexbench.plotting.conftest import RESULTS
 
@@ -19,12 +20,15 @@ class Layer:
     def __init__(self, handed_on: list[float], contraction: list[float]) -> None:
         self.name, self.rule = "0 (Linear)", "z-plus"
         self.handed_on, self.contraction = torch.tensor(handed_on), torch.tensor(contraction)
+        self.random = torch.tensor([0.3, 0.35, 0.6])
 
 
 class Made:
     error = torch.tensor([1.0, 2.0, 4.0])
     total = torch.tensor([1.0, 2.0, 2.0])
     correlation = torch.tensor([0.5, 0.6, 0.9])
+    diagonal = torch.tensor([1.0, 2.5, 9.0])
+    tied = 4.0
     layers = (Layer([0.5, 2.0, 1.0], [0.2, float("nan"), 0.4]),)
 
 
@@ -34,8 +38,15 @@ def test_shares_are_of_the_error_sample_by_sample():
     assert first["kept_low"] == pytest.approx(np.quantile([0.5, 1, 0.25], 0.05))
     assert first["kept_high"] == pytest.approx(np.quantile([0.5, 1, 0.25], 0.95))
     assert first["contraction"] == pytest.approx(0.3)  # of those that are numbers
+    assert first["random"] == pytest.approx(0.35)
     assert first["name"] == "0 (Linear), z-plus"
     assert (last["name"], last["kept"], last["contraction"]) == ("x: the whole map", 1.0, None)
+
+
+def test_the_diagonal_and_a_tied_layers_stand_below_the_title():
+    heading = ledger.chart("store", "set", [Book("lrp", Made())], LIGHT).to_dict()["title"]
+    said = " ".join(heading["subtitle"])
+    assert "its own feature, over chance: lrp 2.5 (a random tied layer 4.0)" in said
 
 
 def test_a_book_is_of_the_stores_detector_and_anomalies(ran):
