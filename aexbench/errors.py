@@ -25,6 +25,10 @@ class StoreError(RequestError):
     """
 
 
+class AbsentError(RequestError):
+    """Data that are not here: one line that says how they are fetched. Suites may skip them."""
+
+
 class SkipError(Exception):
     """This explainer, corruption or metric does not apply here: the cell is `skipped` for this
     reason.

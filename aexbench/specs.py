@@ -52,7 +52,7 @@ def write(name: str, parameters: Mapping[str, object]) -> str:
     >>> write("mlp", {"widths": [16, 8], "output": "sigmoid"})
     'mlp[widths=[16, 8],output=sigmoid]'
     """
-    inside = ",".join(f"{key}={_literal(value)}" for key, value in parameters.items())
+    inside = ",".join(f"{key}={literal(value)}" for key, value in parameters.items())
     return f"{name}[{inside}]" if inside else name
 
 
@@ -99,7 +99,8 @@ def _value(raw: str) -> object:
     return value if isinstance(value, str | bool | int | float | list) else raw
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
+    """Return a value as brackets hold it."""
     if isinstance(value, str) and _PLAIN.fullmatch(value) and _value(value) == value:
         return value
     return "".join(map(_shown, json.dumps(value, ensure_ascii=False)))

@@ -124,7 +124,9 @@ def of_records(
     table = read_table(store, records, by, complaints)
     called = _titles(store, table.metrics)
     first = None if metric is None else _known(metric, called)
-    order = [*([first] if first else []), *_asked(store), *table.metrics]
+    asked = [*([first] if first else []), *_asked(store)]
+    of_curves = _asked(store, "curve")
+    order = [*asked, *(name for name in table.metrics if name not in of_curves)]
     names = [name for name in dict.fromkeys(order) if name in table.metrics]
     found = sections(table, names)
     if not found:
@@ -289,13 +291,13 @@ def _why(store: AnyStore, metric: str) -> str:
     return ""
 
 
-def _asked(store: AnyStore) -> list[str]:
-    """Return the names of the metrics of a store's suites, in their order."""
-    return [_named(entry) for entry in _entries(store)]
+def _asked(store: AnyStore, key: str = "metrics") -> list[str]:
+    """Return the names of the metrics of a store's suites, in their order, or of their curves."""
+    return [_named(entry) for entry in _entries(store, key)]
 
 
-def _entries(store: AnyStore) -> list[Entry]:
-    return [entry for suite, _ in store.plans() for entry in suite.get("metrics", [])]
+def _entries(store: AnyStore, key: str = "metrics") -> list[Entry]:
+    return [entry for suite, _ in store.plans() for entry in suite.get(key, [])]
 
 
 def _named(metric: Entry) -> str:

@@ -382,14 +382,18 @@ class Ranking:
         self, keys: Sequence[Key], metric: str, groups: Sequence[str] | None = None
     ) -> Comparison:
         """Compare rows on groups, all that the first has where none are named."""
+        return compare(self.sources(keys, metric, groups), self.kind.target)
+
+    def sources(
+        self, keys: Sequence[Key], metric: str, groups: Sequence[str] | None = None
+    ) -> list[Source]:
+        """Return the scores of rows on groups, all that the first has where none are named."""
         means = [self.means(key, metric) for key in keys]
         wanted = self.counted(means[0]) if groups is None else groups
         own = {group: [one[group] for one in means] for group in wanted}
         if self.together(metric):
-            sources = [self.pooled(own)]
-        else:
-            sources = [self.source(group, scores) for group, scores in own.items()]
-        return compare(sources, self.kind.target)
+            return [self.pooled(own)]
+        return [self.source(group, scores) for group, scores in own.items()]
 
     def together(self, metric: str) -> bool:
         """Whether every incident counts the same, and not every group: of labels, unless a metric

@@ -58,30 +58,30 @@ def parts(board: Board, width: int) -> Iterator[RenderableType]:
         yield from _section(section, board, width)
     counted = costs(board)
     if counted:
-        yield from _headed("What it costs", width)
+        yield from headed("What it costs", width)
         yield from _fitted(counted, width)
         yield from _said(wording.COST, width)
-    yield from _headed("The detectors", width)
+    yield from headed("The detectors", width)
     yield from _fitted(detectors(board), width)
     yield from _said(wording.DETECTORS, width)
     yield Text()
     for note in board.notes:
-        yield from _wrapped(note, width)
+        yield from wrapped(note, width)
 
 
 def _section(section: Section, board: Board, width: int) -> Iterator[RenderableType]:
     """Yield a section: what ranks, the rows, what that means, and the groups."""
-    yield from _headed(wording.title(section), width)
+    yield from headed(wording.title(section), width)
     yield from _said(wording.above(section, board), width)
     yield Text()
     dim = [row.rank is None or bool(row.note) for row in section.rows]
     yield from _fitted(ranking(section, board), width, dim)
     yield from _said(wording.below(section, board), width)
     if known := alike.columns(section):
-        yield from _headed(alike.TITLE, width)
+        yield from headed(alike.TITLE, width)
         yield from _fitted(known, width)
         yield from _said(alike.SAID, width)
-    yield from _headed(f"{board.metrics[section.metric]} by group", width)
+    yield from headed(f"{board.metrics[section.metric]} by group", width)
     yield from _groups(section, width)
 
 
@@ -91,7 +91,7 @@ def _fitted(
     """Yield columns in as many tables as they take, and an empty line after each."""
     name = next(column for column in columns if column.texts)
     for own in layout.fitted(columns, name, width):
-        yield _table(own, width, dim)
+        yield as_table(own, width, dim)
         yield Text()
 
 
@@ -103,10 +103,10 @@ def _groups(section: Section, width: int) -> Iterator[RenderableType]:
         return
     tables, key = layout.by_group(_starred(groups), width)
     yield from _said(wording.groups_above(groups), width)
-    yield from _wrapped(", ".join(key), width)
+    yield from wrapped(", ".join(key), width)
     for table in tables:
         yield Text()
-        yield _table(table, width)
+        yield as_table(table, width)
     yield Text()
     yield from _said(wording.groups_below(groups.marks(), figures.BEST), width)
 
@@ -120,7 +120,7 @@ def _starred(groups: Groups) -> Groups:
     return Groups(groups.parts, groups.explainers, groups.names, scores)
 
 
-def _table(columns: Sequence[Column], width: int, dim: Sequence[bool] = ()) -> Table:
+def as_table(columns: Sequence[Column], width: int, dim: Sequence[bool] = ()) -> Table:
     """Return columns as a table, each line of a cell no wider than its column."""
     widths: Sequence[int | None] = layout.spread(columns, width) or [None] * len(columns)
     made = Table(box=None, padding=(0, layout.GAP, 0, 0), pad_edge=False)
@@ -138,7 +138,7 @@ def _folded(cell: Cell, width: int | None) -> Text:
     return Text(text, style="bold" if cell.strong else "")
 
 
-def _headed(title: str, width: int) -> Iterator[RenderableType]:
+def headed(title: str, width: int) -> Iterator[RenderableType]:
     """Yield a headline below an empty line."""
     yield Text()
     yield Text("\n".join(textwrap.wrap(plain(title), width)), style="bold")
@@ -154,7 +154,8 @@ def _said(said: Iterable[Said], width: int) -> Iterator[RenderableType]:
             yield shown
 
 
-def _wrapped(text: str, width: int) -> Iterator[RenderableType]:
+def wrapped(text: str, width: int) -> Iterator[RenderableType]:
+    """Yield a text in lines; further ones are set in."""
     yield from map(Text, _lines(text, width))
 
 

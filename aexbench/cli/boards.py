@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aexbench.cli.shared import Plugins, StoreFolder, console, load_plugins, say
-from aexbench.errors import tell, unknown
+from aexbench.errors import RequestError, tell, unknown
 from aexbench.garbage import uncollected
 
+if TYPE_CHECKING:
+    from aexbench.running.packed import AnyStore
+
 app = typer.Typer()
-FORMATS = "table, markdown, csv, groups (CSV, by group), json or latex."
+FORMATS = (
+    "table, markdown, csv, groups (CSV, by group), json or latex; paper or paper-markdown: beside "
+    "the paper's Table 1, Figure 2 and claims."
+)
+PAPER = ("paper", "paper-markdown")
 
 
 @app.command()
@@ -36,12 +44,17 @@ def leaderboard(
     from aexbench.board import rendering
     from aexbench.running.packed import open_store
 
-    if format not in ("table", *rendering.FORMATS):
-        raise unknown("format", format, ["table", *rendering.FORMATS])
+    if format not in ("table", *PAPER, *rendering.FORMATS):
+        raise unknown("format", format, ["table", *PAPER, *rendering.FORMATS])
     load_plugins(plugin)
     opened = open_store(store)
     planned = opened.planned()
     shown = None if everything or not planned else planned
+    if format in PAPER:
+        if metric is not None or by is not None:
+            raise RequestError(f"{format} has the paper's metrics: leave out --metric and --by")
+        _show_paper(opened, shown, format)
+        return
     board = boards.leaderboard(opened, metric, shown, by)
     if hidden := len(set(opened.keys()) - planned.keys()) if shown else 0:
         what = "1 cell" if hidden == 1 else f"{hidden} cells"
@@ -51,6 +64,17 @@ def leaderboard(
         console().print(rendering.as_rich(board))
     else:
         sys.stdout.write(rendering.FORMATS[format](board))
+
+
+def _show_paper(store: AnyStore, keys: Collection[str] | None, format: str) -> None:
+    """Print a store beside the paper."""
+    from aexbench.paper import paper, rendering
+
+    found = paper.paper(store, keys)
+    if format == "paper":
+        console().print(rendering.Shown(found))
+    else:
+        sys.stdout.write(rendering.as_markdown(found))
 
 
 @app.command()

@@ -51,7 +51,17 @@ def _suites() -> list[dict[str, Any]]:
     from aexbench.running import planning
 
     suites = [planning.load(name) for name in planning.bundled()]
-    return [{"name": s.name, "summary": s.description, "parameters": {}} for s in suites]
+    return [
+        {
+            "name": suite.name,
+            "summary": suite.description,
+            "parameters": {
+                name: {"type": type(value).__name__, "default": value}
+                for name, value in suite.parameters.items()
+            },
+        }
+        for suite in suites
+    ]
 
 
 def describe(plugin: Plugin[Any]) -> dict[str, Any]:

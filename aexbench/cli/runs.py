@@ -189,7 +189,8 @@ def score(
 
     load_plugins(plugin)
     opened = open_store(store)
-    planned = [entry for suite, _ in opened.plans() for entry in suite.get("metrics", [])]
+    asked = [suite.get(k, []) for suite, _ in opened.plans() for k in ("metrics", "curve")]
+    planned = [entry for entries in asked for entry in entries]
     entries = metric or planned or ["recall[top=1]", "recall[top=3]"]
     named = [component(families.metrics, entry) for entry in entries]
     metrics = list({made.text: made for made in named}.values())

@@ -87,9 +87,14 @@ def _show_setting(setting: Setting) -> None:
 
 
 def _show_suite(suite: Suite) -> None:
-    """Print a suite: what it is for, its axes, and how it is run."""
+    """Print a suite: what it is for, its parameters and axes, and how it is run."""
+    from aexbench import specs
+
     typer.secho(f"{suite.name}, a suite", bold=True)
     _paragraphs(f"{suite.description}\n\n{suite.notes}")
+    _heading("parameters" if suite.parameters else "")
+    for name, value in suite.parameters.items():
+        _tell(f"{name}={specs.literal(value)}   ({type(value).__name__})")
     for axis in ("datasets", "detectors", "corruptions", "explainers", "metrics"):
         _heading(axis)
         for entry in getattr(suite, axis):

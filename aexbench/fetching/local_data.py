@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from aexbench.errors import RequestError
+from aexbench.errors import AbsentError
 
 
 def places() -> list[Path]:
@@ -60,7 +60,7 @@ def folder(
 
     Raises
     ------
-    RequestError
+    AbsentError
         If it is not there: says what to do.
     """
     own, *others = [names] if isinstance(names, str) else names
@@ -70,7 +70,7 @@ def folder(
     where = f"{root} holds no {contains}" if root is not None else f"{own} is not here"
     fetch = f", or fetch it: aexbench data get {get}" if get else ""
     published = f"; it is published at {page}" if page else ""
-    raise RequestError(
+    raise AbsentError(
         f"{where}: give root=FOLDER, or set AEXBENCH_DATA to a folder that holds "
         f"{own}{fetch}{published}"
     )

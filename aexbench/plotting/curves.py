@@ -36,6 +36,7 @@ MOST_PANELS, COLUMNS = 12, 3
 WIDTH, HEIGHT = 250, 190
 NAME, PANEL = 40, 44  # characters of a line of a name in the key and above a panel
 OTHERS = "other explainers"
+ABOUT = "recall at m: the share of true features among the m highest attributions"
 FIRST_LINES = "split(datum.label, '\\n')"
 
 
@@ -186,14 +187,25 @@ def chart(
         found = [one for one in found if one.role != "explainer" or one.explainer in chosen]
     groups = list(dict.fromkeys(curve.group for curve in found))
     names = short([section.shown_group(group) for group in groups])
+    title = alt.TitleParams(
+        heading(board, section), subtitle=[ABOUT, *below_title(left_out(names))]
+    )
+    return beside(found, dict(zip(groups, names.values(), strict=True)), chosen, title, colours)
+
+
+def beside(
+    found: Sequence[Curve],
+    names: Mapping[str, str],
+    chosen: Sequence[str],
+    title: Any,
+    colours: Look,
+) -> Any:
+    """Return a panel for each group, by the names that people see, under one title."""
+    alt = altair()
     made = [
         _panel(alt, [c for c in found if c.group == group], name, chosen, colours)
-        for group, name in zip(groups, names.values(), strict=True)
+        for group, name in names.items()
     ]
-    about = "recall at m: the share of true features among the m highest attributions"
-    title = alt.TitleParams(
-        heading(board, section), subtitle=[about, *below_title(left_out(names))]
-    )
     return alt.concat(*made, columns=COLUMNS, spacing=20, title=title)
 
 

@@ -16,7 +16,7 @@ import aexbench
 from aexbench.board import cards
 from aexbench.errors import plain
 from aexbench.plotting import looks
-from aexbench.publishing import boards, charts, datasets, explainers
+from aexbench.publishing import beside, boards, charts, datasets, explainers
 from aexbench.publishing.links import Links
 from aexbench.publishing.pictures import Pictures
 from aexbench.publishing.reading import Reading
@@ -39,8 +39,12 @@ def pages(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the pages, by their names in the folder, and what they need."""
     shown = [boards.board(reading, links) for reading in readings]
+    papers = {reading.slug: own for reading in readings if (own := beside.shown(reading))}
     title = " and ".join(reading.name for reading in readings)
-    yield "index.html", _page("index.html", title, boards=shown, data=data, why=drawn.why)
+    index = {"boards": shown, "papers": papers, "data": data, "why": drawn.why}
+    yield "index.html", _page("index.html", title, **index)
+    for paper in papers.values():
+        yield paper.path, _page("paper.html", paper.title, paper=paper)
     for board in shown:
         yield board.path, _page("reading.html", f"How to read {board.name}", board=board)
     for explainer in explainers.explainers(readings, links):

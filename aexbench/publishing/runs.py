@@ -6,11 +6,11 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from aexbench.publishing.known import in_json
 from aexbench.publishing.reading import Reading
+from aexbench.running import planning
 from aexbench.running.provenance import describe
 from aexbench.running.store import Record
 from aexbench.texts import counted
@@ -76,11 +76,9 @@ def _versions(made: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _commands(suites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what runs suites again that come with the package."""
-    known = {one.name for one in resources.files("aexbench.suites").iterdir()}
     for suite in suites:
-        name = str(suite.get("name", ""))
-        if f"{name}.toml" in known:
-            yield f"aexbench run {shlex.quote(name)}"
+        if spelled := planning.spelled(str(suite.get("name", "")), suite.get("parameters")):
+            yield f"aexbench run {shlex.quote(spelled)}"
 
 
 def _suite(suite: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import resources
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from aexbench import families, specs
 from aexbench.components import Component, Entry, component, read_entry, title_of
 from aexbench.digests import check_plain, value_digest
-from aexbench.errors import RequestError, short, unknown
+from aexbench.errors import AbsentError, RequestError, short, tell, unknown
 from aexbench.loading.places import parse
 from aexbench.registry import Registry
-from aexbench.running import references
+from aexbench.running import references, variants
 from aexbench.running.cells import DEFAULT, Cell, Role
 from aexbench.running.controls import ABLATED, TWINS, Control
 from aexbench.running.probing import probes_of
@@ -39,8 +41,11 @@ class Suite(BaseModel):
     `why` says why the first metric is the one that ranks; `seeds` is a number n (seeds 0 … n − 1)
     or a list; `twins` says how many untrained twins of each kind every explainer meets;
     `controls = false` leaves out twins, loss-ablated forms, floors and references; `timeout` is how
-    many seconds an explainer may take for a cell; `model` names a trained model that stands in the
-    place of `detectors`, as `aexbench.loading.load` reads it.
+    many seconds an explainer may take for a cell; `curve` names metrics that are scored beside the
+    others for a curve over them, and have no column on boards; `skip_absent` leaves out data sets
+    that are not here, and says how they are fetched; `model` names a trained model that stands in
+    the place of `detectors`, as `aexbench.loading.load` reads it. `parameters` are values that
+    entries name in braces, `{rows}`, and that brackets behind the suite's name change.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +59,7 @@ class Suite(BaseModel):
     explainers: Axis
     detectors: Axis = ["default"]
     metrics: Axis = ["recall[top=1]", "recall[top=3]"]
+    curve: list[Entry] = []
     seeds: (
         Annotated[int, Field(ge=1, le=1000)]
         | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
@@ -61,7 +67,9 @@ class Suite(BaseModel):
     twins: Annotated[int, Field(ge=0, le=100)] = 5
     timeout: Annotated[float, Field(gt=0)] | None = None
     controls: bool = True
+    skip_absent: bool = False
     model: str | None = None
+    parameters: dict[str, variants.Value] = {}
 
     @property
     def folder(self) -> str:
@@ -84,8 +92,11 @@ def bundled() -> list[str]:
     )
 
 
-def load(name: str) -> Suite:
-    """Return a suite by its name, or from the path of a TOML file."""
+def load(asked: str) -> Suite:
+    """Return a suite by its name, or from the path of a TOML file; brackets behind it change its
+    parameters.
+    """
+    name, given = variants.split(asked)
     path: Any = Path(name)
     if name in bundled():
         path = _folder() / f"{name}.toml"
@@ -97,7 +108,7 @@ def load(name: str) -> Suite:
         text = path.read_text(encoding="utf-8-sig")
         if len(text) > MOST:
             raise RequestError(f"{name} is no suite: it is too long")
-        return from_values(tomllib.loads(text), str(name))
+        return from_values(tomllib.loads(text), str(name), given)
     except UnicodeDecodeError:
         raise RequestError(f"{name} is no TOML, which is UTF-8: save it as that") from None
     except RecursionError:
@@ -108,9 +119,26 @@ def load(name: str) -> Suite:
         raise RequestError(f"{name} is no TOML: {error}") from None
 
 
-def from_values(values: dict[str, Any], origin: str) -> Suite:
-    """Return a suite from the values of its file; an unknown key or a wrong type is
-    one clear line.
+def spelled(name: str, parameters: object) -> str:
+    """Return how a suite of aexbench is asked for that a plan names, with its parameters in
+    brackets where it is a variant; nothing for another suite.
+    """
+    given: Mapping[Any, Any] = parameters if isinstance(parameters, Mapping) else {}
+    for base in bundled():
+        with suppress(RequestError):  # a stranger's plan may hold anything
+            declared = load(base).parameters
+            own = {k: given[k] for k, v in declared.items() if given.get(k, v) != v}
+            text = specs.write(base, own)
+            if load(text).name == name:
+                return text
+    return ""
+
+
+def from_values(
+    values: dict[str, Any], origin: str, given: Mapping[str, object] = MappingProxyType({})
+) -> Suite:
+    """Return a suite from the values of its file, and of the parameters that are `given`; an
+    unknown key or a wrong type is one clear line.
     """
     for key in values:
         if key not in Suite.model_fields:
@@ -124,7 +152,10 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
             f"suite {origin}: model stands in the place of detectors: leave one of them out"
         )
     try:
-        return _titled(Suite.model_validate(values), origin)
+        declared = Suite.model_validate(values)  # types are right from here
+        if given or declared.parameters:
+            declared = Suite.model_validate(_filled(variants.varied(values, given, origin), origin))
+        return _titled(declared, origin)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(
@@ -133,6 +164,15 @@ def from_values(values: dict[str, Any], origin: str) -> Suite:
             if not str(part).startswith(("constrained", "function"))
         )
         raise RequestError(f"suite {origin}: {place}: {first['msg']}") from None
+
+
+def _filled(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return a suite's values with those of its parameters in the entries that name them."""
+    parameters = values.get("parameters", {})
+    own = {
+        axis: variants.filled(values[axis], parameters, origin) for axis in AXES if axis in values
+    }
+    return {**values, **own}
 
 
 def _titled(suite: Suite, origin: str) -> Suite:
@@ -148,8 +188,11 @@ def _titled(suite: Suite, origin: str) -> Suite:
 
 
 def metric_components(suite: Suite) -> list[Component]:
-    """Return the suite's metrics, checked."""
-    return [component(families.metrics, entry) for entry in suite.metrics]
+    """Return the suite's metrics, checked, and those of its curve that are not among them."""
+    own = [component(families.metrics, entry) for entry in suite.metrics]
+    names = {made.text for made in own}
+    curve = (component(families.metrics, entry) for entry in suite.curve)
+    return [*own, *(made for made in curve if made.text not in names)]
 
 
 def plan(
@@ -169,7 +212,7 @@ def plan(
         The trained model that the suite names, if it names one: there is one of it, whatever the
         seed of the anomalies.
     """
-    sources = [component(families.datasets, entry) for entry in suite.datasets]
+    sources = datasets(suite)
     named = [explainer(entry) for entry in suite.explainers]
     axes = (
         [network] if network else [detector(entry) for entry in suite.detectors],
@@ -185,6 +228,23 @@ def plan(
             for cell in draw.cells(explained, suite.twins if suite.controls else None, probes):
                 cells.setdefault(cell.key, cell)  # what a suite names has its title
     return list(cells.values())
+
+
+def datasets(suite: Suite) -> list[Component]:
+    """Return the suite's data sets; those that are not here are left out and told, if the suite
+    says so and there are others.
+    """
+    found, absent = [], []
+    for entry in suite.datasets:
+        try:
+            found.append(component(families.datasets, entry))
+        except AbsentError as error:
+            absent.append((title_of(entry) or entry, error))
+    if absent and not (suite.skip_absent and found):
+        raise absent[0][1]
+    for name, why in absent:
+        tell(f"{name} is left out: {why}")
+    return found
 
 
 class Draw(NamedTuple):

@@ -497,10 +497,10 @@ def _scores(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
 def suite_of(plan: Any) -> dict[str, Any]:
     """Return the suite in a plan; an error of one kind or another where it is none."""
     suite = dict(plan["suite"])
-    metrics = suite.get("metrics", [])
-    if not isinstance(suite["name"], str) or not isinstance(metrics, list):
+    metrics, curve = suite.get("metrics", []), suite.get("curve", [])
+    if not isinstance(suite["name"], str) or not all(isinstance(m, list) for m in (metrics, curve)):
         raise TypeError("it has no name, or metrics that are none")
-    if not all(isinstance(entry, str | dict) for entry in metrics):
+    if not all(isinstance(entry, str | dict) for entry in (*metrics, *curve)):
         raise TypeError("a metric is a name or a table")
     return suite
 

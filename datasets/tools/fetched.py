@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aexbench import RequestError, files
-from aexbench.errors import plain
+from aexbench.errors import AbsentError, plain
 from aexbench.fetching.downloads import DownloadError, may_fetch
 from aexbench.fetching.local_data import data_folder, places
 
 
 def cache_home(cache: Path, name: str, again: str) -> Path:
-    """Return the place that holds a cache, or where it is to be; RequestError if it must not be
+    """Return the place that holds a cache, or where it is to be; AbsentError if it must not be
     fetched now.
     """
     if may_fetch():
@@ -24,7 +24,7 @@ def cache_home(cache: Path, name: str, again: str) -> Path:
     for place in places():
         if (place / cache).exists():
             return place
-    raise RequestError(f"{name} is not here: fetch it with  aexbench data get '{again}'")
+    raise AbsentError(f"{name} is not here: fetch it with  aexbench data get '{again}'")
 
 
 @contextmanager

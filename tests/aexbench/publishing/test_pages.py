@@ -36,7 +36,9 @@ def only(found: list[Path]) -> Page:
 
 def test_every_page_is_well_formed_and_named(quickstart):
     found = pages(quickstart)
-    assert len(found) == 1 + 1 + 10 + 2, "the index, how to read, explainers, data sets"
+    assert len(found) == 1 + 1 + 1 + 10 + 2, (
+        "the index, how to read, the paper, explainers, data sets"
+    )
     for page in found:
         assert page.faults == [], page.path
         assert page.tags[0] == ("html", {"lang": "en"})

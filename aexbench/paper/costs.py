@@ -1,0 +1,48 @@
+"""What an explanation costs by each of the paper's methods, on one detector, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aexbench.board import costs, figures
+from aexbench.paper.published import LRP, OF_FIGURE_2
+from aexbench.paper.scored import Block
+from aexbench.paper.view import NONE, Part
+
+HEADS = ("explainer", "one sample", "times LRP's", "samples/s", "rows forward", "rows backward")
+
+
+def times(block: Block, name: str) -> dict[str, Any]:
+    """Return what an explanation of a row costs on this detector, as far as it is known."""
+    text = block.of(OF_FIGURE_2[name])
+    records = (r for r in block.records if block.table.text("explainer", r.cell.explainer) == text)
+    return costs.times(records)
+
+
+def factor(block: Block, name: str, other: str) -> float | None:
+    """Return how many times as long an explanation takes as another one, on the same machine."""
+    own, its = times(block, name), times(block, other)
+    if None in (own["latency_s"], its["latency_s"]) or own["hardware"] != its["hardware"]:
+        return None
+    return float(own["latency_s"] / its["latency_s"])
+
+
+def part(block: Block) -> Part:
+    """Return the table of a block."""
+    found = {name: times(block, name) for name in OF_FIGURE_2}
+    lines = [_line(block, name, own) for name, own in found.items()]
+    machines = dict.fromkeys(str(own["hardware"]) for own in found.values() if own["hardware"])
+    said = [f"timed on {', '.join(machines)}"] if machines else ["nothing was timed here"]
+    return Part(f"What an explanation costs: {block.shown}", HEADS, lines, said=said)
+
+
+def _line(block: Block, name: str, own: dict[str, Any]) -> list[str]:
+    times_lrp = factor(block, name, LRP)
+    return [
+        name,
+        figures.seconds(own["latency_s"]) + figures.spread(own["latency_spread"]) or NONE,
+        NONE if times_lrp is None else f"{times_lrp:,.3g}",
+        figures.count(own["samples_per_s"]),
+        figures.count(own["forward_rows"]),
+        figures.count(own["backward_rows"]),
+    ]

@@ -1,0 +1,56 @@
+"""Parts of the view beside the paper: tables of texts with what must be known of them, which
+terminals, Markdown and pages show alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aexbench.plotting.curves import Curve
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table.
+
+    Attributes
+    ----------
+    title
+        Its headline.
+    heads, lines
+        Of its columns, and its rows; the first `words` columns are texts, others figures.
+    said
+        What must be known of it.
+    curves
+        What a chart of it draws, by group; nothing where there is none.
+    """
+
+    title: str
+    heads: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    words: int = 1
+    said: Sequence[str] = ()
+    curves: Sequence[Curve] = ()
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A store beside the paper: the parts, and what of the paper it lacks."""
+
+    title: str
+    parts: Sequence[Part]
+    lacking: Sequence[str] = field(default=())
+
+
+def figure(value: float | None, digits: int = 2) -> str:
+    """Return a figure as the paper prints it, without a zero for nothing.
+
+    >>> figure(0.3055, 3), figure(None)
+    ('0.305', '–')
+    """
+    return NONE if value is None else f"{value:.{digits}f}"
