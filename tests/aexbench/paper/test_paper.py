@@ -13,7 +13,6 @@ from aexbench.paper import published, scored
 from aexbench.paper.paper import paper
 from aexbench.paper.view import Part
 from aexbench.running.packed import open_store
-from aexbench.running.titles import give
 
 RESULTS = Path(aexbench.__file__).parents[1] / "results"
 ROWS_OF_MVTEC = (
@@ -149,7 +148,6 @@ def test_verdicts_are_those_of_the_intervals(sql):
 def _block(name: str) -> scored.Block:
     store = open_store(RESULTS / name)
     records, complaints = store.records()
-    give(store, records)
     (block,) = scored.of_corruptions(boards.read_table(store, records, None, complaints))
     return block
 
