@@ -37,27 +37,32 @@ def contraction(
     return kept
 
 
-def density(weight: torch.Tensor) -> float:
-    """Return the share of its inputs that a unit reads, the mean over units (n, M).
-
-    It is 3 (Σ w²)² / (M Σ w⁴) of M weights: 1 for normal ones, ρ if all but a share ρ are 0.
-    """
-    squares = weight.double().square()
-    alive = squares[squares.sum(1) > 0]
-    read = 3 * alive.sum(1).square() / (alive.shape[1] * alive.square().sum(1))
-    return float(read.mean())
-
-
 def tied_diagonal(rules: Mapping[Operation, str], features: Features) -> float:
-    """Return T's diagonal over chance for one hidden layer of random weights of this density whose
-    decoder is its encoder's transpose, by w² and z⁺; not a number for other networks.
+    """Return T's diagonal over chance for one hidden layer of random weights that are as sparse and
+    whose decoder is its encoder's transpose, by w² and z⁺; not a number for other networks.
 
-    T_kk is 2 / (ρ M) then, 2 / ρ over chance. Of a feature of K columns the other K − 1 are met by
-    chance.
+    A unit that reads n inputs hands 2 / (n + 1) of what it has from output k to input k; that is
+    nearly 2 / (ρM) of M inputs and a density ρ. Of a feature of K columns the other K − 1 are met
+    by chance.
     """
     layers = [operation.layer for operation in rules]
     if list(rules.values()) != ["w2", "z-plus"] or not isinstance(layers[0], Dense):
         return math.nan
-    weight = layers[0].weight
-    columns = weight.shape[1] / features.count((weight.shape[1],))
-    return (2 / density(weight) + columns - 1) / columns
+    read, size = inputs_read(layers[0].weight)
+    inputs = layers[0].weight.shape[1]
+    columns = inputs / features.count((inputs,))
+    over = float((size * 2 * inputs / (read + 1)).sum() / size.sum())
+    return (over + columns - 1) / columns
+
+
+def inputs_read(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how many inputs each unit reads (n,), and the squares of its weights (n, M), summed:
+    by these it counts, as units that training has put out have weights that are small and many.
+
+    The number is 3 (Σ w²)² / Σ w⁴ − 2: as many as are not 0, where these are normal.
+    """
+    squares = weight.double().square()
+    size = squares.sum(1)
+    alive = size > 0
+    fourth = squares.square().sum(1)[alive]
+    return 3 * size[alive].square() / fourth - 2, size[alive]

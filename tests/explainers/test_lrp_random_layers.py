@@ -12,6 +12,7 @@ from torch import nn
 from aexbench import Detector, Features, datasets, explainers
 from aexbench.autoencoders import training
 from aexbench.explainers.lrp.maps import Dense
+from aexbench.explainers.lrp.random_layers import inputs_read
 from aexbench.explainers.lrp.rules import Rule, SquaredWeights, ZPlus
 from tests.conftest import mlp
 
@@ -79,14 +80,14 @@ def ledger(model: nn.Module, columns: int, features: Features | None = None, **p
 def test_a_tied_layers_diagonal_is_two_over_its_density(density):
     book = ledger(tied(150, 1200, density), 150)
     assert float(book.diagonal.median()) == pytest.approx(2 / density, rel=0.1)
-    assert book.tied == pytest.approx(2 / density, rel=0.25)  # few weights a unit: 3 Σ²/Σ⁴ is large
+    assert book.tied == pytest.approx(2 * 150 / (150 * density + 1), rel=0.05)
 
 
 def test_of_a_feature_of_several_columns_one_is_its_own():
     groups = tuple((np.arange(150) // 3).tolist())
     book = ledger(tied(150, 1200, 0.25), 150, Features(groups=groups))
     assert float(book.diagonal.median()) == pytest.approx((2 / 0.25 + 2) / 3, rel=0.1)
-    assert book.tied == pytest.approx((2 / 0.25 + 2) / 3, rel=0.25)
+    assert book.tied == pytest.approx((2 * 150 / (150 / 4 + 1) + 2) / 3, rel=0.05)
 
 
 def test_other_networks_have_no_formula_of_a_tied_layer():
@@ -148,3 +149,12 @@ def test_sparse_weights_lead_relevance_to_its_own_feature():
         found.append(float(lrp.ledger(data.normal[:20]).diagonal.median()))
     assert found[0] < 1.5
     assert found[1] > 2 * found[0]
+
+
+def test_units_that_training_has_put_out_do_not_count_as_dense():
+    weight = normal(40, 200)
+    weight[:, 50:] = 0
+    read, size = inputs_read(torch.cat([weight, 1e-4 * normal(400, 200, seed=1), weight[:5] * 0]))
+    assert float(read[:40].mean()) == pytest.approx(50, rel=0.1)
+    assert float((read * size).sum() / size.sum()) == pytest.approx(50, rel=0.1)
+    assert inputs_read(torch.tensor([[0.0, 3.0, 0.0]]))[0].item() == pytest.approx(1)
