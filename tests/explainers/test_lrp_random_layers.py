@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from aexbench import Detector, Features, explainers
+from aexbench import Detector, Features, datasets, explainers
+from aexbench.autoencoders import training
 from aexbench.explainers.lrp.maps import Dense
 from aexbench.explainers.lrp.rules import Rule, SquaredWeights, ZPlus
 from tests.conftest import mlp
@@ -135,3 +136,15 @@ def test_convolutions_have_no_formula():
     assert all(layer.random.isnan().all() for layer in book.layers)
     assert book.diagonal.shape == (3,)
     assert float(book.diagonal.min()) > 1  # what is near stays near
+
+
+def test_sparse_weights_lead_relevance_to_its_own_feature():
+    data = datasets.create("breast-cancer[encoding=embedding,columns=4]")
+    found = []
+    for l1 in (0.0, 3e-5):
+        recipe = training.recipe(f"mlp[widths=[120],l1={l1},epochs=150]", "mlp")
+        detector = training.train(data, recipe, seed=0)
+        lrp = explainers.create("lrp", detector, preset="paper-tabular")
+        found.append(float(lrp.ledger(data.normal[:20]).diagonal.median()))
+    assert found[0] < 1.5
+    assert found[1] > 2 * found[0]
