@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aexbench.board import costs, figures
-from aexbench.paper.published import LRP, OF_FIGURE_2
+from aexbench.paper import view
+from aexbench.paper.published import BACKGROUND, EVALUATIONS, LRP, OF_FIGURE_2, SHAP
 from aexbench.paper.scored import Block
 from aexbench.paper.view import NONE, Part
 
@@ -27,6 +28,13 @@ def factor(block: Block, name: str, other: str) -> float | None:
     return float(own["latency_s"] / its["latency_s"])
 
 
+def shap_as_printed(block: Block) -> bool:
+    """Whether KernelSHAP asks as many rows here as in the paper."""
+    text = block.of(OF_FIGURE_2[SHAP])
+    asked = {} if text is None else block.explainers[text].parameters
+    return asked.get("nsamples") == EVALUATIONS and asked.get("rows") in (BACKGROUND, None)
+
+
 def part(block: Block) -> Part:
     """Return the table of a block."""
     found = {name: times(block, name) for name in OF_FIGURE_2}
@@ -41,7 +49,7 @@ def _line(block: Block, name: str, own: dict[str, Any]) -> list[str]:
     return [
         name,
         figures.seconds(own["latency_s"]) + figures.spread(own["latency_spread"]) or NONE,
-        NONE if times_lrp is None else f"{times_lrp:,.3g}",
+        NONE if times_lrp is None else view.times(times_lrp),
         figures.count(own["samples_per_s"]),
         figures.count(own["forward_rows"]),
         figures.count(own["backward_rows"]),

@@ -73,6 +73,7 @@ QUOTES = {
     "lead damage",
 }
 LEAST_FACTOR = 1e3  # three orders of magnitude
+EVALUATIONS, BACKGROUND = 1000, 755  # of KernelSHAP
 
 SETTINGS = {
     "rows": "approximately 10M training, 5M validation and 10M test samples",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aexbench.board.table import bare
+from aexbench.paper import costs
 from aexbench.paper.published import (
     CORRUPTIONS,
     ENTRIES_OF_TABLE_1,
@@ -29,7 +30,7 @@ ADVERSARIAL = ("theta", "alpha", "every", "steps")
 WRITTEN = {"theta": "θ", "alpha": "α", "every": "k", "steps": "steps"}
 THRESHOLDS = {"null": 0.3, "random": 0.5, "adversarial": 0.3}
 NOT_RUN = "not run"
-COUNT, EVALUATIONS, BACKGROUND = 100, 1000, 755
+COUNT = 100
 SAMPLES = (10_000, 1_000)
 
 
@@ -94,10 +95,10 @@ def _trained(records: Sequence[Record], paper: str, whose: str) -> Iterator[Sett
     networks = _listed(map(_network, records))
     yield Setting("network", paper, networks, whose if "conv" in networks else OURS)
     reports = {record.cell.detector_key: record.detector for record in records}.values()
-    known = ("epochs", "best_epoch")
-    found = [[own[name] for name in known] for own in reports if all(n in own for n in known)]
-    if found:
-        trained, best = np.median(np.array(found, dtype=float), axis=0)
+    found = [(own.get("epochs"), own.get("best_epoch")) for own in reports]
+    whole = [pair for pair in found if all(type(count) is int for count in pair)]
+    if whole:
+        trained, best = np.median(np.array(whole, dtype=float), axis=0)
         said = f"{trained:g}; by the error of validation that of epoch {best:g} is taken"
         yield Setting("epochs (median)", UNSAID, said, OURS)
 
@@ -119,7 +120,7 @@ def _corrupted(block: Block) -> Iterator[Setting]:
         r.cell.corruption.name: r.cell.corruption.parameters for r in records
     }
     found = {name: own.get("threshold") for name, own in by_name.items()}
-    same = all(found[name] == THRESHOLDS[name] for name in found)
+    same = all(found[name] == THRESHOLDS.get(name) for name in found)
     shown = ", ".join(f"{name} {found[name]}" for name in CORRUPTIONS if name in found)
     yield Setting("thresholds T", SETTINGS["thresholds"], shown, THEIRS if same else OTHER)
     counts = [own for r in records if isinstance(own := r.anomalies.get("found"), int)]
@@ -136,9 +137,9 @@ def _shap(block: Block) -> Setting:
     if text is None:
         return Setting(SHAP, SETTINGS["shap"], NOT_RUN, NONE)
     asked = block.explainers[text].parameters
-    count, rows = asked.get("nsamples"), asked.get("rows")
-    same = count == EVALUATIONS and rows in (BACKGROUND, None)
-    return Setting(SHAP, SETTINGS["shap"], f"{text}: {count} and {rows}", THEIRS if same else OTHER)
+    here = f"{text}: {asked.get('nsamples')} and {asked.get('rows')}"
+    whose = THEIRS if costs.shap_as_printed(block) else OTHER
+    return Setting(SHAP, SETTINGS["shap"], here, whose)
 
 
 def _seeds(records: Sequence[Record]) -> Setting:

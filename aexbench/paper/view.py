@@ -54,3 +54,12 @@ def figure(value: float | None, digits: int = 2) -> str:
     ('0.305', '–')
     """
     return NONE if value is None else f"{value:.{digits}f}"
+
+
+def times(factor: float) -> str:
+    """Return how many times as much something is.
+
+    >>> times(4361.2), times(0.784)
+    ('4,361', '0.78')
+    """
+    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2f}"

@@ -9,7 +9,7 @@ import pytest
 
 import aexbench
 from aexbench.board import leaderboard as boards
-from aexbench.paper import published, scored
+from aexbench.paper import claims, costs, published, scored, settings
 from aexbench.paper.paper import paper
 from aexbench.paper.view import Part
 from aexbench.running.packed import open_store
@@ -120,7 +120,25 @@ def test_the_factor_of_time_is_that_of_the_medians(sql):
     factor = float(lines["KernelSHAP"][2].replace(",", ""))
     assert factor == pytest.approx(other / own, rel=0.05)
     (claim,) = (line for line in sql["Claims of Section 4.1"].lines if line[1] == "time")
-    assert claim[2] == ("supported" if factor >= published.LEAST_FACTOR else "not supported")
+    assert factor < published.LEAST_FACTOR
+    assert claim[2] == "cannot be said"  # by a tenth of the paper's background
+    assert "KernelSHAP asks less than the paper's" in claim[3]
+
+
+@pytest.mark.parametrize(
+    ("factor", "whole", "verdict"),
+    [
+        (4000.0, False, "supported"),
+        (400.0, True, "not supported"),
+        (400.0, False, "cannot be said"),
+        (None, True, "cannot be said"),
+    ],
+)
+def test_how_much_faster_it_must_be(monkeypatch, factor, whole, verdict):
+    monkeypatch.setattr(costs, "factor", lambda *names: factor)
+    monkeypatch.setattr(costs, "shap_as_printed", lambda block: whole)
+    (claim,) = (line for line in claims.of_figure_2(_block("sql")).lines if line[1] == "time")
+    assert claim[2] == verdict
 
 
 def test_each_claim_of_the_figure_is_asked_at_one_and_three(sql):
@@ -162,6 +180,16 @@ def test_whose_settings_they_are_is_said(sql):
         "kernelshap-batched[rows=100]: 1000 and 100",
         "differs",
     ]
+
+
+def test_reports_of_strangers_that_are_no_numbers_are_left_out():
+    block = _block("sql")
+    odd = {"epochs": "many", "best_epoch": None}
+    records = [record.model_copy(update={"detector": odd}) for record in block.records]
+    block.__dict__["records"] = records
+    shown = [line[0] for line in settings.of_figure_2(block).lines]
+    assert "network" in shown
+    assert "epochs (median)" not in shown
 
 
 def test_parameters_that_came_later_do_not_tell_rows_apart():

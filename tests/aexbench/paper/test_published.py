@@ -62,8 +62,8 @@ def test_words_stand_in_the_paper(text, name):
 
 def test_numbers_of_settings_are_those_of_the_words():
     words = published.SETTINGS
-    assert f"{settings.EVALUATIONS} re-evaluations" in words["shap"]
-    assert f"and {settings.BACKGROUND} as" in words["shap"]
+    assert f"{published.EVALUATIONS} re-evaluations" in words["shap"]
+    assert f"and {published.BACKGROUND} as" in words["shap"]
     assert f"K = {settings.COUNT} " in words["count"]
     assert (
         "T = 0.3, T = 0.5 and T = 0.3 for the adversarial, random and null" in words["thresholds"]
