@@ -191,7 +191,8 @@ def _parameters(plugin: Plugin[Any], values: Mapping[str, Any]) -> dict[str, Any
     counted = {
         k: value
         for k, value in values.items()
-        if reads is None or not isinstance(value, Path | None)
+        if (reads is None or not isinstance(value, Path | None))
+        and plugin.parameters[k].counts(value)
     }
     plain = {key: _plain(value, f"{plugin.name}[{key}]") for key, value in counted.items()}
     if reads is None:

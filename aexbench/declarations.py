@@ -3,6 +3,9 @@
 `@explainers.register("mine", floor=True)` takes the fields of `ExplainerDeclaration`, and so for
 the other families. `version` numbers what the plugin computes: raise it when its figures change. A
 plugin that declares none counts by its source instead, so that an edit renames its results.
+
+A parameter that comes later is marked: `contrast: Annotated[Contrast, Later("none")] = "none"`.
+With that value it is left out of what counts, so that the results that were there keep their names.
 """
 
 from __future__ import annotations
@@ -15,6 +18,15 @@ from annotated_types import Ge, Gt, Lt
 
 if TYPE_CHECKING:
     from aexbench.fetching.downloads import Download
+
+
+@dataclass(frozen=True)
+class Later:
+    """Marks the type of a parameter that came when there were results already, with the value at
+    which it changes none of them.
+    """
+
+    value: Any
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from types import CodeType
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
+from aexbench.declarations import Later
 from aexbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ class Parameter:
             raise RequestError(
                 f"{owner}: {self.name}={value!r} is wrong: {_reason(error)}"
             ) from None
+
+    def counts(self, value: object) -> bool:
+        """Whether a value counts in the name of a result: not that which a parameter stood for
+        before it came.
+        """
+        return all(value != mark.value for mark in _marks(self.annotation))
 
     @cached_property
     def _adapter(self) -> pydantic.TypeAdapter[Any]:
@@ -184,7 +191,23 @@ def _annotation(target: Callable[..., Any], parameter: inspect.Parameter) -> Any
         return Any
 
 
+def _marks(annotation: Any) -> list[Later]:
+    """Return the marks on a type that say since when there is a parameter."""
+    known = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return [one for one in known if isinstance(one, Later)]
+
+
+def _unmarked(annotation: Any) -> Any:
+    """Return a type without its marks."""
+    if not _marks(annotation):
+        return annotation
+    plain, *known = get_args(annotation)
+    rest = tuple(one for one in known if not isinstance(one, Later))
+    return Annotated[plain, *rest] if rest else plain
+
+
 def _type_name(annotation: Any) -> str:
+    annotation = _unmarked(annotation)
     plain = isinstance(annotation, type) and not hasattr(annotation, "__args__")
     text = annotation.__name__ if plain else str(annotation)
     text = re.sub(r"Annotated\[(\w+), [^]]*\]", r"\1", text)  # bounds stand in pydantic's message

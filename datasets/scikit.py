@@ -15,14 +15,15 @@ from aexbench import Dataset
 from aexbench.datasets import register
 from aexbench.datasets.tools.embedding import Codes, embedded
 from aexbench.datasets.tools.splits import split
+from aexbench.declarations import Later
 
 
 @register("breast-cancer", version=1, images=False, licence="CC BY 4.0")
 def breast_cancer(
     *,
-    encoding: Literal["scalar", "embedding"] = "scalar",
-    columns: Annotated[int, Ge(1)] = 8,
-    codes: Codes = "known",
+    encoding: Annotated[Literal["scalar", "embedding"], Later("scalar")] = "scalar",
+    columns: Annotated[int, Ge(1), Later(8)] = 8,
+    codes: Annotated[Codes, Later("known")] = "known",
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
     """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the

@@ -9,6 +9,7 @@ import torch
 from annotated_types import Ge
 
 from aexbench.autoencoders import register
+from aexbench.declarations import Later
 from aexbench.errors import RequestError
 
 ACTIVATIONS = {
@@ -39,7 +40,7 @@ def mlp(
     widths: tuple[int, ...] = (64, 32, 8),
     activation: Literal["relu", "sigmoid", "tanh"] = "relu",
     output: Literal["relu", "sigmoid", "tanh", "identity"] = "sigmoid",
-    l1: Annotated[float, Ge(0)] = 0.0,
+    l1: Annotated[float, Ge(0), Later(0.0)] = 0.0,
 ) -> torch.nn.Sequential:
     """Return fully connected layers, M → widths → M, mirrored: `widths=[64, 32, 8]` is
     M-64-32-8-32-64-M.

@@ -35,6 +35,7 @@ from aexbench.datasets.tools.splits import (
     warn_of,
 )
 from aexbench.datasets.tools.training_scale import Scaling
+from aexbench.declarations import Later
 from aexbench.frames import Frame
 from aexbench.specs import parse, write
 
@@ -59,9 +60,9 @@ def file(
     truth_kind: TruthKind = "symptom",
     scale: Scaling = "minmax",
     labels: Path | None = None,
-    encoding: Literal["scalar", "embedding"] = "scalar",
-    columns: Annotated[int, Ge(1)] = 8,
-    codes: Codes = "known",
+    encoding: Annotated[Literal["scalar", "embedding"], Later("scalar")] = "scalar",
+    columns: Annotated[int, Ge(1), Later(8)] = 8,
+    codes: Annotated[Codes, Later("known")] = "known",
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
     number.

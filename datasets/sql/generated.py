@@ -18,6 +18,7 @@ from aexbench.datasets.sql.intrusions import KINDS
 from aexbench.datasets.sql.workload import FIT_ROWS, Encoded, Split, Workload, encoded, fitted
 from aexbench.datasets.tools.embedding import Codes, embedded
 from aexbench.datasets.tools.shards import stored
+from aexbench.declarations import Later
 from aexbench.digests import text_digest, value_digest
 from aexbench.rows import Named
 
@@ -31,8 +32,8 @@ def sql_workload(
     validation_rows: Annotated[int, Ge(1)] | None = None,
     test_rows: Annotated[int, Ge(1)] | None = None,
     encoding: Literal["scalar", "groups", "embedding"] = "scalar",
-    columns: Annotated[int, Ge(1)] = 8,
-    codes: Codes = "known",
+    columns: Annotated[int, Ge(1), Later(8)] = 8,
+    codes: Annotated[Codes, Later("known")] = "known",
     intrusions: Annotated[float, Ge(0), Le(0.05)] = 0.01,
     autoencoder: str = AUTOENCODER,
     in_memory_rows: Annotated[int, Ge(0)] = 2_000_000,

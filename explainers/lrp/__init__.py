@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 
 from aexbench import Detector, Features, RequestError, SkipError
 from aexbench.correlations import likeness
+from aexbench.declarations import Later
 from aexbench.detector import evaluation_mode, in_chunks, is_out_of_memory
 from aexbench.errors import unknown
 from aexbench.explainers import register
@@ -158,7 +159,7 @@ class LRP:
         layers: Sequence[str] = (),
         root: Annotated[float, Ge(0), Le(1)] | Literal["input", "joint"] = "input",
         relevance: Literal["error", "uniform"] = "error",
-        contrast: Contrast = "none",
+        contrast: Annotated[Contrast, Later("none")] = "none",
         low: float | None = None,
         high: float | None = None,
         epsilon: Annotated[float, Ge(0)] = 1e-6,

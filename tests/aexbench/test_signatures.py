@@ -9,7 +9,8 @@ import pytest
 from annotated_types import Ge
 
 from aexbench import RequestError, families
-from aexbench.declarations import Declaration
+from aexbench.components import of_plugin
+from aexbench.declarations import Declaration, Later
 from aexbench.registry import Registry
 
 
@@ -166,3 +167,35 @@ def test_settings_reach_the_explainer_behind_its_door(detector, linear_rows):
     explainer = families.explainers.create("residual", detector)
     explainer.sigma = 3.0
     assert explainer.explainer.sigma == 3.0
+
+
+def with_and_without_a_mark(registry):
+    def earlier(*, top: int = 1):
+        return top
+
+    def now(
+        *,
+        top: int = 1,
+        l1: Annotated[float, Ge(0), Later(0.0)] = 0.5,
+        kind: Annotated[Literal["a", "b"], Later("a")] = "a",
+    ):
+        return top, l1, kind
+
+    registry.register("earlier", version=1)(earlier)
+    registry.register("now", version=1)(now)
+    return registry.describe("earlier"), registry.describe("now")
+
+
+def test_a_later_parameter_counts_but_for_the_value_that_changes_nothing():
+    earlier, now = with_and_without_a_mark(Registry("explainer", "", Declaration))
+    before = of_plugin(earlier, {"top": 2}).parameters
+    assert of_plugin(now, {"top": 2, "l1": 0.0}).parameters == before
+    assert of_plugin(now, {"top": 2}).parameters == {**before, "l1": 0.5}  # whatever the default is
+    assert of_plugin(now, {"top": 2, "l1": 0.0, "kind": "b"}).parameters == {**before, "kind": "b"}
+    assert of_plugin(now, {"l1": 0.0}).arguments == {"top": 1, "l1": 0.0, "kind": "a"}
+
+
+def test_people_read_nothing_of_a_mark(registry):
+    _, now = with_and_without_a_mark(registry)
+    names = {name: parameter.type_name for name, parameter in now.parameters.items()}
+    assert names == {"top": "int", "l1": "float", "kind": "Literal['a', 'b']"}
