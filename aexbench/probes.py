@@ -55,6 +55,11 @@ class Asked(Protocol):
         """A normal value for each column, of the shape of one sample: the mean training row."""
         ...
 
+    @property
+    def training(self) -> Array:
+        """Training rows (B, …); a sample of 65,536, if there are more."""
+        ...
+
     def explain(self, x: Array) -> NDArray[Any]:
         """Return what the explainer says of other samples (N, …), summed over feature groups.
 

@@ -135,6 +135,7 @@ DEFAULTS = {
         "reciprocal-rank": {},
         "relevance-mass": {},
         "repair-curve": {"to": "normal", "steps": 20},
+        "shapley-error": {"orders": 250},
         "sparseness": {},
         "relevance-rank": {},
         "roc-auc": {},

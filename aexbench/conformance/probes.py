@@ -26,6 +26,7 @@ class Linear:
         self.x = rng.random((samples, columns))
         self.features, self.seed = Features(low=0.0, high=1.0), seed
         self.normal: Floats = np.full(columns, 0.5)
+        self.training: Floats = rng.random((4 * samples, columns))
         self._weights = np.eye(columns) + rng.normal(0, 0.3, (columns, columns))
 
     @property

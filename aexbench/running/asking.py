@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from aexbench import probes
 from aexbench.detector import Detector
 from aexbench.features import Features
-from aexbench.rows import Array, moments
+from aexbench.rows import Array, moments, sample
 from aexbench.running.cascade import permuted_from_the_end
 from aexbench.running.controls import twin_seed
 
 if TYPE_CHECKING:
     from aexbench.running.cells import Cell
+
+
+MOST_ROWS = 65_536  # training rows that a probe is shown
 
 
 class Asking:
@@ -65,6 +68,11 @@ class Asking:
     def normal(self) -> NDArray[np.float64]:
         """The mean training row."""
         return moments(self.background)[0]
+
+    @cached_property
+    def training(self) -> Array:
+        """Training rows, a sample of many."""
+        return sample(self.background, MOST_ROWS)
 
     def explain(self, x: Array) -> NDArray[Any]:
         """Return what the explainer says of samples, summed over feature groups."""

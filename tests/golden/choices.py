@@ -25,6 +25,7 @@ LESS: dict[str, dict[str, Any]] = {
     "lime": {"nsamples": 100},
     "per-feature-shap": {"nsamples": 40, "rows": 4},
     "repair-curve": {"steps": 4},
+    "shapley-error": {"orders": 3},
     "shapley-sampling": {"nsamples": 3},
 }
 OTHER: dict[str, list[Any]] = {
@@ -40,6 +41,7 @@ OTHER: dict[str, list[Any]] = {
     "max_draws": [],  # how many are tried, not what is found
     "noise": [0.3],
     "nsamples": [25],
+    "orders": [2],
     "output": [2],
     "quantile": [0.0],
     "root": ["joint", 0.25],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 from scipy import stats
@@ -57,3 +58,23 @@ def alike(maps):
     return [
         np.mean([stats.spearmanr(first, o).statistic for o in others]) for first, *others in maps
     ]
+
+
+def shapley_values(x, training, error, groups):
+    """By enumeration: each player's part in every coalition, each training row by itself."""
+    players = sorted(set(groups))
+    values = np.zeros(len(players))
+    for row in training:
+
+        def worth(coalition, row=row):
+            mixed = [x[c] if group in coalition else row[c] for c, group in enumerate(groups)]
+            return error(np.array(mixed))
+
+        for player in players:
+            others = [one for one in players if one != player]
+            for size in range(len(players)):
+                chance = 1 / (len(players) * math.comb(len(others), size))
+                for coalition in itertools.combinations(others, size):
+                    gain = worth({*coalition, player}) - worth(set(coalition))
+                    values[player] += chance * gain / len(training)
+    return values

@@ -16,7 +16,13 @@ from aexbench.running.asking import Asking
 from tests.metrics import probe_twins
 
 GROUPS = (0, 1, 1, 2, 3, 3, 3)
-ASKING = ["conservation-gap", "max-sensitivity", "model-randomisation", "repair-curve"]
+ASKING = [
+    "conservation-gap",
+    "max-sensitivity",
+    "model-randomisation",
+    "repair-curve",
+    "shapley-error",
+]
 TRUTH = np.ones((8, 4), dtype=bool)
 
 
@@ -323,3 +329,64 @@ def test_the_linear_ground_answers_as_a_detector_does():
     residual = (ground.x - ground.reconstruct(ground.x)) ** 2 / 4
     np.testing.assert_allclose(ground.explain(ground.x), residual)
     assert not np.allclose(ground.explain_randomised(0.5), ground.attributions)
+
+
+def with_shapley_values(groups, factor=1.0):
+    """Two samples whose map is a multiple of the Shapley values that enumeration finds."""
+    on = asked(groups=groups)
+    error = lambda sample: on.error(sample[None])[0]  # noqa: E731
+    columns = groups or range(7)
+    on.x, on.background = on.x[:2], on.background[:6]
+    exact = [probe_twins.shapley_values(x, on.training, error, columns) for x in on.x]
+    on.attributions = factor * np.array(exact)
+    return on
+
+
+@pytest.mark.parametrize("groups", [None, GROUPS])
+def test_the_means_of_orders_are_the_shapley_values_of_enumeration(groups):
+    on = with_shapley_values(groups)
+    exact, *means = np.moveaxis(metrics.create("shapley-error", orders=4000).probe(on), 1, 0)
+    for mean in means:
+        far = np.linalg.norm(mean - exact, axis=1) / np.linalg.norm(exact, axis=1)
+        assert far.max() < 0.05
+    assert not np.array_equal(*means)
+
+
+@pytest.mark.parametrize(("factor", "score"), [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (3.0, 2.0)])
+def test_a_multiple_of_the_shapley_values_is_off_by_what_it_lacks(factor, score):
+    found = scored("shapley-error", with_shapley_values(GROUPS, factor), orders=2000)
+    assert found == pytest.approx(np.full(2, score), abs=0.08)
+
+
+def test_the_noise_of_the_means_takes_no_part_in_the_shapley_error():
+    on = with_shapley_values(GROUPS, 2.0)
+    squares = []
+    for seed in range(300):
+        on.seed = seed
+        found, one, other = np.moveaxis(metrics.create("shapley-error", orders=2).probe(on), 1, 0)
+        squares.append(((found - one) * (found - other)).sum(1))
+    wanted = (on.attributions / 2) ** 2
+    deviation = np.std(squares, axis=0) / np.sqrt(len(squares))
+    assert (abs(np.mean(squares, axis=0) - wanted.sum(1)) < 4 * deviation).all()
+
+
+def test_a_sample_alone_has_the_shapley_error_that_it_has_among_others():
+    together, alone = with_shapley_values(None), with_shapley_values(None)
+    alone.x, alone.attributions = alone.x[1:], alone.attributions[1:]
+    metric = metrics.create("shapley-error", orders=3)
+    np.testing.assert_array_equal(metric.probe(alone), metric.probe(together)[1:])
+
+
+def test_a_sample_without_shapley_values_is_right_with_a_map_of_zeros_alone():
+    outcome = np.zeros((2, 3, 4))
+    outcome[1, 0] = 0.1
+    found = metrics.create("shapley-error").score(outcome, np.ones((2, 4), dtype=bool))
+    assert found.tolist() == [0.0, 1.0]
+
+
+def test_more_than_256_features_have_no_shapley_error():
+    detector = Detector(torch.nn.Sequential(torch.nn.Linear(257, 257)))
+    rows = np.zeros((2, 257), dtype=np.float32)
+    on = Asking(lambda other: explainers.create("residual", other), detector, rows, rows)
+    with pytest.raises(SkipError, match="256 features at most, not 257"):
+        metrics.create("shapley-error").probe(on)
