@@ -24,7 +24,7 @@ def wrong(found: NDArray[Any], samples: int) -> str:
     ('', 'brings numbers that are not finite')
     """
     if found.shape[:1] != (samples,) or found.dtype.kind not in "biuf":
-        return f"brings {found.dtype} {found.shape}, not numbers of {samples} samples"
+        return f"brings {found.dtype} of shape {found.shape}, not numbers of {samples} samples"
     return "" if np.isfinite(found).all() else "brings numbers that are not finite"
 
 
