@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset
 from aexbench.datasets import register
-from aexbench.datasets.tools.embedding import Codes, embedded
+from aexbench.datasets.tools.embedding import MOST_COLUMNS, Codes, check, embedded
 from aexbench.datasets.tools.splits import split
 from aexbench.declarations import Later
 
@@ -22,7 +22,7 @@ from aexbench.declarations import Later
 def breast_cancer(
     *,
     encoding: Annotated[Literal["scalar", "embedding"], Later("scalar")] = "scalar",
-    columns: Annotated[int, Ge(1), Later(8)] = 8,
+    columns: Annotated[int, Ge(1), Le(MOST_COLUMNS), Later(8)] = 8,
     codes: Annotated[Codes, Later("known")] = "known",
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
@@ -47,6 +47,8 @@ def breast_cancer(
     Street, Wolberg and Mangasarian, 1993; UCI Machine Learning Repository (CC BY 4.0).
     """
     from sklearn.datasets import load_breast_cancer
+
+    check(encoding, columns, codes)
 
     data = load_breast_cancer()
     made = split(

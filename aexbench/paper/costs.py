@@ -10,6 +10,8 @@ from aexbench.paper.published import BACKGROUND, EVALUATIONS, LRP, OF_FIGURE_2, 
 from aexbench.paper.scored import Block
 from aexbench.paper.view import NONE, Part
 
+SAME, MORE, LESS = "as much", "more", "less"
+NEAR = 0.01  # of the paper's rows: beside the coalitions a method asks for a few
 HEADS = ("explainer", "one sample", "times LRP's", "samples/s", "rows forward", "rows backward")
 
 
@@ -28,11 +30,25 @@ def factor(block: Block, name: str, other: str) -> float | None:
     return float(own["latency_s"] / its["latency_s"])
 
 
-def shap_as_printed(block: Block) -> bool:
-    """Whether KernelSHAP asks as many rows here as in the paper."""
+def shap_beside_the_papers(block: Block) -> str | None:
+    """Return whether KernelSHAP asks as many rows of the network a sample as in the paper, more or
+    less; None where that is not known.
+    """
+    rows = times(block, SHAP)["forward_rows"] or _shap_rows(block)
+    if rows is None:
+        return None
+    share = rows / (EVALUATIONS * BACKGROUND)
+    return SAME if abs(share - 1) < NEAR else (MORE if share > 1 else LESS)
+
+
+def _shap_rows(block: Block) -> int | None:
+    """Return how many rows KernelSHAP asks by its parameters, where these say so."""
     text = block.of(OF_FIGURE_2[SHAP])
     asked = {} if text is None else block.explainers[text].parameters
-    return asked.get("nsamples") == EVALUATIONS and asked.get("rows") in (BACKGROUND, None)
+    evaluations, rows = asked.get("nsamples"), asked.get("rows")
+    if asked.get("kmeans") or type(evaluations) is not int or type(rows) is not int:
+        return None
+    return evaluations * rows
 
 
 def part(block: Block) -> Part:

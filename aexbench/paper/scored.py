@@ -5,12 +5,22 @@ their intervals.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from aexbench import families
 from aexbench.board.alike import CONTROLS
-from aexbench.board.comparing import Comparison, Target, compare
+from aexbench.board.comparing import (
+    Comparison,
+    Estimate,
+    Source,
+    Target,
+    compare,
+    enough_units,
+)
 from aexbench.board.sections import CEILING, Ranking
 from aexbench.board.table import Group, Key, Kind, Table, bare
 from aexbench.components import Component, component
@@ -72,6 +82,35 @@ class Block:
         groups = [self.groups[name] for name in names]
         return compare(ranking.sources(keys, metric, groups), self.target)
 
+    def level(self, key: Key, metric: str, name: str) -> Estimate:
+        """Return the mean of a row in one group, as unsure as its units leave it."""
+        return self._unsure([key], metric, [name], lambda found: found.row(0))
+
+    def difference(self, keys: tuple[Key, Key], metric: str, names: Sequence[str]) -> Estimate:
+        """Return one row minus another one, in the mean over groups, as unsure as units leave
+        it.
+        """
+        return self._unsure(keys, metric, names, lambda found: found.pair(0, 1))
+
+    def _unsure(
+        self,
+        keys: Sequence[Key],
+        metric: str,
+        names: Sequence[str],
+        pick: Callable[[Comparison], Estimate],
+    ) -> Estimate:
+        """Return an estimate with the variance of its units, where that of seeds is less: a few
+        seeds agree by chance. Nobody can know of a group of few units.
+        """
+        ranking = Ranking(self.table, self.kind, [metric])
+        sources = ranking.sources(keys, metric, [self.groups[name] for name in names])
+        found = pick(compare(sources, self.target))
+        counts = (values.shape[1] for source in sources for values in source.values)
+        if not all(map(enough_units, counts)):
+            return replace(found, variance=np.nan)
+        least = sum(_variance(source) for source in sources) / len(sources) ** 2
+        return replace(found, variance=float(np.maximum(found.variance, least)))
+
     def mean(self, key: Key, metric: str, name: str) -> float | None:
         """Return the mean of a row in one group, if it has one there."""
         if not self.has([key], metric, [name]):
@@ -98,14 +137,28 @@ class Block:
         return {title: key for title, key in keys.items() if key in self.table.cells}
 
 
-def same(made: Component, wanted: Component) -> bool:
-    """Whether a component of a record is one that is named today: parameters that only one of them
-    has may have come later.
+def _units(source: Source) -> NDArray[np.float64]:
+    """Return the scores of all units of all seeds (K, n)."""
+    return np.concatenate(list(source.values), axis=1)
+
+
+def _variance(source: Source) -> float:
+    """Return the variance of a mean over units, or of the difference of two: scores lie in [0, 1],
+    and one unit more counts as off by 1, for units that all agree may do so by chance.
     """
-    shared = made.parameters.keys() & wanted.parameters.keys()
-    return made.name == wanted.name and all(
-        made.parameters[name] == wanted.parameters[name] for name in shared
-    )
+    scores = _units(source)
+    values = scores[0] - scores[1] if len(scores) > 1 else scores[0]
+    count = len(values)
+    return float((np.square(values - values.mean()).sum() + 1) / (count + 1) / count)
+
+
+def same(made: Component, wanted: Component) -> bool:
+    """Whether a component of a record is one that is named today: a parameter that only one of
+    them has came later, and stands there as today's does here.
+    """
+    known = {**wanted.arguments, **wanted.parameters}
+    alike = (known.get(name, own) == own for name, own in made.parameters.items())
+    return made.name == wanted.name and all(alike)
 
 
 def of_corruptions(table: Table) -> list[Block]:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aexbench.board.table import bare
 from aexbench.paper import costs
 from aexbench.paper.published import (
     CORRUPTIONS,
@@ -31,6 +30,7 @@ WRITTEN = {"theta": "θ", "alpha": "α", "every": "k", "steps": "steps"}
 THRESHOLDS = {"null": 0.3, "random": 0.5, "adversarial": 0.3}
 NOT_RUN = "not run"
 COUNT = 100
+PIXELS = 128
 SAMPLES = (10_000, 1_000)
 
 
@@ -69,7 +69,12 @@ def of_table_1(block: Block) -> Part:
         Setting(
             "rotations and flips", f"{SETTINGS['augmentation']}; angles {UNSAID}", turned, OURS
         ),
-        Setting("images", SETTINGS["images"], f"{own.get('size', NONE)} pixels", THEIRS),
+        Setting(
+            "images",
+            SETTINGS["images"],
+            f"{own.get('size', NONE)} pixels",
+            THEIRS if own.get("size") == PIXELS else OTHER,
+        ),
         *_trained(records, f"{SETTINGS['architecture']} (Table 2)", THEIRS),
         _rules(block, SETTINGS["image rules"], _lrp()),
         _seeds(records),
@@ -93,7 +98,8 @@ def _data(records: Sequence[Record]) -> str:
 def _trained(records: Sequence[Record], paper: str, whose: str) -> Iterator[Setting]:
     """Yield which network it is, and how long it was trained."""
     networks = _listed(map(_network, records))
-    yield Setting("network", paper, networks, whose if "conv" in networks else OURS)
+    theirs = whose == OURS or networks.split(" ")[0] == "conv"  # Table 2's, with its own widths
+    yield Setting("network", paper, networks, whose if theirs else OTHER)
     reports = {record.cell.detector_key: record.detector for record in records}.values()
     found = [(own.get("epochs"), own.get("best_epoch")) for own in reports]
     whole = [pair for pair in found if all(type(count) is int for count in pair)]
@@ -115,14 +121,16 @@ def _network(record: Record) -> str:
 
 def _corrupted(block: Block) -> Iterator[Setting]:
     """Yield the thresholds, how many anomalies there are, and how the adversarial ones climb."""
-    records = [r for r in block.records if bare(r.cell.corruption.text) in CORRUPTIONS]
+    shown = {block.table.groups[name].corruption for name in block.groups.values()}
+    called = {id(r): block.table.text("corruption", r.cell.corruption) for r in block.records}
+    records = [r for r in block.records if called[id(r)] in shown]
     by_name: dict[str, dict[str, Any]] = {
         r.cell.corruption.name: r.cell.corruption.parameters for r in records
     }
     found = {name: own.get("threshold") for name, own in by_name.items()}
     same = all(found[name] == THRESHOLDS.get(name) for name in found)
-    shown = ", ".join(f"{name} {found[name]}" for name in CORRUPTIONS if name in found)
-    yield Setting("thresholds T", SETTINGS["thresholds"], shown, THEIRS if same else OTHER)
+    said = ", ".join(f"{name} {found[name]}" for name in CORRUPTIONS if name in found)
+    yield Setting("thresholds T", SETTINGS["thresholds"], said, THEIRS if same else OTHER)
     counts = [own for r in records if isinstance(own := r.anomalies.get("found"), int)]
     whole = min(counts, default=0) >= COUNT
     said = f"{min(counts, default=0)} at least" if counts else NONE
@@ -138,7 +146,7 @@ def _shap(block: Block) -> Setting:
         return Setting(SHAP, SETTINGS["shap"], NOT_RUN, NONE)
     asked = block.explainers[text].parameters
     here = f"{text}: {asked.get('nsamples')} and {asked.get('rows')}"
-    whose = THEIRS if costs.shap_as_printed(block) else OTHER
+    whose = THEIRS if costs.shap_beside_the_papers(block) == costs.SAME else OTHER
     return Setting(SHAP, SETTINGS["shap"], here, whose)
 
 

@@ -97,10 +97,13 @@ def _beside(paper: Sequence[float] | None, ours: Sequence[float | None]) -> Iter
 
 
 def _overall(found: Sequence[Damage], name: str) -> list[list[str]]:
-    """Return the mean over the damages that the paper has too, if all four columns are here."""
+    """Return the mean over the damages that the paper has too, if all four columns are here, and
+    none twice, by other detectors or data.
+    """
     shared = [damage for damage in found if damage.paper is not None]
     ours = [[v for v in _ours(damage, name) if v is not None] for damage in shared]
-    if not shared or any(len(own) < len(HEADS_OF_TABLE_1) for own in ours):
+    once = len({damage[:2] for damage in shared}) == len(shared)
+    if not shared or not once or any(len(own) < len(HEADS_OF_TABLE_1) for own in ours):
         return []
     own = [_mean([values[n] for values in ours]) for n in range(len(HEADS_OF_TABLE_1))]
     return [["Overall", f"{len(shared)} of {len(TABLE_1)}", *_beside(_papers(shared), own)]]

@@ -170,7 +170,9 @@ def _filled(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return a suite's values with those of its parameters in the entries that name them."""
     parameters = values.get("parameters", {})
     own = {
-        axis: variants.filled(values[axis], parameters, origin) for axis in AXES if axis in values
+        axis: variants.filled(values[axis], parameters, origin)
+        for axis in (*AXES, "curve")
+        if axis in values
     }
     return {**values, **own}
 

@@ -39,7 +39,7 @@ def varied(suite: Values, given: Values, origin: str) -> dict[str, Any]:
         if name not in declared:
             raise unknown(f"parameter of suite {origin}", name, declared)
         _check(f"parameter {name} of suite {origin}", value, declared[name])
-    changed = [f"{k}-{given[k]}" for k, v in declared.items() if given.get(k, v) != v]
+    changed = [f"{k}-{given[k]}" for k, v in declared.items() if k in given and given[k] != v]
     name = re.sub(r"[^\w.-]+", "-", "-".join([str(suite.get("name")), *changed]))
     return {**suite, "name": name, "parameters": {**declared, **given}} if changed else {**suite}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
@@ -22,7 +22,7 @@ from aexbench.datasets.file.grouping import features_of
 from aexbench.datasets.file.labels import label_rows
 from aexbench.datasets.file.reading import ENDINGS, Roles
 from aexbench.datasets.file.table import Table, tables
-from aexbench.datasets.tools.embedding import Codes, embedded
+from aexbench.datasets.tools.embedding import MOST_COLUMNS, Codes, check, embedded
 from aexbench.datasets.tools.splits import (
     SHARES,
     SHARES_BEFORE_TEST,
@@ -61,7 +61,7 @@ def file(
     scale: Scaling = "minmax",
     labels: Path | None = None,
     encoding: Annotated[Literal["scalar", "embedding"], Later("scalar")] = "scalar",
-    columns: Annotated[int, Ge(1), Later(8)] = 8,
+    columns: Annotated[int, Ge(1), Le(MOST_COLUMNS), Later(8)] = 8,
     codes: Annotated[Codes, Later("known")] = "known",
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
@@ -150,6 +150,7 @@ def file(
         If the file cannot be read, or something in it cannot be used: it says all that is wrong
         with it, by column and row.
     """
+    check(encoding, columns, codes)
     roles = Roles(
         label=_text(label),
         truth=_text(truth),

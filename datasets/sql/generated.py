@@ -16,7 +16,7 @@ from aexbench.datasets import register
 from aexbench.datasets.sql.encoding import Encoder, Encoding
 from aexbench.datasets.sql.intrusions import KINDS
 from aexbench.datasets.sql.workload import FIT_ROWS, Encoded, Split, Workload, encoded, fitted
-from aexbench.datasets.tools.embedding import Codes, embedded
+from aexbench.datasets.tools.embedding import MOST_COLUMNS, Codes, check, embedded
 from aexbench.datasets.tools.shards import stored
 from aexbench.declarations import Later
 from aexbench.digests import text_digest, value_digest
@@ -32,7 +32,7 @@ def sql_workload(
     validation_rows: Annotated[int, Ge(1)] | None = None,
     test_rows: Annotated[int, Ge(1)] | None = None,
     encoding: Literal["scalar", "groups", "embedding"] = "scalar",
-    columns: Annotated[int, Ge(1), Later(8)] = 8,
+    columns: Annotated[int, Ge(1), Le(MOST_COLUMNS), Later(8)] = 8,
     codes: Annotated[Codes, Later("known")] = "known",
     intrusions: Annotated[float, Ge(0), Le(0.05)] = 0.01,
     autoencoder: str = AUTOENCODER,
@@ -75,6 +75,7 @@ def sql_workload(
     seed
         Of the users, their habits and all that they do.
     """
+    check(encoding, columns, codes)
     sizes: dict[Split, int] = {
         "train": rows,
         "validation": validation_rows or max(1, rows // 2),

@@ -18,6 +18,9 @@ from aexbench.rows import Array, sample
 Codes = Literal["known", "any"]
 KINDS: dict[str, Literal["embedding", "columns"]] = {"known": "embedding", "any": "columns"}
 FIT_ROWS = 65_536  # training rows that ranks are taken from, at most
+COLUMNS: int = 8  # of each feature, unless said
+CODES: Codes = "known"
+MOST_COLUMNS = 256  # of each feature
 TURNS = 4  # a column of frequency 1 goes round once: the first one goes a quarter of the way
 
 
@@ -101,6 +104,12 @@ class EncodedRows:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self[:], dtype=dtype)
+
+
+def check(encoding: str, columns: int, codes: Codes) -> None:
+    """Raise RequestError where columns or codes are asked of features that are not embedded."""
+    if encoding != "embedding" and (columns, codes) != (COLUMNS, CODES):
+        raise RequestError("columns and codes are for encoding=embedding: give that too")
 
 
 def embedded(dataset: Dataset, columns: int, codes: Codes) -> Dataset:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import aexbench
+from aexbench import families
 from aexbench.board import leaderboard as boards
+from aexbench.components import component
 from aexbench.paper import claims, costs, published, scored, settings
 from aexbench.paper.paper import paper
 from aexbench.paper.view import Part
@@ -126,17 +128,21 @@ def test_the_factor_of_time_is_that_of_the_medians(sql):
 
 
 @pytest.mark.parametrize(
-    ("factor", "whole", "verdict"),
+    ("factor", "asked", "verdict"),
     [
-        (4000.0, False, "supported"),
-        (400.0, True, "not supported"),
-        (400.0, False, "cannot be said"),
-        (None, True, "cannot be said"),
+        (4000.0, costs.SAME, "supported"),
+        (4000.0, costs.LESS, "supported"),
+        (4000.0, costs.MORE, "cannot be said"),
+        (400.0, costs.SAME, "not supported"),
+        (400.0, costs.MORE, "not supported"),
+        (400.0, costs.LESS, "cannot be said"),
+        (4000.0, None, "cannot be said"),
+        (None, costs.SAME, "cannot be said"),
     ],
 )
-def test_how_much_faster_it_must_be(monkeypatch, factor, whole, verdict):
+def test_how_much_faster_it_must_be(monkeypatch, factor, asked, verdict):
     monkeypatch.setattr(costs, "factor", lambda *names: factor)
-    monkeypatch.setattr(costs, "shap_as_printed", lambda block: whole)
+    monkeypatch.setattr(costs, "shap_beside_the_papers", lambda block: asked)
     (claim,) = (line for line in claims.of_figure_2(_block("sql")).lines if line[1] == "time")
     assert claim[2] == verdict
 
@@ -152,10 +158,7 @@ def test_each_claim_of_the_figure_is_asked_at_one_and_three(sql):
 def test_verdicts_are_those_of_the_intervals(sql):
     block = _block("sql")
     key = ("lrp[preset=paper-tabular]", "none")
-    found = [
-        block.compared([key], "recall[top=3]", [name]).row(0).interval()
-        for name in published.CORRUPTIONS
-    ]
+    found = [block.level(key, "recall[top=3]", name).interval() for name in published.CORRUPTIONS]
     expected = "supported" if all(low > 0.5 for low, _ in found) else "cannot be said"
     expected = "not supported" if any(high < 0.5 for _, high in found) else expected
     quoted = f"“{published.QUOTES['all good']}”: LRP"
@@ -190,6 +193,36 @@ def test_reports_of_strangers_that_are_no_numbers_are_left_out():
     shown = [line[0] for line in settings.of_figure_2(block).lines]
     assert "network" in shown
     assert "epochs (median)" not in shown
+
+
+@pytest.mark.parametrize(
+    ("counted", "asked", "expected"),
+    [
+        (755_800, {}, costs.SAME),
+        (71_100, {"nsamples": 1000, "rows": 755}, costs.LESS),  # the data have no more rows
+        (None, {"nsamples": 1000, "rows": 755}, costs.SAME),
+        (None, {"nsamples": 30_000, "rows": 755}, costs.MORE),
+        (None, {"nsamples": 1000, "rows": 755, "kmeans": True}, None),
+        (None, {"nsamples": 1000, "rows": None}, None),
+    ],
+)
+def test_what_kernelshap_asks_is_counted_or_said_by_its_parameters(
+    monkeypatch, counted, asked, expected
+):
+    block = _block("sql")
+    name = "kernelshap-batched[rows=100]"
+    own = block.explainers[name].model_copy(update={"parameters": asked})
+    block.__dict__["explainers"] = {**block.explainers, name: own}
+    monkeypatch.setattr(scored.Block, "of", lambda self, entries: name)
+    monkeypatch.setattr(costs, "times", lambda *names: {"forward_rows": counted})
+    assert costs.shap_beside_the_papers(block) == expected
+
+
+def test_a_contrast_is_not_the_papers_lrp():
+    plain = component(families.explainers, "lrp[preset=paper-tabular]")
+    other = component(families.explainers, "lrp[preset=paper-tabular,contrast=minus]")
+    assert scored.same(plain, plain)
+    assert not scored.same(other, plain)
 
 
 def test_parameters_that_came_later_do_not_tell_rows_apart():

@@ -124,3 +124,15 @@ def test_a_plan_tells_how_its_suite_is_asked_for(monkeypatch, tmp_path, suite):
 def test_variants_lie_apart(aexbench_cli, suite):
     out = aexbench_cli("run", f"{suite}[rows=301]", "--dry-run").out
     assert "cells would run, into aexbench-results/mine-rows-301\n" in out
+
+
+def test_the_metrics_of_a_curve_may_name_them_too(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE + 'metrics = ["recall"]\ncurve = ["recall[top={rows}]"]\n')
+    assert planning.load(f"{path}[rows=7]").curve == ["recall[top=7]"]
+
+
+def test_a_default_that_is_no_number_is_no_variant(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE.replace("share = 0.01", "share = nan"))
+    assert planning.load(str(path)).name == "mine"

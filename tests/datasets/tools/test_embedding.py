@@ -151,3 +151,15 @@ def test_a_table_of_ones_own_is_embedded_whatever_its_scale(tmp_path):
     np.testing.assert_allclose(one.test[:], other.test[:], atol=1e-5)
     assert (one.features.low, one.features.high, other.autoencoder) == (0.0, 1.0, "mlp")
     assert one.rows["test"].tolist() == datasets.create("file", path=path).rows["test"].tolist()
+
+
+@pytest.mark.parametrize("name", ["breast-cancer", "sql-workload"])
+@pytest.mark.parametrize("given", [{"columns": 3}, {"codes": "any"}])
+def test_columns_and_codes_are_of_embedded_features_alone(name, given):
+    with pytest.raises(RequestError, match="are for encoding=embedding: give that too"):
+        datasets.create(name, **given)
+
+
+def test_a_feature_has_256_columns_at_most():
+    with pytest.raises(RequestError, match="less than or equal to 256"):
+        datasets.create("breast-cancer", encoding="embedding", columns=257)
