@@ -15,6 +15,7 @@ from aexbench.publishing.charts import themed
 from aexbench.publishing.grids import Column, Grid, Line, words
 from aexbench.publishing.reading import Reading
 
+MOST_TITLE = 160  # characters, of a picture
 LINK = "Beside the paper: its tables, its figure and its claims"
 
 
@@ -69,10 +70,19 @@ def _chart(part: Part, name: str) -> Markup | str:
         alt = drawing.altair()
         names = {curve.group: curve.group.rpartition(" / ")[2] for curve in part.curves}
         chosen = [c.explainer for c in part.curves if c.role == "explainer"]
-        title = alt.TitleParams(part.title, subtitle=[curves.ABOUT])
+        title = alt.TitleParams(cut(part.title), subtitle=[curves.ABOUT])
         order = list(dict.fromkeys(chosen))
         chart = curves.beside(part.curves, names, order, title, looks.LIGHT)
         drawn = drawing.to_bytes(looks.dressed(chart, looks.LIGHT), "svg")
     except SkipError as error:
         return f"No picture: {error}."
-    return Markup(themed(drawn, name, part.title))
+    return Markup(themed(drawn, name, cut(part.title)))
+
+
+def cut(title: str) -> str:
+    """Return a title as a picture shows it: strangers name data sets at any length.
+
+    >>> cut("Figure 2"), len(cut("x" * 1000))
+    ('Figure 2', 160)
+    """
+    return title if len(title) <= MOST_TITLE else f"{title[: MOST_TITLE - 1]}…"

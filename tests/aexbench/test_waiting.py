@@ -221,9 +221,9 @@ def test_what_is_trained_tells_who_asks(pictures, monkeypatch, tmp_path):
 def test_results_show_that_they_are_read_and_ranked(pictures):
     results = aexbench.open(Path(__file__).parents[2] / "results" / "quickstart")
     _ = results.records
-    assert pictures.pop().now == "reading 900 records"
+    assert pictures.pop().now == "reading 1080 records"
     results.board()
-    assert pictures.pop().now == "ranking 900 cells"
+    assert pictures.pop().now == "ranking 1080 cells"
 
 
 def test_a_run_is_shown_as_a_whole(detector, linear_rows, notebook, at_once):

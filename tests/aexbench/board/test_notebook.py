@@ -96,9 +96,9 @@ def test_names_on_a_board_do_nothing():
 
 def test_results_show_what_cells_there_are(published):
     assert repr(published).splitlines() == [
-        "Results of 900 cells",
+        "Results of 1,080 cells",
         "  store        quickstart",
-        "  cells        900 ok",
+        "  cells        1,080 ok",
         "  datasets     breast-cancer, digits",
         "  corruptions  null[threshold=0.2], random, adversarial",
         "  explainers   residual, repair, lrp[preset=paper-tabular] and 7 more",
@@ -106,23 +106,23 @@ def test_results_show_what_cells_there_are(published):
         "  more         .board() ranks, .frame is a row for each cell and metric",
     ]
     shown = read(published._repr_html_()).texts("strong")
-    assert shown[0] == "Results of 900 cells"
+    assert shown[0] == "Results of 1,080 cells"
     assert shown[-1] == "The detectors"
 
 
 def test_of_many_cells_only_what_is_read_already_is_shown(published, monkeypatch):
-    assert len(published.records) == 900
+    assert len(published.records) == 1080
     monkeypatch.setattr(summaries, "MOST_CELLS", 869)
     unread = Results(published.store, published.keys)
     assert repr(unread).splitlines()[1:] == [
         "  store  quickstart",
         "  more   .board() ranks, .frame is a row for each cell and metric",
     ]
-    assert read(unread._repr_html_()).texts("strong") == ["Results of 900 cells"]
+    assert read(unread._repr_html_()).texts("strong") == ["Results of 1,080 cells"]
     assert "records" not in vars(unread)
-    assert "900 ok" in repr(published)
-    monkeypatch.setattr(summaries, "MOST_CELLS", 900)
-    assert "900 ok" in repr(unread)
+    assert "1,080 ok" in repr(published)
+    monkeypatch.setattr(summaries, "MOST_CELLS", 1080)
+    assert "1,080 ok" in repr(unread)
 
 
 def test_results_with_nothing_to_rank_say_why(tmp_path):

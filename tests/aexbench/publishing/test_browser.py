@@ -93,12 +93,12 @@ def test_groups_are_chosen_by_data_set_corruption_and_explainer(browser, quickst
         assert page.locator("output").inner_text().startswith("1 of 6 groups are shown. Means")
         page.locator("input[name=explainer]").fill("LRP")
         heads = page.locator(GROUPS).locator("thead th[data-explainer]:visible")
-        assert heads.count() == 2
-        assert page.locator(MAIN).locator("tbody tr:visible").count() == 2
+        assert heads.count() == 3
+        assert page.locator(MAIN).locator("tbody tr:visible").count() == 3
         page.get_by_role("button", name="Show all").click()
         page.wait_for_function("document.querySelector('output').textContent === ''")
         assert seen.count() == 7
-        assert page.locator(MAIN).locator("tbody tr:visible").count() == 10
+        assert page.locator(MAIN).locator("tbody tr:visible").count() == 11
 
 
 def test_a_figure_is_in_full_where_one_points_at_it(browser, quickstart):

@@ -20,7 +20,7 @@ from tests.aexbench.publishing.html import Page, pages
 
 def test_names_are_text_on_every_page(hostile):
     found = pages(hostile)
-    assert len(found) == 1 + 1 + 10 + 2
+    assert len(found) == 1 + 1 + 11 + 2
     for page in found:
         assert page.faults == [], page.path
         assert page.count("script") == 1, page.path

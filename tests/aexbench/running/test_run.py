@@ -403,7 +403,7 @@ def test_the_path_of_a_file_does_not_count_and_its_content_does(tmp_path):
 def test_quickstart_declares_what_it_promises():
     suite = planning.load("quickstart")
     assert (suite.datasets, suite.seed_list) == (["breast-cancer", "digits"], [0, 1, 2, 3, 4])
-    assert (len(suite.corruptions), len(suite.explainers)) == (3, 6)
+    assert (len(suite.corruptions), len(suite.explainers)) == (3, 7)
     cells = planning.plan(suite)
     assert {cell.control for cell in cells} == {"none", "initial", "permuted", "loss-ablated"}
     assert len({cell.key for cell in cells}) == len(cells)
