@@ -101,7 +101,7 @@ def test_results_show_what_cells_there_are(published):
         "  cells        1,080 ok",
         "  datasets     breast-cancer, digits",
         "  corruptions  null[threshold=0.2], random, adversarial",
-        "  explainers   residual, repair, lrp[preset=paper-tabular] and 7 more",
+        "  explainers   residual, repair, lrp[preset=paper-tabular] and 8 more",
         "  metrics      recall, recall[top=3]",
         "  more         .board() ranks, .frame is a row for each cell and metric",
     ]
