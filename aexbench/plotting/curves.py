@@ -6,6 +6,7 @@ Means are the board's own: of samples within units, of units within groups.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -233,7 +234,7 @@ def _panel(alt: Any, curves: Sequence[Curve], name: str, chosen: Sequence[str], 
 def _features_axis(alt: Any, last: int) -> Any:
     """Return the axis of m; it is logarithmic where the features are many."""
     if last <= MOST_LINEAR:
-        axis = alt.Axis(tickMinStep=1, tickCount=8, format="d")
+        axis = alt.Axis(values=list(range(1, last + 1, math.ceil(last / 8))), format="d")
         return alt.X("m:Q", title="m [features]", axis=axis, scale=alt.Scale(domain=[1, last]))
     axis, scale = alt.Axis(values=ticks(1, last), format="d"), alt.Scale(type="log", nice=False)
     return alt.X("m:Q", title="m [features]", axis=axis, scale=scale)

@@ -7,7 +7,7 @@ import pytest
 
 import aexbench
 from aexbench import AnomalySet, Features, RequestError
-from aexbench.plotting import curves, kinds
+from aexbench.plotting import curves, drawing, kinds
 from aexbench.plotting.choosing import Wanted
 from aexbench.plotting.curves import Curve
 from aexbench.plotting.looks import DARK, DASHES, LIGHT
@@ -124,3 +124,11 @@ def test_lines_are_told_apart_by_dashes_too():
     assert looks["random (floor)"][0] == looks["chance"][0] == LIGHT.soft
     in_front = {line["line"] for line in curves.data(drawn, ["a", "b"]) if line["front"]}
     assert in_front == {"explainer a", "explainer b"}
+
+
+@pytest.mark.parametrize(
+    ("last", "whole"), [(3, [1, 2, 3]), (8, list(range(1, 9))), (21, [1, 4, 7, 10, 13, 16, 19])]
+)
+def test_the_axis_of_m_names_whole_numbers_once(last, whole):
+    axis = curves._features_axis(drawing.altair(), last).to_dict()["axis"]
+    assert axis["values"] == whole
