@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset
 from aexbench.datasets import register
-from aexbench.datasets.tools.embedding import MOST_COLUMNS, Codes, check, embedded
+from aexbench.datasets.tools.embedding import Coding
 from aexbench.datasets.tools.splits import split
 from aexbench.declarations import Later
 
@@ -22,8 +22,7 @@ from aexbench.declarations import Later
 def breast_cancer(
     *,
     encoding: Annotated[Literal["scalar", "embedding"], Later("scalar")] = "scalar",
-    columns: Annotated[int, Ge(1), Le(MOST_COLUMNS), Later(8)] = 8,
-    codes: Annotated[Codes, Later("known")] = "known",
+    coding: Coding = Coding(),  # noqa: B008
     seed: Annotated[int, Ge(0)] = 0,
 ) -> Dataset:
     """Breast Cancer Wisconsin (diagnostic): 30 measurements of cell nuclei; malignant cases are the
@@ -34,11 +33,8 @@ def breast_cancer(
     encoding
         `scalar`: a measurement is a column. `embedding`: `columns` dense ones for each, sines of
         its rank among the training rows, see `aexbench.datasets.tools.embedding`.
-    columns
-        Of each feature, with `encoding=embedding`.
-    codes
-        What corruptions give an embedded feature. `known`: the code of another value that clean
-        samples have. `any`: a number in each column by itself.
+    coding
+        Of embedded features.
     seed
         Of the split.
 
@@ -48,7 +44,7 @@ def breast_cancer(
     """
     from sklearn.datasets import load_breast_cancer
 
-    check(encoding, columns, codes)
+    coding.check(encoding)
 
     data = load_breast_cancer()
     made = split(
@@ -58,7 +54,7 @@ def breast_cancer(
         seed=seed,
         autoencoder="mlp[widths=[24, 10]]",
     )
-    return embedded(made, columns, codes) if encoding == "embedding" else made
+    return coding.embedded(made) if encoding == "embedding" else made
 
 
 @register("wine", version=1, images=False, licence="CC BY 4.0")

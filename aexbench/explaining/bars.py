@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from aexbench.board.bars import SPAN
 from aexbench.errors import plain
 from aexbench.explaining.parts import Explanation, Feature
 from aexbench.explaining.sentences import sentence
@@ -18,7 +19,6 @@ from aexbench.plotting import drawing
 LONGEST_NAME = 30
 WIDTH, STEP = 360, 22  # of the bars, in pixels
 TITLE_WIDTH = 88  # characters of a line
-SPAN = 1.96  # standard errors at both sides of an attribution: 19 of 20 are in them
 FOR, AGAINST = "#4c78a8", "#bab0ac"
 
 

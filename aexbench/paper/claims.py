@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aexbench.board.alike import CONTROLS
 from aexbench.board.comparing import Estimate
@@ -187,7 +187,7 @@ def _average(by_object: Mapping[tuple[str, str], Sequence[Damage]], metric: str)
         return Claim(quoted, "all", unknown("one object is here by several detectors or data"))
     if here < len(TABLE_1):
         return Claim(quoted, "all", unknown(f"{here} of {len(TABLE_1)} damages are here"))
-    return Claim(quoted, "all", _higher(by_object, metric, "all damages", up=True))
+    return Claim(quoted, "all", _higher(by_object.values(), metric, "all damages", up=True))
 
 
 def _direction(name: str, own: Sequence[Damage], metric: str) -> Claim:
@@ -196,18 +196,18 @@ def _direction(name: str, own: Sequence[Damage], metric: str) -> Claim:
     gaps = [p.lrp_l1 - p.residual_l1 + p.lrp_l2 - p.residual_l2 for p in papers]
     up = sum(gaps) > 0
     text = f"Table 1: LRP is {'above' if up else 'below'} the residual"
-    return Claim(text, name, _higher({name: own}, metric, name, up))
+    return Claim(text, name, _higher([own], metric, name, up))
 
 
-def _higher(by_object: Mapping[Any, Sequence[Damage]], metric: str, name: str, up: bool) -> Found:
+def _higher(objects: Collection[Sequence[Damage]], metric: str, name: str, up: bool) -> Found:
     """Return whether LRP is above the residual on objects, or below it, with both losses."""
     parts = []
     for loss in LOSSES:
-        gaps = [_gap(own, metric, loss) for own in by_object.values()]
+        gaps = [_gap(own, metric, loss) for own in objects]
         known = [gap for gap in gaps if gap is not None]
         if len(known) < len(gaps):
             return unknown(f"LRP and the residual in {loss.upper()} are not both here")
-        gap = averaged(known, [len(own) for own in by_object.values()])
+        gap = averaged(known, [len(own) for own in objects])
         parts.append((above if up else below)(gap, 0.0, f"{name}, {loss.upper()}"))
     return every(parts)
 

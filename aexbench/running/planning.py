@@ -30,6 +30,7 @@ from aexbench.versions import stage
 
 IsImage = Callable[[Component], bool]
 AXES = ("datasets", "detectors", "corruptions", "explainers", "metrics")
+FILLED = (*AXES, "curve")  # where entries may name parameters
 MOST = 100_000  # characters of a suite; longer ones may take long to be read
 Axis = Annotated[list[Entry], Field(min_length=1)]
 
@@ -108,7 +109,10 @@ def load(asked: str) -> Suite:
         text = path.read_text(encoding="utf-8-sig")
         if len(text) > MOST:
             raise RequestError(f"{name} is no suite: it is too long")
-        return from_values(tomllib.loads(text), str(name), given)
+        values = tomllib.loads(text)
+        if isinstance(declared := values.get("parameters"), dict):
+            variants.check_declared(declared, [values.get(place) for place in FILLED], name)
+        return from_values(values, name, given)
     except UnicodeDecodeError:
         raise RequestError(f"{name} is no TOML, which is UTF-8: save it as that") from None
     except RecursionError:
@@ -152,10 +156,10 @@ def from_values(
             f"suite {origin}: model stands in the place of detectors: leave one of them out"
         )
     try:
-        declared = Suite.model_validate(values)  # types are right from here
-        if given or declared.parameters:
-            declared = Suite.model_validate(_filled(variants.varied(values, given, origin), origin))
-        return _titled(declared, origin)
+        suite = Suite.model_validate(values)  # types are right from here
+        if given or suite.parameters:
+            suite = Suite.model_validate(_filled(variants.varied(values, given, origin), origin))
+        return _titled(suite, origin)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(
@@ -170,9 +174,9 @@ def _filled(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return a suite's values with those of its parameters in the entries that name them."""
     parameters = values.get("parameters", {})
     own = {
-        axis: variants.filled(values[axis], parameters, origin)
-        for axis in (*AXES, "curve")
-        if axis in values
+        place: variants.filled(values[place], parameters, origin)
+        for place in FILLED
+        if place in values
     }
     return {**values, **own}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aexbench import specs
+from aexbench.digests import value_digest
 from aexbench.errors import RequestError, short, unknown
 
 NAMED = re.compile(r"\{(\w+)\}")
@@ -40,8 +41,33 @@ def varied(suite: Values, given: Values, origin: str) -> dict[str, Any]:
             raise unknown(f"parameter of suite {origin}", name, declared)
         _check(f"parameter {name} of suite {origin}", value, declared[name])
     changed = [f"{k}-{given[k]}" for k, v in declared.items() if k in given and given[k] != v]
-    name = re.sub(r"[^\w.-]+", "-", "-".join([str(suite.get("name")), *changed]))
+    name = _tidy("-".join([str(suite.get("name")), *changed]))
     return {**suite, "name": name, "parameters": {**declared, **given}} if changed else {**suite}
+
+
+def _tidy(name: str) -> str:
+    """Return a name of a folder; one that stands for others as well has a digest behind it.
+
+    >>> _tidy("mine-rows-9"), _tidy("mine-title-a b")
+    ('mine-rows-9', 'mine-title-a-b-dba18430')
+    """
+    tidy = re.sub(r"[^\w.-]+", "-", name)
+    return tidy if tidy == name else f"{tidy}-{value_digest(name)[:8]}"
+
+
+def check_declared(declared: Values, places: object, origin: str) -> None:
+    """Raise RequestError unless parameters are plain values that some entry there names."""
+    named = NAMED.findall(str(places))
+    for name, value in declared.items():
+        if not isinstance(value, bool | int | float | str):
+            raise RequestError(
+                f"suite {origin}: parameter {name} is a number, a text, or true or false; got "
+                f"{short(str(value))}"
+            )
+        if name not in named:
+            raise RequestError(
+                f"suite {origin}: no entry names the parameter {name}: write {{{name}}} there"
+            )
 
 
 def _check(what: str, value: object, default: object) -> None:

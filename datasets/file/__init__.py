@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge, Le
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
@@ -22,7 +22,7 @@ from aexbench.datasets.file.grouping import features_of
 from aexbench.datasets.file.labels import label_rows
 from aexbench.datasets.file.reading import ENDINGS, Roles
 from aexbench.datasets.file.table import Table, tables
-from aexbench.datasets.tools.embedding import MOST_COLUMNS, Codes, check, embedded
+from aexbench.datasets.tools.embedding import Coding
 from aexbench.datasets.tools.splits import (
     SHARES,
     SHARES_BEFORE_TEST,
@@ -61,8 +61,7 @@ def file(
     scale: Scaling = "minmax",
     labels: Path | None = None,
     encoding: Annotated[Literal["scalar", "embedding"], Later("scalar")] = "scalar",
-    columns: Annotated[int, Ge(1), Le(MOST_COLUMNS), Later(8)] = 8,
-    codes: Annotated[Codes, Later("known")] = "known",
+    coding: Coding = Coding(),  # noqa: B008
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
     number.
@@ -138,11 +137,8 @@ def file(
         `scalar`: a column as it is. `embedding`: `columns` dense ones for each, sines of its rank
         among the training rows, see `aexbench.datasets.tools.embedding`; no scale changes a rank,
         and explanations are then not in the file's units.
-    columns
-        Of each feature, with `encoding=embedding`.
-    codes
-        What corruptions give an embedded feature. `known`: the code of another value that clean
-        samples have. `any`: a number in each column by itself.
+    coding
+        Of embedded features.
 
     Raises
     ------
@@ -150,7 +146,7 @@ def file(
         If the file cannot be read, or something in it cannot be used: it says all that is wrong
         with it, by column and row.
     """
-    check(encoding, columns, codes)
+    coding.check(encoding)
     roles = Roles(
         label=_text(label),
         truth=_text(truth),
@@ -187,7 +183,7 @@ def file(
         made.scale,
         _numbers(table, parts),
     )
-    return embedded(dataset, columns, codes) if encoding == "embedding" else dataset
+    return coding.embedded(dataset) if encoding == "embedding" else dataset
 
 
 def _unbounded(autoencoder: str) -> str:

@@ -16,9 +16,8 @@ from aexbench.datasets import register
 from aexbench.datasets.sql.encoding import Encoder, Encoding
 from aexbench.datasets.sql.intrusions import KINDS
 from aexbench.datasets.sql.workload import FIT_ROWS, Encoded, Split, Workload, encoded, fitted
-from aexbench.datasets.tools.embedding import MOST_COLUMNS, Codes, check, embedded
+from aexbench.datasets.tools.embedding import Coding
 from aexbench.datasets.tools.shards import stored
-from aexbench.declarations import Later
 from aexbench.digests import text_digest, value_digest
 from aexbench.rows import Named
 
@@ -32,8 +31,7 @@ def sql_workload(
     validation_rows: Annotated[int, Ge(1)] | None = None,
     test_rows: Annotated[int, Ge(1)] | None = None,
     encoding: Literal["scalar", "groups", "embedding"] = "scalar",
-    columns: Annotated[int, Ge(1), Le(MOST_COLUMNS), Later(8)] = 8,
-    codes: Annotated[Codes, Later("known")] = "known",
+    coding: Coding = Coding(),  # noqa: B008
     intrusions: Annotated[float, Ge(0), Le(0.05)] = 0.01,
     autoencoder: str = AUTOENCODER,
     in_memory_rows: Annotated[int, Ge(0)] = 2_000_000,
@@ -60,11 +58,8 @@ def sql_workload(
         `scalar`: one column per feature. `groups`: one-hot and hashed columns of categories, sine
         and cosine of times. `embedding`: `columns` dense ones per feature, sines of its rank among
         the training rows, see `aexbench.datasets.tools.embedding`.
-    columns
-        Of each feature, with `encoding=embedding`.
-    codes
-        What corruptions give an embedded feature. `known`: the code of another value that clean
-        samples have. `any`: a number in each column by itself.
+    coding
+        Of embedded features.
     intrusions
         Share of the test rows that belong to intrusions.
     autoencoder
@@ -75,7 +70,7 @@ def sql_workload(
     seed
         Of the users, their habits and all that they do.
     """
-    check(encoding, columns, codes)
+    coding.check(encoding)
     sizes: dict[Split, int] = {
         "train": rows,
         "validation": validation_rows or max(1, rows // 2),
@@ -84,7 +79,7 @@ def sql_workload(
     stays = sum(sizes.values()) <= in_memory_rows
     stored_as: Encoding = "groups" if encoding == "groups" else "scalar"
     made = _made(Workload(seed, intrusions), stored_as, sizes, autoencoder, stays)
-    return embedded(made, columns, codes) if encoding == "embedding" else made
+    return coding.embedded(made) if encoding == "embedding" else made
 
 
 def _made(

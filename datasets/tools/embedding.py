@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
+from aexbench.declarations import Later
 from aexbench.rows import Array, sample
 
 Codes = Literal["known", "any"]
 KINDS: dict[str, Literal["embedding", "columns"]] = {"known": "embedding", "any": "columns"}
 FIT_ROWS = 65_536  # training rows that ranks are taken from, at most
-COLUMNS: int = 8  # of each feature, unless said
-CODES: Codes = "known"
-MOST_COLUMNS = 256  # of each feature
 TURNS = 4  # a column of frequency 1 goes round once: the first one goes a quarter of the way
 
 
@@ -106,47 +105,56 @@ class EncodedRows:
         return np.asarray(self[:], dtype=dtype)
 
 
-def check(encoding: str, columns: int, codes: Codes) -> None:
-    """Raise RequestError where columns or codes are asked of features that are not embedded."""
-    if encoding != "embedding" and (columns, codes) != (COLUMNS, CODES):
-        raise RequestError("columns and codes are for encoding=embedding: give that too")
-
-
-def embedded(dataset: Dataset, columns: int, codes: Codes) -> Dataset:
-    """Return a data set of one column a feature with `columns` of them each; it has no scale.
+@dataclass(frozen=True)
+class Coding:
+    """How features are embedded: two parameters of each data set that has `encoding=embedding`.
 
     Parameters
     ----------
+    columns
+        Of each feature, with `encoding=embedding`.
     codes
-        What corruptions give a feature. `known`: the code of another value that clean samples have,
-        as often as they have it, and never a vector that stands for none (null: 0 in all columns).
-        `any`: a number in each column by itself.
-
-    Raises
-    ------
-    RequestError
-        If its features have several columns already.
+        What corruptions give an embedded feature. `known`: the code of another value that clean
+        samples have, as often as they have it, and never a vector that stands for none (null: 0 in
+        all columns). `any`: a number in each column by itself.
     """
-    if dataset.features.groups is not None:
-        raise RequestError("encoding=embedding takes one column a feature: leave groups out")
-    shape = dataset.train.shape[1:]
-    embedding = Embedding.fit(dataset.train, columns)
-    width = shape[0] * columns
 
-    def encoded(rows: Any) -> Any:
-        return EncodedRows(rows, embedding.encode, width, np.dtype(np.float32))
+    columns: Annotated[int, Ge(1), Le(256), Later(8)] = 8
+    codes: Annotated[Codes, Later("known")] = "known"
 
-    truth = dataset.test_truth
-    return Dataset(
-        encoded(dataset.train),
-        encoded(dataset.validation),
-        encoded(dataset.test),
-        embedding.features(dataset.features.group_names(shape), codes),
-        dataset.test_labels,
-        None if truth is None else EncodedRows(truth, embedding.spread, width, np.dtype(bool)),  # type: ignore[arg-type]
-        dataset.autoencoder,
-        dataset.test_units,
-        dataset.test_kinds,
-        dataset.test_truth_kind,
-        rows=dataset.rows,
-    )
+    def check(self, encoding: str) -> None:
+        """Raise RequestError where either is asked of features that are not embedded."""
+        if encoding != "embedding" and self != Coding():
+            raise RequestError("columns and codes are for encoding=embedding: give that too")
+
+    def embedded(self, dataset: Dataset) -> Dataset:
+        """Return a data set of one column a feature with `columns` of them each; it has no scale.
+
+        Raises
+        ------
+        RequestError
+            If its features have several columns already.
+        """
+        if dataset.features.groups is not None:
+            raise RequestError("encoding=embedding takes one column a feature: leave groups out")
+        shape = dataset.train.shape[1:]
+        embedding = Embedding.fit(dataset.train, self.columns)
+        width = shape[0] * self.columns
+
+        def encoded(rows: Any) -> Any:
+            return EncodedRows(rows, embedding.encode, width, np.dtype(np.float32))
+
+        truth = dataset.test_truth
+        return Dataset(
+            encoded(dataset.train),
+            encoded(dataset.validation),
+            encoded(dataset.test),
+            embedding.features(dataset.features.group_names(shape), self.codes),
+            dataset.test_labels,
+            None if truth is None else EncodedRows(truth, embedding.spread, width, np.dtype(bool)),  # type: ignore[arg-type]
+            dataset.autoencoder,
+            dataset.test_units,
+            dataset.test_kinds,
+            dataset.test_truth_kind,
+            rows=dataset.rows,
+        )

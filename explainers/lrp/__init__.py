@@ -329,10 +329,11 @@ class LRP:
         ):  # none where nothing is propagated
             layer.contraction, layer.random = changed.contraction, changed.random
         total = per_sample(maps[self.relevance], len(x))
-        alike = likeness(*(one.flatten(1).double().cpu().numpy() for one in maps.values()))
-        return Ledger(
-            per_sample(error, len(x)), total, torch.as_tensor(alike), layers, diagonal, tied
-        )
+        alike = torch.zeros(len(x))  # of a contrast: that of an even error has no order
+        if self.contrast == "none":
+            both = (one.flatten(1).double().cpu().numpy() for one in maps.values())
+            alike = torch.as_tensor(likeness(*both))
+        return Ledger(per_sample(error, len(x)), total, alike, layers, diagonal, tied)
 
     def _taken(self, x: torch.Tensor) -> torch.Tensor:
         """Return samples as the model takes them, once it is sure that what is prepared is this

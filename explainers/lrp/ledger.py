@@ -43,7 +43,7 @@ class Ledger:
         The sum of the attributions.
     correlation : (N,)
         The rank correlation of the map with the one that spreads the error evenly over the outputs:
-        near 1, the map hardly depends on which outputs are wrong.
+        near 1, the map hardly depends on which outputs are wrong. 0 of a contrast.
     layers
         From the output to the input.
     diagonal : (N,)

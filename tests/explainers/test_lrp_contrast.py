@@ -110,6 +110,18 @@ def test_the_gap_of_a_contrast_is_that_of_the_map():
     assert float(lrp.ledger(rows()).gap.max()) < 1e-6
 
 
+def test_the_ledger_of_a_contrast_is_like_no_loss_ablated_form():
+    """That form is 0 everywhere; the plain map's is not."""
+    alike = [
+        explainers.create("lrp", detector(), preset="paper-tabular", contrast=kind)
+        .ledger(rows())
+        .correlation
+        for kind in ("none", "over")
+    ]
+    assert alike[0].all()
+    assert not alike[1].any()
+
+
 def test_a_contrast_of_the_prior_with_itself_is_refused():
     with pytest.raises(RequestError, match="leave relevance out"):
         explainers.create("lrp", detector(), relevance="uniform", contrast="over")

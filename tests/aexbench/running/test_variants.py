@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -16,7 +17,7 @@ name = "mine"
 parameters = {rows = 300, share = 0.01, title = "all of it"}
 datasets = [
     "sql-workload[rows={rows},intrusions={share}]",
-    {name = "sql-workload", rows = "{rows}", seed = 1, title = "rows"},
+    {name = "sql-workload", rows = "{rows}", seed = 1, title = "{title}"},
 ]
 corruptions = ["random"]
 explainers = ["residual"]
@@ -38,7 +39,7 @@ def test_defaults_stand_where_entries_name_them(suite):
     found = planning.load(str(suite))
     assert found.datasets == [
         "sql-workload[rows=300,intrusions=0.01]",
-        {"name": "sql-workload", "rows": 300, "seed": 1, "title": "rows"},
+        {"name": "sql-workload", "rows": 300, "seed": 1, "title": "all of it"},
     ]
     assert (found.name, found.folder) == ("mine", "mine")
 
@@ -48,7 +49,14 @@ def test_brackets_change_them_and_the_name_says_so(suite):
     assert rows(found) == [1000]
     assert found.parameters == {"rows": 1000, "share": 0.01, "title": "all of it"}
     assert (found.name, found.folder) == ("mine-rows-1000", "mine-rows-1000")
-    assert planning.load(f"{suite}[title='a/b c']").name == "mine-title-a-b-c"
+
+
+def test_texts_that_a_folder_cannot_hold_lie_apart_all_the_same(suite):
+    names = {
+        planning.load(f"{suite}[title='{text}']").folder for text in ("a/b c", "a b/c", "a-b-c")
+    }
+    assert len(names) == 3
+    assert all(re.fullmatch(r"mine-title-a-b-c(-[0-9a-f]{8})?", name) for name in names)
 
 
 def test_what_is_the_default_anyway_is_no_variant(suite):
@@ -84,6 +92,23 @@ def test_a_share_may_be_a_whole_number(suite):
 def test_an_entry_that_names_no_parameter_is_refused(suite):
     suite.write_text(SUITE.replace("rows={rows}", "rows={row}"))
     with pytest.raises(RequestError, match="did you mean 'rows'"):
+        planning.load(str(suite))
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ("unused = 3", "no entry names the parameter unused: write {unused} there"),
+        ("a-b = 3", "no entry names the parameter a-b"),
+        ("rows = [3]", r"parameter rows is a number, a text, or true or false; got '\[3\]'"),
+        ("rows = 2026-01-01", "parameter rows is a number, a text, or true or false"),
+    ],
+)
+def test_a_parameter_is_a_plain_value_that_an_entry_names(suite, declared, message):
+    own = f"share = 0.01, title = 'all of it', {declared}"
+    own += "" if declared.startswith("rows") else ", rows = 300"
+    suite.write_text(re.sub(r"parameters = .*", f"parameters = {{{own}}}", SUITE))
+    with pytest.raises(RequestError, match=message):
         planning.load(str(suite))
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from aexbench import Dataset, Detector, Features, RequestError, corruptions, datasets
-from aexbench.datasets.tools.embedding import FIT_ROWS, embedded
+from aexbench.datasets.tools.embedding import FIT_ROWS, Coding
 from aexbench.detector import ScoreScale
 
 COLUMNS = 4
@@ -24,7 +24,7 @@ def scalars(count: int = 60, seed: int = 0) -> np.ndarray:
 
 def made(codes: str = "known", **others: object) -> Dataset:
     plain = Dataset(scalars(), scalars(20, 1), scalars(30, 2), Features(("a", "b", "c")), **others)
-    return embedded(plain, COLUMNS, codes)
+    return Coding(COLUMNS, codes).embedded(plain)
 
 
 def slow_code(value: float, train: np.ndarray) -> list[float]:
@@ -44,7 +44,7 @@ def test_a_code_is_made_of_sines_of_the_rank_among_training_rows():
 def test_a_value_between_two_lies_between_and_one_beyond_all_is_the_outermost():
     train = np.array([[0.0], [0.5], [1.0]] * 4, dtype=np.float32)
     test = np.array([[0.25], [-5.0], [0.0], [7.0], [1.0]], dtype=np.float32)
-    code = embedded(Dataset(train, train[:3], test, Features(("a",))), 2, "known").test[:]
+    code = Coding(2).embedded(Dataset(train, train[:3], test, Features(("a",)))).test[:]
     first = [(1 + math.sin(math.pi / 2 * rank)) / 2 for rank in (1 / 3, 1 / 6, 5 / 6)]
     np.testing.assert_allclose(code[[0, 1, 3], 0], first, atol=1e-6)
     np.testing.assert_array_equal(code[[1, 3]], code[[2, 4]])
@@ -86,7 +86,7 @@ class Counted:
 
 def test_ten_million_rows_are_encoded_as_they_are_read_and_not_before():
     train, test = Counted(), Counted()
-    found = embedded(Dataset(train, scalars(), test, Features(("a", "b", "c"))), 16, "known")
+    found = Coding(16).embedded(Dataset(train, scalars(), test, Features(("a", "b", "c"))))
     assert found.train.shape == (10_000_000, 48)
     assert (train.read, test.read) == (FIT_ROWS, 0)
     assert found.test[5_000_000:5_000_100].shape == (100, 48)
@@ -137,7 +137,7 @@ def test_null_sets_all_columns_of_one_feature_to_zero(codes):
 def test_features_of_several_columns_are_refused():
     plain = Dataset(scalars(), scalars(9), scalars(9), Features(groups=(0, 0, 1)))
     with pytest.raises(RequestError, match="leave groups out"):
-        embedded(plain, 2, "known")
+        Coding(2).embedded(plain)
 
 
 def test_a_table_of_ones_own_is_embedded_whatever_its_scale(tmp_path):
