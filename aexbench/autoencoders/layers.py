@@ -1,19 +1,40 @@
-"""What the autoencoders for images share: layers with their initial weights, and a check of the
-samples' shape.
+"""What autoencoders share: layers with their initial weights, weights drawn to 0, and a check of an
+image's shape.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from torch import nn
 
 from aexbench.errors import RequestError
 
+Start = Literal["he", "glorot"]
+
+
+class Sparse(nn.Sequential):
+    """Layers whose weights are drawn to 0 in training."""
+
+    def __init__(self, l1: float, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.l1 = l1
+
+    def penalty(self) -> torch.Tensor:
+        """Return λ Σ |w| over all weights; biases are free."""
+        layers = [m for m in self.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+        return self.l1 * torch.stack([layer.weight.abs().sum() for layer in layers]).sum()
+
 
 class ForRelu(nn.Sequential):
-    """Layers whose initial weights suit ReLU (He et al. 2015)."""
+    """Layers whose initial weights suit ReLU (He et al. 2015), or those of Glorot and Bengio 2010,
+    uniform, which Keras starts from.
+    """
 
-    def __init__(self, *layers: nn.Module) -> None:
+    def __init__(self, *layers: nn.Module, start: Start = "he") -> None:
         super().__init__(*layers)
+        self.start = start
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -23,7 +44,10 @@ class ForRelu(nn.Sequential):
             if isinstance(layer, nn.BatchNorm2d):
                 layer.reset_parameters()
         for layer in weighted:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if self.start == "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -9,6 +9,7 @@ import torch
 from annotated_types import Ge
 
 from aexbench.autoencoders import register
+from aexbench.autoencoders.layers import Sparse
 from aexbench.declarations import Later
 from aexbench.errors import RequestError
 
@@ -18,19 +19,6 @@ ACTIVATIONS = {
     "tanh": torch.nn.Tanh,
     "identity": torch.nn.Identity,
 }
-
-
-class Sparse(torch.nn.Sequential):
-    """Layers whose weights are drawn to 0 in training."""
-
-    def __init__(self, l1: float, *layers: torch.nn.Module) -> None:
-        super().__init__(*layers)
-        self.l1 = l1
-
-    def penalty(self) -> torch.Tensor:
-        """Return λ Σ |w| over all weights; biases are free."""
-        weights = [layer.weight for layer in self if isinstance(layer, torch.nn.Linear)]
-        return self.l1 * torch.stack([weight.abs().sum() for weight in weights]).sum()
 
 
 @register("mlp", version=1)

@@ -53,6 +53,7 @@ class _Probes(NamedTuple):
     found: torch.Tensor  # the difference quotient
     wider: torch.Tensor  # that of a step twice as long
     tolerance: float
+    rounding: torch.Tensor  # by how much quotients differ where nothing is wrong
 
     @property
     def complaint(self) -> str:
@@ -64,7 +65,7 @@ class _Probes(NamedTuple):
         most = self.tolerance * self.found.abs()
         # Kinks, curves and rounding within a step tell nothing, and neither does what is constant.
         telling = ((self.wider - self.found).abs() <= most / 3) & (most > 0)
-        wrong = telling & ((self.told - self.found).abs() > most)
+        wrong = telling & ((self.told - self.found).abs() > most + self.rounding)
         enough = 2 * int(telling.sum()) >= len(most)
         return PARTLY if enough and 2 * int(wrong.sum()) >= int(telling.sum()) else ""
 
@@ -85,7 +86,8 @@ def require_gradient(detector: Detector, x: torch.Tensor) -> None:
     key = (kind, loss, detector.dtype, detector.device, tuple(x.shape[1:]))
     known = _KNOWN.setdefault(detector.model, {})
     if key not in known:
-        samples = x.detach()[torch.arange(PROBES) % len(x)].clone()
+        finest = torch.promote_types(x.dtype, detector.dtype)  # the model's steps are to show in x
+        samples = x.detach()[torch.arange(PROBES) % len(x)].to(finest, copy=True)
         rows = max(1, detector.chunk_rows(samples) // GRAPH)
         with torch.inference_mode(False):
             parts = [_complaint(detector, part.clone()) for part in samples.split(rows)]
@@ -149,6 +151,7 @@ def _probed(detector: Detector, x: torch.Tensor, rng: np.random.Generator) -> _P
         quotient(step),
         quotient(2 * step),
         TOLERANCE if precision > FINE else FINE_TOLERANCE,
+        precision / step * _summed(here**2, weight**2).sqrt(),
     )
 
 

@@ -265,6 +265,18 @@ def test_it_is_asked_once_for_each_shape(monkeypatch):
     assert len(asked) == 1
 
 
+def test_networks_of_small_slopes_are_answered_though_rounding_is_as_large():
+    widths, kinds = (8, 64, 32, 8, 32, 64, 8), (*["relu"] * 5, "sigmoid")
+    for seed in range(600):
+        gradients.require_gradient(Detector(mlp(widths, kinds, seed=seed).float()), X[:6])
+
+
+def test_a_model_in_float64_is_asked_in_float64():
+    for seed in range(300):
+        net = mlp((8, 6, 4, 6, 8), ("relu", "tanh", "relu", "sigmoid"), seed=seed).double()
+        gradients.require_gradient(Detector(net), X[:6])
+
+
 def test_one_sample_is_enough():
     with pytest.raises(SkipError, match="does not hang on x"):
         explained("saliency", Detector(Through(without_gradient)), X[:1])

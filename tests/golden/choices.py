@@ -57,6 +57,7 @@ OTHER: dict[str, list[Any]] = {
 }
 # Parameters that show with another one alone.
 WITH: dict[tuple[str, str], dict[str, Any]] = {
+    ("kernelshap", "segments"): {"count": 4},  # more segments than coalitions have no one answer
     ("kernelshap-batched", "middle"): {"segments": "patches", "count": 4, "nsamples": 10},
     ("lrp", "gamma"): {"first": "z-plus", "rule": "gamma"},
     ("lrp", "alpha"): {"first": "z-plus", "rule": "alpha-beta"},

@@ -364,6 +364,39 @@ def test_an_mlp_with_l1_adds_the_size_of_its_weights_and_of_no_bias():
     torch.testing.assert_close(model[2].weight.grad, 0.25 * model[2].weight.sign())
 
 
+def test_a_convolutional_network_has_the_same_penalty():
+    model = fresh("conv[narrow=16,l1=0.25]", (1, 128, 128), 0).model
+    plain = fresh("conv[narrow=16]", (1, 128, 128), 0).model
+    assert list(model.state_dict()) == list(plain.state_dict())
+    weights = [value for name, value in plain.state_dict().items() if name.endswith("weight")]
+    assert len(weights) == 14
+    assert model.penalty().item() == pytest.approx(
+        0.25 * sum(float(w.abs().sum()) for w in weights)
+    )
+
+
+@pytest.mark.parametrize("start", ["he", "glorot"])
+def test_initial_weights_have_the_spread_that_their_author_gives(start):
+    model = fresh(f"conv[start={start}]", (1, 128, 128), 0).model
+    *inner, last = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)]
+    for layer in (*inner[2:], last):
+        share = 0.1 if layer is last else 1.0
+        fan_out, fan_in = (n * layer.kernel_size[0] ** 2 for n in layer.weight.shape[:2])
+        variance = {"he": 2 / fan_in, "glorot": 2 / (fan_in + fan_out)}[start]
+        assert float(layer.weight.std()) == pytest.approx(share * variance**0.5, rel=0.1)
+        greatest = float(layer.weight.abs().max()) / (share * variance**0.5)
+        assert (greatest < 3**0.5 + 1e-6) == (start == "glorot")
+        assert layer.bias.unique().tolist() == [0.5 if layer is last else 0.0]
+
+
+@pytest.mark.parametrize("name", ["conv[narrow=16]", "conv[narrow=16,l1=1e-6]", "unet"])
+def test_image_networks_keep_channels_last(name):
+    shape = (1, 128, 128)
+    wide = [p for p in fresh(name, shape, 0).model.parameters() if p.dim() == 4 and p.shape[1] > 1]
+    assert wide
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in wide)
+
+
 def test_l1_makes_the_weights_that_are_not_needed_small():
     data = datasets.create("sql-workload[rows=1000]")
     share = {}
