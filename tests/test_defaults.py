@@ -232,7 +232,7 @@ DEFAULTS = {
         "wine": {"seed": 0},
     },
     "autoencoders": {
-        "conv": {"output": "relu", "narrow": 1, **FIT},
+        "conv": {"output": "relu", "narrow": 1, "start": "he", "l1": 0.0, **FIT},
         "conv-transpose": {"channels": (16, 32, 64), **FIT},
         "linear": {"blocks": (), "loadings": (), "centre": 0.5, **LONG},
         "mlp": {

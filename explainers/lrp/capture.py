@@ -20,7 +20,16 @@ from torch import fx, nn
 
 from aexbench import SkipError
 from aexbench.detector import evaluation_mode
-from aexbench.explainers.lrp.handlers import HANDLERS, MODULES, VIEWS, Call, asks_for_size, in_place
+from aexbench.explainers.lrp.handlers import (
+    HANDLERS,
+    MODULES,
+    VIEWS,
+    Call,
+    asks_for_size,
+    in_place,
+    is_held,
+    undestructive,
+)
 from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, no_rule, replaced
 from aexbench.explainers.lrp.shapes import ShapeTracer
 
@@ -40,6 +49,7 @@ RANDOM = (
 )
 
 
+Modules = dict[str, nn.Module]
 CONTAINERS = (list, dict, set, OrderedDict)
 
 
@@ -66,7 +76,7 @@ def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operat
         torch.no_grad(),
     ):
         graph = _traced(model, fx.Tracer() if sample is None else ShapeTracer(sample))
-        builder = _Builder(model, _used(graph, dict(model.named_modules())))
+        builder = _Builder(model, graph)
         for node in graph.nodes:
             if node in builder.used or node.op == "placeholder":
                 builder.add(node)
@@ -130,9 +140,10 @@ def _attributes_kept(model: nn.Module) -> Iterator[None]:
 class _Builder:
     """Turns fx nodes into operations, one by one in their order."""
 
-    def __init__(self, model: nn.Module, used: set[fx.Node]) -> None:
-        self.used = used
+    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         self.modules = dict(model.named_modules())
+        self.used = _used(graph, self.modules)
+        self.reached = _behind(graph, self.modules, is_held)  # by relevance
         self.model = model
         self.operations: list[Operation] = []
         self.made: dict[fx.Node, Operation] = {}
@@ -177,7 +188,10 @@ class _Builder:
             raise SkipError("lrp explains models that return one tensor, the reconstruction")
         source = self.made[result]
         if not source.carries:
-            raise SkipError("lrp: the reconstruction does not depend on the model's input")
+            raise SkipError(
+                "lrp: no relevance reaches the input: the reconstruction does not depend on it, or "
+                "on what is detached alone"
+            )
         self.append(str(node), "output", lambda x: x, args=(source,), inputs=(source,))
 
     def _call_module(self, node: fx.Node) -> None:
@@ -186,7 +200,7 @@ class _Builder:
         call = self._called(
             node, MODULES[base] if base else "", module, f"{node.target} ({type(module).__name__})"
         )
-        if not call.carrying:
+        if not call.carrying or node not in self.reached:
             self.made[node] = self._independent(call, node)
         elif base is None or type(module).forward is not base.forward:
             raise no_rule(type(module).__name__, f"module {node.target!r}")
@@ -205,12 +219,12 @@ class _Builder:
     def _call(self, node: fx.Node, name: str, compute: Any) -> None:
         """Append a function or a method by its name: both spell the same operations."""
         call = self._called(node, name, compute, f"{node.name} at {_place(node)}")
-        if call.carrying and name not in HANDLERS:
-            raise no_rule(name, _place(node))
-        if call.carrying:
-            self._handle(node, call)
-        else:
+        if not call.carrying or node not in self.reached:
             self.made[node] = self._independent(call, node)
+        elif name not in HANDLERS:
+            raise no_rule(name, _place(node))
+        else:
+            self._handle(node, call)
 
     def _called(self, node: fx.Node, name: str, compute: Any, place: str) -> Call:
         """Return a node as a call; `input=x` is the first argument by its name."""
@@ -242,18 +256,19 @@ class _Builder:
             raise call.refused(f"{call.name} that overwrites a view, or what has views,")
 
     def _independent(self, call: Call, node: fx.Node) -> Operation:
-        """Append what does not depend on the input's values: computed now, or at every call if it
-        needs its size.
+        """Append what takes no relevance: computed now where it depends on constants alone, else at
+        every call.
         """
         if call.name in RANDOM:
             raise no_rule(call.name, _place(node))
-        if call.module is None and in_place(call.name, None, call.kwargs):
+        if not call.carrying and call.module is None and in_place(call.name, None, call.kwargs):
             raise no_rule(f"{call.name}, which changes the model,", _place(node))
         if any(
             isinstance(leaf, Operation) and leaf.kind != "constant"
             for leaf in flat([call.args, call.kwargs])
         ):
-            return call.make("size", args=call.args, kwargs=call.kwargs)
+            compute = undestructive(call)
+            return call.make("held", compute, args=call.args, kwargs=call.kwargs)
         value = call.computed()
         return call.make("constant", lambda: value)
 
@@ -261,33 +276,37 @@ class _Builder:
         return self.made[argument] if isinstance(argument, fx.Node) else argument
 
 
-def _used(graph: fx.Graph, modules: dict[str, nn.Module]) -> set[fx.Node]:
+def _used(graph: fx.Graph, modules: Modules) -> set[fx.Node]:
     """Return the nodes that the output depends on: by their result, or by what they overwrite."""
-    used: set[fx.Node] = set()
-    waiting = [node for node in graph.nodes if node.op == "output"]
-    while waiting:
-        node = waiting.pop()
-        if node not in used:
-            used.add(node)
-            waiting += node.all_input_nodes
-            waiting += [user for user in node.users if _overwrites(user, node, modules)]
+    used = _behind(graph, modules, lambda node: False)
     _refuse_hidden_writes(graph, used, modules)
     return used
 
 
-def _overwrites(user: fx.Node, node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+def _behind(graph: fx.Graph, modules: Modules, ends: Callable[[fx.Node], bool]) -> set[fx.Node]:
+    """Return the nodes that the output is made of, but not what lies behind those that end it."""
+    found: set[fx.Node] = set()
+    waiting = [node for node in graph.nodes if node.op == "output"]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += [] if ends(node) else node.all_input_nodes
+            waiting += [user for user in node.users if _overwrites(user, node, modules)]
+    return found
+
+
+def _overwrites(user: fx.Node, node: fx.Node, modules: Modules) -> bool:
     return user.all_input_nodes[:1] == [node] and _in_place(user, modules)
 
 
-def _in_place(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+def _in_place(node: fx.Node, modules: Modules) -> bool:
     module = modules[str(node.target)] if node.op == "call_module" else None
     name = str(node.target) if node.op != "call_function" else getattr(node.target, "__name__", "")
     return node.op.startswith("call") and in_place(name, module, node.kwargs)
 
 
-def _refuse_hidden_writes(
-    graph: fx.Graph, used: set[fx.Node], modules: dict[str, nn.Module]
-) -> None:
+def _refuse_hidden_writes(graph: fx.Graph, used: set[fx.Node], modules: Modules) -> None:
     """Refuse a result that nobody reads, but that is written into a view of what somebody does."""
     for node in graph.nodes:
         if node not in used and _in_place(node, modules):

@@ -143,13 +143,13 @@ def activation(call: Call) -> Operation:
     larger = any(
         isinstance(leaf, Operation) for leaf in flat([call.args[1:], call.kwargs])
     )  # limits may be
-    return call.whole("pass", (x,), _undestructive(call), broadcasts=larger, **known)
+    return call.whole("pass", (x,), undestructive(call), broadcasts=larger, **known)
 
 
 def hardtanh(call: Call) -> Operation:
     """Append a Hardtanh, which may have no negative values."""
     return call.whole(
-        "pass", (call.x,), _undestructive(call), not_negative=call.setting("min_val", -1.0) >= 0
+        "pass", (call.x,), undestructive(call), not_negative=call.setting("min_val", -1.0) >= 0
     )
 
 
@@ -321,12 +321,12 @@ def add(call: Call) -> Operation:
     if len(carrying) == 1:
         near = carrying[0].from_input
         return call.whole(
-            "pass", (carrying[0],), _undestructive(call), broadcasts=True, from_input=near
+            "pass", (carrying[0],), undestructive(call), broadcasts=True, from_input=near
         )
     not_negative = sign > 0 and all(operand.not_negative for operand in carrying)
     signs = (1.0, sign)
     return call.whole(
-        "sum", tuple(carrying), _undestructive(call), signs=signs, not_negative=not_negative
+        "sum", tuple(carrying), undestructive(call), signs=signs, not_negative=not_negative
     )
 
 
@@ -339,7 +339,7 @@ def scale(call: Call) -> Operation:
     return call.whole(
         "pass",
         (carrying[0],),
-        _undestructive(call),
+        undestructive(call),
         broadcasts=True,
         from_input=carrying[0].from_input,
     )
@@ -349,7 +349,12 @@ def size(call: Call) -> Operation:
     """Append what asks for a shape, a type or a device: no value of the input is in it."""
     if call.name == "getattr" and call.args[1] not in ("shape", "ndim", "device", "dtype"):
         raise call.refused(f"attribute {call.args[1]!r}")
-    return call.whole("size", ())
+    return call.whole("held", ())
+
+
+def held(call: Call) -> Operation:
+    """Append what counts as a constant of its sample: it takes no relevance."""
+    return call.whole("held", ())
 
 
 def shaped_like(call: Call) -> Operation:
@@ -397,7 +402,6 @@ _ACTIVATIONS = (
         "clone",
         "float",
         "double",
-        "detach",
     ),
 )
 _DROPOUTS = (
@@ -516,6 +520,7 @@ HANDLERS: dict[str, Callable[[Call], Operation]] = {
     **dict.fromkeys(("add", "add_", "iadd", "sub", "sub_", "isub", "subtract"), add),
     **dict.fromkeys(_SCALES, scale),
     **dict.fromkeys((*_SIZES, *_MADE_LIKE), size),
+    "detach": held,
     **dict.fromkeys(("to", "type_as", "expand_as", "view_as", "reshape_as"), shaped_like),
 }
 
@@ -585,11 +590,19 @@ def in_place(name: str, module: nn.Module | None, kwargs: dict[str, Any]) -> boo
 
 def asks_for_size(node: fx.Node) -> bool:
     """Whether a node reads nothing of its input but its shape, type or device."""
-    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
-    return HANDLERS.get(name) is size
+    return HANDLERS.get(_name(node)) is size
 
 
-def _undestructive(call: Call) -> Callable[..., Any]:
+def is_held(node: fx.Node) -> bool:
+    """Whether a node hands no relevance on to what it reads."""
+    return HANDLERS.get(_name(node)) in (size, held)
+
+
+def _name(node: fx.Node) -> str:
+    return str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
+
+
+def undestructive(call: Call) -> Callable[..., Any]:
     """Return what a call computes without overwriting its operand: rules still need
     what was there.
     """

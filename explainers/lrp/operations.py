@@ -14,7 +14,7 @@ from aexbench import SkipError
 from aexbench.explainers.lrp.maps import Convolution, Dense, Doubled
 
 Weighted = Dense | Convolution | Doubled
-Kind = Literal["input", "constant", "size", "weighted", "average", "route", "pass", "sum", "output"]
+Kind = Literal["input", "constant", "held", "weighted", "average", "route", "pass", "sum", "output"]
 WAYS_OUT = (
     "rewrite the model without it, wrap the part that leads from x to x̂, or use an explainer "
     "that asks the detector "
@@ -58,7 +58,7 @@ class Operation:
     @property
     def carries(self) -> bool:
         """Whether relevance can pass through it."""
-        return self.kind not in ("constant", "size")
+        return self.kind not in ("constant", "held")
 
 
 def no_rule(what: str, place: str) -> SkipError:

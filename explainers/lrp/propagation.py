@@ -130,7 +130,8 @@ class Propagation:
     def _average(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         source = operation.inputs[0]
         exists = self._exists(source, values) if source in self._inserted else None
-        average = Average(Fixed(as_function(operation, values), torch.ones(())))
+        fixed = Fixed(as_function(operation, values), torch.ones(()))
+        average = Average(fixed, signed=not source.not_negative)
         return [average.propagate(values[source], relevance, exists)]
 
     def _sum(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
@@ -190,12 +191,12 @@ def _sum_shares(
     relevance: torch.Tensor,
     exists: Sequence[torch.Tensor | None],
 ) -> list[torch.Tensor]:
-    """Share a sum's relevance by the operands' positive contributions, and equally where there are
-    none.
+    """Share a sum's relevance by the operands that have its sign: such there always are. A sum of
+    0 is shared by their sizes, and equally where all are 0 (γ → ∞ of the γ rule, Montavon et al.
+    2019, Sec. 10.2.3).
     """
     parts = [
-        (sign * operand).clamp_min(0).expand_as(relevance)
-        for sign, operand in zip(signs, operands, strict=True)
+        (sign * operand).expand_as(relevance) for sign, operand in zip(signs, operands, strict=True)
     ]
     equals: list[float | torch.Tensor] = [1 / len(parts)] * len(parts)
     if any(
@@ -208,6 +209,8 @@ def _sum_shares(
         parts = [part * mask for part, mask in zip(parts, masks, strict=True)]
         there = torch.stack(masks).sum(0)
         equals = [torch.where(there > 0, mask / there, 1 / len(parts)) for mask in masks]
+    own = sum(parts, start=torch.zeros_like(relevance)).sign()
+    parts = [torch.where(own == 0, part.abs(), (part * own).clamp_min(0)) for part in parts]
     total = sum(parts, start=torch.zeros_like(relevance))
     reached = total > 1e6 * torch.finfo(total.dtype).tiny
     s, left = torch.where(reached, relevance / total, 0.0), torch.where(reached, 0.0, relevance)

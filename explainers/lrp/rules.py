@@ -232,15 +232,61 @@ class ZBox(Rule):
 
 
 class Average(Rule):
-    """Pooling, bilinear upsampling, means: fixed weights that are never negative, so z⁺ counts x⁺
-    alone.
+    """Pooling, bilinear upsampling, means: fixed weights that are never negative, so that x⁺ alone
+    counts for averages above 0, x⁻ for those below, and both for 0.
+
+    `signed=False` promises that x is never negative.
     """
+
+    def __init__(self, layer: LinearMap, signed: bool = True) -> None:
+        super().__init__(layer)
+        self.signed = signed
 
     def propagate(
         self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
     ) -> torch.Tensor:
-        """Return x⁺ (Aᵀ s) with s = R / (A x⁺)."""
+        """Return x⁺ (Aᵀ s) with s = R / (A x⁺), and alike for averages below 0."""
+        if not self.signed:
+            return self._of_one_sign(x, relevance, exists)
+        mean = self.layer.apply(x if exists is None else x * exists, self.ones)
+        rises = (mean.sign() + 1) / 2
+        above = self._of_one_sign(x, relevance * rises, exists)
+        return above + self._of_one_sign(-x, relevance * (1 - rises), exists)
+
+    def _of_one_sign(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists
+    ) -> torch.Tensor:
         return self.share(x, relevance, [(x.clamp_min(delta(x)), self.ones)], exists)
+
+
+class Sign(Rule):
+    """sign: contributions that have the sign of z = x W (γ → ∞ of the γ rule, Montavon et al. 2019,
+    Sec. 10.2.3); the most relevant input of a unit at −1 is one that pulls it down.
+    """
+
+    def __init__(self, layer: LinearMap) -> None:
+        super().__init__(layer)
+        least = torch.finfo(self.relative.dtype).tiny ** 0.125
+        squares = self.relative.square().clamp_min(least)
+        falling = (-self.relative).clamp_min(0) + delta(self.relative) * squares
+        self.falling = layer.prepared(falling)
+        self.rising = layer.prepared((-self.relative).clamp_max(0))
+
+    def propagate(
+        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
+    ) -> torch.Tensor:
+        """Return the shares of outputs with z ≥ 0 by z⁺, and of the others by z⁻, added."""
+        z = self.layer.apply(x if exists is None else x * exists, self.plain)
+        plus, minus = x.clamp_min(delta(x)), x.clamp_max(0)
+        up, down = (
+            [(plus, self.positive), (minus, self.negative)],
+            [
+                (plus, self.falling),
+                (minus, self.rising),
+            ],
+        )
+        shared = self.share(x, relevance * (z >= 0), up, exists)
+        return shared + self.share(x, relevance * (z < 0), down, exists)
 
 
 class SquaredWeights(Rule):

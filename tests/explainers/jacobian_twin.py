@@ -56,6 +56,9 @@ def share(
     elif rule == "gamma":
         rising = c.sum(1, keepdim=True) > 0
         shares, empty = normalised(c + gamma * torch.where(rising, c.clamp(min=0), c.clamp(max=0)))
+    elif rule == "sign":
+        rising = c.sum(1, keepdim=True) >= 0
+        shares, empty = normalised(torch.where(rising, c.clamp(min=0), c.clamp(max=0)))
     elif rule == "alpha-beta":
         shares, empty = alpha_beta(c, alpha)
     else:

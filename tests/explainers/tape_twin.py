@@ -348,8 +348,8 @@ def batch_norm(func: Any, args: Any, kwargs: Any, x: Tensor) -> Tensor:
 
 
 def summed(name: str, func: Any, args: Any, kwargs: Any) -> Tensor:
-    """Sum or difference of two tensors: shares by positive parts, equal ones where neither is
-    positive.
+    """Sum or difference of two tensors: shares by the parts that have its sign; of a sum of zero
+    by their sizes, equal ones where both are zero.
     """
     a, b = args[0], args[1] if len(args) > 1 else kwargs["other"]
     value = func(*plain(args), **plain(kwargs))
@@ -360,14 +360,16 @@ def summed(name: str, func: Any, args: Any, kwargs: Any) -> Tensor:
     else:
         right = SUMS[name] * factor * right
     exists_a, exists_b = (exists_of(t).expand_as(value) for t in (a, b))
-    positive_a, positive_b = left.clamp(min=0) * exists_a, right.clamp(min=0) * exists_b
+    left, right = left * exists_a, right * exists_b
+    both = left + right
+    same_a, same_b = (
+        torch.where((t * both > 0) | (both == 0), t.abs(), 0.0) for t in (left, right)
+    )
 
     def share(relevance: Tensor) -> tuple[Tensor, Tensor]:
-        none = positive_a + positive_b == 0
-        part_a, part_b = (
-            torch.where(none, exists_a, positive_a),
-            torch.where(none, exists_b, positive_b),
-        )
+        none = same_a + same_b == 0
+        part_a = torch.where(none, exists_a, same_a)
+        part_b = torch.where(none, exists_b, same_b)
         both = torch.where(part_a + part_b > 0, part_a + part_b, 1.0)
         return (
             (relevance * part_a / both).sum_to_size(a.shape),
@@ -378,19 +380,24 @@ def summed(name: str, func: Any, args: Any, kwargs: Any) -> Tensor:
 
 
 def averaged(func: Any, args: Any, kwargs: Any) -> Tensor:
-    """Averages and linear interpolation: z-plus with the function's own non-negative weights, else
-    those alone.
+    """Averages and linear interpolation: the inputs that have its sign, with the function's own
+    non-negative weights, else those alone.
     """
     named = dict(kwargs)
     x = args[0] if args else named.pop("input")
     exists = exists_of(x)
-    positive = x.detach().clamp(min=0) * exists
+    there = x.detach() * exists
 
     def linear(v: Tensor) -> Tensor:
         return as_tensor(func(v, *args[1:], **named))
 
     def share(relevance: Tensor) -> tuple[Tensor]:
-        return (handed([[(linear, positive)], [(linear, exists)]], relevance),)
+        sign = linear(there).sign()
+        total = torch.zeros_like(there)
+        for kept, part in ((1, there.clamp(min=0)), (-1, -there.clamp(max=0)), (0, there.abs())):
+            chosen = torch.where(sign == kept, relevance, 0.0)
+            total = total + handed([[(linear, part)], [(linear, exists)]], chosen)
+        return (total,)
 
     return pin(relay(share, linear(x.detach()), x), exists=(linear(exists) > 0).to(x.dtype))
 

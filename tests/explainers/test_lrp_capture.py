@@ -9,6 +9,10 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from aexbench import Detector, SkipError, explainers
+from aexbench.explainers.lrp.capture import capture
+from aexbench.explainers.lrp.maps import Fixed
+from aexbench.explainers.lrp.propagation import Propagation, _sum_shares
+from aexbench.explainers.lrp.rules import Average
 from tests.explainers import tape_twin
 
 
@@ -330,7 +334,45 @@ def test_a_sum_is_an_average_of_fixed_weights():
     torch.testing.assert_close(relevance.sum(1), Detector(model).error(ROWS))
 
 
-RULES = ("z-plus", "w2", "z-box", "epsilon", "gamma", "alpha-beta", "flat")
+def test_a_sum_goes_to_the_operands_of_its_own_sign():
+    operations = capture(made(lambda m, x: x[:, :1] + x[:, 1:2] - x[:, 2:]))
+    propagation = Propagation(operations, {})
+    x = torch.tensor([[-3.0, 1.0, 0.0], [2.0, 1.0, 1.0], [1.0, -1.0, 2.0], [0.0, 0.0, 0.0]])
+    found = propagation.backward(propagation.forward(x), torch.ones(4, 1))
+    by_hand = torch.tensor(  # (a + b) − c: the sum a + b comes last in the forward pass, so first
+        [[1.0, 0.0, 0.0], [2 / 3, 1 / 3, 0.0], [0.0, 0.0, 1.0], [0.25, 0.25, 0.5]]
+    )
+    torch.testing.assert_close(found, by_hand)
+
+
+def test_two_operands_that_cancel_share_by_their_sizes():
+    both = [torch.tensor([[2.0]]), torch.tensor([[2.0]])]
+    shares = _sum_shares(both, (1.0, -1.0), torch.ones(1, 1), [None] * 2)
+    assert [float(share) for share in shares] == [0.5, 0.5]
+
+
+def test_an_average_below_0_goes_to_what_pulls_it_down():
+    x = torch.tensor([[-3.0, 1.0, -1.0], [3.0, -1.0, 1.0], [2.0, -2.0, 0.0]])
+    rule = Average(Fixed(lambda v: v.mean(1, keepdim=True), torch.ones(())))
+    found = rule.propagate(x, torch.ones(3, 1))
+    by_hand = torch.tensor([[0.75, 0.0, 0.25], [0.75, 0.0, 0.25], [0.5, 0.5, 0.0]])
+    torch.testing.assert_close(found, by_hand)
+
+
+def test_what_is_detached_takes_no_relevance():
+    straight_through = made(lambda m, x: m.b((h := torch.relu(m.a(x))) + (h.round() - h).detach()))
+    plain = made(lambda m, x: m.b(torch.relu(m.a(x)) + 0.0))
+    detector = Detector(straight_through)
+    (operation,) = [o for o in capture(straight_through) if o.function == "detach"]
+    assert not operation.carries
+    explainer = explainers.create("lrp", detector)
+    torch.testing.assert_close(explainer.explain(ROWS).sum(1), detector.error(ROWS))
+    assert [o.kind for o in capture(plain) if o.function == "add"] == ["pass"]
+    with pytest.raises(SkipError, match="on what is detached alone"):
+        capture(made(lambda m, x: m.b(m.a(x.detach()))))
+
+
+RULES = ("z-plus", "w2", "z-box", "epsilon", "gamma", "alpha-beta", "sign", "flat")
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -18,6 +18,7 @@ from aexbench.explainers.lrp.rules import (
     Flat,
     Gamma,
     Rule,
+    Sign,
     SquaredWeights,
     ZBox,
     ZPlus,
@@ -47,6 +48,7 @@ RULES: dict[str, type[Rule]] = {
     "epsilon": Epsilon,
     "gamma": Gamma,
     "alpha-beta": AlphaBeta,
+    "sign": Sign,
     "z-box": ZBox,
 }
 
@@ -121,9 +123,24 @@ def test_rules_conserve_at_every_scale(seed, scale, weight_scale):
     x = scale * torch.randn(6, 4, generator=generator)
     relevance = torch.rand(6, 5, generator=generator)
     zero, one = torch.tensor(0.0), torch.tensor(1.0)
-    for rule in (ZPlus(layer), ZBox(layer, zero, one), SquaredWeights(layer), Flat(layer)):
+    for rule in (
+        ZPlus(layer),
+        Sign(layer),
+        ZBox(layer, zero, one),
+        SquaredWeights(layer),
+        Flat(layer),
+    ):
         shared = rule.propagate(x, relevance)
         torch.testing.assert_close(shared.sum(1), relevance.sum(1), rtol=1e-5, atol=1e-6)
+
+
+def test_sign_finds_what_pulls_a_unit_down_where_z_plus_names_another():
+    weight = torch.tensor([[-3.0, 1.0, 1.0]], dtype=torch.float64)
+    x = torch.tensor([[1.0, 1e-10, 0.0]], dtype=torch.float64)  # tanh(−3a + b + c)
+    relevance = torch.ones(1, 1, dtype=torch.float64)
+    shared = Sign(Dense(weight)).propagate(x, relevance)
+    torch.testing.assert_close(shared, torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64))
+    assert ZPlus(Dense(weight)).propagate(x, relevance).argmax() != 0
 
 
 def test_alpha_beta_with_contributions_of_one_sign_hands_on_everything():

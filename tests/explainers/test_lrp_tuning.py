@@ -88,7 +88,7 @@ def fused(made):
 
 
 X = torch.rand(3, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-RULES = ["z-plus", "w2", "flat", "gamma", "alpha-beta", "epsilon"]
+RULES = ["z-plus", "w2", "flat", "gamma", "alpha-beta", "sign", "epsilon"]
 
 
 def explained(made, monkeypatch=None, **parameters):
