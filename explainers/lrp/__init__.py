@@ -87,7 +87,7 @@ class LRP:
     Parameters
     ----------
     detector
-        Its model maps one tensor to one tensor; see `handlers.py` for what it may be made of. It is
+        Its model maps one tensor to one tensor; see `handlers` for what it may be made of. It is
         read anew after weights have changed in place (`load_state_dict`, an optimiser's step) or
         modules, weights or hooks were replaced; a change through `.data`, or of an attribute that
         is neither, is not seen.

@@ -2,7 +2,7 @@
 style.
 
 Modules and their functional forms, modules used twice and tied weights end in the same few kinds of
-operations; `handlers.py` says which call is which. One without a rule is an error that says what it
+operations; `handlers` say which call is which. One without a rule is an error that says what it
 is, where it stands and what to do: never a silent gradient.
 """
 
@@ -20,16 +20,10 @@ from torch import fx, nn
 
 from aexbench import SkipError
 from aexbench.detector import evaluation_mode
-from aexbench.explainers.lrp.handlers import (
-    HANDLERS,
-    MODULES,
-    VIEWS,
-    Call,
-    asks_for_size,
-    in_place,
-    is_held,
-    undestructive,
-)
+from aexbench.explainers.lrp.handlers import HANDLERS, asks_for_size, is_held
+from aexbench.explainers.lrp.handlers.calls import Call, in_place, undestructive
+from aexbench.explainers.lrp.handlers.modules import MODULES
+from aexbench.explainers.lrp.handlers.routes import VIEWS
 from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, no_rule, replaced
 from aexbench.explainers.lrp.shapes import ShapeTracer
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from aexbench import Detector, SkipError, explainers
-from aexbench.explainers.lrp import handlers
+from aexbench.explainers.lrp.handlers import routes
 
 X = torch.rand(4, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
@@ -87,7 +87,7 @@ def test_relevance_of_upsampling_goes_to_what_was_copied(mode, dims, factor):
     call = type("Call", (), {"name": "interpolate", "module": upsample})
     x = torch.rand(2, 3, *(4,) * dims, dtype=torch.float64, requires_grad=True)
     y = torch.rand_like(upsample(x))
-    adjoint = handlers._known_adjoint(call)
+    adjoint = routes._known_adjoint(call)
     expected = torch.autograd.grad(upsample(x), x, y)[0]
     torch.testing.assert_close(adjoint(x.detach(), y), expected)
 
@@ -105,9 +105,9 @@ IMAGES = torch.rand(3, 1, 8, 8, dtype=torch.float64, generator=torch.Generator()
 
 def test_the_adjoints_of_another_kind_are_refused(monkeypatch):
     assert torch.isfinite(explained(upsampled("nearest-exact"), IMAGES)).all()
-    own = handlers._nearest_adjoint
+    own = routes._nearest_adjoint
     monkeypatch.setattr(
-        handlers, "_nearest_adjoint", lambda x, y, f, name: own(x, y, f, "upsample_nearest")
+        routes, "_nearest_adjoint", lambda x, y, f, name: own(x, y, f, "upsample_nearest")
     )
     assert torch.isfinite(explained(upsampled("nearest"), IMAGES)).all()
     with pytest.raises(SkipError, match="adjoint of 2"):

@@ -1,0 +1,139 @@
+"""What copies its inputs, or takes the greatest of some: the adjoint says where relevance goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from aexbench.explainers.lrp.handlers.calls import SHAPED_LIKE, Call, Handler
+from aexbench.explainers.lrp.operations import Operation, flat
+
+_ROUTES = (
+    *(
+        "flatten",
+        "unflatten",
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "t",
+        "swapaxes",
+        "swapdims",
+        "movedim",
+    ),
+    *(
+        "squeeze",
+        "unsqueeze",
+        "getitem",
+        "narrow",
+        "select",
+        "chunk",
+        "split",
+        "tensor_split",
+        "unbind",
+        "flip",
+        "roll",
+    ),
+    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pad", "expand", "repeat"),
+    *("ravel", "moveaxis", "broadcast_to", "repeat_interleave", "tile"),
+    *("cat", "concat", "concatenate", "stack"),
+    *(
+        f"{kind}pool{d}d"
+        for d in (1, 2, 3)
+        for kind in ("max_", "_max_", "adaptive_max_", "max_un")
+    ),
+    *(f"{kind}max_pool{d}d_with_indices" for d in (1, 2, 3) for kind in ("", "adaptive_")),
+)
+VIEWS = (
+    *(
+        "flatten",
+        "unflatten",
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "t",
+        "swapaxes",
+        "swapdims",
+        "movedim",
+    ),
+    *(
+        "squeeze",
+        "unsqueeze",
+        "getitem",
+        "narrow",
+        "select",
+        "chunk",
+        "split",
+        "tensor_split",
+        "unbind",
+        "expand",
+    ),
+    *("ravel", "moveaxis", "broadcast_to", "view_as", "reshape_as", "expand_as"),
+)
+
+
+def route(call: Call) -> Operation:
+    """Append what copies its inputs, or takes the greatest of some: the adjoint says where their
+    relevance goes.
+    """
+    inputs = tuple(call.carrying)
+    padding = (call.setting("value", None) or 0.0) if call.name == "pad" else 0.0
+    joined = call.name in ("cat", "concat", "concatenate", "stack")
+    constants = joined and any(
+        isinstance(a, Operation) and not a.carries for a in flat([call.args[:1], call.kwargs])
+    )
+    not_negative = all(i.not_negative for i in inputs) and padding >= 0 and not constants
+    return call.whole(
+        "route",
+        inputs,
+        not_negative=not_negative,
+        from_input=all(i.from_input for i in inputs),
+        inserts=constants or call.name.endswith("pad") or "unpool" in call.name,
+        adjoint=_known_adjoint(call) if len(inputs) == 1 else None,
+    )
+
+
+def shaped_like(call: Call) -> Operation:
+    """Append what takes its shape or type from another operand, which gives nothing else."""
+    x: Operation = call.args[0]
+    keeps = call.name in ("to", "type_as")
+    return call.whole(
+        "pass" if keeps else "route", (x,), not_negative=x.not_negative, from_input=x.from_input
+    )
+
+
+def _known_adjoint(call: Call) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None:
+    """Return a route's adjoint where it needs neither a second run nor autograd."""
+    if call.name in ("flatten", "unflatten", "view", "reshape"):
+        return lambda x, y: y.reshape(x.shape)
+    module = call.module
+    if (
+        isinstance(module, nn.Upsample)
+        and module.size is None
+        and not module.recompute_scale_factor
+    ):
+        factor = module.scale_factor
+        name = "_upsample_nearest_exact" if module.mode == "nearest-exact" else "upsample_nearest"
+        return lambda x, y: _nearest_adjoint(x, y, factor, name)
+    return None
+
+
+def _nearest_adjoint(x: torch.Tensor, y: torch.Tensor, factor: Any, name: str) -> torch.Tensor:
+    """Return the sums of y over the copies that nearest upsampling, of torch's name for its kind,
+    has made of each element of x.
+    """
+    dims = x.dim() - 2
+    scales = factor if isinstance(factor, tuple) else (factor,) * dims
+    backward = getattr(torch.ops.aten, f"{name}{dims}d_backward")
+    result: torch.Tensor = backward(y, y.shape[2:], x.shape, *map(float, scales))
+    return result
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(_ROUTES, route),
+    **dict.fromkeys(SHAPED_LIKE, shaped_like),
+}
