@@ -181,4 +181,14 @@ class Training:
 
 @dataclass(frozen=True)
 class AutoencoderDeclaration(Training, Declaration):
-    """What an autoencoder may declare: its version, and its own defaults of the `Training`."""
+    """What an autoencoder may declare: its version, its own defaults of the `Training`, and what it
+    is for.
+
+    Attributes
+    ----------
+    images
+        Whether it takes images alone (C, H, W), or never; where it is left out, a new version of it
+        counts for both.
+    """
+
+    images: bool | None = None

@@ -21,7 +21,9 @@ DECODER = ((3, 128), (3, 64), (2, 64), (2, 32), (2, 32), (2, 32))
 OUTPUTS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
-@register("conv", version=2, epochs=200, patience=10, batch_size=32, learning_rate=0.001)
+@register(
+    "conv", version=2, images=True, epochs=200, patience=10, batch_size=32, learning_rate=0.001
+)
 def conv(
     shape: tuple[int, ...],
     *,

@@ -10,7 +10,15 @@ from aexbench.autoencoders import register
 from aexbench.autoencoders.layers import ForRelu, Output, check_image
 
 
-@register("conv-transpose", version=1, epochs=200, patience=10, batch_size=32, learning_rate=0.001)
+@register(
+    "conv-transpose",
+    version=1,
+    images=True,
+    epochs=200,
+    patience=10,
+    batch_size=32,
+    learning_rate=0.001,
+)
 def conv_transpose(
     shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 32, 64)
 ) -> nn.Module:

@@ -12,7 +12,7 @@ from aexbench.autoencoders import register
 from aexbench.errors import RequestError
 
 
-@register("linear", version=1)
+@register("linear", version=1, images=False)
 def linear(
     shape: tuple[int, ...],
     *,

@@ -21,7 +21,7 @@ ACTIVATIONS = {
 }
 
 
-@register("mlp", version=1)
+@register("mlp", version=1, images=False)
 def mlp(
     shape: tuple[int, ...],
     *,

@@ -34,7 +34,9 @@ class Level(nn.Module):
         return mixed
 
 
-@register("unet", version=2, epochs=200, patience=10, batch_size=32, learning_rate=0.001)
+@register(
+    "unet", version=2, images=True, epochs=200, patience=10, batch_size=32, learning_rate=0.001
+)
 def unet(shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 32, 64)) -> nn.Module:
     """Return a U-Net with skips on every level but the outermost, ReLU inside, and a sigmoid at the
     end.

@@ -56,7 +56,7 @@ def _stack(sizes: tuple[int, ...]) -> nn.Sequential:
     )
 
 
-@register("variational", version=1)
+@register("variational", version=1, images=False)
 def variational(
     shape: tuple[int, ...],
     *,

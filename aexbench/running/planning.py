@@ -220,16 +220,14 @@ def plan(
     """
     sources = datasets(suite)
     named = [explainer(entry) for entry in suite.explainers]
-    axes = (
-        [network] if network else [detector(entry) for entry in suite.detectors],
-        suite.seed_list,
-        [corruption(entry) for entry in suite.corruptions],
-    )
+    corruptions = [corruption(entry) for entry in suite.corruptions]
     probes = probes_of(metric_components(suite))
     cells: dict[str, Cell] = {}
     for dataset in sources:
-        explained = [*named, *(standing(_images(dataset, is_image)) if suite.controls else [])]
-        for trained, seed, changed in product(*axes):
+        images = _images(dataset, is_image)
+        explained = [*named, *(standing(images) if suite.controls else [])]
+        trained_on = [network] if network else [detector(e, images) for e in suite.detectors]
+        for trained, seed, changed in product(trained_on, suite.seed_list, corruptions):
             draw = Draw(dataset, trained, 0 if network else seed, changed, seed)
             for cell in draw.cells(explained, suite.twins if suite.controls else None, probes):
                 cells.setdefault(cell.key, cell)  # what a suite names has its title
@@ -311,24 +309,26 @@ def corruption(entry: Entry) -> Component:
     return component(references.labels if name == LABELS else families.corruptions, entry)
 
 
-def detector(entry: Entry) -> Component:
-    """Return an autoencoder, or `default`: the data set's own, with parameters changed."""
+def detector(entry: Entry, images: bool) -> Component:
+    """Return an autoencoder, or `default`: the own one of a data set, of images or of other data,
+    with parameters changed.
+    """
     name, given = read_entry(entry)
     if name != DEFAULT:
         return component(families.autoencoders, entry)
-    made = Component(
-        name=name, parameters=given, version=_default_version(), text=specs.write(name, given)
-    )
+    version, text = _default_version(images), specs.write(name, given)
+    made = Component(name=name, parameters=given, version=version, text=text)
     return made.titled(title_of(entry))
 
 
-def _default_version() -> str:
-    """Return the version of whatever a data set names as its own: all autoencoders count, as long
-    as nobody knows which; those at their first version add nothing.
+def _default_version(images: bool) -> str:
+    """Return the version of whatever a data set names as its own: all autoencoders for its kind of
+    data count, as long as nobody knows which; those at their first version add nothing.
     """
     registry = families.autoencoders
-    versions = {name: registry.describe(name).version for name in registry.names()}
-    later = {name: version for name, version in versions.items() if version != "1"}
+    known = [registry.describe(name) for name in registry.names()]
+    fitting = [one for one in known if one.declaration.images in (None, images)]
+    later = {one.name: one.version for one in fitting if one.version != "1"}
     first = str(stage(registry.family))
     return f"{first}.{value_digest(later)[:12]}" if later else first
 

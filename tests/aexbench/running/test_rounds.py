@@ -27,7 +27,7 @@ TIMES = Times(prepare_s=1, latency_s=2, samples_per_s=3, hardware={"jobs": 1})
 
 
 def cell(name: str = "residual", seed: int = 0, corrupted: str = "null") -> Cell:
-    data, network = component(families.datasets, "wine"), planning.detector("default")
+    data, network = component(families.datasets, "wine"), planning.detector("default", images=False)
     draw = planning.Draw(data, network, seed, planning.corruption(corrupted), seed)
     return next(draw.cells([planning.explainer(name)], None))
 
