@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from aexbench import families
 from aexbench.running import planning
 from aexbench.running.cells import Cell
 
@@ -79,3 +82,36 @@ def test_records_share_what_is_the_same_and_nothing_else():
     assert one.dataset is same.dataset
     assert len({cell.key for cell in (one, same, true, real)}) == 3
     assert len({cell.anomaly_key for cell in (one, same, true, real)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "renamed"), [(True, [False, True]), (False, [True, False]), (None, [True, True])]
+)
+def test_a_new_version_renames_what_an_autoencoder_may_be_the_default_of(
+    kind, renamed, monkeypatch
+):
+    def versions() -> list[str]:
+        return [planning.detector("default", images).version for images in (False, True)]
+
+    before = versions()
+    assert before[0] == "1"  # in the keys of results/quickstart
+    mlp = families.autoencoders.describe("mlp")
+    later = replace(mlp, declaration=replace(mlp.declaration, version=7, images=kind))
+    monkeypatch.setitem(families.autoencoders._plugins, "mlp", later)
+    assert [one != other for one, other in zip(versions(), before, strict=True)] == renamed
+
+
+def test_a_suite_of_tables_and_images_asks_each_for_its_own_default():
+    suite = {
+        "name": "both",
+        "datasets": ["wine", "defects[train_samples=4]"],
+        "corruptions": ["random"],
+        "explainers": ["residual"],
+        "metrics": ["recall"],
+    }
+    cells = planning.plan(planning.from_values(suite, "both"))
+    found = {cell.dataset.name: cell.detector.version for cell in cells}
+    assert found == {
+        "wine": planning.detector("default", images=False).version,
+        "defects": planning.detector("default", images=True).version,
+    }
