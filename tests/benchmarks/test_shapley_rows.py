@@ -113,8 +113,8 @@ def test_rows_to_the_error_of_shap_and_what_standard_errors_cover(name):
     trial = dict(zip(METHODS, TRIAL.get(name, (None,) * 3), strict=True))
     for method in METHODS[:2]:
         rows = price(game, method, trial[method], truth, least)
-        # KernelSHAP shows each coalition all rows: of superpixels and 100 rows that is hard to beat
-        assert rows < whole / 3 or game.x.dim() == 4
+        if game.x.dim() == 2:  # of superpixels and 100 rows all rows for each coalition are cheap
+            assert rows < whole / 3
         print(f"  {'':22} {coverage(game, method, truth)}", flush=True)
     if game.x.dim() == 2 and game.x.shape[1] <= MOST_SQUARED:
         price(game, METHODS[2], trial[METHODS[2]], truth, least)
