@@ -16,7 +16,7 @@ NOTES = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 # Of a board are the figures with a 0 before the point; others have their command beside them.
 SECTIONS = re.findall(r"\n## What `([\w-]+)` shows\n(.*?)(?=\n## |\Z)", NOTES, re.DOTALL)
 OF_A_BOARD = re.compile(r"(?<![\d.,])0\.\d\d(?!\d)|(?<![\d.,])1\.00(?!\d)")
-ELSEWHERE = {"real", "mvtec", "images-h200"}  # validity, other metrics, the paper's own, a GPU's
+ELSEWHERE = {"real", "images-h200"}  # validity, other metrics, a GPU's
 CATALOGUE = (ROOT / "docs" / "explainers.md").read_text(encoding="utf-8")
 TOLD = [
     entry
