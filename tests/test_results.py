@@ -22,7 +22,7 @@ from tests.alike import alike
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 NAMES = ["quickstart", "lrp-roots", "beyond", "sql", "images"]
-# Their cells are of earlier versions of labels and twins; their boards are of today's statistics.
+# Of earlier versions, or of data that are not everywhere; their boards are of today's statistics.
 EARLIER = ["real", "tabular", "images-h200", "mvtec"]
 
 
