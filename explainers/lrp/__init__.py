@@ -20,7 +20,9 @@ from aexbench.declarations import Later
 from aexbench.detector import evaluation_mode, in_chunks, is_out_of_memory
 from aexbench.errors import unknown
 from aexbench.explainers import register
-from aexbench.explainers.lrp.capture import NotFollowedError, capture
+from aexbench.explainers.lrp import exported
+from aexbench.explainers.lrp.building import NotFollowedError
+from aexbench.explainers.lrp.capture import capture
 from aexbench.explainers.lrp.checks import (
     compare,
     compare_adjoints,
@@ -215,16 +217,9 @@ class LRP:
         ]
         self._read, self._shape = self._versions(), None
         self.detector.require_inside()
-        try:
-            self.operations = capture(self.detector.model)
-        except NotFollowedError:
-            if samples is None:
-                self._read = []  # of no model: the first samples are there soon
-                return
-            self.operations, self._shape = (
-                capture(self.detector.model, samples[:3]),
-                tuple(samples.shape[1:]),
-            )
+        if not self._captured_by_any(samples):
+            self._read = []  # of no model: the first samples are there soon
+            return
         with torch.no_grad():
             self.operations = tuned(self.operations)
             self.names = _chosen(self.operations, *self._wanted)
@@ -240,6 +235,28 @@ class LRP:
         ]  # ruled in _bound
         self._bounded_for: tuple[int, ...] | None = None
         self._channels_last = channels_last(self.operations)
+
+    def _captured_by_any(self, samples: torch.Tensor | None) -> bool:
+        """Read the model by torch.fx, and where that does not, by torch.export, which takes
+        seconds; return whether samples were at hand where they were needed.
+        """
+        model = self.detector.model
+        try:
+            self.operations = capture(model)
+            return True
+        except SkipError as error:
+            refused = error
+        if samples is None:
+            return False
+        self._shape = tuple(samples.shape[1:])
+        ways = [lambda: capture(model, samples[:3])] if _unread(refused) else []
+        for way in (*ways, lambda: exported.capture(model, samples)):
+            try:
+                self.operations = way()
+                return True
+            except SkipError as error:
+                refused = error if _unread(refused) and not _unread(error) else refused
+        raise refused
 
     def _versions(self) -> list[Any]:
         """Return what differs once a weight has changed in place, or a weight, a module or a hook
@@ -475,6 +492,11 @@ class LRP:
             )  # a negative factor swaps them
             assert operation.layer is not None
             self.rules[operation] = ZBox(operation.layer, low, high)
+
+
+def _unread(error: SkipError) -> bool:
+    """Whether a forward pass could not be followed; else an operation has no rule."""
+    return isinstance(error, NotFollowedError)
 
 
 def _floor(operations: list[Operation], names: dict[Operation, str]) -> None:

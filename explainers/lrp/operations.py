@@ -14,7 +14,9 @@ from aexbench import SkipError
 from aexbench.explainers.lrp.maps import Convolution, Dense, Doubled
 
 Weighted = Dense | Convolution | Doubled
-Kind = Literal["input", "constant", "held", "weighted", "average", "route", "pass", "sum", "output"]
+Kind = Literal[
+    "input", "constant", "held", "weighted", "average", "route", "pass", "sum", "product", "output"
+]
 WAYS_OUT = (
     "rewrite the model without it, wrap the part that leads from x to x̂, or use an explainer "
     "that asks the detector "

@@ -55,6 +55,11 @@ class Propagation:
                 operation.kind in HANDS_ON and self._inserted.intersection(operation.inputs)
             ):
                 self._inserted.add(operation)
+        self._by_held = {
+            o
+            for o in self.operations
+            if o.kind == "average" and any(s.kind == "held" for s in _sources([o.args, o.kwargs]))
+        }
         acting = [o for o in self.operations if o.inputs and self._before[o] is o]
         self._backwards = [
             (o, self._sharing(o), [self._before[source] for source in o.inputs])
@@ -112,6 +117,7 @@ class Propagation:
             "weighted": self._weighted_beside_constants if masked else self._weighted,
             "sum": self._sum,
             "average": self._average,
+            "product": _halves,
             "pass": _narrowed,
         }
         return ways.get(operation.kind, _route)
@@ -129,7 +135,9 @@ class Propagation:
 
     def _average(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         source = operation.inputs[0]
-        exists = self._exists(source, values) if source in self._inserted else None
+        # weights that are held differ from sample to sample: no norm of them can be kept
+        counted = source in self._inserted or operation in self._by_held
+        exists = self._exists(source, values) if counted else None
         fixed = Fixed(as_function(operation, values), torch.ones(()))
         average = Average(fixed, signed=not source.not_negative)
         return [average.propagate(values[source], relevance, exists)]
@@ -218,6 +226,11 @@ def _sum_shares(
     return [
         share.sum_to_size(operand.shape) for share, operand in zip(shares, operands, strict=True)
     ]
+
+
+def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
+    """Return the relevance of two factors: half each."""
+    return [(relevance / 2).sum_to_size(values[source].shape) for source in operation.inputs]
 
 
 def _narrowed(operation: Operation, values: Values, relevance: Any) -> list[Any]:
@@ -322,7 +335,7 @@ def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all
     their arguments.
     """
-    if operation.kind in ("weighted", "sum") or operation.broadcasts:
+    if operation.kind in ("weighted", "sum", "product") or operation.broadcasts:
         return operation.inputs
     return (
         tuple(_sources([operation.args, operation.kwargs]))

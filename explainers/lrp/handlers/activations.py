@@ -10,7 +10,10 @@ from aexbench import SkipError
 from aexbench.explainers.lrp.handlers.calls import Call, Handler, direct, undestructive
 from aexbench.explainers.lrp.operations import Operation, flat
 
-NOT_NEGATIVE = ("relu6", "sigmoid", "sigmoid_", "softplus", "hardsigmoid", "expit")
+NOT_NEGATIVE = (
+    *("relu6", "sigmoid", "sigmoid_", "softplus", "hardsigmoid", "expit"),
+    *("softmax", "_softmax", "softmin", "abs"),
+)
 _ACTIVATIONS = (
     *(
         "identity",
@@ -38,6 +41,16 @@ _ACTIVATIONS = (
         "logsigmoid",
     ),
     *("softsign", "clamp", "clamp_", "clip", "clamp_min", "clamp_max", "expit", "neg", "negative"),
+    *(
+        "softmax",
+        "_softmax",
+        "softmin",
+        "abs",
+        "threshold",
+        "softshrink",
+        "hardshrink",
+        "tanhshrink",
+    ),
     *("log_sigmoid", "celu_", "selu_", "rrelu_", "neg_", "clip_", "clamp_min_", "clamp_max_"),
     *(
         "layer_norm",

@@ -1,20 +1,10 @@
-"""What takes no relevance: shapes and types, and what is detached."""
+"""What takes no relevance: shapes and types, and what counts as a constant of its sample."""
 
 from __future__ import annotations
 
 from aexbench.explainers.lrp.handlers.calls import Call, Handler
+from aexbench.explainers.lrp.handlers.nodes import HELD, MADE_LIKE, SIZES
 from aexbench.explainers.lrp.operations import Operation
-
-_SIZES = ("size", "dim", "numel", "ndimension", "getattr", "__len__", "len")
-_MADE_LIKE = (
-    "new_ones",
-    "new_zeros",
-    "new_full",
-    "new_tensor",
-    "ones_like",
-    "zeros_like",
-    "full_like",
-)
 
 
 def size(call: Call) -> Operation:
@@ -25,11 +15,11 @@ def size(call: Call) -> Operation:
 
 
 def held(call: Call) -> Operation:
-    """Append what counts as a constant of its sample: it takes no relevance."""
+    """Append what counts as a constant of its sample."""
     return call.whole("held", ())
 
 
 HANDLERS: dict[str, Handler] = {
-    **dict.fromkeys((*_SIZES, *_MADE_LIKE), size),
-    "detach": held,
+    **dict.fromkeys((*SIZES, *MADE_LIKE), size),
+    **dict.fromkeys(HELD, held),
 }

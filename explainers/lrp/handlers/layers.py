@@ -26,7 +26,7 @@ def linear(call: Call) -> Operation:
     return _weighted(call, call.x, compute, Dense(weight.detach()))
 
 
-def matmul(call: Call) -> Operation:
+def product_with_weights(call: Call) -> Operation:
     """Append a product x W with constant weights (in, out)."""
     name = next((name for name in ("other", "mat2") if name in call.kwargs), "weight")
     weight = call.setting(name, None, "weighted")
@@ -134,6 +134,5 @@ def _uneven(kernel: Any, dilation: Any) -> bool:
 
 HANDLERS: dict[str, Handler] = {
     "linear": linear,
-    **dict.fromkeys(("matmul", "mm"), matmul),
     **dict.fromkeys(_CONVOLUTIONS, convolution),
 }

@@ -11,6 +11,11 @@ from torch import nn
 from aexbench.explainers.lrp.handlers.calls import SHAPED_LIKE, Call, Handler
 from aexbench.explainers.lrp.operations import Operation, flat
 
+WRITTEN = ("slice_scatter", "select_scatter", "index_put")  # the second argument into the first
+JOINING = (
+    *("cat", "concat", "concatenate", "stack", "where", "maximum", "minimum"),
+    *WRITTEN,
+)
 _ROUTES = (
     *(
         "flatten",
@@ -40,6 +45,12 @@ _ROUTES = (
     *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pad", "expand", "repeat"),
     *("ravel", "moveaxis", "broadcast_to", "repeat_interleave", "tile"),
     *("cat", "concat", "concatenate", "stack"),
+    *("_unsafe_view", "slice", "index", "index_select", "gather", "take_along_dim"),
+    *("where", "masked_fill", "maximum", "minimum", "max", "min", "amax", "amin"),
+    *WRITTEN,
+    *(f"{kind}_pad{d}d" for d in (1, 2, 3) for kind in ("reflection", "replication")),
+    *("constant_pad_nd", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
+    *(f"_upsample_nearest_exact{d}d" for d in (1, 2, 3)),
     *(
         f"{kind}pool{d}d"
         for d in (1, 2, 3)
@@ -81,20 +92,29 @@ def route(call: Call) -> Operation:
     relevance goes.
     """
     inputs = tuple(call.carrying)
-    padding = (call.setting("value", None) or 0.0) if call.name == "pad" else 0.0
-    joined = call.name in ("cat", "concat", "concatenate", "stack")
-    constants = joined and any(
-        isinstance(a, Operation) and not a.carries for a in flat([call.args[:1], call.kwargs])
-    )
+    padded = call.name in ("pad", "constant_pad_nd")
+    padding = (call.setting("value", None) or 0.0) if padded else 0.0
+    constants = call.name in JOINING and _beside_constants(call)
     not_negative = all(i.not_negative for i in inputs) and padding >= 0 and not constants
     return call.whole(
         "route",
         inputs,
         not_negative=not_negative,
         from_input=all(i.from_input for i in inputs),
-        inserts=constants or call.name.endswith("pad") or "unpool" in call.name,
+        inserts=constants or padded or call.name == "masked_fill" or "unpool" in call.name,
         adjoint=_known_adjoint(call) if len(inputs) == 1 else None,
     )
+
+
+def _beside_constants(call: Call) -> bool:
+    """Whether a call puts values beside its inputs that take no relevance."""
+    if call.name == "where":
+        return len([o for o in call.args[1:] if isinstance(o, Operation) and o.carries]) < 2
+    if call.name == "index_put":
+        return not (isinstance(call.args[2], Operation) and call.args[2].carries)
+    two = call.name in ("maximum", "minimum", *WRITTEN)
+    placed = call.args[:2] if two else [call.args[:1], call.kwargs]
+    return any(isinstance(a, Operation) and not a.carries for a in flat(placed))
 
 
 def shaped_like(call: Call) -> Operation:

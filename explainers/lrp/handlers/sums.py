@@ -1,4 +1,4 @@
-"""Sums, averages, and products with constants."""
+"""Sums and averages."""
 
 from __future__ import annotations
 
@@ -17,19 +17,9 @@ MODES = (
 _AVERAGES = (
     "mean",
     "sum",
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
+    *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"),
     *(f"{kind}avg_pool{d}d" for d in (1, 2, 3) for kind in ("", "adaptive_")),
-)
-_SCALES = (
-    "mul",
-    "mul_",
-    "imul",
-    "multiply",
-    "div",
-    "div_",
-    "truediv",
-    "itruediv",
-    "divide",
-    "true_divide",
 )
 
 
@@ -70,24 +60,8 @@ def add(call: Call) -> Operation:
     )
 
 
-def scale(call: Call) -> Operation:
-    """Append a product with a constant, or a quotient by one."""
-    carrying = call.carrying
-    swapped = call.name in ("mul", "multiply") and carrying == list(call.args[1:])
-    if len(carrying) != 1 or not (carrying[0] is call.args[0] or swapped):
-        raise call.refused(f"{call.name} by what depends on the input")
-    return call.whole(
-        "pass",
-        (carrying[0],),
-        undestructive(call),
-        broadcasts=True,
-        from_input=carrying[0].from_input,
-    )
-
-
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_AVERAGES, average),
     **dict.fromkeys(("interpolate", "upsample"), interpolate),
     **dict.fromkeys(("add", "add_", "iadd", "sub", "sub_", "isub", "subtract"), add),
-    **dict.fromkeys(_SCALES, scale),
 }

@@ -1,0 +1,62 @@
+"""Products: with constants, with gates, and of two signals.
+
+A gate, the values of a sigmoid or a softmax, is held constant and its signal takes all (Arras et
+al. 2017, 2019; of attention Ali et al. 2022); of two that are alike, each takes half (Achtibat et
+al. 2024, Prop. 3.2). Conservation needs no ε then.
+"""
+
+from __future__ import annotations
+
+from aexbench.explainers.lrp.handlers.calls import Call, Handler, undestructive
+from aexbench.explainers.lrp.handlers.layers import product_with_weights
+from aexbench.explainers.lrp.handlers.nodes import MATRIX_PRODUCTS, PRODUCTS, QUOTIENTS
+from aexbench.explainers.lrp.operations import Operation
+
+
+def product(call: Call) -> Operation:
+    """Append a product element by element."""
+    carrying = call.carrying
+    if len(carrying) == 1:
+        return _scaled(call, carrying[0])
+    return call.whole("product", tuple(carrying), undestructive(call))
+
+
+def quotient(call: Call) -> Operation:
+    """Append a quotient, whose denominator is held constant."""
+    carrying = call.carrying
+    if carrying != [call.args[0]]:
+        raise call.refused(f"{call.name} by what depends on the input")
+    return _scaled(call, carrying[0])
+
+
+def _scaled(call: Call, x: Operation) -> Operation:
+    near = x.from_input and not _has_held(call)
+    return call.whole("pass", (x,), undestructive(call), broadcasts=True, from_input=near)
+
+
+def _has_held(call: Call) -> bool:
+    """Whether a factor differs from sample to sample."""
+    return any(isinstance(o, Operation) and o.kind == "held" for o in call.args)
+
+
+def matrix_product(call: Call) -> Operation:
+    """Append a product of matrices: a weighted layer, or an average whose weights are held."""
+    if not _has_held(call):
+        return product_with_weights(call)
+    weights, *more = [o for o in call.args[:2] if isinstance(o, Operation) and not o.carries]
+    if more or not weights.not_negative:
+        raise call.refused(f"{call.name} with what is held constant and may be negative")
+    return call.whole("average", (call.carrying[0],))
+
+
+def attention(call: Call) -> Operation:
+    """Append attention, whose weights are held: each output is an average of the values."""
+    return call.whole("average", (call.carrying[0],))
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(PRODUCTS, product),
+    **dict.fromkeys(QUOTIENTS, quotient),
+    **dict.fromkeys(MATRIX_PRODUCTS, matrix_product),
+    "scaled_dot_product_attention": attention,
+}
