@@ -514,7 +514,8 @@ def _chosen(
     operations: list[Operation], first: str, rule: str, layers: list[str]
 ) -> dict[Operation, str]:
     """Return the name of each weighted operation's rule."""
-    weighted = [operation for operation in operations if operation.kind == "weighted"]
+    maps = [part for operation in operations for part in (operation, *operation.parts)]
+    weighted = [operation for operation in maps if operation.kind == "weighted"]
     if not weighted:
         raise SkipError("lrp has nothing to propagate through: the model has no weighted layer")
     names = {operation: operation.name.split(" ")[0] for operation in weighted}

@@ -29,6 +29,7 @@ from aexbench.explainers.lrp.handlers.nodes import (
 )
 from aexbench.explainers.lrp.handlers.routes import VIEWS
 from aexbench.explainers.lrp.operations import Kind, Operation, flat, no_rule, replaced
+from aexbench.explainers.lrp.spelling import one_spelling
 
 RANDOM = (
     *(
@@ -95,6 +96,7 @@ class Builder:
 
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         self.modules = dict(model.named_modules())
+        one_spelling(graph, self.modules)
         self.used = _used(graph, self.modules)
         self.reached = _behind(graph, self.modules, hands_on)  # by relevance
         self.model = model

@@ -15,7 +15,17 @@ from aexbench.explainers.lrp.maps import Convolution, Dense, Doubled
 
 Weighted = Dense | Convolution | Doubled
 Kind = Literal[
-    "input", "constant", "held", "weighted", "average", "route", "pass", "sum", "product", "output"
+    "input",
+    "constant",
+    "held",
+    "weighted",
+    "average",
+    "route",
+    "pass",
+    "sum",
+    "product",
+    "recurrent",
+    "output",
 ]
 WAYS_OUT = (
     "rewrite the model without it, wrap the part that leads from x to x̂, or use an explainer "
@@ -53,6 +63,9 @@ class Operation:
         None  # of (x, y), where one is known
     )
     broadcasts: bool = False  # a constant operand may have made it larger than its input
+    block: Any = None  # of a recurrent one, with its initial states and its maps
+    begins: tuple[Operation, ...] = ()
+    parts: tuple[Operation, ...] = ()
     inserts: bool = (
         False  # a route that puts constants beside its inputs: padding, the holes of unpooling
     )

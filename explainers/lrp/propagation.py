@@ -102,7 +102,7 @@ class Propagation:
             if own is None:
                 continue
             shares = share_out(operation, values, own)
-            if watch is not None and operation.kind not in ("pass", "route"):
+            if watch is not None and operation.kind not in ("pass", "route", "recurrent"):
                 watch(operation, own, [share for share in shares if share is not None])
             for source, share in zip(sources, shares, strict=True):
                 if share is not None:  # indices and the like take none
@@ -118,6 +118,7 @@ class Propagation:
             "sum": self._sum,
             "average": self._average,
             "product": _halves,
+            "recurrent": self._recurrent,
             "pass": _narrowed,
         }
         return ways.get(operation.kind, _route)
@@ -149,6 +150,13 @@ class Propagation:
             for source in operation.inputs
         ]
         return _sum_shares(operands, operation.signs, relevance, masks)
+
+    def _recurrent(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
+        x, *begins = (values[source] for source in (operation.args[0], *operation.begins))
+        by_result = relevance if isinstance(relevance, dict) else {0: relevance}
+        found = operation.block.share(x, tuple(begins), by_result, self.rules)
+        named = dict(zip((operation.args[0], *operation.begins), found, strict=False))
+        return [named[source] for source in operation.inputs]
 
     def _exists(self, operation: Operation, values: Values) -> Any:
         """Return where an operation's values come from the model's input (1), and where they were
@@ -199,33 +207,41 @@ def _sum_shares(
     relevance: torch.Tensor,
     exists: Sequence[torch.Tensor | None],
 ) -> list[torch.Tensor]:
-    """Share a sum's relevance by the operands that have its sign: such there always are. A sum of
-    0 is shared by their sizes, and equally where all are 0 (γ → ∞ of the γ rule, Montavon et al.
-    2019, Sec. 10.2.3).
+    """Share a sum's relevance among its operands; inserted constants take none, unless there is
+    nothing else.
     """
     parts = [
         (sign * operand).expand_as(relevance) for sign, operand in zip(signs, operands, strict=True)
     ]
-    equals: list[float | torch.Tensor] = [1 / len(parts)] * len(parts)
-    if any(
-        mask is not None for mask in exists
-    ):  # inserted constants take none, unless there is nothing else
+    masks = None
+    if any(mask is not None for mask in exists):
         masks = [
             torch.ones_like(relevance) if mask is None else mask.expand_as(relevance)
             for mask in exists
         ]
-        parts = [part * mask for part, mask in zip(parts, masks, strict=True)]
-        there = torch.stack(masks).sum(0)
-        equals = [torch.where(there > 0, mask / there, 1 / len(parts)) for mask in masks]
-    own = sum(parts, start=torch.zeros_like(relevance)).sign()
-    parts = [torch.where(own == 0, part.abs(), (part * own).clamp_min(0)) for part in parts]
-    total = sum(parts, start=torch.zeros_like(relevance))
-    reached = total > 1e6 * torch.finfo(total.dtype).tiny
-    s, left = torch.where(reached, relevance / total, 0.0), torch.where(reached, 0.0, relevance)
-    shares = [part * s + equal * left for part, equal in zip(parts, equals, strict=True)]
     return [
-        share.sum_to_size(operand.shape) for share, operand in zip(shares, operands, strict=True)
+        (share * relevance).sum_to_size(operand.shape)
+        for share, operand in zip(shares_of_sum(parts, masks), operands, strict=True)
     ]
+
+
+def shares_of_sum(
+    parts: list[torch.Tensor], masks: Sequence[torch.Tensor] | None = None
+) -> list[torch.Tensor]:
+    """Return the shares of a sum's parts, which add up to 1: those count that have its sign, such
+    there always are. A sum of 0 is shared by their sizes, and equally where all are 0 (γ → ∞ of the
+    γ rule, Montavon et al. 2019, Sec. 10.2.3).
+    """
+    equals: list[float | torch.Tensor] = [1 / len(parts)] * len(parts)
+    if masks is not None:
+        parts = [part * mask for part, mask in zip(parts, masks, strict=True)]
+        there = torch.stack(list(masks)).sum(0)
+        equals = [torch.where(there > 0, mask / there, 1 / len(parts)) for mask in masks]
+    own = torch.stack(parts).sum(0).sign()
+    parts = [torch.where(own == 0, part.abs(), (part * own).clamp_min(0)) for part in parts]
+    total = torch.stack(parts).sum(0)
+    reached = total > 1e6 * torch.finfo(total.dtype).tiny
+    return [torch.where(reached, p / total, e) for p, e in zip(parts, equals, strict=True)]
 
 
 def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
@@ -335,6 +351,8 @@ def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all
     their arguments.
     """
+    if operation.kind == "recurrent":
+        return (operation.args[0], *operation.begins)
     if operation.kind in ("weighted", "sum", "product") or operation.broadcasts:
         return operation.inputs
     return (

@@ -5,11 +5,19 @@ A handler reads a `Call`, appends what it stands for, and returns it; one file a
 
 from __future__ import annotations
 
-from aexbench.explainers.lrp.handlers import activations, held, layers, products, routes, sums
+from aexbench.explainers.lrp.handlers import (
+    activations,
+    held,
+    layers,
+    products,
+    recurrent,
+    routes,
+    sums,
+)
 from aexbench.explainers.lrp.handlers.calls import Handler
 
 HANDLERS: dict[str, Handler] = {
     name: handler
-    for family in (activations, layers, products, routes, sums, held)
+    for family in (activations, layers, products, recurrent, routes, sums, held)
     for name, handler in family.HANDLERS.items()
 }

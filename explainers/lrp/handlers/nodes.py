@@ -68,6 +68,16 @@ def hands_on(node: fx.Node, modules: Modules) -> list[fx.Node]:
     return node.all_input_nodes
 
 
+def _is_complement(node: fx.Node, modules: Modules) -> bool:
+    """Whether a node is 1 less a gate."""
+    name, (first, second) = function_of(node, modules), (*node.args, None, None)[:2]
+    if name == "rsub":
+        first, second = second, first
+    elif name not in DIFFERENCES:
+        return False
+    return first == 1 and isinstance(second, fx.Node) and is_gate(second, modules)
+
+
 def _is_mean(node: fx.Node, of: fx.Node, modules: Modules) -> bool:
     """Whether a node is the mean of another one."""
     return function_of(node, modules) == "mean" and node.args[:1] == (of,)
@@ -79,4 +89,4 @@ def is_gate(node: fx.Node, modules: Modules) -> bool:
     while name in MOVED and node.args and isinstance(node.args[0], fx.Node):
         node = node.args[0]
         name = function_of(node, modules)
-    return name in GATES
+    return name in GATES or _is_complement(node, modules)

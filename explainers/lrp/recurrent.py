@@ -1,0 +1,264 @@
+"""Recurrent layers: what their states are made of, and where the relevance of their outputs goes.
+
+    h = (1 − z) ⊙ n + z ⊙ h₋                      GRU, n = tanh(W x + b + r ⊙ (U h₋ + b'))
+    c = f ⊙ c₋ + i ⊙ g,  h = o ⊙ tanh c           LSTM, g = tanh(W x + b + U h₋ + b')
+    h = tanh(W x + b + U h₋ + b')                 plain
+
+Gates are held constant, and a sum goes to its parts of its own sign (Arras et al. 2017, 2019, who
+share by size with an ε: errors explode there). Each map has the rule of its layer. An initial state
+that is a constant takes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+
+from aexbench.explainers.lrp.operations import Operation
+from aexbench.explainers.lrp.propagation import shares_of_sum
+from aexbench.explainers.lrp.rules import Rule
+
+Cell = Literal["gru", "lstm", "rnn_tanh", "rnn_relu"]
+GATES = {"gru": 3, "lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
+CANDIDATE = {"gru": 2, "lstm": 2, "rnn_tanh": 0, "rnn_relu": 0}  # which rows of the weights
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """One layer in one direction: its weights, and the maps of its candidate as operations that
+    have rules.
+    """
+
+    cell: Cell
+    weights: tuple[torch.Tensor, ...]  # W, U and, where there are some, their biases
+    reads: Operation  # W x
+    recalls: Operation  # U h₋
+    reverse: bool
+
+
+class States(NamedTuple):
+    """What a direction has computed (N, T, H), time in its own order."""
+
+    before: torch.Tensor  # h₋
+    kept: torch.Tensor  # the share of relevance that goes to the memory: z ⊙ h₋, f ⊙ c₋
+    recalled: torch.Tensor  # the share of the candidate's that goes to U h₋
+    outputs: torch.Tensor  # h
+
+
+class Carried(NamedTuple):
+    """Relevance of W x (N, T, H), and of states (N, H)."""
+
+    read: torch.Tensor
+    h: torch.Tensor
+    c: torch.Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """An initial state (N, H) of a direction; one that is held takes no relevance."""
+
+    h: torch.Tensor
+    c: torch.Tensor | None
+    h_carries: bool
+    c_carries: bool
+
+
+def states(own: Direction, x: torch.Tensor, start: Start) -> States:
+    """Return what a direction computes from x (N, T, D)."""
+    x = x.flip(1) if own.reverse else x
+    outputs = _outputs(own, x, start)
+    before = torch.cat([start.h[:, None], outputs[:, :-1]], 1)
+    w, u, *biases = own.weights
+    read = torch.nn.functional.linear(x, w, biases[0] if biases else None)
+    recall = torch.nn.functional.linear(before, u, biases[1] if biases else None)
+    kept, recalled = _shares(own.cell, read, recall, before, start)
+    recalled[:, 0] *= start.h_carries
+    kept[:, 0] *= start.c_carries if own.cell == "lstm" else start.h_carries
+    return States(before, kept, recalled, outputs)
+
+
+def _outputs(own: Direction, x: torch.Tensor, start: Start) -> torch.Tensor:
+    """Return h at every step (N, T, H)."""
+    run = getattr(torch.ops.aten, own.cell).input
+    first = start.h[None].contiguous()
+    begins = first if start.c is None else [first, start.c[None].contiguous()]
+    biased = len(own.weights) > 2
+    result = run(x, begins, list(own.weights), biased, 1, 0.0, False, False, True)
+    outputs: torch.Tensor = result[0]
+    return outputs
+
+
+def _shares(
+    cell: Cell, read: torch.Tensor, recall: torch.Tensor, before: torch.Tensor, start: Start
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the shares of the memory, and of the candidate's recall (N, T, H)."""
+    w, u = (t.chunk(GATES[cell], -1) for t in (read, recall))
+    if cell == "gru":
+        reset, update = (torch.sigmoid(w[k] + u[k]) for k in (0, 1))
+        parts = w[2], reset * u[2]
+        new = torch.tanh(parts[0] + parts[1])
+        return second_share((1 - update) * new, update * before), second_share(*parts)
+    if cell == "lstm":
+        enters, stays = (torch.sigmoid(w[k] + u[k]) for k in (0, 1))
+        new = torch.tanh(w[2] + u[2])
+        assert start.c is not None
+        cells = _memories(stays, enters * new, start.c)
+        return second_share(enters * new, stays * cells), second_share(w[2], u[2])
+    return torch.zeros_like(before), second_share(w[0], u[0])
+
+
+def _memories(stays: torch.Tensor, added: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+    """Return c₋ at every step (N, T, H)."""
+    found = [first]
+    for step in range(added.shape[1] - 1):
+        found.append(stays[:, step] * found[-1] + added[:, step])
+    return torch.stack(found, 1)
+
+
+def second_share(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return the share of a sum's relevance that goes to its second part."""
+    return shares_of_sum([first, second])[1]
+
+
+def carry_back(
+    own: Direction,
+    made: States,
+    relevance: torch.Tensor,
+    last: tuple[torch.Tensor, torch.Tensor | None],
+    recall: Rule,
+) -> Carried:
+    """Return where the relevance of a direction's outputs (N, T, H) and of its last states goes."""
+    relevance = relevance.flip(1) if own.reverse else relevance
+    h, c = last
+    read = torch.empty_like(relevance)
+    for step in reversed(range(relevance.shape[1])):
+        whole = relevance[:, step] + h if c is None else relevance[:, step] + h + c
+        memory = whole * made.kept[:, step]
+        recalled = (whole - memory) * made.recalled[:, step]
+        read[:, step] = whole - memory - recalled
+        h = recall.propagate(made.before[:, step], recalled)
+        h, c = (h + memory, None) if c is None else (h, memory)
+    return Carried(read.flip(1) if own.reverse else read, h, c)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """All layers of a recurrent module, or the one of a cell.
+
+    Parameters
+    ----------
+    layers
+        From the input on, each with its directions.
+    carries
+        Whether relevance can go to the initial h and c.
+    batch_first
+        Whether x is (N, T, D); else (T, N, D).
+    cell
+        Whether it is one step, of x (N, D).
+    """
+
+    layers: tuple[tuple[Direction, ...], ...]
+    carries: tuple[bool, bool]
+    batch_first: bool
+    cell: bool
+
+    def share(
+        self,
+        x: torch.Tensor,
+        begins: tuple[torch.Tensor, ...],
+        relevance: Mapping[int, torch.Tensor],
+        rules: Mapping[Operation, Rule],
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return the relevance of x and of the initial states, of their shapes, from that of the
+        results by number: the outputs, the last h and, of an LSTM, the last c.
+        """
+        begins = tuple(begin[None] for begin in begins) if self.cell else begins
+        made, inputs = self._unrolled(self._in_order(x), begins)
+        flowing, *last = self._given(relevance, inputs[-1], begins)
+        carried: list[Carried] = []
+        for number in reversed(range(len(self.layers))):
+            layer = self.layers[number]
+            given = zip(layer, made[number], flowing.chunk(len(layer), -1), strict=True)
+            own = [
+                carry_back(o, s, part, self._last(last, number, o), rules[o.recalls])
+                for o, s, part in given
+            ]
+            carried = [*own, *carried]
+            read = [(rules[o.reads], one.read) for o, one in zip(layer, own, strict=True)]
+            if number:
+                flowing = _summed([r.propagate(inputs[number], part) for r, part in read])
+        h, c = (self._stacked([getattr(one, name) for one in carried]) for name in ("h", "c"))
+        return _summed([r.propagate(x, self._as_given(part)) for r, part in read]), h, c
+
+    def _unrolled(
+        self, x: torch.Tensor, begins: tuple[torch.Tensor, ...]
+    ) -> tuple[list[list[States]], list[torch.Tensor]]:
+        """Return what the directions of each layer compute; and what each layer reads, the outputs
+        of the last one at the end.
+        """
+        made, inputs = [], [x]
+        for number, layer in enumerate(self.layers):
+            own = [states(o, inputs[-1], self._start(begins, number, o)) for o in layer]
+            pairs = zip(layer, own, strict=True)
+            outputs = [s.outputs.flip(1) if o.reverse else s.outputs for o, s in pairs]
+            made.append(own)
+            inputs.append(torch.cat(outputs, -1))
+        return made, inputs
+
+    def _in_order(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x (N, T, D)."""
+        if self.cell:
+            return x[:, None]
+        return x if self.batch_first else x.transpose(0, 1)
+
+    def _as_given(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what is (N, T, …) as the block's input lies."""
+        if self.cell:
+            return x[:, 0]
+        return x if self.batch_first else x.transpose(0, 1)
+
+    def _stacked(self, states: list[torch.Tensor | None]) -> torch.Tensor | None:
+        """Return the relevance of initial states, of the shape that they have."""
+        there = [state for state in states if state is not None]
+        if not there:
+            return None
+        return there[0] if self.cell else torch.stack(there)
+
+    def _start(self, begins: tuple[torch.Tensor, ...], layer: int, own: Direction) -> Start:
+        place = layer * len(self.layers[0]) + own.reverse
+        c = begins[1][place] if len(begins) > 1 else None
+        return Start(begins[0][place], c, *self.carries)
+
+    def _given(
+        self,
+        relevance: Mapping[int, torch.Tensor],
+        outputs: torch.Tensor,
+        begins: tuple[torch.Tensor, ...],
+    ) -> tuple[torch.Tensor, ...]:
+        """Return the relevance of the outputs (N, T, H), and of the last states; 0 where none came.
+        A cell returns its states alone.
+        """
+        none, first = torch.zeros_like(outputs), 0 if self.cell else 1
+        of_outputs = none if self.cell else self._in_order(relevance.get(0, self._as_given(none)))
+        found = [relevance.get(k + first) for k in range(len(begins))]
+        last = [torch.zeros_like(b) if r is None else r for r, b in zip(found, begins, strict=True)]
+        return (of_outputs, *(r[None] if r.dim() < 3 else r for r in last))
+
+    def _last(
+        self, given: list[torch.Tensor], layer: int, own: Direction
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        place = layer * len(self.layers[0]) + own.reverse
+        return given[0][place], given[1][place] if len(given) > 1 else None
+
+
+def _summed(values: list[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(values).sum(0)
+
+
+def parts(block: Block) -> tuple[Operation, ...]:
+    """Return the maps of a block, which have rules of their own."""
+    directions: list[Direction] = [own for layer in block.layers for own in layer]
+    return tuple(part for own in directions for part in (own.reads, own.recalls))
