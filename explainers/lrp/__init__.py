@@ -1,8 +1,9 @@
-"""LRP for autoencoders: the paper's method, for any autoencoder that torch.fx can follow.
+"""LRP for autoencoders: the paper's method, for any autoencoder that can be followed.
 
-`rules.py` holds the equations, `maps.py` what they act on, `capture.py` reads a model,
-`propagation.py` carries relevance through it, `ledger.py` shows where it goes; this file puts them
-together.
+`rules.py` holds the equations, `maps.py` what they act on, `capture.py` (torch.fx) or `exported.py`
+(torch.export) reads a model, `building.py` and `handlers` make operations of it, `propagation.py`
+and, through recurrent layers, `recurrent.py` carry relevance through it, `ledger.py` shows where it
+goes; this file puts them together.
 """
 
 from __future__ import annotations

@@ -9,12 +9,17 @@ ways, and each would get another explanation.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Timer
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import fx, nn
 
 from aexbench import SkipError
+from aexbench.errors import tell
 from aexbench.explainers.lrp.building import Builder, NotFollowedError, undisturbed
 from aexbench.explainers.lrp.handlers.calls import Call
 from aexbench.explainers.lrp.handlers.nodes import function_of
@@ -22,6 +27,19 @@ from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, constant, fl
 
 # Rows of the sample that is followed: sizes that torch tells apart (25 of cdist) lie below.
 ROWS, LEAST, MOST = 61, 32, 2**20
+LONG = 2.0  # seconds after which it is said what is done
+
+
+class Exported(NamedTuple):
+    """What torch.export makes of a model: it is kept, and the model's weights are not in it."""
+
+    graph: fx.Graph
+    named: Mapping[str, str]  # the model's parameters and buffers by the names in the graph
+    lifted: Mapping[str, torch.Tensor]  # constants that its forward pass makes
+    outputs: int
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Exported | str]] = WeakKeyDictionary()
 
 
 def capture(model: nn.Module, sample: torch.Tensor) -> list[Operation]:
@@ -34,28 +52,57 @@ def capture(model: nn.Module, sample: torch.Tensor) -> list[Operation]:
         If an operation has no rule. NotFollowedError if torch.export cannot follow the forward
         pass.
     """
+    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
+    key = (tuple(sample.shape[1:]), sample.dtype, sample.device, *map(id, model.modules()), *hooks)
+    known = _KNOWN.setdefault(model, {})
     with undisturbed(model), torch.no_grad():
-        program = _exported(model, sample)
-        builder = ExportBuilder(model, program)
-        return builder.build(program.graph)
+        if key not in known:
+            known[key] = _exported(model, sample)
+        exported = known[key]
+        if isinstance(exported, str):
+            raise NotFollowedError(
+                f"lrp cannot follow this model's forward pass ({exported}); {WAYS_OUT}"
+            )
+        return ExportBuilder(model, exported).build(exported.graph)
 
 
-def _exported(model: nn.Module, sample: torch.Tensor) -> torch.export.ExportedProgram:
-    """Return a model's graph with any number of samples; it is made of composite functions."""
+def _exported(model: nn.Module, sample: torch.Tensor) -> Exported | str:
+    """Return a model's graph for any number of samples, made of composite functions, or why there
+    is none.
+    """
+    try:
+        with warnings.catch_warnings(), _told_if_long():
+            warnings.simplefilter("ignore")
+            program = _program(model, sample)
+    except Exception as error:  # whatever the model's own forward does with a symbolic input
+        return f"{type(error).__name__}: {error}".split("\n")[0]
+    signature = program.graph_signature
+    lifted = signature.inputs_to_lifted_tensor_constants.items()
+    return Exported(
+        program.graph,
+        {**signature.inputs_to_parameters, **signature.inputs_to_buffers},
+        {name: program.constants[target] for name, target in lifted},
+        len(signature.user_outputs),
+    )
+
+
+def _program(model: nn.Module, sample: torch.Tensor) -> torch.export.ExportedProgram:
     rows = sample[:1].repeat(ROWS, *(1,) * (sample.dim() - 1))
     batch = torch.export.Dim("batch", min=LEAST, max=MOST)
+    program = torch.export.export(model, (rows,), dynamic_shapes=({0: batch},), strict=False)
+    return program.run_decompositions({})
+
+
+@contextmanager
+def _told_if_long() -> Iterator[None]:
+    """Say what is done if it takes long."""
+    said = Timer(LONG, tell, ["lrp: torch.export reads the model, which may take some seconds"])
+    said.daemon = True
+    said.start()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.export.export(
-                model, (rows,), dynamic_shapes=({0: batch},), strict=False
-            )
-            return program.run_decompositions({})
-    except Exception as error:  # whatever the model's own forward does with a symbolic input
-        reason = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise NotFollowedError(
-            f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}"
-        ) from error
+        yield
+    finally:
+        said.cancel()
 
 
 class ExportedCall(Call):
@@ -78,16 +125,11 @@ class ExportBuilder(Builder):
 
     kind = ExportedCall
 
-    def __init__(self, model: nn.Module, program: torch.export.ExportedProgram) -> None:
-        super().__init__(model, program.graph)
-        signature = program.graph_signature
-        if len(signature.user_outputs) != 1:
+    def __init__(self, model: nn.Module, exported: Exported) -> None:
+        super().__init__(model, exported.graph)
+        if exported.outputs != 1:
             raise SkipError("lrp explains models that return one tensor, the reconstruction")
-        self.named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-        self.lifted = {
-            name: program.constants[target]
-            for name, target in signature.inputs_to_lifted_tensor_constants.items()
-        }
+        self.named, self.lifted = exported.named, exported.lifted
 
     def _placeholder(self, node: fx.Node) -> None:
         name = str(node.target)
