@@ -216,11 +216,10 @@ class LRP:
         self._hooks = [
             hooks for m in self._modules for hooks in (m._forward_hooks, m._forward_pre_hooks)
         ]
-        self._read, self._shape = self._versions(), None
+        versions, self._read, self._shape = self._versions(), [], None
         self.detector.require_inside()
         if not self._captured_by_any(samples):
-            self._read = []  # of no model: the first samples are there soon
-            return
+            return  # the first samples are there soon
         with torch.no_grad():
             self.operations = tuned(self.operations)
             self.names = _chosen(self.operations, *self._wanted)
@@ -236,6 +235,7 @@ class LRP:
         ]  # ruled in _bound
         self._bounded_for: tuple[int, ...] | None = None
         self._channels_last = channels_last(self.operations)
+        self._read = versions
 
     def _captured_by_any(self, samples: torch.Tensor | None) -> bool:
         """Read the model by torch.fx, and where that does not, by torch.export, which takes
@@ -256,7 +256,7 @@ class LRP:
                 self.operations = way()
                 return True
             except SkipError as error:
-                refused = error if _unread(refused) and not _unread(error) else refused
+                refused = _told(refused, error)
         raise refused
 
     def _versions(self) -> list[Any]:
@@ -498,6 +498,17 @@ class LRP:
 def _unread(error: SkipError) -> bool:
     """Whether a forward pass could not be followed; else an operation has no rule."""
     return isinstance(error, NotFollowedError)
+
+
+def _told(one: SkipError, other: SkipError) -> SkipError:
+    """Return what to say of two refusals: an operation without a rule before a forward pass that is
+    not followed.
+    """
+    if isinstance(one, NotFollowedError):
+        return other
+    if isinstance(other, NotFollowedError):
+        return SkipError(f"{one} (torch.export, which may have one: {other.reason})")
+    return one
 
 
 def _floor(operations: list[Operation], names: dict[Operation, str]) -> None:

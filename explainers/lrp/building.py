@@ -28,7 +28,7 @@ from aexbench.explainers.lrp.handlers.nodes import (
     is_gate,
 )
 from aexbench.explainers.lrp.handlers.routes import VIEWS
-from aexbench.explainers.lrp.operations import Kind, Operation, flat, no_rule, replaced
+from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, no_rule, replaced
 from aexbench.explainers.lrp.spelling import one_spelling
 
 RANDOM = (
@@ -50,6 +50,10 @@ CONTAINERS = (list, dict, set, OrderedDict)
 
 class NotFollowedError(SkipError):
     """A forward pass cannot be followed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}")
+        self.reason = reason
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from torch import fx, nn
 from aexbench.explainers.lrp.building import Builder, NotFollowedError, undisturbed
 from aexbench.explainers.lrp.handlers.modules import MODULES
 from aexbench.explainers.lrp.handlers.nodes import function_of
-from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, no_rule
+from aexbench.explainers.lrp.operations import Operation, no_rule
 from aexbench.explainers.lrp.shapes import ShapeTracer
 
 
@@ -53,9 +53,7 @@ def _traced(model: nn.Module, tracer: fx.Tracer) -> fx.Graph:
         return tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:  # whatever the model's own forward does with a symbolic input
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise NotFollowedError(
-            f"lrp cannot follow this model's forward pass ({reason}); {WAYS_OUT}"
-        ) from error
+        raise NotFollowedError(reason) from error
     finally:
         for module, (after, before) in hooks.items():
             module._forward_hooks, module._forward_pre_hooks = after, before

@@ -23,7 +23,7 @@ from aexbench.errors import tell
 from aexbench.explainers.lrp.building import Builder, NotFollowedError, undisturbed
 from aexbench.explainers.lrp.handlers.calls import Call
 from aexbench.explainers.lrp.handlers.nodes import function_of
-from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, constant, flat
+from aexbench.explainers.lrp.operations import Operation, constant, flat
 
 # Rows of the sample that is followed: sizes that torch tells apart (25 of cdist) lie below.
 ROWS, LEAST, MOST = 61, 32, 2**20
@@ -60,9 +60,7 @@ def capture(model: nn.Module, sample: torch.Tensor) -> list[Operation]:
             known[key] = _exported(model, sample)
         exported = known[key]
         if isinstance(exported, str):
-            raise NotFollowedError(
-                f"lrp cannot follow this model's forward pass ({exported}); {WAYS_OUT}"
-            )
+            raise NotFollowedError(exported)
         return ExportBuilder(model, exported).build(exported.graph)
 
 
@@ -75,7 +73,7 @@ def _exported(model: nn.Module, sample: torch.Tensor) -> Exported | str:
             warnings.simplefilter("ignore")
             program = _program(model, sample)
     except Exception as error:  # whatever the model's own forward does with a symbolic input
-        return f"{type(error).__name__}: {error}".split("\n")[0]
+        return _reason(error)
     signature = program.graph_signature
     lifted = signature.inputs_to_lifted_tensor_constants.items()
     return Exported(
@@ -84,6 +82,14 @@ def _exported(model: nn.Module, sample: torch.Tensor) -> Exported | str:
         {name: program.constants[target] for name, target in lifted},
         len(signature.user_outputs),
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return why a model was not followed; a number of samples that became a constant is said."""
+    reason = f"{type(error).__name__}: {error}".split("\n")[0]
+    if "batch" in str(error) and ("onstraint" in str(error) or "pecializ" in str(error)):
+        return "its forward pass asks how many samples there are: write x.shape[0], not len(x)"
+    return reason
 
 
 def _program(model: nn.Module, sample: torch.Tensor) -> torch.export.ExportedProgram:

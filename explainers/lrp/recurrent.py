@@ -66,8 +66,10 @@ class Start:
     c_carries: bool
 
 
-def states(own: Direction, x: torch.Tensor, start: Start) -> States:
-    """Return what a direction computes from x (N, T, D)."""
+def states(own: Direction, x: torch.Tensor, start: Start, reads: bool) -> States:
+    """Return what a direction computes from x (N, T, D), whose relevance goes on where it `reads`
+    what depends on the model's input.
+    """
     x = x.flip(1) if own.reverse else x
     outputs = _outputs(own, x, start)
     before = torch.cat([start.h[:, None], outputs[:, :-1]], 1)
@@ -75,8 +77,10 @@ def states(own: Direction, x: torch.Tensor, start: Start) -> States:
     read = torch.nn.functional.linear(x, w, biases[0] if biases else None)
     recall = torch.nn.functional.linear(before, u, biases[1] if biases else None)
     kept, recalled = _shares(own.cell, read, recall, before, start)
+    remembers = start.c_carries if own.cell == "lstm" else start.h_carries
+    recalled = recalled if reads else torch.ones_like(recalled)
     recalled[:, 0] *= start.h_carries
-    kept[:, 0] *= start.c_carries if own.cell == "lstm" else start.h_carries
+    kept[:, 0] = kept[:, 0] * remembers if reads or start.h_carries else float(remembers)
     return States(before, kept, recalled, outputs)
 
 
@@ -152,6 +156,8 @@ class Block:
     ----------
     layers
         From the input on, each with its directions.
+    reads
+        Whether relevance can go to what it reads.
     carries
         Whether relevance can go to the initial h and c.
     batch_first
@@ -161,6 +167,7 @@ class Block:
     """
 
     layers: tuple[tuple[Direction, ...], ...]
+    reads: bool
     carries: tuple[bool, bool]
     batch_first: bool
     cell: bool
@@ -201,7 +208,8 @@ class Block:
         """
         made, inputs = [], [x]
         for number, layer in enumerate(self.layers):
-            own = [states(o, inputs[-1], self._start(begins, number, o)) for o in layer]
+            reads = self.reads or number > 0
+            own = [states(o, inputs[-1], self._start(begins, number, o), reads) for o in layer]
             pairs = zip(layer, own, strict=True)
             outputs = [s.outputs.flip(1) if o.reverse else s.outputs for o, s in pairs]
             made.append(own)

@@ -77,9 +77,7 @@ def _block(
     cell: bool,
 ) -> Operation:
     carries = [isinstance(o, Operation) and o.carries for o in (*begins, *begins)][:2]
-    block = Block(stacked, (carries[0], carries[1]), batch_first, cell)
-    if not x.carries:
-        raise call.refused(f"{call.name} of a constant, whose state depends on the input,")
+    block = Block(stacked, x.carries, (carries[0], carries[1]), batch_first, cell)
     inputs = tuple(o for o in (x, *begins) if isinstance(o, Operation) and o.carries)
     return call.whole("recurrent", inputs, block=block, begins=tuple(begins), parts=parts(block))
 
