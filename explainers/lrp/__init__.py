@@ -22,7 +22,7 @@ from aexbench.detector import evaluation_mode, in_chunks, is_out_of_memory
 from aexbench.errors import unknown
 from aexbench.explainers import register
 from aexbench.explainers.lrp import exported
-from aexbench.explainers.lrp.building import NotFollowedError
+from aexbench.explainers.lrp.building import NotFollowedError, plain
 from aexbench.explainers.lrp.capture import capture
 from aexbench.explainers.lrp.checks import (
     compare,
@@ -34,7 +34,7 @@ from aexbench.explainers.lrp.contrast import Contrast, contrasted, settled
 from aexbench.explainers.lrp.diagonal import over_chance
 from aexbench.explainers.lrp.ledger import Book, Ledger, gap, per_sample
 from aexbench.explainers.lrp.maps import floored_relu
-from aexbench.explainers.lrp.operations import WAYS_OUT, Operation, flat
+from aexbench.explainers.lrp.operations import WAYS_OUT, NoRuleError, Operation, flat
 from aexbench.explainers.lrp.propagation import Propagation, Values, Watch, run_routes
 from aexbench.explainers.lrp.random_layers import tied_diagonal
 from aexbench.explainers.lrp.rules import (
@@ -241,21 +241,22 @@ class LRP:
         """Read the model by torch.fx, and where that does not, by torch.export, which takes
         seconds; return whether samples were at hand where they were needed.
         """
-        model = self.detector.model
+        model = plain(self.detector.model)
         try:
             self.operations = capture(model)
             return True
-        except SkipError as error:
-            refused = error
+        except (NotFollowedError, NoRuleError) as error:
+            refused: SkipError = error
         if samples is None:
             return False
         self._shape = tuple(samples.shape[1:])
-        ways = [lambda: capture(model, samples[:3])] if _unread(refused) else []
+        by_fx = isinstance(refused, NotFollowedError)
+        ways = [lambda: capture(model, samples[:3])] if by_fx else []
         for way in (*ways, lambda: exported.capture(model, samples)):
             try:
                 self.operations = way()
                 return True
-            except SkipError as error:
+            except (NotFollowedError, NoRuleError) as error:
                 refused = _told(refused, error)
         raise refused
 
@@ -495,20 +496,11 @@ class LRP:
             self.rules[operation] = ZBox(operation.layer, low, high)
 
 
-def _unread(error: SkipError) -> bool:
-    """Whether a forward pass could not be followed; else an operation has no rule."""
-    return isinstance(error, NotFollowedError)
-
-
 def _told(one: SkipError, other: SkipError) -> SkipError:
-    """Return what to say of two refusals: an operation without a rule before a forward pass that is
-    not followed.
-    """
-    if isinstance(one, NotFollowedError):
+    """Return what to say of two refusals: the later reader's, if it has followed the model."""
+    if isinstance(one, NotFollowedError) or not isinstance(other, NotFollowedError):
         return other
-    if isinstance(other, NotFollowedError):
-        return SkipError(f"{one} (torch.export, which may have one: {other.reason})")
-    return one
+    return SkipError(f"{one} (torch.export, which may have one: {other.reason})")
 
 
 def _floor(operations: list[Operation], names: dict[Operation, str]) -> None:

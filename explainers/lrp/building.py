@@ -56,6 +56,17 @@ class NotFollowedError(SkipError):
         self.reason = reason
 
 
+def plain(model: nn.Module) -> nn.Module:
+    """Return the model inside `DataParallel` or `torch.compile`."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif "_orig_mod" in model._modules:
+            model = model.get_submodule("_orig_mod")
+        else:
+            return model
+
+
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Put a model in evaluation mode, and have all it holds and the random state as they were
@@ -100,12 +111,21 @@ class Builder:
 
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         self.modules = dict(model.named_modules())
-        one_spelling(graph, self.modules)
+        self.depends = _after(self.inputs(graph))
+        one_spelling(graph, self.modules, self.depends)
+        self.depends = _after(self.inputs(graph))
         self.used = _used(graph, self.modules)
-        self.reached = _behind(graph, self.modules, hands_on)  # by relevance
+        self.reached = _behind(graph, self.modules, self._hands_on)  # by relevance
         self.model = model
         self.operations: list[Operation] = []
         self.made: dict[fx.Node, Operation] = {}
+
+    def inputs(self, graph: fx.Graph) -> list[fx.Node]:
+        """Return the nodes of samples."""
+        return [node for node in graph.nodes if node.op == "placeholder"][:1]
+
+    def _hands_on(self, node: fx.Node, modules: Modules) -> list[fx.Node]:
+        return hands_on(node, modules, self.depends)
 
     def build(self, graph: fx.Graph) -> list[Operation]:
         """Return the operations of a graph, the input first."""
@@ -210,7 +230,7 @@ class Builder:
             for leaf in flat([call.args, call.kwargs])
         ):
             compute = undestructive(call)
-            known = {"not_negative": is_gate(node, self.modules)}
+            known = {"not_negative": is_gate(node, self.modules, self.depends)}
             return call.make("held", compute, args=call.args, kwargs=call.kwargs, **known)
         value = call.computed()
         return call.make("constant", lambda: value)
@@ -227,6 +247,18 @@ class Builder:
 
     def _made(self, argument: Any) -> Any:
         return self.made[argument] if isinstance(argument, fx.Node) else argument
+
+
+def _after(nodes: list[fx.Node]) -> set[fx.Node]:
+    """Return what depends on nodes, they included."""
+    found: set[fx.Node] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.users
+    return found
 
 
 def _used(graph: fx.Graph, modules: Modules) -> set[fx.Node]:

@@ -27,7 +27,22 @@ from aexbench.explainers.lrp.operations import Operation, constant, flat
 
 # Rows of the sample that is followed: sizes that torch tells apart (25 of cdist) lie below.
 ROWS, LEAST, MOST = 61, 32, 2**20
+TAKEN_APART = (torch.ops.aten.einsum.default,)  # into products and routes
+OWN = "model."  # before the names of the model's own parts
 LONG = 2.0  # seconds after which it is said what is done
+
+
+class Outer(nn.Module):
+    """Calls a model by one sample, whatever its own `forward` may take."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x̂ for samples x (N, …)."""
+        found: torch.Tensor = self.model(x)
+        return found
 
 
 class Exported(NamedTuple):
@@ -75,10 +90,11 @@ def _exported(model: nn.Module, sample: torch.Tensor) -> Exported | str:
     except Exception as error:  # whatever the model's own forward does with a symbolic input
         return _reason(error)
     signature = program.graph_signature
+    named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     lifted = signature.inputs_to_lifted_tensor_constants.items()
     return Exported(
         program.graph,
-        {**signature.inputs_to_parameters, **signature.inputs_to_buffers},
+        {name: target.removeprefix(OWN) for name, target in named.items()},
         {name: program.constants[target] for name, target in lifted},
         len(signature.user_outputs),
     )
@@ -95,8 +111,9 @@ def _reason(error: Exception) -> str:
 def _program(model: nn.Module, sample: torch.Tensor) -> torch.export.ExportedProgram:
     rows = sample[:1].repeat(ROWS, *(1,) * (sample.dim() - 1))
     batch = torch.export.Dim("batch", min=LEAST, max=MOST)
-    program = torch.export.export(model, (rows,), dynamic_shapes=({0: batch},), strict=False)
-    return program.run_decompositions({})
+    program = torch.export.export(Outer(model), (rows,), dynamic_shapes=({0: batch},), strict=False)
+    known = torch.export.default_decompositions()
+    return program.run_decompositions({function: known[function] for function in TAKEN_APART})
 
 
 @contextmanager
@@ -132,10 +149,15 @@ class ExportBuilder(Builder):
     kind = ExportedCall
 
     def __init__(self, model: nn.Module, exported: Exported) -> None:
+        self.named, self.lifted = exported.named, exported.lifted
         super().__init__(model, exported.graph)
         if exported.outputs != 1:
             raise SkipError("lrp explains models that return one tensor, the reconstruction")
-        self.named, self.lifted = exported.named, exported.lifted
+
+    def inputs(self, graph: fx.Graph) -> list[fx.Node]:
+        """Return the nodes of samples."""
+        given = [node for node in graph.nodes if node.op == "placeholder"]
+        return [n for n in given if str(n.target) not in {*self.named, *self.lifted}]
 
     def _placeholder(self, node: fx.Node) -> None:
         name = str(node.target)
@@ -172,7 +194,8 @@ def module_of(node: fx.Node) -> tuple[str, str]:
     path, kind = named[-1] if named else ("", "forward")
     if str(path).startswith("_"):  # of torch's own passes
         return "", "forward"
-    return str(path), str(kind).rpartition(".")[2]
+    own = f"{path}.".removeprefix(OWN).removesuffix(".")
+    return own, str(kind).rpartition(".")[2]
 
 
 def line_of(node: fx.Node) -> str:

@@ -24,6 +24,7 @@ Kind = Literal[
     "pass",
     "sum",
     "product",
+    "bilinear",
     "recurrent",
     "output",
 ]
@@ -76,9 +77,13 @@ class Operation:
         return self.kind not in ("constant", "held")
 
 
-def no_rule(what: str, place: str) -> SkipError:
+class NoRuleError(SkipError):
+    """An operation that no rule covers."""
+
+
+def no_rule(what: str, place: str) -> NoRuleError:
     """Return the error for an operation that no rule covers."""
-    return SkipError(f"lrp has no rule for {what} at {place}: {WAYS_OUT}")
+    return NoRuleError(f"lrp has no rule for {what} at {place}: {WAYS_OUT}")
 
 
 def flat(value: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from aexbench.explainers.lrp import bilinear
 from aexbench.explainers.lrp.maps import Fixed
 from aexbench.explainers.lrp.operations import Operation, flat, replaced
 from aexbench.explainers.lrp.rules import Average, Rule
@@ -118,6 +119,7 @@ class Propagation:
             "sum": self._sum,
             "average": self._average,
             "product": _halves,
+            "bilinear": _bilinear,
             "recurrent": self._recurrent,
             "pass": _narrowed,
         }
@@ -249,6 +251,13 @@ def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     return [(relevance / 2).sum_to_size(values[source].shape) for source in operation.inputs]
 
 
+def _bilinear(operation: Operation, values: Values, relevance: Any) -> list[Any]:
+    factors = operation.args[:2]
+    to = [factor in operation.inputs for factor in factors]
+    found = bilinear.share(*(values[factor] for factor in factors), relevance, *to)
+    return [share for share, goes in zip(found, to, strict=True) if goes]
+
+
 def _narrowed(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     """Return the relevance of what a constant operand may have made larger."""
     return [relevance.sum_to_size(values[operation.inputs[0]].shape)]
@@ -351,6 +360,8 @@ def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all
     their arguments.
     """
+    if operation.kind == "bilinear":
+        return operation.args[:2]
     if operation.kind == "recurrent":
         return (operation.args[0], *operation.begins)
     if operation.kind in ("weighted", "sum", "product") or operation.broadcasts:

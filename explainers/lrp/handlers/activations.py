@@ -12,7 +12,7 @@ from aexbench.explainers.lrp.operations import Operation, flat
 
 NOT_NEGATIVE = (
     *("relu6", "sigmoid", "sigmoid_", "softplus", "hardsigmoid", "expit"),
-    *("softmax", "_softmax", "softmin", "abs"),
+    *("softmax", "_softmax", "softmin", "abs", "exp", "square", "sqrt"),
 )
 _ACTIVATIONS = (
     *(
@@ -51,9 +51,11 @@ _ACTIVATIONS = (
         "hardshrink",
         "tanhshrink",
     ),
+    *("pow", "square", "sqrt", "exp", "log1p", "erf", "sin", "cos", "normalize"),
     *("log_sigmoid", "celu_", "selu_", "rrelu_", "neg_", "clip_", "clamp_min_", "clamp_max_"),
     *(
         "layer_norm",
+        "rms_norm",
         "group_norm",
         "instance_norm",
         "contiguous",

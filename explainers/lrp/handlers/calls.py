@@ -35,6 +35,8 @@ POSITIONS = {
     },
     "batch_norm": {"running_mean": 1, "running_var": 2},
     "dropout": {"training": 2},
+    "addmm": {"weight": 2},
+    "glu": {"dim": 1},
 }
 
 

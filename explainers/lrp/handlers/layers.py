@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from aexbench.explainers.lrp.handlers.calls import Call, Handler, direct
 from aexbench.explainers.lrp.maps import Convolution, Dense
-from aexbench.explainers.lrp.operations import Operation
+from aexbench.explainers.lrp.operations import Operation, constant
 
 PLAIN = {  # that compute what their weights say
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
@@ -27,12 +27,49 @@ def linear(call: Call) -> Operation:
 
 
 def product_with_weights(call: Call) -> Operation:
-    """Append a product x W with constant weights (in, out)."""
-    name = next((name for name in ("other", "mat2") if name in call.kwargs), "weight")
-    weight = call.setting(name, None, "weighted")
-    if weight is None or weight.dim() != 2:
+    """Append a product x W with constant weights (in, out), or W x with (out, in): a layer of the
+    last axis, or of the last but one.
+    """
+    first = call.args[0] in call.carrying
+    weight = _matrix(constant(call.args[1 if first else 0]) if len(call.args) > 1 else None, call)
+    if weight is None:
+        return call.whole("bilinear", tuple(call.carrying))
+    if first:
+        return _weighted(call, call.args[0], call.compute, Dense(weight.T))
+    x = call.args[1]
+    turned = _turned(call, x, not_negative=x.not_negative, from_input=x.from_input)
+    compute = lambda t: F.linear(t, weight)  # noqa: E731
+    layer = Dense(weight)
+    made = call.make("weighted", compute, args=(turned,), inputs=(turned,), layer=layer, own=layer)
+    return _turned(call, made)
+
+
+def _matrix(weight: Any, call: Call) -> torch.Tensor | None:
+    """Return weights that are the same for all matrices of a product, if they are."""
+    if weight is None:  # named
+        name = "other" if "other" in call.kwargs else "mat2"
+        weight = constant(call.kwargs[name])
+    weight = weight.detach()
+    if weight.dim() < 2:
         raise call.refused(f"{call.name} with weights of any shape but (in, out)")
-    return _weighted(call, call.args[0], call.compute, Dense(weight.detach().T))
+    if weight.dim() == 3 and len(weight) == 1:
+        weight = weight[0]
+    return weight if weight.dim() == 2 else None
+
+
+def _turned(call: Call, x: Operation, **known: Any) -> Operation:
+    """Append what exchanges the last two axes."""
+    name = f"{call.place} turned"
+    return call.append(name, "route", lambda t: t.mT, args=(x,), inputs=(x,), **known)
+
+
+def addmm(call: Call) -> Operation:
+    """Append a product x W and a constant."""
+    if call.carrying != [call.args[1]]:
+        raise call.refused(f"{call.name} of more than one factor that depends on the input")
+    weight = call.setting("weight", None, "addmm")
+    layer = Dense(weight.detach().T)
+    return call.whole("weighted", (call.args[1],), layer=layer, own=layer)
 
 
 def _weighted(call: Call, x: Operation, compute: Any, layer: Dense | Convolution) -> Operation:
@@ -134,5 +171,6 @@ def _uneven(kernel: Any, dilation: Any) -> bool:
 
 HANDLERS: dict[str, Handler] = {
     "linear": linear,
+    "addmm": addmm,
     **dict.fromkeys(_CONVOLUTIONS, convolution),
 }

@@ -25,6 +25,8 @@ MODULES: dict[type[nn.Module], str] = {
     **dict.fromkeys((nn.AlphaDropout, nn.FeatureAlphaDropout), "dropout"),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), "batch_norm"),
     nn.LayerNorm: "layer_norm",
+    nn.RMSNorm: "rms_norm",
+    nn.GLU: "glu",
     nn.GroupNorm: "group_norm",
     **dict.fromkeys((nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d), "instance_norm"),
     nn.Flatten: "flatten",

@@ -24,9 +24,9 @@ def product(call: Call) -> Operation:
 def quotient(call: Call) -> Operation:
     """Append a quotient, whose denominator is held constant."""
     carrying = call.carrying
-    if carrying != [call.args[0]]:
-        raise call.refused(f"{call.name} by what depends on the input")
-    return _scaled(call, carrying[0])
+    if call.args[0] not in carrying:
+        return call.whole("held", ())
+    return _scaled(call, call.args[0])
 
 
 def _scaled(call: Call, x: Operation) -> Operation:
@@ -40,13 +40,11 @@ def _has_held(call: Call) -> bool:
 
 
 def matrix_product(call: Call) -> Operation:
-    """Append a product of matrices: a weighted layer, or an average whose weights are held."""
-    if not _has_held(call):
+    """Append a product of matrices: a weighted layer, from either side, or one of two signals."""
+    left, right = call.args[:2] if len(call.args) > 1 else (call.args[0], None)
+    if len(call.carrying) == 1 and not _has_held(call):
         return product_with_weights(call)
-    weights, *more = [o for o in call.args[:2] if isinstance(o, Operation) and not o.carries]
-    if more or not weights.not_negative:
-        raise call.refused(f"{call.name} with what is held constant and may be negative")
-    return call.whole("average", (call.carrying[0],))
+    return call.whole("bilinear", tuple(o for o in (left, right) if o in call.carrying))
 
 
 def attention(call: Call) -> Operation:

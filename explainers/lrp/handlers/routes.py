@@ -11,7 +11,12 @@ from torch import nn
 from aexbench.explainers.lrp.handlers.calls import SHAPED_LIKE, Call, Handler
 from aexbench.explainers.lrp.operations import Operation, flat
 
-WRITTEN = ("slice_scatter", "select_scatter", "index_put")  # the second argument into the first
+WRITTEN = (
+    "slice_scatter",
+    "select_scatter",
+    "index_put",
+    "scatter",
+)  # the second argument into the first
 JOINING = (
     *("cat", "concat", "concatenate", "stack", "where", "maximum", "minimum"),
     *WRITTEN,
@@ -48,6 +53,7 @@ _ROUTES = (
     *("_unsafe_view", "slice", "index", "index_select", "gather", "take_along_dim"),
     *("where", "masked_fill", "maximum", "minimum", "max", "min", "amax", "amin"),
     *WRITTEN,
+    *("unfold", "im2col", "topk", "sort", "kthvalue"),
     *(f"{kind}_pad{d}d" for d in (1, 2, 3) for kind in ("reflection", "replication")),
     *("constant_pad_nd", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
     *(f"_upsample_nearest_exact{d}d" for d in (1, 2, 3)),
@@ -110,11 +116,23 @@ def _beside_constants(call: Call) -> bool:
     """Whether a call puts values beside its inputs that take no relevance."""
     if call.name == "where":
         return len([o for o in call.args[1:] if isinstance(o, Operation) and o.carries]) < 2
-    if call.name == "index_put":
-        return not (isinstance(call.args[2], Operation) and call.args[2].carries)
+    if call.name in ("index_put", "scatter"):
+        source = call.args[2 if call.name == "index_put" else 3]
+        placed = (call.args[0], source)
+        return not all(isinstance(o, Operation) and o.carries for o in placed)
     two = call.name in ("maximum", "minimum", *WRITTEN)
     placed = call.args[:2] if two else [call.args[:1], call.kwargs]
     return any(isinstance(a, Operation) and not a.carries for a in flat(placed))
+
+
+def glu(call: Call) -> Operation:
+    """Append a gated unit a ⊙ σ(b): its gate is held."""
+    dim, x = call.setting("dim", -1, "glu"), call.x
+    signal = lambda t: t.chunk(2, dim)[0]  # noqa: E731
+    gate = lambda t: torch.sigmoid(t.chunk(2, dim)[1])  # noqa: E731
+    own = call.append(f"{call.place} signal", "route", signal, args=(x,), inputs=(x,))
+    held = call.append(f"{call.place} gate", "held", gate, args=(x,))
+    return call.make("pass", torch.mul, args=(own, held), inputs=(own,))
 
 
 def shaped_like(call: Call) -> Operation:
@@ -154,6 +172,7 @@ def _nearest_adjoint(x: torch.Tensor, y: torch.Tensor, factor: Any, name: str) -
 
 
 HANDLERS: dict[str, Handler] = {
+    "glu": glu,
     **dict.fromkeys(_ROUTES, route),
     **dict.fromkeys(SHAPED_LIKE, shaped_like),
 }

@@ -18,7 +18,7 @@ _AVERAGES = (
     "mean",
     "sum",
     *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
-    *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"),
+    *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "col2im"),
     *(f"{kind}avg_pool{d}d" for d in (1, 2, 3) for kind in ("", "adaptive_")),
 )
 
