@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from aexbench.autoencoders import register
-from aexbench.autoencoders.layers import ForRelu, Output, check_image
+from aexbench.autoencoders.layers import ForRelu, Output, channels_last, check_image
 
 
 class Level(nn.Module):
@@ -54,5 +54,4 @@ def unet(shape: tuple[int, ...], *, channels: tuple[int, ...] = (16, 32, 64)) ->
     Segmentation".
     """
     check_image(shape, len(channels), "unet")
-    # channels last: three fifths of the time
-    return Level(shape[0], channels, outermost=True).to(memory_format=torch.channels_last)
+    return channels_last(Level(shape[0], channels, outermost=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 import torch
@@ -197,6 +198,7 @@ class LRP:
         self.first, self.rule = first, rule
         self._wanted = first, rule, list(layers)
         self._shape: tuple[int, ...] | None = None
+        self.operations: list[Operation] = []
         self._prepare()
 
     def _prepare(self, samples: torch.Tensor | None = None) -> None:
@@ -251,10 +253,10 @@ class LRP:
             return False
         self._shape = tuple(samples.shape[1:])
         by_fx = isinstance(refused, NotFollowedError)
-        ways = [lambda: capture(model, samples[:3])] if by_fx else []
-        for way in (*ways, lambda: exported.capture(model, samples)):
+        again = [partial(capture, model, samples[:3])] if by_fx else []
+        for read in (*again, partial(exported.capture, model, samples)):
             try:
-                self.operations = way()
+                self.operations = read()
                 return True
             except (NotFollowedError, NoRuleError) as error:
                 refused = _told(refused, error)

@@ -113,7 +113,9 @@ def _program(model: nn.Module, sample: torch.Tensor) -> torch.export.ExportedPro
     batch = torch.export.Dim("batch", min=LEAST, max=MOST)
     program = torch.export.export(Outer(model), (rows,), dynamic_shapes=({0: batch},), strict=False)
     known = torch.export.default_decompositions()
-    return program.run_decompositions({function: known[function] for function in TAKEN_APART})
+    table = {function: known[function] for function in TAKEN_APART}
+    whole: torch.export.ExportedProgram = program.run_decompositions(table)
+    return whole
 
 
 @contextmanager

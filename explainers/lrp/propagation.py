@@ -252,10 +252,10 @@ def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
 
 
 def _bilinear(operation: Operation, values: Values, relevance: Any) -> list[Any]:
-    factors = operation.args[:2]
-    to = [factor in operation.inputs for factor in factors]
-    found = bilinear.share(*(values[factor] for factor in factors), relevance, *to)
-    return [share for share, goes in zip(found, to, strict=True) if goes]
+    a, b = operation.args[:2]
+    to_a, to_b = a in operation.inputs, b in operation.inputs
+    found = bilinear.share(values[a], values[b], relevance, to_a, to_b)
+    return [share for share, goes in zip(found, (to_a, to_b), strict=True) if goes]
 
 
 def _narrowed(operation: Operation, values: Values, relevance: Any) -> list[Any]:

@@ -197,7 +197,9 @@ class Block:
             read = [(rules[o.reads], one.read) for o, one in zip(layer, own, strict=True)]
             if number:
                 flowing = _summed([r.propagate(inputs[number], part) for r, part in read])
-        h, c = (self._stacked([getattr(one, name) for one in carried]) for name in ("h", "c"))
+        h = self._stacked([one.h for one in carried])
+        cells = [one.c for one in carried if one.c is not None]
+        c = self._stacked(cells) if cells else None
         return _summed([r.propagate(x, self._as_given(part)) for r, part in read]), h, c
 
     def _unrolled(
@@ -228,12 +230,9 @@ class Block:
             return x[:, 0]
         return x if self.batch_first else x.transpose(0, 1)
 
-    def _stacked(self, states: list[torch.Tensor | None]) -> torch.Tensor | None:
+    def _stacked(self, states: list[torch.Tensor]) -> torch.Tensor:
         """Return the relevance of initial states, of the shape that they have."""
-        there = [state for state in states if state is not None]
-        if not there:
-            return None
-        return there[0] if self.cell else torch.stack(there)
+        return states[0] if self.cell else torch.stack(states)
 
     def _start(self, begins: tuple[torch.Tensor, ...], layer: int, own: Direction) -> Start:
         place = layer * len(self.layers[0]) + own.reverse

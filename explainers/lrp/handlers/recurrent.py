@@ -20,7 +20,7 @@ NAMES: dict[str, Cell] = {
 def layers(call: Call) -> Operation:
     """Append a recurrent module, with all its layers and directions."""
     x, begins, weights, biased, count, _, _, both, batch_first, *_ = call.args
-    begins = begins if isinstance(begins, list | tuple) else [begins]
+    states: list[Operation] = [*begins] if isinstance(begins, list | tuple) else [begins]
     each = 4 if biased else 2
     directions = 2 if both else 1
     if len(weights) != each * count * directions:
@@ -32,16 +32,16 @@ def layers(call: Call) -> Operation:
         for k in range(count * directions)
     ]
     stacked = tuple(tuple(made[k : k + directions]) for k in range(0, len(made), directions))
-    return _block(call, stacked, x, begins, batch_first=batch_first, cell=False)
+    return _block(call, stacked, x, states, batch_first=batch_first, cell=False)
 
 
 def cell(call: Call) -> Operation:
     """Append one step of a recurrent network."""
     x, begins, *weights = call.args
-    begins = begins if isinstance(begins, list | tuple) else [begins]
+    states: list[Operation] = [*begins] if isinstance(begins, list | tuple) else [begins]
     given = [w for w in weights if w is not None]
     own = _direction(call, call.name.removesuffix("_cell"), given, x, 0)
-    return _block(call, ((own,),), x, begins, batch_first=True, cell=True)
+    return _block(call, ((own,),), x, states, batch_first=True, cell=True)
 
 
 def _direction(
@@ -56,7 +56,7 @@ def _direction(
         rows = value.chunk(GATES[kind])[CANDIDATE[kind]]
         label = f"{call.place.partition(' at ')[2] or call.place}.{what}{number}".replace(" ", "_")
         maps.append(_map(label, rows, source))
-    return Direction(kind, values, *maps, reverse=_reverse(call, number))
+    return Direction(kind, values, maps[0], maps[1], _reverse(call, number))
 
 
 def _reverse(call: Call, number: int) -> bool:

@@ -118,8 +118,8 @@ def _beside_constants(call: Call) -> bool:
         return len([o for o in call.args[1:] if isinstance(o, Operation) and o.carries]) < 2
     if call.name in ("index_put", "scatter"):
         source = call.args[2 if call.name == "index_put" else 3]
-        placed = (call.args[0], source)
-        return not all(isinstance(o, Operation) and o.carries for o in placed)
+        both = (call.args[0], source)
+        return not all(isinstance(o, Operation) and o.carries for o in both)
     two = call.name in ("maximum", "minimum", *WRITTEN)
     placed = call.args[:2] if two else [call.args[:1], call.kwargs]
     return any(isinstance(a, Operation) and not a.carries for a in flat(placed))
