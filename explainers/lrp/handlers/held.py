@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from aexbench.explainers.lrp.handlers.calls import Call, Handler
-from aexbench.explainers.lrp.handlers.nodes import HELD, MADE_LIKE, SIZES
+from aexbench.explainers.lrp.handlers.nodes import ASKED, HELD, MADE_LIKE, SIZES
 from aexbench.explainers.lrp.operations import Operation
 
 
 def size(call: Call) -> Operation:
     """Append what asks for a shape, a type or a device: no value of the input is in it."""
-    if call.name == "getattr" and call.args[1] not in ("shape", "ndim", "device", "dtype"):
+    if call.name == "getattr" and call.args[1] not in ASKED:
         raise call.refused(f"attribute {call.args[1]!r}")
     return call.whole("held", ())
 

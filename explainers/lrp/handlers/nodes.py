@@ -13,6 +13,7 @@ from aexbench.explainers.lrp.handlers.modules import MODULES
 Modules = dict[str, nn.Module]
 Nodes = Collection[fx.Node]
 SIZES = ("size", "sym_size", "dim", "numel", "ndimension", "getattr", "__len__", "len")
+ASKED = ("shape", "ndim", "device", "dtype")  # attributes that hold no value
 MADE_LIKE = (
     *("new_ones", "new_zeros", "new_full", "new_tensor", "new_empty"),
     *("ones_like", "zeros_like", "full_like", "empty_like"),
@@ -57,6 +58,8 @@ def hands_on(node: fx.Node, modules: Modules, depends: Nodes) -> list[fx.Node]:
     of a product, a denominator and what is detached count as constants.
     """
     name = function_of(node, modules)
+    if name == "getattr" and node.args[1] not in ASKED:  # such as `max(dim).values`
+        return node.all_input_nodes
     if name in (*SIZES, *MADE_LIKE, *HELD):
         return []
     operands = [arg for arg in node.args[:2] if isinstance(arg, fx.Node) and arg in depends]

@@ -106,7 +106,7 @@ def test_a_figure_is_in_full_where_one_points_at_it(browser, quickstart):
         hint = page.get_by_role("tooltip")
         assert not hint.is_visible()
         page.locator(MAIN).locator("td", has_text="0.96 ±0.01").hover()
-        assert hint.inner_text() == "0.9641, 95 %: 0.9510 to 0.9772"
+        assert hint.inner_text() == "0.9620, 95 %: 0.9486 to 0.9754"
         box, width = hint.bounding_box(), page.viewport_size["width"]
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width

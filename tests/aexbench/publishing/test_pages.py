@@ -127,7 +127,7 @@ def test_the_board_says_what_its_order_is_worth_before_it_shows_it(index):
 
 def test_the_board_says_how_it_was_run_and_how_to_add_ones_own(index):
     for text in (
-        "1,080 ok", "aexbench run quickstart", "AMD EPYC, 2 cores, 2 threads", "2.13.0+cpu",
+        "1,080 ok", "aexbench run quickstart", "Intel(R) Xeon(R) Processor, 2 cores, 1 threads", "2.13.0+cpu",
         "null[threshold=0.2], random, adversarial", "aexbench check mine.py", "ROC-AUC",
         "a single dark pixel hardly moves the error of 64",
     ):  # fmt: skip
@@ -136,16 +136,16 @@ def test_the_board_says_how_it_was_run_and_how_to_add_ones_own(index):
 
 def test_a_figure_is_in_full_for_whom_points_at_it(index):
     hints = index.values("title")
-    assert "0.9641, 95 %: 0.9510 to 0.9772" in hints
+    assert "0.9620, 95 %: 0.9486 to 0.9754" in hints
     assert any(hint.startswith("repair: 0.98") and "over deviation" in hint for hint in hints)
 
 
 def test_how_to_read_explains_the_floors_along_one_picture(quickstart):
     page = only(list((quickstart / "reading").iterdir()))
     assert page.count("svg") == 1
-    order = ["random (floor), 0.02", "feature-prior (floor), 0.21", "deviation (floor), 0.78"]
+    order = ["random (floor), 0.02", "feature-prior (floor), 0.20", "deviation (floor), 0.78"]
     order += [
-        "pca-residual (floor), 0.91",
+        "pca-residual (floor), 0.90",
         "repair (the best explainer), 0.96",
         "oracle (the truth), 1.00",
     ]
@@ -153,7 +153,7 @@ def test_how_to_read_explains_the_floors_along_one_picture(quickstart):
     assert places == sorted(places)
     for text in (
         "initial twin", "permuted twin", "loss-ablated", "has predicted",
-        "root=joint] scores 0.90. Its best floor, pca-residual, scores 0.91",
+        "root=joint] scores 0.90. Its best floor, pca-residual, scores 0.90",
         "repair scores 0.96", "Tukey", "the detector is not asked",
     ):  # fmt: skip
         assert text in page.text, text
@@ -206,7 +206,7 @@ def test_charts_are_in_the_page_and_in_its_colours(index):
     assert not [colour for colour in drawn if colour.startswith("#")]
     labels = [a["aria-label"] for tag, a in index.tags if tag == "svg"]
     assert labels[0].startswith("ranks: quickstart")
-    assert "recall@1: 0.964" in index.text, "a point says what it stands for"
+    assert "recall@1: 0.962" in index.text, "a point says what it stands for"
 
 
 def test_both_grounds_have_all_colours(quickstart):
