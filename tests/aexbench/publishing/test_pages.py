@@ -127,7 +127,8 @@ def test_the_board_says_what_its_order_is_worth_before_it_shows_it(index):
 
 def test_the_board_says_how_it_was_run_and_how_to_add_ones_own(index):
     for text in (
-        "1,080 ok", "aexbench run quickstart", "Intel(R) Xeon(R) Processor, 2 cores, 1 threads", "2.13.0+cpu",
+        "1,080 ok", "aexbench run quickstart", "2.13.0+cpu",
+        "Intel(R) Xeon(R) Processor, 2 cores, 1 threads",
         "null[threshold=0.2], random, adversarial", "aexbench check mine.py", "ROC-AUC",
         "a single dark pixel hardly moves the error of 64",
     ):  # fmt: skip
