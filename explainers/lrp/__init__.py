@@ -8,6 +8,7 @@ goes; this file puts them together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -345,7 +346,8 @@ class LRP:
             }
             features = self.detector.features
             diagonal = over_chance(lambda start: self._propagate(values, x, start), error, features)
-            tied = tied_diagonal(self.names, features)
+            own = {o: name for o, name in self.names.items() if o in self.operations}
+            tied = tied_diagonal(own, features) if len(own) == len(self.names) else math.nan
         layers = books[self.relevance].layers
         for layer, changed in zip(
             layers, difference.layers, strict=False

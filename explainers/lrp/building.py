@@ -21,13 +21,14 @@ from aexbench.explainers.lrp.handlers import HANDLERS
 from aexbench.explainers.lrp.handlers.calls import Call, in_place, undestructive
 from aexbench.explainers.lrp.handlers.nodes import (
     MADE_LIKE,
+    OPERANDS,
     SIZES,
+    VIEWS,
     Modules,
     function_of,
     hands_on,
     is_gate,
 )
-from aexbench.explainers.lrp.handlers.routes import VIEWS
 from aexbench.explainers.lrp.operations import WAYS_OUT, Kind, Operation, flat, no_rule, replaced
 from aexbench.explainers.lrp.spelling import one_spelling
 
@@ -189,13 +190,14 @@ class Builder:
             self._handle(node, call)
 
     def _called(self, node: fx.Node, name: str, compute: Any, place: str) -> Call:
-        """Return a node as a call; `input=x` is the first argument by its name."""
+        """Return a node as a call, its first two arguments without their names."""
         args = replaced(tuple(node.args), self._made)
         kwargs = {key: replaced(value, self._made) for key, value in node.kwargs.items()}
-        if not args and "input" in kwargs:
-            args = (kwargs.pop("input"),)
+        for number, names in enumerate(OPERANDS):
+            args += tuple(kwargs.pop(n) for n in names if n in kwargs and len(args) == number)
+        receivers = {self.made[other] for other in self._hands_on(node, self.modules)}
         users = sum(1 for user in node.users if user in self.used and not self._asks_for_size(user))
-        return self.kind(name, compute, args, kwargs, place, self.append, users)
+        return self.kind(name, compute, args, kwargs, place, self.append, users, receivers)
 
     def _handle(self, node: fx.Node, call: Call) -> None:
         self.made[node] = HANDLERS[call.name](call)

@@ -64,12 +64,15 @@ class Operation:
         None  # of (x, y), where one is known
     )
     broadcasts: bool = False  # a constant operand may have made it larger than its input
-    block: Any = None  # of a recurrent one, with its initial states and its maps
-    begins: tuple[Operation, ...] = ()
-    parts: tuple[Operation, ...] = ()
+    block: Any = None  # of a recurrent one: its layers
     inserts: bool = (
         False  # a route that puts constants beside its inputs: padding, the holes of unpooling
     )
+
+    @property
+    def parts(self) -> tuple[Operation, ...]:
+        """The maps of a recurrent one, which have rules of their own."""
+        return () if self.block is None else self.block.maps
 
     @property
     def carries(self) -> bool:

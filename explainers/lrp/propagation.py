@@ -154,11 +154,12 @@ class Propagation:
         return _sum_shares(operands, operation.signs, relevance, masks)
 
     def _recurrent(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
-        x, *begins = (values[source] for source in (operation.args[0], *operation.begins))
+        read = _sources(operation.args[:2])  # x, and the initial states
+        x, *begins = (values[source] for source in read)
         by_result = relevance if isinstance(relevance, dict) else {0: relevance}
         found = operation.block.share(x, tuple(begins), by_result, self.rules)
-        named = dict(zip((operation.args[0], *operation.begins), found, strict=False))
-        return [named[source] for source in operation.inputs]
+        shares = dict(zip(read, found, strict=False))
+        return [shares[source] for source in operation.inputs]
 
     def _exists(self, operation: Operation, values: Values) -> Any:
         """Return where an operation's values come from the model's input (1), and where they were
@@ -360,10 +361,8 @@ def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all
     their arguments.
     """
-    if operation.kind == "bilinear":
-        return operation.args[:2]
-    if operation.kind == "recurrent":
-        return (operation.args[0], *operation.begins)
+    if operation.kind in ("bilinear", "recurrent"):
+        return tuple(_sources(operation.args[:2]))
     if operation.kind in ("weighted", "sum", "product") or operation.broadcasts:
         return operation.inputs
     return (

@@ -172,6 +172,12 @@ class Block:
     batch_first: bool
     cell: bool
 
+    @property
+    def maps(self) -> tuple[Operation, ...]:
+        """The maps that have rules, from the first layer's on."""
+        directions = [own for layer in self.layers for own in layer]
+        return tuple(part for own in directions for part in (own.reads, own.recalls))
+
     def share(
         self,
         x: torch.Tensor,
@@ -263,9 +269,3 @@ class Block:
 
 def _summed(values: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack(values).sum(0)
-
-
-def parts(block: Block) -> tuple[Operation, ...]:
-    """Return the maps of a block, which have rules of their own."""
-    directions: list[Direction] = [own for layer in block.layers for own in layer]
-    return tuple(part for own in directions for part in (own.reads, own.recalls))

@@ -145,9 +145,12 @@ class Rule(ABC):
         """W⁺ + δ ŵ², relative and prepared; an output whose weights are (nearly) all zero counts
         its inputs alike.
         """
-        least = torch.finfo(self.relative.dtype).tiny ** 0.125
-        squares = self.relative.square().clamp_min(least)
-        return self.layer.prepared(self.relative.clamp_min(0) + delta(self.relative) * squares)
+        return self._never_zero(self.relative)
+
+    def _never_zero(self, weight: torch.Tensor) -> torch.Tensor:
+        least = torch.finfo(weight.dtype).tiny ** 0.125
+        squares = weight.square().clamp_min(least)
+        return self.layer.prepared(weight.clamp_min(0) + delta(weight) * squares)
 
     @cached_property
     def negative(self) -> torch.Tensor:
@@ -266,10 +269,7 @@ class Sign(Rule):
 
     def __init__(self, layer: LinearMap) -> None:
         super().__init__(layer)
-        least = torch.finfo(self.relative.dtype).tiny ** 0.125
-        squares = self.relative.square().clamp_min(least)
-        falling = (-self.relative).clamp_min(0) + delta(self.relative) * squares
-        self.falling = layer.prepared(falling)
+        self.falling = self._never_zero(-self.relative)
         self.rising = layer.prepared((-self.relative).clamp_max(0))
 
     def propagate(
@@ -278,13 +278,8 @@ class Sign(Rule):
         """Return the shares of outputs with z ≥ 0 by z⁺, and of the others by z⁻, added."""
         z = self.layer.apply(x if exists is None else x * exists, self.plain)
         plus, minus = x.clamp_min(delta(x)), x.clamp_max(0)
-        up, down = (
-            [(plus, self.positive), (minus, self.negative)],
-            [
-                (plus, self.falling),
-                (minus, self.rising),
-            ],
-        )
+        up = [(plus, self.positive), (minus, self.negative)]
+        down = [(plus, self.falling), (minus, self.rising)]
         shared = self.share(x, relevance * (z >= 0), up, exists)
         return shared + self.share(x, relevance * (z < 0), down, exists)
 

@@ -406,6 +406,73 @@ def test_what_is_detached_takes_no_relevance():
         capture(made(lambda m, x: m.b(m.a(x.detach()))))
 
 
+def sigmoid_unit(m, x):
+    return m.b(F.silu(m.a(x)))
+
+
+def soft_sign(m, x):
+    return m.b(F.softsign(m.a(x)))
+
+
+def by_weights(m, x):
+    return m.a(x) @ m.b.weight.t()
+
+
+def gated(m, x):
+    h, gate = m.a(x), torch.sigmoid(m.a(x).flip(1))
+    return m.b(h * gate + gate)
+
+
+def gated_twice(m, x):
+    h, gate, again = m.a(x), torch.sigmoid(m.a(x).flip(1)), torch.sigmoid(m.a(x).flip(1))
+    return m.b(h * gate + again)
+
+
+def attends(m, x, attention):
+    h = m.a(x)[:, :4].reshape(-1, 2, 2)
+    mixed = (attention(h, h.flip(1)) + h + h.flip(1)).flatten(1)
+    return m.b(torch.cat([mixed, m.a(x)[:, 4:]], 1))
+
+
+def by_function(q, v):
+    return F.scaled_dot_product_attention(q, q, v)
+
+
+def by_hand(q, v):
+    return torch.softmax(q @ q.transpose(-2, -1) / 2**0.5, -1) @ v
+
+
+def centred(m, x):
+    h = m.a(x)
+    mean = h.mean(1, keepdim=True)
+    return m.b((h - mean) + mean)
+
+
+def centred_twice(m, x):
+    h = m.a(x)
+    return m.b((h - h.mean(1, keepdim=True)) + h.mean(1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (gated, gated_twice),  # what is a gate here is a signal there
+        (lambda m, x: attends(m, x, by_function), lambda m, x: attends(m, x, by_hand)),
+        (centred, centred_twice),
+        (lambda m, x: m.b(torch.mul(input=m.a(x), other=torch.sigmoid(m.a(x)))), sigmoid_unit),
+        (lambda m, x: m.b(torch.div(input=m.a(x), other=m.a(x).abs() + 1)), soft_sign),
+        (lambda m, x: torch.matmul(input=m.a(x), other=m.b.weight.t()), by_weights),
+        (lambda m, x: m.b(m.a(x).mul(other=torch.sigmoid(m.a(x)))), sigmoid_unit),
+    ],
+)
+def test_an_operand_is_held_where_it_is_asked_whatever_else_reads_it(one, other):
+    found, expected = (
+        explainers.create("lrp", Detector(made(way)), first="w2").explain(ROWS)
+        for way in (one, other)
+    )
+    torch.testing.assert_close(found, expected)
+
+
 RULES = ("z-plus", "w2", "z-box", "epsilon", "gamma", "alpha-beta", "sign", "flat")
 
 

@@ -491,3 +491,33 @@ def test_the_step_that_an_lstm_remembers_wrongly_is_found(first, signs):
     found = relevance(model, x, first, "sign").numpy()
     largest = [np.unravel_index(row.argmax(), row.shape) for row in found]
     assert np.mean([a == b for a, b in zip(largest, causes, strict=True)]) >= 0.95
+
+
+def test_maps_of_a_recurrent_layer_have_names_and_rules_of_their_own():
+    model = nn.Sequential(Whole(nn.GRU(3, 4, num_layers=2, batch_first=True)), nn.Linear(4, 3))
+    x = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    explainer = explainers.create("lrp", Detector(model), layers=["0.layer.*=flat"]).explainer
+    explainer.explain(x)
+    named = {operation.name: rule for operation, rule in explainer.names.items()}
+    assert named == {
+        **{f"0.layer.{what}{k}": "flat" for k in (0, 1) for what in ("x", "h")},
+        "1 (Linear)": "z-plus",
+    }
+
+
+def test_a_recurrent_layer_is_no_tied_one():
+    model = Whole(nn.GRU(3, 3, batch_first=True))
+    ledger = explainers.create("lrp", Detector(model), first="w2").ledger(torch.rand(2, 5, 3))
+    assert math.isnan(ledger.tied)
+    assert float(ledger.gap.max()) < 1e-4
+
+
+class Whole(nn.Module):
+    """A recurrent layer that returns its outputs alone."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)[0]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from aexbench.explainers.lrp.handlers import (
     activations,
-    held,
     layers,
     products,
     recurrent,
@@ -18,6 +17,6 @@ from aexbench.explainers.lrp.handlers.calls import Handler
 
 HANDLERS: dict[str, Handler] = {
     name: handler
-    for family in (activations, layers, products, recurrent, routes, sums, held)
+    for family in (activations, layers, products, recurrent, routes, sums)
     for name, handler in family.HANDLERS.items()
 }

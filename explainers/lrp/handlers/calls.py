@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ class Call:
     place: str
     append: Callable[..., Operation]
     users: int
+    receivers: Collection[Operation]  # those of its operands that `hands_on` names
 
     @property
     def module(self) -> nn.Module | None:
@@ -59,9 +60,9 @@ class Call:
 
     @property
     def carrying(self) -> list[Operation]:
-        """The operands that relevance can go to; of `x.view_as(y)` and its like, x alone."""
-        operands = [self.args[:1]] if self.name in SHAPED_LIKE else [self.args, self.kwargs]
-        return [leaf for leaf in flat(operands) if isinstance(leaf, Operation) and leaf.carries]
+        """The operands that relevance goes to."""
+        leaves = [leaf for leaf in flat([self.args, self.kwargs]) if isinstance(leaf, Operation)]
+        return [leaf for leaf in leaves if leaf.carries and leaf in self.receivers]
 
     @property
     def x(self) -> Operation:

@@ -31,7 +31,7 @@ def product_with_weights(call: Call) -> Operation:
     last axis, or of the last but one.
     """
     first = call.args[0] in call.carrying
-    weight = _matrix(constant(call.args[1 if first else 0]) if len(call.args) > 1 else None, call)
+    weight = _matrix(call, constant(call.args[1 if first else 0]).detach())
     if weight is None:
         return call.whole("bilinear", tuple(call.carrying))
     if first:
@@ -44,12 +44,8 @@ def product_with_weights(call: Call) -> Operation:
     return _turned(call, made)
 
 
-def _matrix(weight: Any, call: Call) -> torch.Tensor | None:
+def _matrix(call: Call, weight: torch.Tensor) -> torch.Tensor | None:
     """Return weights that are the same for all matrices of a product, if they are."""
-    if weight is None:  # named
-        name = "other" if "other" in call.kwargs else "mat2"
-        weight = constant(call.kwargs[name])
-    weight = weight.detach()
     if weight.dim() < 2:
         raise call.refused(f"{call.name} with weights of any shape but (in, out)")
     if weight.dim() == 3 and len(weight) == 1:

@@ -30,12 +30,27 @@ SUMS = ("add", "add_", "iadd")
 DIFFERENCES = ("sub", "sub_", "isub", "subtract")
 QUOTIENTS = ("div", "div_", "truediv", "itruediv", "divide", "true_divide")
 MATRIX_PRODUCTS = ("matmul", "mm", "bmm")
-MOVED = (  # what has the values of its first argument, elsewhere
-    *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"),
-    *("permute", "transpose", "t", "movedim", "swapaxes", "swapdims", "moveaxis"),
-    *("expand", "expand_as", "view_as", "reshape_as", "broadcast_to", "repeat", "select"),
-    *("getitem", "slice", "clone", "contiguous", "identity", "dropout", "to", "_to_copy", "alias"),
+VIEWS = (  # what may share memory with its first argument
+    *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "t", "swapaxes"),
+    *("swapdims", "movedim", "moveaxis", "squeeze", "unsqueeze", "getitem", "narrow", "select"),
+    *("chunk", "split", "tensor_split", "unbind", "expand", "ravel", "broadcast_to"),
+    *("view_as", "reshape_as", "expand_as"),
 )
+MOVED = (  # what has the values of its first argument, elsewhere
+    *VIEWS,
+    *("_unsafe_view", "repeat", "slice", "clone", "contiguous", "identity", "dropout"),
+    *("to", "_to_copy", "alias"),
+)
+# The first two arguments of a function, where they are named.
+OPERANDS = (("input", "self"), ("other", "mat2"))
+
+
+def operands_of(node: fx.Node) -> list[Any]:
+    """Return the first two arguments of a node, whether they are named or not."""
+    found = list(node.args[:2])
+    for place, names in enumerate(OPERANDS):
+        found += [node.kwargs[n] for n in names if n in node.kwargs and len(found) == place]
+    return found
 
 
 def function_of(node: fx.Node, modules: Modules) -> str:
@@ -62,25 +77,23 @@ def hands_on(node: fx.Node, modules: Modules, depends: Nodes) -> list[fx.Node]:
         return node.all_input_nodes
     if name in (*SIZES, *MADE_LIKE, *HELD):
         return []
-    operands = [arg for arg in node.args[:2] if isinstance(arg, fx.Node) and arg in depends]
-    if name in SHAPED_LIKE:
-        return operands[:1]
-    if name in QUOTIENTS:
-        return [o for o in operands if o is node.args[0]]
+    given = operands_of(node)
+    operands = [arg for arg in given if isinstance(arg, fx.Node) and arg in depends]
+    if name in (*SHAPED_LIKE, *QUOTIENTS):
+        return [o for o in operands if o is given[0]]
     if name in DIFFERENCES and len(operands) == 2 and _is_mean(operands[1], operands[0], modules):
         return operands[:1]  # of a normalisation that is written out
     if name in (*PRODUCTS, *MATRIX_PRODUCTS) and len(operands) == 2:
         gates = [is_gate(operand, modules, depends) for operand in operands]
         return [o for o, gate in zip(operands, gates, strict=True) if not gate] or operands
     if name == "scaled_dot_product_attention":
-        value: Any = node.kwargs.get("value", node.args[2] if len(node.args) > 2 else None)
-        return [value]
+        return [node.kwargs["value"] if "value" in node.kwargs else node.args[2]]  # type: ignore[list-item]
     return node.all_input_nodes
 
 
 def _is_mean(node: fx.Node, of: fx.Node, modules: Modules) -> bool:
     """Whether a node is the mean of another one."""
-    return function_of(node, modules) == "mean" and node.args[:1] == (of,)
+    return function_of(node, modules) == "mean" and operands_of(node)[:1] == [of]
 
 
 def is_gate(node: fx.Node, modules: Modules, depends: Nodes) -> bool:
@@ -93,8 +106,7 @@ def is_gate(node: fx.Node, modules: Modules, depends: Nodes) -> bool:
             return True
         if name in QUOTIENTS and _is_share(node, modules):
             return True
-        moved = name in MOVED and isinstance(node.args[0], fx.Node)
-        source = node.args[0] if moved else _scaled(node, name, depends)
+        source = operands_of(node)[0] if name in MOVED else _scaled(node, name, depends)
         if not isinstance(source, fx.Node):
             return False
         shifted = shifted or name in (*SUMS, *DIFFERENCES, "rsub")
@@ -103,19 +115,18 @@ def is_gate(node: fx.Node, modules: Modules, depends: Nodes) -> bool:
 
 def _scaled(node: fx.Node, name: str, depends: Nodes) -> fx.Node | None:
     """Return what a node scales or shifts by a constant, if it does that."""
-    operands = [arg for arg in node.args[:2] if isinstance(arg, fx.Node) and arg in depends]
-    known = (*PRODUCTS, *SUMS, *DIFFERENCES, "rsub")
-    if len(operands) != 1 or not (
-        name in known or (name in QUOTIENTS and operands[0] is node.args[0])
-    ):
+    given = operands_of(node)
+    operands = [arg for arg in given if isinstance(arg, fx.Node) and arg in depends]
+    if len(operands) != 1:
         return None
-    return operands[0]
+    scales = name in QUOTIENTS and operands[0] is given[0]
+    return operands[0] if scales or name in (*PRODUCTS, *SUMS, *DIFFERENCES, "rsub") else None
 
 
 def _is_share(node: fx.Node, modules: Modules) -> bool:
     """Whether a node is a softmax that is written out: exp(x) / Σ exp(x)."""
-    first, second = node.args[:2]
-    if not isinstance(first, fx.Node) or not isinstance(second, fx.Node):
+    first, *rest = operands_of(node)
+    parts = [one for one in (first, *rest) if isinstance(one, fx.Node)]
+    if len(parts) < 2 or function_of(parts[0], modules) != "exp":
         return False
-    whole = function_of(second, modules) == "sum" and second.args[0] is first
-    return whole and function_of(first, modules) == "exp"
+    return function_of(parts[1], modules) == "sum" and operands_of(parts[1])[:1] == [first]

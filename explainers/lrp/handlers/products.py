@@ -14,47 +14,41 @@ from aexbench.explainers.lrp.operations import Operation
 
 
 def product(call: Call) -> Operation:
-    """Append a product element by element."""
-    carrying = call.carrying
-    if len(carrying) == 1:
-        return _scaled(call, carrying[0])
-    return call.whole("product", tuple(carrying), undestructive(call))
-
-
-def quotient(call: Call) -> Operation:
-    """Append a quotient, whose denominator is held constant."""
-    carrying = call.carrying
-    if call.args[0] not in carrying:
-        return call.whole("held", ())
-    return _scaled(call, call.args[0])
-
-
-def _scaled(call: Call, x: Operation) -> Operation:
-    near = x.from_input and not _has_held(call)
+    """Append a product element by element, or a quotient, whose denominator is held."""
+    if len(call.carrying) > 1:
+        return call.whole("product", tuple(call.carrying), undestructive(call))
+    x = call.carrying[0]
+    near = x.from_input and not _differs(call)
     return call.whole("pass", (x,), undestructive(call), broadcasts=True, from_input=near)
 
 
-def _has_held(call: Call) -> bool:
-    """Whether a factor differs from sample to sample."""
-    return any(isinstance(o, Operation) and o.kind == "held" for o in call.args)
+def _differs(call: Call) -> bool:
+    """Whether a factor that takes no relevance differs from sample to sample."""
+    others = [o for o in call.args if isinstance(o, Operation) and o not in call.carrying]
+    return any(other.kind != "constant" for other in others)
 
 
 def matrix_product(call: Call) -> Operation:
     """Append a product of matrices: a weighted layer, from either side, or one of two signals."""
-    left, right = call.args[:2] if len(call.args) > 1 else (call.args[0], None)
-    if len(call.carrying) == 1 and not _has_held(call):
+    if len(call.carrying) == 1 and not _differs(call):
         return product_with_weights(call)
-    return call.whole("bilinear", tuple(o for o in (left, right) if o in call.carrying))
+    return call.whole("bilinear", tuple(call.carrying))
 
 
 def attention(call: Call) -> Operation:
-    """Append attention, whose weights are held: each output is an average of the values."""
-    return call.whole("average", (call.carrying[0],))
+    """Append attention: each output is an average of the values, whose weights are held."""
+    asked = [_held(call, operand) for operand in call.args[:2]]
+    args = (*asked, *call.args[2:])
+    return call.make("average", args=args, kwargs=call.kwargs, inputs=(call.carrying[0],))
+
+
+def _held(call: Call, operand: Operation) -> Operation:
+    """Append a copy of an operand that takes no relevance: values may be queries and keys too."""
+    return call.append(f"{call.place} held", "held", lambda t: t, args=(operand,))
 
 
 HANDLERS: dict[str, Handler] = {
-    **dict.fromkeys(PRODUCTS, product),
-    **dict.fromkeys(QUOTIENTS, quotient),
+    **dict.fromkeys((*PRODUCTS, *QUOTIENTS), product),
     **dict.fromkeys(MATRIX_PRODUCTS, matrix_product),
     "scaled_dot_product_attention": attention,
 }

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 
 from aexbench.explainers.lrp.handlers.calls import Call, Handler
 from aexbench.explainers.lrp.maps import Dense
 from aexbench.explainers.lrp.operations import Operation, constant
-from aexbench.explainers.lrp.recurrent import CANDIDATE, GATES, Block, Cell, Direction, parts
+from aexbench.explainers.lrp.recurrent import CANDIDATE, GATES, Block, Cell, Direction
 
-NAMES: dict[str, Cell] = {
-    "gru": "gru",
-    "lstm": "lstm",
-    "rnn_tanh": "rnn_tanh",
-    "rnn_relu": "rnn_relu",
-}
+NAMES: dict[str, Cell] = {name: name for name in get_args(Cell)}
 
 
 def layers(call: Call) -> Operation:
@@ -25,12 +22,9 @@ def layers(call: Call) -> Operation:
     directions = 2 if both else 1
     if len(weights) != each * count * directions:
         raise call.refused(f"{call.name} whose states are projected (proj_size)")
-    made = [
-        _direction(
-            call, call.name, weights[k * each : (k + 1) * each], x if k < directions else None, k
-        )
-        for k in range(count * directions)
-    ]
+    groups = [weights[k * each : (k + 1) * each] for k in range(count * directions)]
+    reads = [x if k < directions else None for k in range(len(groups))]
+    made = [_direction(call, call.name, groups[k], reads[k], k) for k in range(len(groups))]
     stacked = tuple(tuple(made[k : k + directions]) for k in range(0, len(made), directions))
     return _block(call, stacked, x, states, batch_first=batch_first, cell=False)
 
@@ -51,12 +45,12 @@ def _direction(
     kind = NAMES[name]
     values = tuple(constant(weight).detach() for weight in weights)
     state = Operation("a state", "held", lambda: None)
-    maps = []
-    for value, what, source in zip(values, ("input", "state"), (x or state, state), strict=False):
-        rows = value.chunk(GATES[kind])[CANDIDATE[kind]]
-        label = f"{call.place.partition(' at ')[2] or call.place}.{what}{number}".replace(" ", "_")
-        maps.append(_map(label, rows, source))
-    return Direction(kind, values, maps[0], maps[1], _reverse(call, number))
+    named = call.place.partition(" at ")[2].partition(" (")[0] or call.name
+    reads, recalls = (
+        _map(f"{named}.{what}{number}", value.chunk(GATES[kind])[CANDIDATE[kind]], source)
+        for value, what, source in zip(values, ("x", "h"), (x or state, state), strict=False)
+    )
+    return Direction(kind, values, reads, recalls, _reverse(call, number))
 
 
 def _reverse(call: Call, number: int) -> bool:
@@ -79,7 +73,7 @@ def _block(
     carries = [isinstance(o, Operation) and o.carries for o in (*begins, *begins)][:2]
     block = Block(stacked, x.carries, (carries[0], carries[1]), batch_first, cell)
     inputs = tuple(o for o in (x, *begins) if isinstance(o, Operation) and o.carries)
-    return call.whole("recurrent", inputs, block=block, begins=tuple(begins), parts=parts(block))
+    return call.whole("recurrent", inputs, block=block)
 
 
 HANDLERS: dict[str, Handler] = {

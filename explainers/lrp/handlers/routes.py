@@ -9,87 +9,26 @@ import torch
 from torch import nn
 
 from aexbench.explainers.lrp.handlers.calls import SHAPED_LIKE, Call, Handler
+from aexbench.explainers.lrp.handlers.nodes import VIEWS
 from aexbench.explainers.lrp.operations import Operation, flat
 
-WRITTEN = (
-    "slice_scatter",
-    "select_scatter",
-    "index_put",
-    "scatter",
-)  # the second argument into the first
-JOINING = (
-    *("cat", "concat", "concatenate", "stack", "where", "maximum", "minimum"),
-    *WRITTEN,
-)
+# what is written into the first argument
+WRITTEN = ("slice_scatter", "select_scatter", "index_put", "scatter")
+JOINED = ("cat", "concat", "concatenate", "stack", "where", "maximum", "minimum", *WRITTEN)
 _ROUTES = (
-    *(
-        "flatten",
-        "unflatten",
-        "view",
-        "reshape",
-        "permute",
-        "transpose",
-        "t",
-        "swapaxes",
-        "swapdims",
-        "movedim",
-    ),
-    *(
-        "squeeze",
-        "unsqueeze",
-        "getitem",
-        "narrow",
-        "select",
-        "chunk",
-        "split",
-        "tensor_split",
-        "unbind",
-        "flip",
-        "roll",
-    ),
-    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pad", "expand", "repeat"),
-    *("ravel", "moveaxis", "broadcast_to", "repeat_interleave", "tile"),
-    *("cat", "concat", "concatenate", "stack"),
+    *(*VIEWS, *JOINED),
+    *("flip", "roll", "repeat", "repeat_interleave", "tile", "pad", "constant_pad_nd"),
+    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold", "im2col"),
     *("_unsafe_view", "slice", "index", "index_select", "gather", "take_along_dim"),
-    *("where", "masked_fill", "maximum", "minimum", "max", "min", "amax", "amin"),
-    *WRITTEN,
-    *("unfold", "im2col", "topk", "sort", "kthvalue"),
+    *("masked_fill", "max", "min", "amax", "amin", "topk", "sort", "kthvalue"),
     *(f"{kind}_pad{d}d" for d in (1, 2, 3) for kind in ("reflection", "replication")),
-    *("constant_pad_nd", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
-    *(f"_upsample_nearest_exact{d}d" for d in (1, 2, 3)),
+    *(f"{kind}{d}d" for d in (1, 2, 3) for kind in ("upsample_nearest", "_upsample_nearest_exact")),
     *(
         f"{kind}pool{d}d"
         for d in (1, 2, 3)
         for kind in ("max_", "_max_", "adaptive_max_", "max_un")
     ),
     *(f"{kind}max_pool{d}d_with_indices" for d in (1, 2, 3) for kind in ("", "adaptive_")),
-)
-VIEWS = (
-    *(
-        "flatten",
-        "unflatten",
-        "view",
-        "reshape",
-        "permute",
-        "transpose",
-        "t",
-        "swapaxes",
-        "swapdims",
-        "movedim",
-    ),
-    *(
-        "squeeze",
-        "unsqueeze",
-        "getitem",
-        "narrow",
-        "select",
-        "chunk",
-        "split",
-        "tensor_split",
-        "unbind",
-        "expand",
-    ),
-    *("ravel", "moveaxis", "broadcast_to", "view_as", "reshape_as", "expand_as"),
 )
 
 
@@ -100,7 +39,7 @@ def route(call: Call) -> Operation:
     inputs = tuple(call.carrying)
     padded = call.name in ("pad", "constant_pad_nd")
     padding = (call.setting("value", None) or 0.0) if padded else 0.0
-    constants = call.name in JOINING and _beside_constants(call)
+    constants = call.name in JOINED and _beside_constants(call)
     not_negative = all(i.not_negative for i in inputs) and padding >= 0 and not constants
     return call.whole(
         "route",

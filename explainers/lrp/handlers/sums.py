@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aexbench.explainers.lrp.handlers.calls import Call, Handler, undestructive
+from aexbench.explainers.lrp.handlers.nodes import DIFFERENCES, SUMS
 from aexbench.explainers.lrp.handlers.routes import route
 from aexbench.explainers.lrp.operations import Operation
 
@@ -63,5 +64,5 @@ def add(call: Call) -> Operation:
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_AVERAGES, average),
     **dict.fromkeys(("interpolate", "upsample"), interpolate),
-    **dict.fromkeys(("add", "add_", "iadd", "sub", "sub_", "isub", "subtract"), add),
+    **dict.fromkeys((*SUMS, *DIFFERENCES), add),
 }
