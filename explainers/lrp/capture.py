@@ -19,7 +19,7 @@ from aexbench.explainers.lrp.building import Builder, NotFollowedError, undistur
 from aexbench.explainers.lrp.handlers.modules import MODULES
 from aexbench.explainers.lrp.handlers.nodes import function_of
 from aexbench.explainers.lrp.operations import Operation, no_rule
-from aexbench.explainers.lrp.shapes import ShapeTracer
+from aexbench.explainers.lrp.shapes import ShapeTracer, Tracer
 
 
 def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operation]:
@@ -35,7 +35,7 @@ def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operat
         If an operation has no rule. NotFollowedError if torch.fx cannot follow the forward pass.
     """
     with undisturbed(model), torch.no_grad():
-        graph = _traced(model, fx.Tracer() if sample is None else ShapeTracer(sample))
+        graph = _traced(model, Tracer() if sample is None else ShapeTracer(sample))
         return SymbolicBuilder(model, graph).build(graph)
 
 

@@ -10,7 +10,7 @@ products take them fastest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import torch
@@ -166,30 +166,6 @@ class Doubled:
         return Doubled(self.convolution.scaled(factor))
 
 
-@dataclass(frozen=True)
-class Fixed:
-    """A linear operation without weights, such as average pooling; its adjoint is what autograd
-    makes of it.
-    """
-
-    operation: Callable[[torch.Tensor], torch.Tensor]
-    weight: torch.Tensor = field(default_factory=lambda: torch.ones(1))
-
-    def prepared(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return weights as they are: there are none."""
-        return weight
-
-    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Return the operation's result."""
-        return self.operation(x)
-
-    def adjoint(self, y: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return the adjoint applied to y, of the shape of x."""
-        return vjp(
-            self.operation, x, y
-        ).contiguous()  # that of a sum is one element seen many times
-
-
 def delta(like: torch.Tensor) -> float:
     """Return the δ of a tensor's type: its square is still far from underflow, and δ itself far
     below rounding.
@@ -221,4 +197,4 @@ def vjp(
     return result
 
 
-LinearMap = Dense | Convolution | Doubled | Fixed
+LinearMap = Dense | Convolution | Doubled

@@ -4,16 +4,15 @@ operation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from aexbench.explainers.lrp import bilinear
-from aexbench.explainers.lrp.maps import Fixed
+from aexbench.explainers.lrp import averages, bilinear, sums
 from aexbench.explainers.lrp.operations import Operation, flat, replaced
-from aexbench.explainers.lrp.rules import Average, Rule
+from aexbench.explainers.lrp.rules import Rule
 
 Values = dict[Operation, Any]
 HANDS_ON = ("pass", "route", "sum")
@@ -56,11 +55,6 @@ class Propagation:
                 operation.kind in HANDS_ON and self._inserted.intersection(operation.inputs)
             ):
                 self._inserted.add(operation)
-        self._by_held = {
-            o
-            for o in self.operations
-            if o.kind == "average" and any(s.kind == "held" for s in _sources([o.args, o.kwargs]))
-        }
         acting = [o for o in self.operations if o.inputs and self._before[o] is o]
         self._backwards = [
             (o, self._sharing(o), [self._before[source] for source in o.inputs])
@@ -138,28 +132,24 @@ class Propagation:
 
     def _average(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         source = operation.inputs[0]
-        # weights that are held differ from sample to sample: no norm of them can be kept
-        counted = source in self._inserted or operation in self._by_held
-        exists = self._exists(source, values) if counted else None
-        fixed = Fixed(as_function(operation, values), torch.ones(()))
-        average = Average(fixed, signed=not source.not_negative)
-        return [average.propagate(values[source], relevance, exists)]
+        exists = self._exists(source, values) if source in self._inserted else None
+        average, x = as_function(operation, values), values[source]
+        return [averages.share(average, x, relevance, not source.not_negative, exists)]
 
     def _sum(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
-        operands = [values[source] for source in operation.inputs]
-        masks = [
-            self._exists(source, values) if source in self._inserted else None
-            for source in operation.inputs
-        ]
-        return _sum_shares(operands, operation.signs, relevance, masks)
+        a, b = operation.inputs
+        masks = [self._exists(o, values) if o in self._inserted else None for o in (a, b)]
+        second = values[b] if operation.signs[1] > 0 else -values[b]
+        return [*sums.share(values[a], second, relevance, (masks[0], masks[1]))]
 
     def _recurrent(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
-        read = _sources(operation.args[:2])  # x, and the initial states
-        x, *begins = (values[source] for source in read)
-        by_result = relevance if isinstance(relevance, dict) else {0: relevance}
-        found = operation.block.share(x, tuple(begins), by_result, self.rules)
-        shares = dict(zip(read, found, strict=False))
-        return [shares[source] for source in operation.inputs]
+        sources = _sources(operation.args[:2])  # x and the initial states, which may be a pair
+        x, *begins = (values[source] for source in sources)
+        to_x, *to_states = operation.block.share(
+            x, flat(begins), _by_number(relevance), self.rules, flat(values[operation])[0]
+        )
+        shares = [to_x, *_as_given(begins, to_states)]
+        return [share for o, share in zip(sources, shares, strict=True) if o.carries]
 
     def _exists(self, operation: Operation, values: Values) -> Any:
         """Return where an operation's values come from the model's input (1), and where they were
@@ -202,49 +192,6 @@ def run_routes(target: Operation, x: torch.Tensor, model_input: Operation) -> to
     result = value_of(target.inputs[0])
     assert isinstance(result, torch.Tensor)
     return result
-
-
-def _sum_shares(
-    operands: list[torch.Tensor],
-    signs: tuple[float, ...],
-    relevance: torch.Tensor,
-    exists: Sequence[torch.Tensor | None],
-) -> list[torch.Tensor]:
-    """Share a sum's relevance among its operands; inserted constants take none, unless there is
-    nothing else.
-    """
-    parts = [
-        (sign * operand).expand_as(relevance) for sign, operand in zip(signs, operands, strict=True)
-    ]
-    masks = None
-    if any(mask is not None for mask in exists):
-        masks = [
-            torch.ones_like(relevance) if mask is None else mask.expand_as(relevance)
-            for mask in exists
-        ]
-    return [
-        (share * relevance).sum_to_size(operand.shape)
-        for share, operand in zip(shares_of_sum(parts, masks), operands, strict=True)
-    ]
-
-
-def shares_of_sum(
-    parts: list[torch.Tensor], masks: Sequence[torch.Tensor] | None = None
-) -> list[torch.Tensor]:
-    """Return the shares of a sum's parts, which add up to 1: those count that have its sign, such
-    there always are. A sum of 0 is shared by their sizes, and equally where all are 0 (γ → ∞ of the
-    γ rule, Montavon et al. 2019, Sec. 10.2.3).
-    """
-    equals: list[float | torch.Tensor] = [1 / len(parts)] * len(parts)
-    if masks is not None:
-        parts = [part * mask for part, mask in zip(parts, masks, strict=True)]
-        there = torch.stack(list(masks)).sum(0)
-        equals = [torch.where(there > 0, mask / there, 1 / len(parts)) for mask in masks]
-    own = torch.stack(parts).sum(0).sign()
-    parts = [torch.where(own == 0, part.abs(), (part * own).clamp_min(0)) for part in parts]
-    total = torch.stack(parts).sum(0)
-    reached = total > 1e6 * torch.finfo(total.dtype).tiny
-    return [torch.where(reached, p / total, e) for p, e in zip(parts, equals, strict=True)]
 
 
 def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
@@ -346,23 +293,44 @@ def _add(received: dict[Operation, Any], source: Operation, share: Any) -> None:
     """Add a share to what an operation has received; outputs of an operation with several are kept
     apart.
     """
-    if source not in received:
-        received[source] = share
-    elif isinstance(share, dict):
-        for index, part in share.items():
-            received[source][index] = (
-                received[source][index] + part if index in received[source] else part
-            )
-    else:
-        received[source] = received[source] + share
+    received[source] = _added(received[source], share) if source in received else share
+
+
+def _added(one: Any, other: Any) -> Any:
+    if not isinstance(one, dict):
+        return one + other
+    shared = {index: _added(one[index], other[index]) for index in one.keys() & other.keys()}
+    return {**one, **other, **shared}
+
+
+def _by_number(relevance: Any) -> dict[int, torch.Tensor]:
+    """Return the relevance of a recurrent block's results by their number: the outputs, and the
+    last states, which a module returns as a pair.
+    """
+    given = relevance if isinstance(relevance, dict) else {0: relevance}
+    nested = {index: part if isinstance(part, dict) else {0: part} for index, part in given.items()}
+    return {index + own: one for index, part in nested.items() for own, one in part.items()}
+
+
+def _as_given(begins: list[Any], shares: list[torch.Tensor]) -> list[Any]:
+    """Return the relevance of states one by one as that of states of which some are pairs."""
+    rest = iter(shares)
+    return [
+        {number: next(rest) for number in range(len(begin))}
+        if isinstance(begin, tuple)
+        else next(rest)
+        for begin in begins
+    ]
 
 
 def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all
     their arguments.
     """
-    if operation.kind in ("bilinear", "recurrent"):
+    if operation.kind == "bilinear":
         return tuple(_sources(operation.args[:2]))
+    if operation.kind == "recurrent":
+        return (operation, *_sources(operation.args[:2]))
     if operation.kind in ("weighted", "sum", "product") or operation.broadcasts:
         return operation.inputs
     return (

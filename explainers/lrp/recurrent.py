@@ -11,15 +11,15 @@ that is a constant takes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 
 from aexbench.explainers.lrp.operations import Operation
-from aexbench.explainers.lrp.propagation import shares_of_sum
 from aexbench.explainers.lrp.rules import Rule
+from aexbench.explainers.lrp.sums import first_share
 
 Cell = Literal["gru", "lstm", "rnn_tanh", "rnn_relu"]
 GATES = {"gru": 3, "lstm": 4, "rnn_tanh": 1, "rnn_relu": 1}
@@ -66,12 +66,12 @@ class Start:
     c_carries: bool
 
 
-def states(own: Direction, x: torch.Tensor, start: Start, reads: bool) -> States:
-    """Return what a direction computes from x (N, T, D), whose relevance goes on where it `reads`
-    what depends on the model's input.
+def states(
+    own: Direction, x: torch.Tensor, outputs: torch.Tensor, start: Start, reads: bool
+) -> States:
+    """Return what a direction computes from x (N, T, D) to its outputs (N, T, H), both in its own
+    order; relevance goes on to x where it `reads` what depends on the model's input.
     """
-    x = x.flip(1) if own.reverse else x
-    outputs = _outputs(own, x, start)
     before = torch.cat([start.h[:, None], outputs[:, :-1]], 1)
     w, u, *biases = own.weights
     read = torch.nn.functional.linear(x, w, biases[0] if biases else None)
@@ -104,27 +104,22 @@ def _shares(
         reset, update = (torch.sigmoid(w[k] + u[k]) for k in (0, 1))
         parts = w[2], reset * u[2]
         new = torch.tanh(parts[0] + parts[1])
-        return second_share((1 - update) * new, update * before), second_share(*parts)
+        return first_share(update * before, (1 - update) * new), first_share(parts[1], parts[0])
     if cell == "lstm":
         enters, stays = (torch.sigmoid(w[k] + u[k]) for k in (0, 1))
         new = torch.tanh(w[2] + u[2])
         assert start.c is not None
         cells = _memories(stays, enters * new, start.c)
-        return second_share(enters * new, stays * cells), second_share(w[2], u[2])
-    return torch.zeros_like(before), second_share(w[0], u[0])
+        return first_share(stays * cells, enters * new), first_share(u[2], w[2])
+    return torch.zeros_like(before), first_share(u[0], w[0])
 
 
 def _memories(stays: torch.Tensor, added: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
     """Return c₋ at every step (N, T, H)."""
     found = [first]
-    for step in range(added.shape[1] - 1):
-        found.append(stays[:, step] * found[-1] + added[:, step])
+    for stay, new in zip(stays.unbind(1)[:-1], added.unbind(1)[:-1], strict=True):
+        found.append(torch.addcmul(new, stay, found[-1]))
     return torch.stack(found, 1)
-
-
-def second_share(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Return the share of a sum's relevance that goes to its second part."""
-    return shares_of_sum([first, second])[1]
 
 
 def carry_back(
@@ -135,17 +130,24 @@ def carry_back(
     recall: Rule,
 ) -> Carried:
     """Return where the relevance of a direction's outputs (N, T, H) and of its last states goes."""
-    relevance = relevance.flip(1) if own.reverse else relevance
-    h, c = last
-    read = torch.empty_like(relevance)
-    for step in reversed(range(relevance.shape[1])):
-        whole = relevance[:, step] + h if c is None else relevance[:, step] + h + c
-        memory = whole * made.kept[:, step]
-        recalled = (whole - memory) * made.recalled[:, step]
-        read[:, step] = whole - memory - recalled
-        h = recall.propagate(made.before[:, step], recalled)
-        h, c = (h + memory, None) if c is None else (h, memory)
-    return Carried(read.flip(1) if own.reverse else read, h, c)
+    hand_on, given = recall.by_step(made.before), _turned(own, relevance).unbind(1)
+    new = 1 - made.kept
+    kept, to_recall = (share.unbind(1) for share in (made.kept, new * made.recalled))
+    whole = given[-1] + (last[0] if last[1] is None else last[0] + last[1])
+    wholes = [whole]
+    for step in range(len(given) - 1, 0, -1):
+        h = hand_on(step, whole * to_recall[step])
+        whole = given[step - 1] + h.addcmul_(whole, kept[step])
+        wholes.append(whole)
+    read = torch.stack(wholes[::-1], 1) * (new * (1 - made.recalled))
+    h, memory = hand_on(0, whole * to_recall[0]), whole * kept[0]
+    h, c = (h + memory, None) if last[1] is None else (h, memory)
+    return Carried(_turned(own, read), h, c)
+
+
+def _turned(own: Direction, x: torch.Tensor) -> torch.Tensor:
+    """Return x (N, T, …) in a direction's own order of time, or back."""
+    return x.flip(1) if own.reverse else x
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,15 +183,16 @@ class Block:
     def share(
         self,
         x: torch.Tensor,
-        begins: tuple[torch.Tensor, ...],
+        begins: Sequence[torch.Tensor],
         relevance: Mapping[int, torch.Tensor],
         rules: Mapping[Operation, Rule],
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        outputs: torch.Tensor,
+    ) -> list[torch.Tensor]:
         """Return the relevance of x and of the initial states, of their shapes, from that of the
-        results by number: the outputs, the last h and, of an LSTM, the last c.
+        results by number: the `outputs`, the last h and, of an LSTM, the last c.
         """
-        begins = tuple(begin[None] for begin in begins) if self.cell else begins
-        made, inputs = self._unrolled(self._in_order(x), begins)
+        begins = [begin[None] for begin in begins] if self.cell else begins
+        made, inputs = self._unrolled(self._in_order(x), begins, self._in_order(outputs))
         flowing, *last = self._given(relevance, inputs[-1], begins)
         carried: list[Carried] = []
         for number in reversed(range(len(self.layers))):
@@ -203,23 +206,29 @@ class Block:
             read = [(rules[o.reads], one.read) for o, one in zip(layer, own, strict=True)]
             if number:
                 flowing = _summed([r.propagate(inputs[number], part) for r, part in read])
-        h = self._stacked([one.h for one in carried])
+        first = _summed([r.propagate(x, self._as_given(part)) for r, part in read])
         cells = [one.c for one in carried if one.c is not None]
-        c = self._stacked(cells) if cells else None
-        return _summed([r.propagate(x, self._as_given(part)) for r, part in read]), h, c
+        states = [[one.h for one in carried], *([cells] if cells else [])]
+        return [first, *map(self._stacked, states)]
 
     def _unrolled(
-        self, x: torch.Tensor, begins: tuple[torch.Tensor, ...]
+        self, x: torch.Tensor, begins: Sequence[torch.Tensor], last: torch.Tensor
     ) -> tuple[list[list[States]], list[torch.Tensor]]:
         """Return what the directions of each layer compute; and what each layer reads, the outputs
         of the last one at the end.
         """
         made, inputs = [], [x]
         for number, layer in enumerate(self.layers):
-            reads = self.reads or number > 0
-            own = [states(o, inputs[-1], self._start(begins, number, o), reads) for o in layer]
-            pairs = zip(layer, own, strict=True)
-            outputs = [s.outputs.flip(1) if o.reverse else s.outputs for o, s in pairs]
+            starts = [self._start(begins, number, own) for own in layer]
+            if number < len(self.layers) - 1:
+                pairs = zip(layer, starts, strict=True)
+                outputs = [_turned(o, _outputs(o, _turned(o, inputs[-1]), s)) for o, s in pairs]
+            else:
+                outputs = [*last.chunk(len(layer), -1)]
+            own = [
+                states(o, _turned(o, inputs[-1]), _turned(o, part), s, self.reads or number > 0)
+                for o, part, s in zip(layer, outputs, starts, strict=True)
+            ]
             made.append(own)
             inputs.append(torch.cat(outputs, -1))
         return made, inputs
@@ -240,7 +249,7 @@ class Block:
         """Return the relevance of initial states, of the shape that they have."""
         return states[0] if self.cell else torch.stack(states)
 
-    def _start(self, begins: tuple[torch.Tensor, ...], layer: int, own: Direction) -> Start:
+    def _start(self, begins: Sequence[torch.Tensor], layer: int, own: Direction) -> Start:
         place = layer * len(self.layers[0]) + own.reverse
         c = begins[1][place] if len(begins) > 1 else None
         return Start(begins[0][place], c, *self.carries)
@@ -249,7 +258,7 @@ class Block:
         self,
         relevance: Mapping[int, torch.Tensor],
         outputs: torch.Tensor,
-        begins: tuple[torch.Tensor, ...],
+        begins: Sequence[torch.Tensor],
     ) -> tuple[torch.Tensor, ...]:
         """Return the relevance of the outputs (N, T, H), and of the last states; 0 where none came.
         A cell returns its states alone.

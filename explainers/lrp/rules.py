@@ -23,6 +23,7 @@ squared weights where their denominator is zero. ε alone does not conserve: it 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -53,6 +54,13 @@ class Rule(ABC):
         takes none.
         """
 
+    def by_step(self, x: torch.Tensor) -> Callable[[int, torch.Tensor], torch.Tensor]:
+        """Return how the relevance of step t goes to x[:, t], of x (N, T, in): what x alone decides
+        may be made for all steps at once.
+        """
+        steps = x.unbind(1)
+        return lambda step, relevance: self.propagate(steps[step], relevance)
+
     def share(
         self, x: torch.Tensor, relevance: torch.Tensor, parts: list[Part], exists: Exists = None
     ) -> torch.Tensor:
@@ -69,7 +77,7 @@ class Rule(ABC):
         uncovered = None if whole else self._norm(x, self.ones, exists)[1]
         if uncovered is None:
             return self._hand_on(x, s, parts)
-        return self._hand_on(x, s.masked_fill(uncovered, 0), parts) + _spread(
+        return self._hand_on(x, s.masked_fill(uncovered, 0), parts) + spread(
             relevance * uncovered, x
         )
 
@@ -114,7 +122,7 @@ class Rule(ABC):
             return shared
         left = relevance * uncovered
         return shared + (
-            _spread(left, x)
+            spread(left, x)
             if weight is self.ones
             else self.share_by_weights(x, left, self.ones, exists)
         )
@@ -208,10 +216,21 @@ class ZPlus(Rule):
         self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
     ) -> torch.Tensor:
         """Return x⁺ (W⁺ᵀ s) + x⁻ (W⁻ᵀ s) with s = R / z."""
+        return self.share(x, relevance, self._parts(x), exists)
+
+    def by_step(self, x: torch.Tensor) -> Callable[[int, torch.Tensor], torch.Tensor]:
+        """Return `propagate` of each step of x (N, T, in), of a dense layer."""
+        parts = self._parts(x)
+        z, weights = self._sum(parts).unbind(1), [weight for _, weight in parts]
+        steps = zip(*(part.unbind(1) for part, _ in parts), strict=True)
+        of_step = [[*zip(signed, weights, strict=True)] for signed in steps]
+        return lambda t, relevance: self._hand_on(of_step[t][0][0], relevance / z[t], of_step[t])
+
+    def _parts(self, x: torch.Tensor) -> list[Part]:
         parts = [(x if self.floored else x.clamp_min(delta(x)), self.positive)]
         if self.signed:
             parts.append((x.clamp_max(0), self.negative))
-        return self.share(x, relevance, parts, exists)
+        return parts
 
 
 class ZBox(Rule):
@@ -232,34 +251,6 @@ class ZBox(Rule):
         """Return (x − l) (W⁺ᵀ s) + (x − h) (W⁻ᵀ s) with s = R / z."""
         above, below = (x - self.low).clamp_min_(delta(x)), (x - self.high).clamp_max_(0)
         return self.share(x, relevance, [(above, self.positive), (below, self.negative)], exists)
-
-
-class Average(Rule):
-    """Pooling, bilinear upsampling, means: fixed weights that are never negative, so that x⁺ alone
-    counts for averages above 0, x⁻ for those below, and both for 0.
-
-    `signed=False` promises that x is never negative.
-    """
-
-    def __init__(self, layer: LinearMap, signed: bool = True) -> None:
-        super().__init__(layer)
-        self.signed = signed
-
-    def propagate(
-        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists = None
-    ) -> torch.Tensor:
-        """Return x⁺ (Aᵀ s) with s = R / (A x⁺), and alike for averages below 0."""
-        if not self.signed:
-            return self._of_one_sign(x, relevance, exists)
-        mean = self.layer.apply(x if exists is None else x * exists, self.ones)
-        rises = (mean.sign() + 1) / 2
-        above = self._of_one_sign(x, relevance * rises, exists)
-        return above + self._of_one_sign(-x, relevance * (1 - rises), exists)
-
-    def _of_one_sign(
-        self, x: torch.Tensor, relevance: torch.Tensor, exists: Exists
-    ) -> torch.Tensor:
-        return self.share(x, relevance, [(x.clamp_min(delta(x)), self.ones)], exists)
 
 
 class Sign(Rule):
@@ -386,7 +377,7 @@ def _positive(norm: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     return norm.masked_fill(zero, torch.inf), zero if bool(zero.any()) else None
 
 
-def _spread(relevance: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def spread(relevance: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Give relevance that no input can take (an output without any) to all inputs of its sample,
     evenly.
     """

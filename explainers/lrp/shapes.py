@@ -1,4 +1,4 @@
-"""Following a forward pass that asks for shapes: torch.fx beside real samples, which answer.
+"""Following a forward pass by torch.fx: beside real samples where it asks for shapes.
 
 `x.dim()`, `x.shape[1]` and all sizes but the first are numbers then; the first one, which may be
 that of the batch, stays a symbol.
@@ -11,10 +11,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import fx
+from torch import fx, nn
+
+PAIRS = (nn.GRU, nn.RNN, nn.LSTMCell)  # return two tensors; nn.LSTM one and two
 
 
-class ShapeTracer(fx.Tracer):
+class Tracer(fx.Tracer):
+    """Traces a model; what recurrent modules return are tuples, which models take apart."""
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        """Call a module, which is a symbol, or a tuple of them."""
+        made = super().call_module(m, forward, args, kwargs)
+        if isinstance(made, fx.Proxy) and isinstance(m, nn.LSTM):
+            return made[0], (made[1][0], made[1][1])
+        return (made[0], made[1]) if isinstance(made, fx.Proxy) and isinstance(m, PAIRS) else made
+
+
+class ShapeTracer(Tracer):
     """Traces a model, and computes on a sample (N, …) what every symbol stands for."""
 
     def __init__(self, sample: torch.Tensor) -> None:
@@ -35,7 +48,7 @@ class ShapeTracer(fx.Tracer):
         self._value(made.node)
         return made
 
-    def call_module(self, m: torch.nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Call a module, which is a symbol unless values are computed."""
         return (
             forward(*args, **kwargs)

@@ -91,19 +91,40 @@ def smd() -> Game:
     return of_dataset(datasets.create("smd", machine="1-7", root=real("smd")))
 
 
-def superpixels(segments: int) -> Game:
-    """Images of `defects` under a small convolutional network, by superpixels."""
-    data = datasets.create("defects", images=6, per_damage=1, size=64, train_samples=100)
+def superpixels(segments: int, network: Callable[[torch.Tensor], nn.Module]) -> Game:
+    """Images of `defects` under a network made of those of training, by superpixels."""
+    data = datasets.create("defects", images=30, per_damage=1, size=64, train_samples=100)
+    normal = torch.as_tensor(np.asarray(data.train[:]))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        net = nn.Sequential(
-            nn.Conv2d(1, 6, 5, stride=2, padding=2), nn.Tanh(), nn.Conv2d(6, 4, 3, padding=1),
-            nn.Tanh(), nn.ConvTranspose2d(4, 1, 4, stride=2, padding=1), nn.Sigmoid(),
-        )  # fmt: skip
-    detector = Detector(net.eval(), features=data.features)
+        detector = Detector(network(normal).eval(), features=data.features)
     x = torch.as_tensor(np.asarray(data.test[-2:]))
-    normal = np.asarray(data.train[:])
-    return Game(detector, normal, x, segments, {"count": segments})
+    return Game(detector, normal.numpy(), x, segments, {"count": segments})
+
+
+def through_a_code(normal: torch.Tensor) -> nn.Module:
+    """Sixteen principal components with a tanh: all pixels meet, superpixels depend on each
+    other.
+    """
+    flat = normal.flatten(1)
+    mean = flat.mean(0)
+    _, spread, components = torch.linalg.svd(flat - mean, full_matrices=False)
+    scale = 2 * spread[:16, None] / len(flat) ** 0.5
+    encode, decode = nn.Linear(len(mean), 16), nn.Linear(16, len(mean))
+    encode.weight.data, decode.weight.data = components[:16] / scale, (components[:16] * scale).T
+    encode.bias.data, decode.bias.data = -encode.weight.data @ mean, mean
+    return nn.Sequential(
+        nn.Flatten(), encode, nn.Tanh(), decode, nn.Unflatten(1, normal.shape[1:])
+    )  # fmt: skip
+
+
+def local(normal: torch.Tensor) -> nn.Module:
+    """Convolutions: a pixel sees few others, the game is nearly the sum of its superpixels."""
+    return nn.Sequential(
+        nn.Conv2d(normal.shape[1], 6, 5, stride=2, padding=2), nn.Tanh(),
+        nn.Conv2d(6, 4, 3, padding=1), nn.Tanh(),
+        nn.ConvTranspose2d(4, normal.shape[1], 4, stride=2, padding=1), nn.Sigmoid(),
+    )  # fmt: skip
 
 
 GAMES: dict[str, Callable[[], Game]] = {
@@ -117,6 +138,7 @@ GAMES: dict[str, Callable[[], Game]] = {
     "sql-workload in groups": lambda: of_dataset(
         datasets.create("sql-workload", rows=20_000, encoding="groups")
     ),
-    "64 superpixels": lambda: superpixels(64),
-    "256 superpixels": lambda: superpixels(256),
+    "64 superpixels": lambda: superpixels(64, through_a_code),
+    "256 superpixels": lambda: superpixels(256, through_a_code),
+    "64 superpixels, local": lambda: superpixels(64, local),
 }

@@ -17,7 +17,12 @@ class Turns(NamedTuple):
     faults: np.ndarray
 
 
-def in_turns(calls: Sequence[Callable[[], object]], rounds: int) -> Turns:
+Clock = Callable[[], float]
+
+
+def in_turns(
+    calls: Sequence[Callable[[], object]], rounds: int, clock: Clock = time.perf_counter
+) -> Turns:
     """Return what calls take that take turns: a drifting machine hits all alike.
 
     Each is made twice and the second counts: what another has left behind (cold code, memory to
@@ -27,9 +32,9 @@ def in_turns(calls: Sequence[Callable[[], object]], rounds: int) -> Turns:
     for row in range(rounds):
         for number, call in enumerate(calls):
             call()
-            before, start = minor_faults(), time.perf_counter()
+            before, start = minor_faults(), clock()
             call()
-            seconds[row, number] = time.perf_counter() - start
+            seconds[row, number] = clock() - start
             faults[row, number] = minor_faults() - before
     return Turns(np.median(seconds, axis=0), np.median(faults, axis=0))
 
@@ -38,7 +43,12 @@ def minor_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def ratio(one: Callable[[], object], other: Callable[[], object], rounds: int) -> float:
+def ratio(
+    one: Callable[[], object],
+    other: Callable[[], object],
+    rounds: int,
+    clock: Clock = time.perf_counter,
+) -> float:
     """Return the ratio of the median times of two calls that take turns."""
-    seconds = in_turns([one, other], rounds).seconds
+    seconds = in_turns([one, other], rounds, clock).seconds
     return float(seconds[0] / seconds[1])

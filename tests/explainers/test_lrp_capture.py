@@ -9,10 +9,9 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from aexbench import Detector, SkipError, explainers
+from aexbench.explainers.lrp import averages, sums
 from aexbench.explainers.lrp.capture import capture
-from aexbench.explainers.lrp.maps import Fixed
-from aexbench.explainers.lrp.propagation import Propagation, _sum_shares
-from aexbench.explainers.lrp.rules import Average
+from aexbench.explainers.lrp.propagation import Propagation
 from tests.explainers import tape_twin
 
 
@@ -380,15 +379,13 @@ def test_a_sum_goes_to_the_operands_of_its_own_sign():
 
 
 def test_two_operands_that_cancel_share_by_their_sizes():
-    both = [torch.tensor([[2.0]]), torch.tensor([[2.0]])]
-    shares = _sum_shares(both, (1.0, -1.0), torch.ones(1, 1), [None] * 2)
+    shares = sums.share(torch.tensor([[2.0]]), torch.tensor([[-2.0]]), torch.ones(1, 1))
     assert [float(share) for share in shares] == [0.5, 0.5]
 
 
 def test_an_average_below_0_goes_to_what_pulls_it_down():
     x = torch.tensor([[-3.0, 1.0, -1.0], [3.0, -1.0, 1.0], [2.0, -2.0, 0.0]])
-    rule = Average(Fixed(lambda v: v.mean(1, keepdim=True), torch.ones(())))
-    found = rule.propagate(x, torch.ones(3, 1))
+    found = averages.share(lambda v: v.mean(1, keepdim=True), x, torch.ones(3, 1))
     by_hand = torch.tensor([[0.75, 0.0, 0.25], [0.75, 0.0, 0.25], [0.5, 0.5, 0.0]])
     torch.testing.assert_close(found, by_hand)
 

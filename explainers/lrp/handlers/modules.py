@@ -49,6 +49,13 @@ MODULES: dict[type[nn.Module], str] = {
         }.items()
     },
     **{
+        getattr(nn, f"{kind}{of}"): f"{kind.lower()}{of.lower()}_module"
+        for kind in ("LSTM", "GRU", "RNN")
+        for of in ("", "Cell")
+    },
+    **dict.fromkeys((nn.LSTM, nn.GRU, nn.RNN), "recurrent_module"),
+    **dict.fromkeys((nn.LSTMCell, nn.GRUCell, nn.RNNCell), "recurrent_cell"),
+    **{
         getattr(nn, f"{kind}Pad{d}d"): "pad"
         for d in (1, 2, 3)
         for kind in ("Zero", "Constant", "Reflection", "Replication", "Circular")

@@ -1,10 +1,13 @@
-"""Recurrent modules and cells, as torch.export keeps them."""
+"""Recurrent modules and cells, as torch.fx and torch.export keep them."""
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, get_args
 
 import torch
+from torch import nn
 
 from aexbench.explainers.lrp.handlers.calls import Call, Handler
 from aexbench.explainers.lrp.maps import Dense
@@ -12,6 +15,43 @@ from aexbench.explainers.lrp.operations import Operation, constant
 from aexbench.explainers.lrp.recurrent import CANDIDATE, GATES, Block, Cell, Direction
 
 NAMES: dict[str, Cell] = {name: name for name in get_args(Cell)}
+
+
+def module(call: Call) -> Operation:
+    """Append a module as the function that it calls."""
+    own: Any = call.module
+    weights = [getattr(own, name) for name in own._flat_weights_names]
+    both, first = own.bidirectional, own.batch_first
+    states = own.num_layers * (2 if both else 1)
+    begins = lambda x: x.new_zeros(states, x.shape[1 - first], own.hidden_size)  # noqa: E731
+    settings = (weights, own.bias, own.num_layers, 0.0, False, both, first)
+    return layers(_as_function(call, own.mode.lower(), begins, settings))
+
+
+def cell_module(call: Call) -> Operation:
+    """Append a module of one step as the function that it calls."""
+    own: Any = call.module
+    kinds = {nn.LSTMCell: "lstm", nn.GRUCell: "gru"}
+    name = (
+        next((kinds[k] for k in type(own).__mro__ if k in kinds), "") or f"rnn_{own.nonlinearity}"
+    )
+    weights = [own.weight_ih, own.weight_hh, own.bias_ih, own.bias_hh]
+    begins = lambda x: x.new_zeros(len(x), own.hidden_size)  # noqa: E731
+    return cell(_as_function(call, name, begins, weights))
+
+
+def _as_function(
+    call: Call, name: str, zeros: Callable[[torch.Tensor], torch.Tensor], settings: Sequence[Any]
+) -> Call:
+    """Return the call of a module with all its arguments; it starts at zeros unless it is given
+    states.
+    """
+    x, states = (*call.args, call.kwargs.get("hx"))[:2]
+    if states is None:
+        first = call.append(f"{call.place} start", "held", zeros, args=(x,))
+        states = (first, first) if name == "lstm" else first
+    run = lambda x, states, *_: call.compute(x, states)  # noqa: E731
+    return replace(call, name=name, compute=run, args=(x, states, *settings), kwargs={})
 
 
 def layers(call: Call) -> Operation:
@@ -45,7 +85,7 @@ def _direction(
     kind = NAMES[name]
     values = tuple(constant(weight).detach() for weight in weights)
     state = Operation("a state", "held", lambda: None)
-    named = call.place.partition(" at ")[2].partition(" (")[0] or call.name
+    named = call.place.rpartition(" at ")[2].partition(" (")[0]
     reads, recalls = (
         _map(f"{named}.{what}{number}", value.chunk(GATES[kind])[CANDIDATE[kind]], source)
         for value, what, source in zip(values, ("x", "h"), (x or state, state), strict=False)
@@ -79,4 +119,6 @@ def _block(
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(NAMES, layers),
     **dict.fromkeys([f"{name}_cell" for name in NAMES], cell),
+    "recurrent_module": module,
+    "recurrent_cell": cell_module,
 }
