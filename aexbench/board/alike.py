@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aexbench.board import figures, worth
 from aexbench.board import table as tables
 from aexbench.board.ranking import NAME, Column
-from aexbench.board.wording import Said
+from aexbench.board.said import Said
 from aexbench.running import likeness
 from aexbench.running.store import Likeness
 

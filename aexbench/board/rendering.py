@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from aexbench.board import alike, cards, ranking, wording, worth
 from aexbench.board.escaping import markdown, markdown_block
 from aexbench.board.grouping import grouped
+from aexbench.board.said import Said
 from aexbench.board.tables import markdown_list, markdown_table
 from aexbench.board.terminal import as_rich, as_text
 from aexbench.board.tidy import as_csv, as_groups
 from aexbench.board.typeset import as_latex
-from aexbench.board.wording import Said
 
 if TYPE_CHECKING:
     from aexbench.board.leaderboard import Board

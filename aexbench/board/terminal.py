@@ -13,8 +13,8 @@ from rich.text import Text
 from aexbench.board import alike, figures, layout, wording
 from aexbench.board.grouping import Groups, grouped
 from aexbench.board.ranking import Column, ranking
+from aexbench.board.said import Said
 from aexbench.board.tables import Cell, folded
-from aexbench.board.wording import Said
 from aexbench.board.worth import costs, detectors
 from aexbench.errors import plain
 

@@ -10,6 +10,7 @@ from aexbench.board import layout, wording, worth
 from aexbench.board.escaping import latex
 from aexbench.board.grouping import grouped
 from aexbench.board.ranking import Column, ranking
+from aexbench.board.said import Said
 from aexbench.board.tables import Cell, folded
 from aexbench.errors import plain
 
@@ -58,7 +59,7 @@ def _section(section: Section, board: Board, label: str) -> Iterator[str]:
     yield from _floating(tables, _text(text), f"{label}-groups")
 
 
-def _sentences(said: Iterable[wording.Said]) -> list[str]:
+def _sentences(said: Iterable[Said]) -> list[str]:
     """Return explanations as sentences."""
     texts = [str(one).removesuffix(".") for one in said]
     return [f"{text[:1].upper()}{text[1:]}." for text in texts]

@@ -5,12 +5,13 @@ own, and what the section could have found.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aexbench.board import figures, meanings, predicted
 from aexbench.board.comparing import LEAST_UNITS
 from aexbench.board.power import MOST_SEEDS
 from aexbench.board.ranking import leader, tied
+from aexbench.board.said import Said
 from aexbench.running.controls import ABLATED, TWINS
 from aexbench.texts import counted
 
@@ -29,16 +30,6 @@ TITLES = {
 SIGNS = ("#", "±", figures.TIED, "gain", figures.BELOW)  # of a main table
 CARD = "validity card"
 BOLD = "bold"  # where the best can be bold
-
-
-class Said(NamedTuple):
-    """What is explained, and the explanation."""
-
-    term: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.term}: {self.text}"
 
 
 COST = (

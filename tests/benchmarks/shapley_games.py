@@ -23,7 +23,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"  # is not everywhere
 SAMPLES = 8
 ENUMERATED = 14  # players whose Shapley values are exact; those of more are the mean of
 REFERENCES, REFERENCE_ROWS = 30, 100_000  # runs of so many rows
-IMAGE_ROWS = 10_000  # which cost more
+OF_IMAGES = 10  # runs, which cost more
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Game:
             rows = {"nsamples": 2**self.players, "rows": len(self.background)}
             exact = self.asked("kernelshap-batched", **rows).explain(self.x).double()
             return exact, torch.zeros_like(exact)
-        runs = range(1000, 1000 + REFERENCES)
-        given = {"nsamples": REFERENCE_ROWS if self.x.dim() == 2 else IMAGE_ROWS}
+        runs = range(1000, 1000 + (REFERENCES if self.x.dim() == 2 else OF_IMAGES))
+        given = {"nsamples": REFERENCE_ROWS}
         drawn = torch.stack(
             [self.asked("shapley-permutation", seed=s, **given).explain(self.x) for s in runs]
         ).double()
-        return drawn.mean(0), drawn.std(0) / REFERENCES**0.5
+        return drawn.mean(0), drawn.std(0) / len(runs) ** 0.5
 
 
 def of_dataset(data: Dataset) -> Game:

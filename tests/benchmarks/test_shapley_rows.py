@@ -29,6 +29,8 @@ TRIAL: dict[str, tuple[int | None, ...]] = {
 SHAP_COALITIONS = 1000
 MOST_SQUARED = 40  # columns of which a quadratic twin takes seconds and not minutes
 SEEDS = 5  # of each error
+IMAGE_SEEDS = 2
+IMAGE_ROWS = (3_000, 10_000, 30_000)  # errors fall faster once each background row has been drawn
 COVERED_SEEDS, COVERED_ROWS = 40, (1000, 3000)
 Truth = tuple[torch.Tensor, torch.Tensor]
 Floats = tuple[float, float]
@@ -52,14 +54,13 @@ def errors(game: Game, name: str, truth: Truth, rows: int, seeds: int = SEEDS) -
 def of_kernel(game: Game, name: str, truth: Truth) -> float:
     """The error of KernelSHAP at so many coalitions with the whole background."""
     given = {"nsamples": SHAP_COALITIONS, "rows": len(game.background)}
-    seeds = range(2 if game.x.dim() == 2 else 1)
-    found = [off(game, game.asked(name, seed=s, **given).explain(game.x), truth) for s in seeds]
+    found = [off(game, game.asked(name, seed=s, **given).explain(game.x), truth) for s in range(2)]
     return float(torch.tensor(found).square().mean().sqrt())
 
 
 def covered(game: Game, name: str, truth: Truth, rows: int) -> tuple[float, float]:
     """In how much of the cases 1.96 standard errors cover the truth: of all players, and of that
-    one of a table which they cover least.
+    one which they cover least.
     """
     inside = []
     for seed in range(COVERED_SEEDS):
@@ -69,8 +70,7 @@ def covered(game: Game, name: str, truth: Truth, rows: int) -> tuple[float, floa
         hit = torch.where(error > 0, gap < 1.96 * error, gap < 1e-12).double()
         inside.append(hit)
     mean = torch.stack(inside).mean(0)
-    worst = mean.mean(0).min() if game.x.dim() == 2 else mean.new_tensor(torch.nan)
-    return float(mean.mean()), float(worst)
+    return float(mean.mean()), float(mean.mean(0).min())
 
 
 def price(game: Game, method: str, trial: int | None, truth: Truth, least: Floats) -> float:
@@ -101,20 +101,42 @@ def coverage(game: Game, method: str, truth: Truth) -> str:
     return "1.96 standard errors cover " + ", ".join(told)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", GAMES)
-def test_rows_to_the_error_of_shap_and_what_standard_errors_cover(name):
-    """Both are printed; a game whose data are not at hand is skipped."""
+def asked(name: str) -> tuple[Game, Truth, Floats]:
+    """Return a game with its values and what KernelSHAP errs, which is printed."""
     game = GAMES[name]()
     truth, whole = game.truth(), SHAP_COALITIONS * len(game.background)
     least = of_kernel(game, SHAP, truth), of_kernel(game, PAIRED, truth)
     print(f"\n{name} ({game.players}, {len(game.background)}): ", end="")
     print(f"shap {least[0]:.2%} off with {whole:,} rows, paired {least[1]:.2%}", flush=True)
+    return game, truth, least
+
+
+SUPERPIXELS = [name for name in GAMES if "superpixels" in name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SUPERPIXELS)
+def test_errors_on_superpixels(name):
+    """They are printed; where superpixels depend on each other a third of KernelSHAP's rows is
+    enough.
+    """
+    game, truth, (_, paired) = asked(name)
+    for method in METHODS[:2]:
+        found = [errors(game, method, truth, rows, IMAGE_SEEDS) for rows in IMAGE_ROWS]
+        told = (f"{e:.2%} with {rows:,}" for e, rows in zip(found, IMAGE_ROWS, strict=True))
+        print(f"  {method:22} {', '.join(told)}", flush=True)
+        assert found[-1] < paired or "local" in name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in GAMES if name not in SUPERPIXELS])
+def test_rows_to_the_error_of_shap_and_what_standard_errors_cover(name):
+    """Both are printed; a game whose data are not at hand is skipped."""
+    game, truth, least = asked(name)
     trial = dict(zip(METHODS, TRIAL.get(name, (None,) * 3), strict=True))
     for method in METHODS[:2]:
         rows = price(game, method, trial[method], truth, least)
-        if game.x.dim() == 2:  # of superpixels and 100 rows all rows for each coalition are cheap
-            assert rows < whole / 3
+        assert rows < SHAP_COALITIONS * len(game.background) / 3
         print(f"  {'':22} {coverage(game, method, truth)}", flush=True)
-    if game.x.dim() == 2 and game.x.shape[1] <= MOST_SQUARED:
+    if game.x.shape[1] <= MOST_SQUARED:
         price(game, METHODS[2], trial[METHODS[2]], truth, least)
