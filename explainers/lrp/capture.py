@@ -19,7 +19,7 @@ from aexbench.explainers.lrp.building import Builder, NotFollowedError, undistur
 from aexbench.explainers.lrp.handlers.modules import MODULES
 from aexbench.explainers.lrp.handlers.nodes import function_of
 from aexbench.explainers.lrp.operations import Operation, no_rule
-from aexbench.explainers.lrp.shapes import ShapeTracer, Tracer
+from aexbench.explainers.lrp.shapes import ShapeTracer, Tracer, symbolic_lengths
 
 
 def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operation]:
@@ -50,7 +50,8 @@ def _traced(model: nn.Module, tracer: fx.Tracer) -> fx.Graph:
         for module in hooks:
             module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
         tracer.proxy_buffer_attributes = True
-        return tracer.trace(model, concrete_args=_defaults(model))
+        with symbolic_lengths(model):
+            return tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:  # whatever the model's own forward does with a symbolic input
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise NotFollowedError(reason) from error

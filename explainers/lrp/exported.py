@@ -24,6 +24,7 @@ from aexbench.explainers.lrp.building import Builder, NotFollowedError, undistur
 from aexbench.explainers.lrp.handlers.calls import Call
 from aexbench.explainers.lrp.handlers.nodes import function_of
 from aexbench.explainers.lrp.operations import Operation, constant, flat
+from aexbench.explainers.lrp.shapes import symbolic_lengths
 
 # Rows of the sample that is followed: sizes that torch tells apart (25 of cdist) lie below.
 ROWS, LEAST, MOST = 61, 32, 2**20
@@ -104,14 +105,17 @@ def _reason(error: Exception) -> str:
     """Return why a model was not followed; a number of samples that became a constant is said."""
     reason = f"{type(error).__name__}: {error}".split("\n")[0]
     if "batch" in str(error) and ("onstraint" in str(error) or "pecializ" in str(error)):
-        return "its forward pass asks how many samples there are: write x.shape[0], not len(x)"
+        return "its forward pass asks how many samples there are: write x.shape[0] without int()"
     return reason
 
 
 def _program(model: nn.Module, sample: torch.Tensor) -> torch.export.ExportedProgram:
     rows = sample.new_empty((ROWS, *sample.shape[1:]))  # nobody asks their values
     batch = torch.export.Dim("batch", min=LEAST, max=MOST)
-    program = torch.export.export(Outer(model), (rows,), dynamic_shapes=({0: batch},), strict=False)
+    with symbolic_lengths(model):
+        program = torch.export.export(
+            Outer(model), (rows,), dynamic_shapes=({0: batch},), strict=False
+        )
     known = torch.export.default_decompositions()
     table = {function: known[function] for function in TAKEN_APART}
     whole: torch.export.ExportedProgram = program.run_decompositions(table)

@@ -24,6 +24,7 @@ Kind = Literal[
     "pass",
     "sum",
     "product",
+    "bicubic",
     "bilinear",
     "recurrent",
     "output",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from aexbench.explainers.lrp import averages, bilinear, sums
+from aexbench.explainers.lrp import averages, bicubic, bilinear, sums
 from aexbench.explainers.lrp.operations import Operation, flat, replaced
 from aexbench.explainers.lrp.rules import Rule
 
@@ -97,7 +97,9 @@ class Propagation:
             if own is None:
                 continue
             shares = share_out(operation, values, own)
-            if watch is not None and operation.kind not in ("pass", "route", "recurrent"):
+            if watch is not None and operation.kind == "recurrent":
+                watch(operation, *_by_sample(operation, own, shares))
+            elif watch is not None and operation.kind not in ("pass", "route"):
                 watch(operation, own, [share for share in shares if share is not None])
             for source, share in zip(sources, shares, strict=True):
                 if share is not None:  # indices and the like take none
@@ -113,6 +115,7 @@ class Propagation:
             "sum": self._sum,
             "average": self._average,
             "product": _halves,
+            "bicubic": _bicubic,
             "bilinear": _bilinear,
             "recurrent": self._recurrent,
             "pass": _narrowed,
@@ -197,6 +200,11 @@ def run_routes(target: Operation, x: torch.Tensor, model_input: Operation) -> to
 def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     """Return the relevance of two factors: half each."""
     return [(relevance / 2).sum_to_size(values[source].shape) for source in operation.inputs]
+
+
+def _bicubic(operation: Operation, values: Values, relevance: Any) -> list[Any]:
+    x = values[operation.inputs[0]]
+    return [bicubic.share(as_function(operation, values), x, relevance)]
 
 
 def _bilinear(operation: Operation, values: Values, relevance: Any) -> list[Any]:
@@ -323,6 +331,17 @@ def _as_given(begins: list[Any], shares: list[torch.Tensor]) -> list[Any]:
     ]
 
 
+def _by_sample(
+    operation: Operation, own: Any, shares: list[Any]
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return what a recurrent block has received and handed on (N, …), however samples lie."""
+    lay, sources = operation.block.by_sample, zip(operation.inputs, shares, strict=True)
+    received = [lay(part, number == 0) for number, part in _by_number(own).items()]
+    return torch.cat(received, 1), [
+        lay(part, source is operation.args[0]) for source, share in sources for part in flat(share)
+    ]
+
+
 def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all
     their arguments.
@@ -335,7 +354,7 @@ def _needed(operation: Operation) -> tuple[Operation, ...]:
         return operation.inputs
     return (
         tuple(_sources([operation.args, operation.kwargs]))
-        if operation.kind in ("route", "average")
+        if operation.kind in ("route", "average", "bicubic")
         else ()
     )
 

@@ -245,6 +245,12 @@ class Block:
             return x[:, 0]
         return x if self.batch_first else x.transpose(0, 1)
 
+    def by_sample(self, relevance: torch.Tensor, sequence: bool) -> torch.Tensor:
+        """Return relevance of a sequence or of states as (N, …), flat."""
+        if not self.cell:
+            relevance = self._in_order(relevance) if sequence else relevance.transpose(0, 1)
+        return relevance.flatten(1)
+
     def _stacked(self, states: list[torch.Tensor]) -> torch.Tensor:
         """Return the relevance of initial states, of the shape that they have."""
         return states[0] if self.cell else torch.stack(states)

@@ -8,12 +8,34 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import fx, nn
 
 PAIRS = (nn.GRU, nn.RNN, nn.LSTMCell)  # return two tensors; nn.LSTM one and two
+
+
+@contextmanager
+def symbolic_lengths(model: nn.Module) -> Iterator[None]:
+    """Let `len(x)` be `x.size(0)` in the code of a model's modules: a number would be that of the
+    samples at hand.
+    """
+    names = [getattr(type(module).forward, "__globals__", {}) for module in model.modules()]
+    own = [scope for scope in names if "len" not in scope]
+    for scope in own:
+        scope["len"] = _length
+    try:
+        yield
+    finally:
+        for scope in own:
+            scope.pop("len", None)
+
+
+def _length(x: Any) -> Any:
+    several = isinstance(getattr(x, "_value", None), tuple | list)
+    return len(x) if several or not isinstance(x, fx.Proxy | torch.Tensor) else x.size(0)
 
 
 class Tracer(fx.Tracer):

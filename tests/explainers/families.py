@@ -671,6 +671,20 @@ class Bilinear(nn.Module):
         return torch.sigmoid(self.c4(h))
 
 
+@family("bicubic", 1, 16, 16)
+class Bicubic(Bilinear):
+    """The same, by bicubic interpolation, of which some weights are negative (Keys, 1981)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Upsample(scale_factor=2, mode="bicubic", align_corners=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.up(torch.tanh(self.c2(F.elu(self.c1(x)))))
+        h = F.interpolate(torch.tanh(self.c3(h)), size=x.shape[-2:], mode="bicubic")
+        return torch.sigmoid(self.c4(h))
+
+
 @family("segnet", 1, 16, 16)
 class SegNet(nn.Module):
     """Pooling whose places are kept for unpooling (Badrinarayanan, Kendall, Cipolla, 2017)."""
@@ -1844,6 +1858,29 @@ class BatchSizeAsInt(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = torch.relu(self.conv(x)).view(int(x.size(0)), -1)
         return self.deconv(self.back(self.fc(h)).view(-1, 4, 4, 4))
+
+
+@family("batch-size-by-len", 1, 16, 16)
+class BatchSizeByLen(BatchSizeAsInt):
+    """The same, whose batch's size is its length."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.conv(x)).view(len(x), -1)
+        h = torch.cat([self.fc(h), torch.zeros(len(h), 2)], 1)[:, :8]
+        return self.deconv(self.back(h).view(len(x), 4, 4, 4))
+
+
+@family("h-swish", 20)
+class HSwish(nn.Module):
+    """Hard Swish written out (Howard et al., 2019)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc, self.dec = nn.Linear(20, 8), nn.Linear(8, 20)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.enc(x)
+        return self.dec(h * F.relu6(h + 3) / 6)
 
 
 @family("gcn-by-matmul", SENSORS, 6)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from aexbench import Detector, SkipError, explainers
-from aexbench.explainers.lrp import averages, sums
+from aexbench.explainers.lrp import averages, bicubic, sums
 from aexbench.explainers.lrp.capture import capture
 from aexbench.explainers.lrp.propagation import Propagation
 from tests.explainers import tape_twin
@@ -390,6 +390,21 @@ def test_an_average_below_0_goes_to_what_pulls_it_down():
     torch.testing.assert_close(found, by_hand)
 
 
+@pytest.mark.parametrize("aligned", [False, True])
+def test_a_bicubic_upsampling_shares_by_contributions_of_the_sum_s_sign(aligned):
+    def upsampled(v):
+        return F.interpolate(v, (7, 5), mode="bicubic", align_corners=aligned)
+
+    x = torch.randn(3, 2, 4, 3, dtype=torch.float64)
+    relevance = torch.rand(3, 2, 7, 5, dtype=torch.float64)
+    weights = upsampled(torch.eye(12, dtype=torch.float64).view(12, 1, 4, 3)).view(12, 35)
+    assert bool((weights < -0.01).any())
+    parts = x.view(6, 12, 1) * weights  # of each input in each output
+    parts = (parts * parts.sum(1, keepdim=True).sign()).clamp_min(0)
+    by_hand = (parts / parts.sum(1, keepdim=True) * relevance.view(6, 1, 35)).sum(2).view_as(x)
+    torch.testing.assert_close(bicubic.share(upsampled, x, relevance), by_hand)
+
+
 def test_what_is_detached_takes_no_relevance():
     straight_through = made(lambda m, x: m.b((h := torch.relu(m.a(x))) + (h.round() - h).detach()))
     plain = made(lambda m, x: m.b(torch.relu(m.a(x)) + 0.0))
@@ -405,6 +420,10 @@ def test_what_is_detached_takes_no_relevance():
 
 def sigmoid_unit(m, x):
     return m.b(F.silu(m.a(x)))
+
+
+def hard_swish(m, x):
+    return m.b(F.hardswish(m.a(x)))
 
 
 def soft_sign(m, x):
@@ -460,6 +479,11 @@ def centred_twice(m, x):
         (lambda m, x: m.b(torch.div(input=m.a(x), other=m.a(x).abs() + 1)), soft_sign),
         (lambda m, x: torch.matmul(input=m.a(x), other=m.b.weight.t()), by_weights),
         (lambda m, x: m.b(m.a(x).mul(other=torch.sigmoid(m.a(x)))), sigmoid_unit),
+        (lambda m, x: m.b(m.a(x) * F.relu6(m.a(x) + 3) / 6), hard_swish),
+        (lambda m, x: m.b(m.a(x) * (F.relu6(m.a(x) + 3) / 6)), hard_swish),
+        (lambda m, x: m.b(m.a(x) * torch.clamp(m.a(x) / 6 + 0.5, 0, 1)), hard_swish),
+        (lambda m, x: m.b(m.a(x) * (m.a(x) + 3).clip(min=0, max=6) / 6), hard_swish),
+        (lambda m, x: m.b(m.a(x) * F.hardtanh(m.a(x) + 3, 0.0, 6.0) / 6), hard_swish),
     ],
 )
 def test_an_operand_is_held_where_it_is_asked_whatever_else_reads_it(one, other):

@@ -521,3 +521,16 @@ class Whole(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x)[0]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_the_ledger_says_what_a_recurrent_layer_hands_on(kind):
+    model = Started(kind).float().eval()
+    x = torch.rand(3, T, C)
+    ledger = explainers.create("lrp", Detector(model), first="w2").ledger(x)
+    own = {layer.name: layer for layer in ledger.layers if layer.rule == "recurrent"}
+    assert list(own) == [f"d ({kind.upper()})", f"r ({kind.upper()})"]
+    for layer in own.values():
+        torch.testing.assert_close(layer.handed_on, layer.received)
+        assert bool((layer.contraction <= 1 + 1e-6).all())
+    torch.testing.assert_close(own[f"d ({kind.upper()})"].received, ledger.error.double())

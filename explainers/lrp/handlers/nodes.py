@@ -104,7 +104,7 @@ def is_gate(node: fx.Node, modules: Modules, depends: Nodes) -> bool:
     while True:
         if name in GATES or (shifted and name in SATURATING):
             return True
-        if name in QUOTIENTS and _is_share(node, modules):
+        if (name in QUOTIENTS and _is_share(node, modules)) or _is_ramp(node, name, modules):
             return True
         source = operands_of(node)[0] if name in MOVED else _scaled(node, name, depends)
         if not isinstance(source, fx.Node):
@@ -121,6 +121,28 @@ def _scaled(node: fx.Node, name: str, depends: Nodes) -> fx.Node | None:
         return None
     scales = name in QUOTIENTS and operands[0] is given[0]
     return operands[0] if scales or name in (*PRODUCTS, *SUMS, *DIFFERENCES, "rsub") else None
+
+
+def _is_ramp(node: fx.Node, name: str, modules: Modules) -> bool:
+    """Whether a node is a hard sigmoid that is written out: something shifted, between 0 and a
+    constant.
+    """
+    source = (*operands_of(node), None)[0]
+    if not isinstance(source, fx.Node) or function_of(source, modules) not in (*SUMS, *DIFFERENCES):
+        return False
+    if name in ("relu6", "relu6_"):
+        return True
+    least, most = (*node.args[1:3], None, None)[:2]
+    keys = {"clamp": ("min", "max"), "clip": ("min", "max"), "hardtanh": ("min_val", "max_val")}
+    ends = keys.get(name.rstrip("_"))
+    if ends is None:
+        return False
+    if node.op == "call_module":
+        own = modules[str(node.target)]
+        least, most = (getattr(own, end) for end in ends)
+    else:
+        least, most = node.kwargs.get(ends[0], least), node.kwargs.get(ends[1], most)
+    return least == 0 and isinstance(most, int | float)
 
 
 def _is_share(node: fx.Node, modules: Modules) -> bool:

@@ -35,6 +35,8 @@ def average(call: Call) -> Operation:
 def interpolate(call: Call) -> Operation:
     """Append an upsampling: nearest neighbours are copies, the other modes averages."""
     mode = call.setting("mode", "nearest", "interpolate")
+    if mode == "bicubic":
+        return by_signs(call)
     if mode not in MODES:
         raise call.refused(f"{mode} interpolation")
     if mode not in ("nearest", "nearest-exact"):
@@ -42,6 +44,11 @@ def interpolate(call: Call) -> Operation:
     made = route(call)
     made.doubles = call.setting("scale_factor", None) in (2, (2, 2), [2, 2])
     return made
+
+
+def by_signs(call: Call) -> Operation:
+    """Append an upsampling of which some weights are negative."""
+    return call.whole("bicubic", (call.x,), undestructive(call))
 
 
 def add(call: Call) -> Operation:
@@ -65,4 +72,5 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_AVERAGES, average),
     **dict.fromkeys(("interpolate", "upsample"), interpolate),
     **dict.fromkeys((*SUMS, *DIFFERENCES), add),
+    "upsample_bicubic2d": by_signs,
 }
