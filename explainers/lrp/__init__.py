@@ -63,8 +63,9 @@ RULES: dict[str, type[Rule]] = {
 }
 # A product of one image does not fill the cores: four take a seventh less time than one by one.
 LEAST_ROWS, MOST_BYTES = 4, 2**28
-# A step of a recurrent network costs as many calls for one window as for a hundred.
-LEAST_UNROLLED = 64
+# A step of a recurrent network costs as many calls for one window as for a hundred; its gates and
+# shares take several times the room of what its modules return.
+LEAST_UNROLLED, GATES = 64, 8
 PRESETS: dict[str, tuple[RuleName, RuleName]] = {
     "paper-tabular": ("w2", "z-plus"),
     "paper-image": ("z-box", "z-plus"),
@@ -309,8 +310,8 @@ class LRP:
             room = MOST_BYTES // self.detector.activation_bytes(x[:1])
             cached = self.detector.chunk_rows(x) // 2
             unrolled = any(operation.kind == "recurrent" for operation in self.operations)
-            least = LEAST_UNROLLED if unrolled else LEAST_ROWS
-            self._rows[shape] = max(cached, min(least, room), 1)
+            least = min(LEAST_UNROLLED, room // GATES) if unrolled else min(LEAST_ROWS, room)
+            self._rows[shape] = max(cached, least, 1)
         return self._rows[shape]
 
     def measures(self, x: torch.Tensor, attributions: torch.Tensor) -> dict[str, torch.Tensor]:

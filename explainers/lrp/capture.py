@@ -90,8 +90,17 @@ class SymbolicBuilder(Builder):
         else:
             self._handle(node, call)
             if module._forward_hooks or module._forward_pre_hooks:
-                self.made[node].hooked = module.forward
+                self.made[node].hooked = _own_forward(self.made[node], module)
 
     def _call_method(self, node: fx.Node) -> None:
         name = str(node.target)
         self._call(node, name, lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs))
+
+
+def _own_forward(operation: Operation, module: nn.Module) -> Any:
+    """Return a module's forward pass without its hooks, of the operation's arguments: a recurrent
+    one has its weights and settings behind x and the states.
+    """
+    if operation.kind != "recurrent":
+        return module.forward
+    return lambda x, states, *_: module.forward(x, states)

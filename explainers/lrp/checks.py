@@ -10,7 +10,7 @@ import torch
 
 from aexbench import SkipError
 from aexbench.explainers.lrp.maps import Dense, vjp
-from aexbench.explainers.lrp.operations import Operation, replaced
+from aexbench.explainers.lrp.operations import Operation, flat, replaced
 from aexbench.explainers.lrp.propagation import Values, as_function
 
 CONSERVED = 1e-3  # of a sample's error, or a hundred times the type's precision
@@ -139,10 +139,9 @@ def _unchanged(operation: Operation, values: Values) -> bool:
     given = replaced(
         operation.args, lambda leaf: values[leaf] if isinstance(leaf, Operation) else leaf
     )
-    found = operation.hooked(
-        *(value.clone() if isinstance(value, torch.Tensor) else value for value in given)
-    )
-    return not isinstance(found, torch.Tensor) or _close(found, values[operation], values)
+    own = replaced(given, lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf)
+    pairs = zip(flat(operation.hooked(*own)), flat(values[operation]), strict=True)
+    return all(_close(a, b, values) for a, b in pairs if isinstance(a, torch.Tensor))
 
 
 def _close(one: torch.Tensor, other: torch.Tensor, values: Values) -> bool:

@@ -1,5 +1,5 @@
-"""From a module to a list of operations by torch.export, for what torch.fx does not follow: LSTM
-and attention, shapes that are asked for, containers, whatever runs on tensors alone.
+"""From a module to a list of operations by torch.export, for what torch.fx does not follow:
+attention, containers, whatever runs on tensors alone.
 
 The graph writes nothing in place, and composite functions (`gru`, `layer_norm`, `silu`,
 `scaled_dot_product_attention`) stay whole: torch's own decompositions spell one network in several

@@ -115,7 +115,7 @@ class Propagation:
             "sum": self._sum,
             "average": self._average,
             "product": _halves,
-            "bicubic": _bicubic,
+            "bicubic": self._bicubic,
             "bilinear": _bilinear,
             "recurrent": self._recurrent,
             "pass": _narrowed,
@@ -135,13 +135,17 @@ class Propagation:
 
     def _average(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         source = operation.inputs[0]
-        exists = self._exists(source, values) if source in self._inserted else None
-        average, x = as_function(operation, values), values[source]
-        return [averages.share(average, x, relevance, not source.not_negative, exists)]
+        average, exists = as_function(operation, values), self._inserted_in(source, values)
+        x, signed = values[source], not source.not_negative
+        return [averages.share(average, x, relevance, signed, exists)]
+
+    def _bicubic(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
+        source, exists = operation.inputs[0], self._inserted_in(operation.inputs[0], values)
+        return [bicubic.share(as_function(operation, values), values[source], relevance, exists)]
 
     def _sum(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         a, b = operation.inputs
-        masks = [self._exists(o, values) if o in self._inserted else None for o in (a, b)]
+        masks = [self._inserted_in(source, values) for source in (a, b)]
         second = values[b] if operation.signs[1] > 0 else -values[b]
         return [*sums.share(values[a], second, relevance, (masks[0], masks[1]))]
 
@@ -153,6 +157,10 @@ class Propagation:
         )
         shares = [to_x, *_as_given(begins, to_states)]
         return [share for o, share in zip(sources, shares, strict=True) if o.carries]
+
+    def _inserted_in(self, operation: Operation, values: Values) -> Any:
+        """Return where an operation's values exist, or None where nothing was inserted."""
+        return self._exists(operation, values) if operation in self._inserted else None
 
     def _exists(self, operation: Operation, values: Values) -> Any:
         """Return where an operation's values come from the model's input (1), and where they were
@@ -200,11 +208,6 @@ def run_routes(target: Operation, x: torch.Tensor, model_input: Operation) -> to
 def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     """Return the relevance of two factors: half each."""
     return [(relevance / 2).sum_to_size(values[source].shape) for source in operation.inputs]
-
-
-def _bicubic(operation: Operation, values: Values, relevance: Any) -> list[Any]:
-    x = values[operation.inputs[0]]
-    return [bicubic.share(as_function(operation, values), x, relevance)]
 
 
 def _bilinear(operation: Operation, values: Values, relevance: Any) -> list[Any]:

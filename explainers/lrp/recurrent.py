@@ -45,7 +45,6 @@ class States(NamedTuple):
     before: torch.Tensor  # h₋
     kept: torch.Tensor  # the share of relevance that goes to the memory: z ⊙ h₋, f ⊙ c₋
     recalled: torch.Tensor  # the share of the candidate's that goes to U h₋
-    outputs: torch.Tensor  # h
 
 
 class Carried(NamedTuple):
@@ -81,7 +80,7 @@ def states(
     recalled = recalled if reads else torch.ones_like(recalled)
     recalled[:, 0] *= start.h_carries
     kept[:, 0] = kept[:, 0] * remembers if reads or start.h_carries else float(remembers)
-    return States(before, kept, recalled, outputs)
+    return States(before, kept, recalled)
 
 
 def _outputs(own: Direction, x: torch.Tensor, start: Start) -> torch.Tensor:

@@ -6,15 +6,19 @@ that of the batch, stays a symbol.
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-PAIRS = (nn.GRU, nn.RNN, nn.LSTMCell)  # return two tensors; nn.LSTM one and two
+# Whose own forward passes return two tensors; that of nn.LSTM one and two.
+PAIRS = tuple(kind.forward for kind in (nn.GRU, nn.RNN, nn.LSTMCell))
+_TRACING = RLock()  # names of modules are changed while one is read
 
 
 @contextmanager
@@ -22,20 +26,27 @@ def symbolic_lengths(model: nn.Module) -> Iterator[None]:
     """Let `len(x)` be `x.size(0)` in the code of a model's modules: a number would be that of the
     samples at hand.
     """
-    names = [getattr(type(module).forward, "__globals__", {}) for module in model.modules()]
-    own = [scope for scope in names if "len" not in scope]
-    for scope in own:
-        scope["len"] = _length
-    try:
-        yield
-    finally:
-        for scope in own:
-            scope.pop("len", None)
+    with _TRACING:
+        own = [names for names in map(_names, model.modules()) if "len" not in names]
+        for names in own:
+            names["len"] = _length
+        try:
+            yield
+        finally:
+            for names in own:
+                names.pop("len", None)
+
+
+def _names(module: nn.Module) -> dict[str, Any]:
+    """Return the global names that the forward pass of a module sees."""
+    forward = inspect.getattr_static(type(module), "forward", None)
+    names: dict[str, Any] = getattr(inspect.unwrap(forward), "__globals__", {}) if forward else {}
+    return names
 
 
 def _length(x: Any) -> Any:
-    several = isinstance(getattr(x, "_value", None), tuple | list)
-    return len(x) if several or not isinstance(x, fx.Proxy | torch.Tensor) else x.size(0)
+    """Return the first size of a tensor, and the length of everything else."""
+    return x.size(0) if isinstance(getattr(x, "_value", x), torch.Tensor) else len(x)
 
 
 class Tracer(fx.Tracer):
@@ -43,10 +54,10 @@ class Tracer(fx.Tracer):
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Call a module, which is a symbol, or a tuple of them."""
-        made = super().call_module(m, forward, args, kwargs)
-        if isinstance(made, fx.Proxy) and isinstance(m, nn.LSTM):
+        made, own = super().call_module(m, forward, args, kwargs), type(m).forward
+        if isinstance(made, fx.Proxy) and own is nn.LSTM.forward:
             return made[0], (made[1][0], made[1][1])
-        return (made[0], made[1]) if isinstance(made, fx.Proxy) and isinstance(m, PAIRS) else made
+        return (made[0], made[1]) if isinstance(made, fx.Proxy) and own in PAIRS else made
 
 
 class ShapeTracer(Tracer):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-Exists = torch.Tensor | None
+from aexbench.explainers.lrp.rules import Exists
 
 
 def first_share(a: torch.Tensor, b: torch.Tensor, even: float | torch.Tensor = 0.5) -> torch.Tensor:

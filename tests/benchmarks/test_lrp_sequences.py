@@ -56,8 +56,8 @@ def gru() -> nn.Module:
     return Recurrent(nn.GRU)
 
 
-# Measured beside other work: LSTM 3.8, 1.8, 1.4; GRU .5, 1.1, 1.4;
-# transformer 2.3, 2.5, 2.4. An LSTM of one window runs in one call of oneDNN, and LRP's way back
+# Measured beside other work: LSTM 3.4, 1.6, 1.4; GRU .5, .7, 1.5;
+# transformer 2.3, 2.6, 2.4. An LSTM of one window runs in one call of oneDNN, and LRP's way back
 # takes eight calls a step. A noisy machine gets a margin.
 @pytest.mark.parametrize(
     ("kind", "batch", "rounds", "most"),

@@ -422,6 +422,14 @@ def sigmoid_unit(m, x):
     return m.b(F.silu(m.a(x)))
 
 
+def sigmoid_alone(m, x):
+    return m.b(torch.sigmoid(m.a(x)))
+
+
+def all_of(parts):
+    return torch.cat([parts[number] for number in range(len(parts))], 1)
+
+
 def hard_swish(m, x):
     return m.b(F.hardswish(m.a(x)))
 
@@ -484,6 +492,17 @@ def centred_twice(m, x):
         (lambda m, x: m.b(m.a(x) * torch.clamp(m.a(x) / 6 + 0.5, 0, 1)), hard_swish),
         (lambda m, x: m.b(m.a(x) * (m.a(x) + 3).clip(min=0, max=6) / 6), hard_swish),
         (lambda m, x: m.b(m.a(x) * F.hardtanh(m.a(x) + 3, 0.0, 6.0) / 6), hard_swish),
+        # what is cut off and shifted by a signal, or cut off elsewhere, is a signal
+        (
+            lambda m, x: m.b(F.relu6(m.a(x) + m.a(x).flip(1)) * torch.sigmoid(m.a(x))),
+            lambda m, x: m.b(F.relu(m.a(x) + m.a(x).flip(1)) * torch.sigmoid(m.a(x))),
+        ),
+        (
+            lambda m, x: m.b(torch.clamp(m.a(x) + 3, 0, 100) * torch.sigmoid(m.a(x))),
+            lambda m, x: m.b(F.relu(m.a(x) + 3) * torch.sigmoid(m.a(x))),
+        ),
+        (lambda m, x: m.b(torch.sigmoid(m.a(x)) * (x[:, :1] >= 0).float()), sigmoid_alone),
+        (lambda m, x: m.b(all_of(m.a(x).chunk(5, 1))), lambda m, x: m.b(m.a(x))),
     ],
 )
 def test_an_operand_is_held_where_it_is_asked_whatever_else_reads_it(one, other):

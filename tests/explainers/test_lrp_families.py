@@ -17,8 +17,7 @@ REFUSED = {  # with a part of the message
     "batch-size-as-int": "asks how many samples there are",
 }
 HEAVY = {  # read by torch.export, which takes seconds
-    *("bigru-vae", "conv-lstm", "encdec-ad", "gru-autoencoder", "gru-repeated", "lstm-autoencoder"),
-    *("lstm-vae", "mtad-gat", "omnianomaly", "patches-disjoint", "pre-norm-transformer", "tranad"),
+    *("conv-lstm", "omnianomaly", "patches-disjoint", "pre-norm-transformer", "tranad"),
     *("tranad-first", "transformer", "transformer-decoder", "anomaly-transformer"),
     *("masked-autoencoder", "mlp-mixer", "patchtst", "query-decoder"),
 }

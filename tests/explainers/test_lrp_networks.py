@@ -194,10 +194,6 @@ def test_what_changes_no_value_leaves_the_first_layer_the_first(first):
         (lambda m, h: h.roll(1, 0), "mixes the samples"),
         (lambda m, h: F.dropout(h, 0.1), "training=self.training"),
         (lambda m, h: F.batch_norm(h, None, None, training=True), "training=self.training"),
-        (
-            lambda m, h: F.interpolate(h[:, None, None], size=(1, 5), mode="bicubic")[:, 0, 0],
-            "bicubic",
-        ),
         (lambda m, h: torch.clamp(h, min=-h), "depend on the input"),
     ],
 )

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from aexbench import Detector, explainers
+from aexbench import Detector, SkipError, explainers
+from aexbench.explainers.lrp import LEAST_UNROLLED
 from tests.explainers import recurrent_twin as twin
 
 N, T, C, H = 4, 5, 3, 6
@@ -534,3 +535,40 @@ def test_the_ledger_says_what_a_recurrent_layer_hands_on(kind):
         torch.testing.assert_close(layer.handed_on, layer.received)
         assert bool((layer.contraction <= 1 + 1e-6).all())
     torch.testing.assert_close(own[f"d ({kind.upper()})"].received, ledger.error.double())
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_hook_that_looks_on_changes_nothing_and_one_that_interferes_is_refused(kind):
+    model, x = Started(kind).float().eval(), torch.rand(3, T, C)
+    expected = explainers.create("lrp", Detector(model), first="w2").explain(x)
+    seen = []
+    handle = model.r.register_forward_hook(lambda module, given, made: seen.append(made))
+    found = explainers.create("lrp", Detector(model), first="w2").explain(x)
+    torch.testing.assert_close(found, expected)
+    assert seen
+    handle.remove()
+    model.r.register_forward_hook(lambda module, given, made: (made[0].flip(1), made[1]))
+    with pytest.raises(SkipError):
+        explainers.create("lrp", Detector(model), first="w2").explain(x)
+
+
+def test_a_subclass_that_returns_something_else_is_followed():
+    class Last(nn.LSTM):
+        def forward(self, x):
+            return super().forward(x)[0]
+
+    model = nn.Sequential(Last(C, 4, batch_first=True), nn.Linear(4, C)).eval()
+    x, detector = torch.rand(3, T, C), Detector(model)
+    found = explainers.create("lrp", detector, first="w2").explain(x)
+    torch.testing.assert_close(found.flatten(1).sum(1), detector.error(x))
+
+
+def test_recurrent_networks_are_unrolled_for_many_windows_at_once():
+    x, model = torch.rand(1, T, C), Started("gru").float().eval()
+    explainer = explainers.create("lrp", Detector(model), first="w2").explainer
+    explainer.explain(x)
+    assert explainer._chunk_rows(x) >= LEAST_UNROLLED == 64
+    explainer._rows.clear()
+    explainer.detector.activation_bytes = lambda x: 2**28 // 16
+    explainer.detector.chunk_rows = lambda x: 2
+    assert explainer._chunk_rows(x) == 2  # gates and shares take eight times that room

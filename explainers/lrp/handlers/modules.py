@@ -48,11 +48,6 @@ MODULES: dict[type[nn.Module], str] = {
             "AdaptiveAvgPool": "adaptive_avg_pool",
         }.items()
     },
-    **{
-        getattr(nn, f"{kind}{of}"): f"{kind.lower()}{of.lower()}_module"
-        for kind in ("LSTM", "GRU", "RNN")
-        for of in ("", "Cell")
-    },
     **dict.fromkeys((nn.LSTM, nn.GRU, nn.RNN), "recurrent_module"),
     **dict.fromkeys((nn.LSTMCell, nn.GRUCell, nn.RNNCell), "recurrent_cell"),
     **{

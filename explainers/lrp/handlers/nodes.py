@@ -28,6 +28,7 @@ SATURATING = ("tanh", "erf")  # gates, with a constant added
 PRODUCTS = ("mul", "mul_", "imul", "multiply")
 SUMS = ("add", "add_", "iadd")
 DIFFERENCES = ("sub", "sub_", "isub", "subtract")
+SHIFTS = (*SUMS, *DIFFERENCES, "rsub")
 QUOTIENTS = ("div", "div_", "truediv", "itruediv", "divide", "true_divide")
 MATRIX_PRODUCTS = ("matmul", "mm", "bmm")
 VIEWS = (  # what may share memory with its first argument
@@ -39,7 +40,7 @@ VIEWS = (  # what may share memory with its first argument
 MOVED = (  # what has the values of its first argument, elsewhere
     *VIEWS,
     *("_unsafe_view", "repeat", "slice", "clone", "contiguous", "identity", "dropout"),
-    *("to", "_to_copy", "alias"),
+    *("to", "_to_copy", "alias", "float", "double"),
 )
 # The first two arguments of a function, where they are named.
 OPERANDS = (("input", "self"), ("other", "mat2"))
@@ -84,6 +85,7 @@ def hands_on(node: fx.Node, modules: Modules, depends: Nodes) -> list[fx.Node]:
     if name in DIFFERENCES and len(operands) == 2 and _is_mean(operands[1], operands[0], modules):
         return operands[:1]  # of a normalisation that is written out
     if name in (*PRODUCTS, *MATRIX_PRODUCTS) and len(operands) == 2:
+        operands = [o for o in operands if not _is_held(o, modules)] or operands
         gates = [is_gate(operand, modules, depends) for operand in operands]
         return [o for o, gate in zip(operands, gates, strict=True) if not gate] or operands
     if name == "scaled_dot_product_attention":
@@ -96,6 +98,15 @@ def _is_mean(node: fx.Node, of: fx.Node, modules: Modules) -> bool:
     return function_of(node, modules) == "mean" and operands_of(node)[:1] == [of]
 
 
+def _is_held(node: fx.Node, modules: Modules) -> bool:
+    """Whether a node is what has no derivative, such as a mask, perhaps elsewhere."""
+    name = function_of(node, modules)
+    while name in MOVED and isinstance(operands_of(node)[0], fx.Node):
+        node = operands_of(node)[0]
+        name = function_of(node, modules)
+    return name in HELD
+
+
 def is_gate(node: fx.Node, modules: Modules, depends: Nodes) -> bool:
     """Whether a node's values are those of a sigmoid or softmax, perhaps elsewhere, scaled or
     shifted by constants.
@@ -104,12 +115,14 @@ def is_gate(node: fx.Node, modules: Modules, depends: Nodes) -> bool:
     while True:
         if name in GATES or (shifted and name in SATURATING):
             return True
-        if (name in QUOTIENTS and _is_share(node, modules)) or _is_ramp(node, name, modules):
+        if (name in QUOTIENTS and _is_share(node, modules)) or _is_ramp(
+            node, name, modules, depends
+        ):
             return True
         source = operands_of(node)[0] if name in MOVED else _scaled(node, name, depends)
         if not isinstance(source, fx.Node):
             return False
-        shifted = shifted or name in (*SUMS, *DIFFERENCES, "rsub")
+        shifted = shifted or name in SHIFTS
         node, name = source, function_of(source, modules)
 
 
@@ -120,29 +133,32 @@ def _scaled(node: fx.Node, name: str, depends: Nodes) -> fx.Node | None:
     if len(operands) != 1:
         return None
     scales = name in QUOTIENTS and operands[0] is given[0]
-    return operands[0] if scales or name in (*PRODUCTS, *SUMS, *DIFFERENCES, "rsub") else None
+    return operands[0] if scales or name in (*PRODUCTS, *SHIFTS) else None
 
 
-def _is_ramp(node: fx.Node, name: str, modules: Modules) -> bool:
-    """Whether a node is a hard sigmoid that is written out: something shifted, between 0 and a
-    constant.
+def _is_ramp(node: fx.Node, name: str, modules: Modules, depends: Nodes) -> bool:
+    """Whether a node is a hard sigmoid that is written out: a value that a constant shifts, cut off
+    at 0 and at 1 or 6.
     """
     source = (*operands_of(node), None)[0]
-    if not isinstance(source, fx.Node) or function_of(source, modules) not in (*SUMS, *DIFFERENCES):
+    if not isinstance(source, fx.Node) or _limits(node, name, modules) not in ((0, 1), (0, 6)):
         return False
-    if name in ("relu6", "relu6_"):
-        return True
-    least, most = (*node.args[1:3], None, None)[:2]
-    keys = {"clamp": ("min", "max"), "clip": ("min", "max"), "hardtanh": ("min_val", "max_val")}
-    ends = keys.get(name.rstrip("_"))
-    if ends is None:
-        return False
+    shift = function_of(source, modules)
+    return shift in SHIFTS and _scaled(source, shift, depends) is not None
+
+
+def _limits(node: fx.Node, name: str, modules: Modules) -> tuple[Any, ...]:
+    """Return the least and the greatest value of what cuts values off."""
+    if name.startswith("relu6"):
+        return 0, 6
+    ends = {"clamp": ("min", "max"), "clip": ("min", "max"), "hardtanh": ("min_val", "max_val")}
+    names = ends.get(name.rstrip("_"))
+    if names is None:
+        return None, None
     if node.op == "call_module":
-        own = modules[str(node.target)]
-        least, most = (getattr(own, end) for end in ends)
-    else:
-        least, most = node.kwargs.get(ends[0], least), node.kwargs.get(ends[1], most)
-    return least == 0 and isinstance(most, int | float)
+        return tuple(getattr(modules[str(node.target)], end) for end in names)
+    given = (*node.args[1:3], None, None)
+    return tuple(node.kwargs.get(end, own) for end, own in zip(names, given, strict=False))
 
 
 def _is_share(node: fx.Node, modules: Modules) -> bool:

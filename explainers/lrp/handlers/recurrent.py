@@ -31,10 +31,8 @@ def module(call: Call) -> Operation:
 def cell_module(call: Call) -> Operation:
     """Append a module of one step as the function that it calls."""
     own: Any = call.module
-    kinds = {nn.LSTMCell: "lstm", nn.GRUCell: "gru"}
-    name = (
-        next((kinds[k] for k in type(own).__mro__ if k in kinds), "") or f"rnn_{own.nonlinearity}"
-    )
+    name = "lstm" if isinstance(own, nn.LSTMCell) else "gru"
+    name = f"rnn_{own.nonlinearity}" if isinstance(own, nn.RNNCell) else name
     weights = [own.weight_ih, own.weight_hh, own.bias_ih, own.bias_hh]
     begins = lambda x: x.new_zeros(len(x), own.hidden_size)  # noqa: E731
     return cell(_as_function(call, name, begins, weights))
