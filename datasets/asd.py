@@ -5,9 +5,10 @@ abnormal in each.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
@@ -22,6 +23,8 @@ from aexbench.datasets.tools.segments import (
     read_segments,
 )
 from aexbench.datasets.tools.splits import listed
+from aexbench.datasets.tools.windows import By, windowed
+from aexbench.declarations import Later
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
 
@@ -36,7 +39,7 @@ def _place(root: Path | None) -> Path:
     return folder(root, NAMES, "processed", page=PAGE)
 
 
-def _files(*, entity: str, root: Path | None) -> dict[str, Path]:
+def _files(*, entity: str, root: Path | None, **_: Any) -> dict[str, Path]:
     """Return the files of an entity; that of the kinds of anomalies where it is there."""
     place = _place(root)
     parts = {part: _pickle(place, entity, part) for part in ("train", "test", "test_label")}
@@ -54,7 +57,14 @@ def _pickle(place: Path, entity: str, part: str) -> Path:
 
 
 @register("asd", version=1, images=False, licence="MIT", download=DOWNLOAD, reads=_files)
-def asd(*, entity: str = "omi-1", root: Path | None = None) -> Dataset:
+def asd(
+    *,
+    entity: str = "omi-1",
+    root: Path | None = None,
+    window: Annotated[int | None, Ge(1), Later(None)] = None,
+    stride: Annotated[int, Ge(1), Later(1)] = 1,
+    by: Annotated[By, Later("channels")] = "channels",
+) -> Dataset:
     """Application Server Dataset, one entity: 19 measurements every five minutes of a server,
     scaled to [0, 1] by its publishers.
 
@@ -74,6 +84,12 @@ def asd(*, entity: str = "omi-1", root: Path | None = None) -> Dataset:
     ----------
     entity
         `omi-1` to `omi-12`.
+    window, stride
+        Rows of a window, and from the beginning of one to that of the next: samples are windows
+        (T, D) then, views of the rows (`aexbench.datasets.tools.windows`).
+    by
+        What counts as one feature of a window: `channels`, `steps`, or each value by itself
+        (`cells`).
     root
         The folder `data` of its publishers' repository (`processed` and `interpretation_label`),
         or the repository; `AEXBENCH_DATA` names that, or the folder that `InterFusion` lies in.
@@ -104,7 +120,9 @@ def asd(*, entity: str = "omi-1", root: Path | None = None) -> Dataset:
     segments = read_segments(place / SEGMENTS / f"{entity}.txt", test.shape, past_the_end=False)
     series = Series(train, test, labels_of(label, path), segments)
     kinds = _kinds(place / TYPES, entity, segments, len(test))
-    return dataset_of(series, f"{place}, {entity}", autoencoder="mlp[widths=[12, 6]]", kinds=kinds)
+    where, autoencoder = f"{place}, {entity}", "mlp[widths=[12, 6]]"
+    data = dataset_of(series, where, autoencoder=autoencoder, kinds=kinds)
+    return data if window is None else windowed(data, window, stride, by=by)
 
 
 def _table(path: Path) -> NDArray[np.float32]:

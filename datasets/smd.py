@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
@@ -18,6 +19,8 @@ from aexbench.datasets.tools.segments import (
     labels_of,
     read_segments,
 )
+from aexbench.datasets.tools.windows import By, windowed
+from aexbench.declarations import Later
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
 
@@ -41,14 +44,21 @@ DOWNLOAD = Download(
 )
 
 
-def _files(*, machine: str, root: Path | None) -> dict[str, Path]:
+def _files(*, machine: str, root: Path | None, **_: Any) -> dict[str, Path]:
     """Return the files of a machine."""
     place = folder(root, NAMES, "interpretation_label", "smd")
     return {part: place / part / f"machine-{machine}.txt" for part in PARTS}
 
 
 @register("smd", version=2, images=False, licence="MIT", download=DOWNLOAD, reads=_files)
-def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
+def smd(
+    *,
+    machine: str = "1-1",
+    root: Path | None = None,
+    window: Annotated[int | None, Ge(1), Later(None)] = None,
+    stride: Annotated[int, Ge(1), Later(1)] = 1,
+    by: Annotated[By, Later("channels")] = "channels",
+) -> Dataset:
     """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its
     publishers.
 
@@ -61,6 +71,12 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     ----------
     machine
         Such as `1-7`: the number of its group and its own.
+    window, stride
+        Rows of a window, and from the beginning of one to that of the next: samples are windows
+        (T, D) then, views of the rows (`aexbench.datasets.tools.windows`).
+    by
+        What counts as one feature of a window: `channels`, `steps`, or each value by itself
+        (`cells`).
     root
         The folder `ServerMachineDataset` as it is published, or the one that it lies in;
         `AEXBENCH_DATA` names that too.
@@ -91,7 +107,8 @@ def smd(*, machine: str = "1-1", root: Path | None = None) -> Dataset:
     labels = labels_of(label[:, 0], place / "test_label" / name)
     segments = read_segments(place / "interpretation_label" / name, test.shape, past_the_end=True)
     series = Series(train, test, labels, segments)
-    return dataset_of(series, f"{place}, {name}", autoencoder="mlp[widths=[24, 8]]")
+    data = dataset_of(series, f"{place}, {name}", autoencoder="mlp[widths=[24, 8]]")
+    return data if window is None else windowed(data, window, stride, by=by)
 
 
 def _numbers(path: Path, place: Path) -> NDArray[np.float32]:

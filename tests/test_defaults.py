@@ -17,6 +17,9 @@ SEGMENTS = {"segments": "slic", "count": 50}
 PICTURES = {"size": 128, "rotation": 10.0, "flips": True, "autoencoder": "conv", "seed": 0}
 FIT = {"loss": "l2", "patience": 10, "batch_size": 32, "epochs": 200, "learning_rate": 0.001}
 LONG = {"loss": "l2", "patience": 30, "batch_size": 64, "epochs": 1000, "learning_rate": 0.002}
+ALONG_TIME = {**LONG, "epochs": 200, "patience": 10}
+RECURRENT = {**LONG, "epochs": 60, "patience": 10, "batch_size": 16}
+WINDOWS = {"window": None, "stride": 1, "by": "channels"}
 
 DEFAULTS = {
     "corruptions": {
@@ -141,7 +144,7 @@ DEFAULTS = {
         "roc-auc": {},
     },
     "datasets": {
-        "asd": {"entity": "omi-1", "root": None},
+        "asd": {"entity": "omi-1", "root": None, **WINDOWS},
         "breast-cancer": {"encoding": "scalar", "columns": 8, "codes": "known", "seed": 0},
         "defects": {
             "category": "bottle",
@@ -216,7 +219,7 @@ DEFAULTS = {
             "autoencoder": "mlp[widths=[16, 8]]",
         },
         "petshop": {"scenario": "high_traffic", "root": None},
-        "smd": {"machine": "1-1", "root": None},
+        "smd": {"machine": "1-1", "root": None, **WINDOWS},
         "sql-workload": {
             "rows": 20_000,
             "validation_rows": None,
@@ -234,6 +237,9 @@ DEFAULTS = {
     "autoencoders": {
         "conv": {"output": "relu", "narrow": 1, "start": "he", "l1": 0.0, **FIT},
         "conv-transpose": {"channels": (16, 32, 64), **FIT},
+        "conv1d": {"channels": (32, 8), **ALONG_TIME},
+        "gru": {"units": 32, "code": 8, **RECURRENT},
+        "lstm": {"units": 32, "code": 8, **RECURRENT},
         "linear": {"blocks": (), "loadings": (), "centre": 0.5, **LONG},
         "mlp": {
             "widths": (64, 32, 8),
@@ -241,6 +247,11 @@ DEFAULTS = {
             "output": "sigmoid",
             "l1": 0.0,
             **LONG,
+        },
+        "tcn": {"channels": 32, "code": 4, "dilations": (1, 2, 4), "pooled": 2, **ALONG_TIME},
+        "transformer": {
+            **{"units": 32, "heads": 4, "layers": 1, "code": 4},
+            **{**LONG, "epochs": 100, "patience": 10, "learning_rate": 0.001},
         },
         "unet": {"channels": (16, 32, 64), **FIT},
         "variational": {"widths": (64, 32), "latent": 8, "beta": 0.001, **LONG},

@@ -40,7 +40,12 @@ LIBRARIES = {
 SEGMENTED = ["scikit-image"]  # of images: superpixels
 PLANES = {"boundary-ap", "pointing-game", "pro"}  # metrics that see neighbours
 ROW = (made.COLUMNS,)
-SHAPES = {"conv": (1, 128, 128), "linear": ROW, "mlp": ROW, "variational": ROW}
+WINDOW = (8, 3)
+SHAPES = {
+    "conv": (1, 128, 128),
+    **dict.fromkeys(("linear", "mlp", "variational"), ROW),
+    **dict.fromkeys(("conv1d", "gru", "lstm", "tcn", "transformer"), WINDOW),
+}
 IMAGE = (1, 16, 16)
 
 Figures = dict[str, list[float]]

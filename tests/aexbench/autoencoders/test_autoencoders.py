@@ -8,6 +8,7 @@ from torch import nn
 from aexbench import Dataset, Detector, Features, RequestError, autoencoders, datasets, explainers
 from aexbench.autoencoders import fitting, training
 from aexbench.contracts import Untrained
+from aexbench.datasets.tools.windows import views_of
 from aexbench.declarations import Training
 from aexbench.running.controls import controlled
 from tests.explainers.networks import table_2
@@ -19,6 +20,7 @@ SHAPES = {
     "conv": (1, 128, 128),
     "conv-transpose": (2, 16, 24),
     "unet": (3, 16, 24),
+    **dict.fromkeys(("conv1d", "gru", "lstm", "tcn", "transformer"), (8, 3)),
 }
 
 
@@ -118,6 +120,11 @@ def test_conv_is_table_2():
         ("conv-transpose", (16,), "takes images"),
         ("variational[widths=[]]", (16,), "widths of at least 1"),
         ("mlp", (1, 8, 8), "rows of features"),
+        ("gru", (38,), "takes windows .* window=T"),
+        ("transformer", (1, 8, 8), "takes windows"),
+        ("tcn", (9, 3), "a multiple of 2 rows; got 9"),
+        ("conv1d[channels=[4, 4, 4]]", (12, 3), "a multiple of 8 rows; got 12"),
+        ("transformer[units=6]", (8, 3), "6 units cannot be divided among 4 heads"),
         ("linear", (1, 8, 8), "rows of features"),
         ("linear[blocks=[0, 0]]", (3,), "one of blocks for each of 3 columns"),
         ("linear[loadings=[1, 2]]", (3,), "one of loadings for each of 3 columns"),
@@ -407,3 +414,29 @@ def test_l1_makes_the_weights_that_are_not_needed_small():
         share[l1] = float((weights.abs() > 0.01).float().mean())
     assert share[0.0] > 0.9
     assert share[1e-4] < 0.5
+
+
+WAVES = np.stack([np.arange(600) / 7, np.arange(600) / 11, np.arange(600) / 5], 1)
+
+
+@pytest.mark.parametrize("name", ["conv1d", "gru", "lstm", "tcn", "transformer"])
+def test_windows_are_reconstructed_better_than_by_a_constant(name):
+    values = (0.5 + 0.4 * np.sin(WAVES)).astype(np.float32)
+    windows = views_of(values, 8, 1, "waves")
+    data = Dataset(windows[:400], windows[410:500], windows[510:], Features())
+    detector = training.train(data, training.recipe(f"{name}[epochs=15]", "mlp"), seed=0)
+    report = detector.report
+    assert report["validation_error"] < 0.5 * report["constant_error"]
+    x = torch.as_tensor(np.array(data.test[:3]))
+    alone = torch.cat([detector.reconstruct(one) for one in x.split(1)])
+    torch.testing.assert_close(detector.reconstruct(x), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_the_decoder_of_a_recurrent_one_knows_the_code_alone_and_ends_with_the_first_row():
+    model = fresh("gru[units=5,code=2]", (6, 3), 0).model
+    x = torch.rand(4, 6, 3)
+    with torch.no_grad():
+        code = model.code(model.encoder(x)[0][:, -1])
+        assert code.shape == (4, 2)
+        backwards = model.output(model.decoder(code[:, None].repeat(1, 6, 1))[0]).sigmoid()
+        torch.testing.assert_close(model(x), backwards[:, [5, 4, 3, 2, 1, 0]])

@@ -1,0 +1,34 @@
+"""A convolutional autoencoder along time, for windows of series."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from aexbench.autoencoders import register
+from aexbench.autoencoders.series import ByTime, check_window
+
+
+@register("conv1d", version=1, images=False, epochs=200, patience=10)
+def conv1d(shape: tuple[int, ...], *, channels: tuple[int, ...] = (32, 8)) -> nn.Module:
+    """Return convolutions along time that halve it at each layer, mirrored by nearest upsampling,
+    with ReLU inside and a sigmoid at the end.
+
+    Parameters
+    ----------
+    shape
+        Of one sample: (T, D), where T is divisible by 2 to the number of `channels`.
+    channels
+        After each halving, the last of them the bottleneck.
+
+    References
+    ----------
+    None: a plain form of convolutional autoencoders, such as Masci et al. 2011 have for images.
+    """
+    _, width = check_window(shape, "conv1d", 2 ** len(channels))
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip((width, *channels), channels, strict=False):
+        layers += [nn.Conv1d(inputs, outputs, 3, 2, 1), nn.ReLU()]
+    back = channels[::-1]
+    for inputs, outputs in zip(back, (*back[1:], back[-1]), strict=True):
+        layers += [nn.Upsample(scale_factor=2.0), nn.Conv1d(inputs, outputs, 3, 1, 1), nn.ReLU()]
+    return ByTime(*layers, nn.Conv1d(channels[0], width, 1), nn.Sigmoid())

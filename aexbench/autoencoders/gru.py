@@ -1,0 +1,35 @@
+"""A recurrent autoencoder of GRUs, for windows of series."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import nn
+
+from aexbench.autoencoders import register
+from aexbench.autoencoders.series import Recurrent, check_window
+
+
+@register("gru", version=1, images=False, epochs=60, patience=10, batch_size=16)
+def gru(
+    shape: tuple[int, ...], *, units: Annotated[int, Ge(1)] = 32, code: Annotated[int, Ge(1)] = 8
+) -> nn.Module:
+    """Return a GRU that reads a window into a code, and one that writes the window from it.
+
+    Parameters
+    ----------
+    shape
+        Of one sample: (T, D).
+    units
+        Of each of the two layers.
+    code
+        Numbers that the decoder reads, the same at every step.
+
+    References
+    ----------
+    Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder for Statistical
+    Machine Translation"; the layout is that of `lstm`.
+    """
+    _, channels = check_window(shape, "gru")
+    return Recurrent(nn.GRU, channels, units, code)
