@@ -39,23 +39,19 @@ def windowed(
     """
     if by not in get_args(By):
         raise unknown("what is a feature of a window", by, get_args(By))
-    views = {
-        "train": views_of(data.train, window, stride, "train"),
-        "validation": views_of(data.validation[window:], window, stride, "validation"),
-        "test": views_of(data.test, window, stride, "test"),
-    }
-    starts = np.arange(len(views["test"])) * stride
-    labels = _any(data.test_labels, window, starts)
-    truth = data.test_truth
+    test = views_of(data.test, window, stride, "test")
+    starts, truth = np.arange(len(test)) * stride, data.test_truth
     return Dataset(
-        **views,
-        features=features_of(data.features, (window, data.test.shape[1]), by),
-        test_labels=labels,
-        test_truth=None if truth is None else views_of(truth, window, stride, "test_truth"),
-        autoencoder=autoencoder,
-        test_units=_units(data, window, starts),
-        test_kinds=_kinds(data, window, starts),
-        test_truth_kind=data.test_truth_kind,
+        views_of(data.train, window, stride, "train"),
+        views_of(data.validation[window:], window, stride, "validation"),
+        test,
+        features_of(data.features, (window, data.test.shape[1]), by),
+        _any(data.test_labels, window, starts),
+        None if truth is None else views_of(truth, window, stride, "test_truth"),
+        autoencoder,
+        _units(data, window, starts),
+        _kinds(data, window, starts),
+        data.test_truth_kind,
         rows={"test": data.numbers("test")[starts]},
     )
 
@@ -79,16 +75,16 @@ def features_of(features: Features, shape: tuple[int, int], by: By) -> Features:
     """Return the description of windows (T, D) of rows that are described (D,)."""
     steps, channels = shape
     names = features.names or tuple(f"channel-{number}" for number in range(1, channels + 1))
-    step, channel = (part.ravel() for part in np.indices(shape))
+    step, channel = (part.ravel().tolist() for part in np.indices(shape))
     groups = {"channels": channel, "steps": step, "cells": None}[by]
-    bounds = [
-        np.tile(bound, steps) if isinstance(bound, tuple) else bound
+    low, high = (
+        bound * steps if isinstance(bound, tuple) else bound
         for bound in (features.low, features.high)
-    ]
+    )
     return Features(
         names=tuple(_name(names[c], t, by) for t, c in zip(step, channel, strict=True)),
-        low=bounds[0],
-        high=bounds[1],
+        low=low,
+        high=high,
         groups=None if groups is None else tuple(groups),
     )
 

@@ -54,10 +54,11 @@ class Tracer(fx.Tracer):
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Call a module, which is a symbol, or a tuple of them."""
-        made, own = super().call_module(m, forward, args, kwargs), type(m).forward
-        if isinstance(made, fx.Proxy) and own is nn.LSTM.forward:
+        made: Any = super().call_module(m, forward, args, kwargs)
+        symbolic, own = isinstance(made, fx.Proxy), type(m).forward
+        if symbolic and own is nn.LSTM.forward:
             return made[0], (made[1][0], made[1][1])
-        return (made[0], made[1]) if isinstance(made, fx.Proxy) and own in PAIRS else made
+        return (made[0], made[1]) if symbolic and own in PAIRS else made
 
 
 class ShapeTracer(Tracer):
