@@ -24,6 +24,7 @@ from aexbench.detector import evaluation_mode, in_chunks, is_out_of_memory
 from aexbench.errors import unknown
 from aexbench.explainers import register
 from aexbench.explainers.lrp import exported
+from aexbench.explainers.lrp.attention import shared
 from aexbench.explainers.lrp.building import NotFollowedError, plain
 from aexbench.explainers.lrp.capture import capture
 from aexbench.explainers.lrp.checks import (
@@ -69,6 +70,7 @@ LEAST_UNROLLED, GATES = 64, 8
 PRESETS: dict[str, tuple[RuleName, RuleName]] = {
     "paper-tabular": ("w2", "z-plus"),
     "paper-image": ("z-box", "z-plus"),
+    "attn-lrp": ("epsilon", "epsilon"),
 }
 
 
@@ -108,7 +110,9 @@ class LRP:
     rule
         The rule of all other weighted layers.
     preset
-        `paper-tabular` (w2 first, then z-plus) or `paper-image` (z-box first, then z-plus).
+        `paper-tabular` (w2 first, then z-plus), `paper-image` (z-box first, then z-plus), or
+        `attn-lrp`: ε everywhere, and attention's weights share with its values (Achtibat et al.
+        2024). It does not conserve, and by much where an error meets outputs near 0.
     layers
         Rules of single layers as `pattern=rule`, such as `decoder.*=gamma`: the first pattern that
         matches the layer's name wins over `first` and `rule`.
@@ -165,7 +169,7 @@ class LRP:
         loss: Literal["l1", "l2"] | None = None,
         first: RuleName | None = None,
         rule: RuleName | None = None,
-        preset: Literal["paper-tabular", "paper-image"] | None = None,
+        preset: Literal["paper-tabular", "paper-image", "attn-lrp"] | None = None,
         layers: Sequence[str] = (),
         root: Annotated[float, Ge(0), Le(1)] | Literal["input", "joint"] = "input",
         relevance: Literal["error", "uniform"] = "error",
@@ -201,6 +205,7 @@ class LRP:
         )
         self.first, self.rule = first, rule
         self._wanted = first, rule, list(layers)
+        self._attends = preset == "attn-lrp"
         self._shape: tuple[int, ...] | None = None
         self.operations: list[Operation] = []
         self._prepare()
@@ -227,13 +232,17 @@ class LRP:
         if not self._captured_by_any(samples):
             return  # the first samples are there soon
         with torch.no_grad():
+            if self._attends:
+                shared(self.operations)
             self.operations = tuned(self.operations)
             self.names = _chosen(self.operations, *self._wanted)
             _floor(self.operations, self.names)
             self.rules = {
                 o: self._rule(o, name) for o, name in self.names.items() if name != "z-box"
             }
-        self.propagation = Propagation(self.operations, self.rules)
+        self.propagation = Propagation(
+            self.operations, self.rules, self.settings["epsilon"]["epsilon"]
+        )
         self._checked: set[tuple[int, ...]] = set()  # shapes of samples
         self._rows: dict[tuple[int, ...], int] = {}  # that are explained at once, by their shape
         self._boxes = [
@@ -249,7 +258,7 @@ class LRP:
         """
         model = plain(self.detector.model)
         try:
-            self.operations = capture(model)
+            self.operations = capture(model, attention=self._attends)
             return True
         except (NotFollowedError, NoRuleError) as error:
             refused: SkipError = error
@@ -257,8 +266,8 @@ class LRP:
             return False
         self._shape = tuple(samples.shape[1:])
         by_fx = isinstance(refused, NotFollowedError)
-        again = [partial(capture, model, samples[:3])] if by_fx else []
-        for read in (*again, partial(exported.capture, model, samples)):
+        again = [partial(capture, model, samples[:3], self._attends)] if by_fx else []
+        for read in (*again, partial(exported.capture, model, samples, self._attends)):
             try:
                 self.operations = read()
                 return True
@@ -412,7 +421,7 @@ class LRP:
             relevance,
             alone,
             self.detector.error_map(samples),
-            conserves="epsilon" not in self.names.values(),
+            conserves=not self._attends and "epsilon" not in self.names.values(),
         )
 
     def _captured(self, samples: torch.Tensor) -> Values:

@@ -110,7 +110,8 @@ class Builder:
 
     kind: type[Call] = Call
 
-    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
+    def __init__(self, model: nn.Module, graph: fx.Graph, attention: bool = False) -> None:
+        self.attention = attention  # whether its weights take relevance
         self.modules = dict(model.named_modules())
         self.depends = _after(self.inputs(graph))
         one_spelling(graph, self.modules, self.depends)
@@ -126,7 +127,7 @@ class Builder:
         return [node for node in graph.nodes if node.op == "placeholder"][:1]
 
     def _hands_on(self, node: fx.Node, modules: Modules) -> list[fx.Node]:
-        return hands_on(node, modules, self.depends)
+        return hands_on(node, modules, self.depends, self.attention)
 
     def build(self, graph: fx.Graph) -> list[Operation]:
         """Return the operations of a graph, the input first."""

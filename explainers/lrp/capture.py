@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from aexbench.explainers.lrp.attention import taken_apart
 from aexbench.explainers.lrp.building import Builder, NotFollowedError, undisturbed
 from aexbench.explainers.lrp.handlers.modules import MODULES
 from aexbench.explainers.lrp.handlers.nodes import function_of
@@ -22,12 +23,15 @@ from aexbench.explainers.lrp.operations import Operation, no_rule
 from aexbench.explainers.lrp.shapes import ShapeTracer, Tracer, symbolic_lengths
 
 
-def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operation]:
+def capture(
+    model: nn.Module, sample: torch.Tensor | None = None, attention: bool = False
+) -> list[Operation]:
     """Return the operations of a model's forward pass in evaluation mode, the input first and the
     output last.
 
     With a sample (N, …) what the forward pass does may depend on the sample's shape, N excepted;
-    what is returned then holds for that shape alone.
+    what is returned then holds for that shape alone. Weights of attention take relevance where
+    `attention` says so.
 
     Raises
     ------
@@ -36,7 +40,9 @@ def capture(model: nn.Module, sample: torch.Tensor | None = None) -> list[Operat
     """
     with undisturbed(model), torch.no_grad():
         graph = _traced(model, Tracer() if sample is None else ShapeTracer(sample))
-        return SymbolicBuilder(model, graph).build(graph)
+        if attention:
+            graph = taken_apart(graph, dict(model.named_modules()))
+        return SymbolicBuilder(model, graph, attention).build(graph)
 
 
 def _traced(model: nn.Module, tracer: fx.Tracer) -> fx.Graph:

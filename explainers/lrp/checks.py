@@ -82,13 +82,15 @@ def compare_sums(
     error : (N, …)
         The error maps.
     conserves
-        Whether all rules hand on all that they receive; ε does not.
+        Whether all rules hand on all that they receive; ε does not, and relevance may be much
+        larger than the error then, and its rounding with it.
     """
     whole = _per_sample(error)
     tolerance = max(CONSERVED, 100 * torch.finfo(relevance.dtype).eps)
     if relevance.device.type == "cuda" and relevance.dtype == torch.float32:
         tolerance = max(tolerance, 2e-2)  # TF32
-    least = tolerance * whole.clamp_min(whole.max() * tolerance)
+    size = whole if conserves else torch.maximum(whole, _per_sample(relevance.abs()))
+    least = tolerance * size.clamp_min(size.max() * tolerance)
     own = relevance[: len(alone)]
     moved = _per_sample((own - alone).abs()) / own[0].numel() ** 0.5
     if bool((moved > least[: len(alone)]).any()):

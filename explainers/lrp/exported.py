@@ -20,6 +20,7 @@ from torch import fx, nn
 
 from aexbench import SkipError
 from aexbench.errors import tell
+from aexbench.explainers.lrp.attention import taken_apart
 from aexbench.explainers.lrp.building import Builder, NotFollowedError, undisturbed
 from aexbench.explainers.lrp.handlers.calls import Call
 from aexbench.explainers.lrp.handlers.nodes import function_of
@@ -58,9 +59,10 @@ class Exported(NamedTuple):
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Exported | str]] = WeakKeyDictionary()
 
 
-def capture(model: nn.Module, sample: torch.Tensor) -> list[Operation]:
+def capture(model: nn.Module, sample: torch.Tensor, attention: bool = False) -> list[Operation]:
     """Return the operations of a model's forward pass in evaluation mode for samples of the shape
-    of these (N, …), the input first and the output last.
+    of these (N, …), the input first and the output last. Weights of attention take relevance
+    where `attention` says so.
 
     Raises
     ------
@@ -77,7 +79,8 @@ def capture(model: nn.Module, sample: torch.Tensor) -> list[Operation]:
         exported = known[key]
         if isinstance(exported, str):
             raise NotFollowedError(exported)
-        return ExportBuilder(model, exported).build(exported.graph)
+        graph = taken_apart(exported.graph, {}) if attention else exported.graph
+        return ExportBuilder(model, exported._replace(graph=graph), attention).build(graph)
 
 
 def _exported(model: nn.Module, sample: torch.Tensor) -> Exported | str:
@@ -154,9 +157,9 @@ class ExportBuilder(Builder):
 
     kind = ExportedCall
 
-    def __init__(self, model: nn.Module, exported: Exported) -> None:
+    def __init__(self, model: nn.Module, exported: Exported, attention: bool = False) -> None:
         self.named, self.lifted = exported.named, exported.lifted
-        super().__init__(model, exported.graph)
+        super().__init__(model, exported.graph, attention)
         if exported.outputs != 1:
             raise SkipError("lrp explains models that return one tensor, the reconstruction")
 

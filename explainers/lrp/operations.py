@@ -26,6 +26,8 @@ Kind = Literal[
     "product",
     "bicubic",
     "bilinear",
+    "signed product",
+    "softmax",
     "recurrent",
     "output",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from aexbench.explainers.lrp import averages, bicubic, bilinear, sums
+from aexbench.explainers.lrp import attention, averages, bicubic, bilinear, sums
 from aexbench.explainers.lrp.operations import Operation, flat, replaced
 from aexbench.explainers.lrp.rules import Rule
 
@@ -30,10 +30,13 @@ class Propagation:
         In the order of the forward pass, input first.
     rules
         The rule of each weighted operation.
+    epsilon
+        Of products that share by signed contributions.
     """
 
     operations: list[Operation]
     rules: Mapping[Operation, Rule]
+    epsilon: float = 0.0
     _steps: list[tuple[Operation, Callable[[Values], Any], tuple[Operation, ...]]] = field(
         default_factory=list
     )
@@ -117,6 +120,8 @@ class Propagation:
             "product": _halves,
             "bicubic": self._bicubic,
             "bilinear": _bilinear,
+            "signed product": self._signed_product,
+            "softmax": _softmax,
             "recurrent": self._recurrent,
             "pass": _narrowed,
         }
@@ -148,6 +153,11 @@ class Propagation:
         masks = [self._inserted_in(source, values) for source in (a, b)]
         second = values[b] if operation.signs[1] > 0 else -values[b]
         return [*sums.share(values[a], second, relevance, (masks[0], masks[1]))]
+
+    def _signed_product(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
+        a, b = operation.args[:2]
+        found = attention.of_product(values[a], values[b], relevance, self.epsilon)
+        return [share for o, share in zip((a, b), found, strict=True) if o in operation.inputs]
 
     def _recurrent(self, operation: Operation, values: Values, relevance: Any) -> list[Any]:
         sources = _sources(operation.args[:2])  # x and the initial states, which may be a pair
@@ -208,6 +218,11 @@ def run_routes(target: Operation, x: torch.Tensor, model_input: Operation) -> to
 def _halves(operation: Operation, values: Values, relevance: Any) -> list[Any]:
     """Return the relevance of two factors: half each."""
     return [(relevance / 2).sum_to_size(values[source].shape) for source in operation.inputs]
+
+
+def _softmax(operation: Operation, values: Values, relevance: Any) -> list[Any]:
+    x, own = values[operation.inputs[0]], values[operation]
+    return [attention.of_softmax(x, own, relevance, attention.axis(operation))]
 
 
 def _bilinear(operation: Operation, values: Values, relevance: Any) -> list[Any]:
@@ -349,7 +364,9 @@ def _needed(operation: Operation) -> tuple[Operation, ...]:
     """Return the values that an operation's rule needs; routes and averages run again, with all
     their arguments.
     """
-    if operation.kind == "bilinear":
+    if operation.kind == "softmax":
+        return (operation, *operation.inputs)
+    if operation.kind in ("bilinear", "signed product"):
         return tuple(_sources(operation.args[:2]))
     if operation.kind == "recurrent":
         return (operation, *_sources(operation.args[:2]))

@@ -14,7 +14,7 @@ from aexbench import SkipError
 from aexbench.explainers.lrp.operations import Kind, Operation, constant, flat, no_rule
 
 Handler = Callable[["Call"], Operation]
-SHAPED_LIKE = ("to", "type_as", "expand_as", "view_as", "reshape_as")
+SHAPED_LIKE = ("to", "type_as", "expand_as", "view_as", "reshape_as", "laid_like")
 DIRECT: dict[type[nn.Module], Callable[..., Any]] = {
     nn.ReLU: torch.relu,
     nn.Sigmoid: torch.sigmoid,

@@ -69,9 +69,12 @@ def function_of(node: fx.Node, modules: Modules) -> str:
     return getattr(node.target, "__name__", "")
 
 
-def hands_on(node: fx.Node, modules: Modules, depends: Nodes) -> list[fx.Node]:
+def hands_on(
+    node: fx.Node, modules: Modules, depends: Nodes, attention: bool = False
+) -> list[fx.Node]:
     """Return the nodes that relevance goes to from here, of those that depend on the input: a gate
-    of a product, a denominator and what is detached count as constants.
+    of a product, a denominator and what is detached count as constants; attention's weights do
+    unless it is asked where these come from.
     """
     name = function_of(node, modules)
     if name == "getattr" and node.args[1] not in ASKED:  # such as `max(dim).values`
@@ -86,6 +89,8 @@ def hands_on(node: fx.Node, modules: Modules, depends: Nodes) -> list[fx.Node]:
         return operands[:1]  # of a normalisation that is written out
     if name in (*PRODUCTS, *MATRIX_PRODUCTS) and len(operands) == 2:
         operands = [o for o in operands if not _is_held(o, modules)] or operands
+        if attention and name in MATRIX_PRODUCTS:
+            return operands
         gates = [is_gate(operand, modules, depends) for operand in operands]
         return [o for o, gate in zip(operands, gates, strict=True) if not gate] or operands
     if name == "scaled_dot_product_attention":

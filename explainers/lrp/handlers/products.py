@@ -7,6 +7,7 @@ al. 2024, Prop. 3.2). Conservation needs no ε then.
 
 from __future__ import annotations
 
+from aexbench.explainers.lrp.handlers.activations import activation
 from aexbench.explainers.lrp.handlers.calls import Call, Handler, undestructive
 from aexbench.explainers.lrp.handlers.layers import product_with_weights
 from aexbench.explainers.lrp.handlers.nodes import MATRIX_PRODUCTS, PRODUCTS, QUOTIENTS
@@ -51,4 +52,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys((*PRODUCTS, *QUOTIENTS), product),
     **dict.fromkeys(MATRIX_PRODUCTS, matrix_product),
     "scaled_dot_product_attention": attention,
+    **dict.fromkeys(
+        ("scaled_query", "masked_scores"), activation
+    ),  # of one that is taken apart
 }
