@@ -52,7 +52,5 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys((*PRODUCTS, *QUOTIENTS), product),
     **dict.fromkeys(MATRIX_PRODUCTS, matrix_product),
     "scaled_dot_product_attention": attention,
-    **dict.fromkeys(
-        ("scaled_query", "masked_scores"), activation
-    ),  # of one that is taken apart
+    **dict.fromkeys(("scaled_query", "masked_scores"), activation),  # of one that is taken apart
 }
