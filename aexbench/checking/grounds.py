@@ -1,5 +1,5 @@
-"""What components are tried on: a small trained detector of rows, and one of images that is set by
-hand.
+"""What components are tried on: a small trained detector of rows, one of images that is set by
+hand, and windows of series.
 """
 
 from __future__ import annotations
@@ -52,6 +52,18 @@ def rows() -> Ground:
 def images() -> Ground:
     """Return smooth images, some with a chequered patch, and a network that blurs them; a copy."""
     return copy.deepcopy(_images())
+
+
+def windows() -> Ground:
+    """Return the same images as windows (T, D), and a network that blurs their channels; a copy."""
+    data = images().data
+    splits = (split[:, 0] for split in (data.train, data.validation, data.test))
+    series = Dataset(*splits, Features(), data.test_labels)
+    blur = nn.Linear(SIZE, SIZE, bias=False)
+    near = (torch.arange(SIZE)[:, None] - torch.arange(SIZE)).abs() < 2
+    blur.weight.data = near / near.sum(1, keepdim=True)
+    detector = Detector(blur).calibrate(series.validation)
+    return Ground(f"windows of {SIZE} steps of {SIZE} channels", series, detector)
 
 
 @cache

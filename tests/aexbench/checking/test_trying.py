@@ -29,12 +29,21 @@ def test_what_comes_with_aexbench_breaks_nothing(family, name):
     assert report.untried == "" or report.untried.startswith(of_128_pixels)
 
 
-@pytest.mark.parametrize("ground", [grounds.rows, grounds.images])
+@pytest.mark.parametrize("ground", [grounds.rows, grounds.images, grounds.windows])
 def test_the_detectors_tell_anomalies_from_normal_samples(ground):
     made = ground()
     assert made.anomalies.shape == (5, *made.normal.shape[1:])
     normal = made.detector.score(made.data.normal[:])
     assert float(made.detector.score(made.anomalies).median()) > float(normal.quantile(0.95))
+
+
+@pytest.mark.parametrize(
+    ("name", "on"), [("gru", "windows of 16"), ("unet", "images"), ("mlp", "")]
+)
+def test_autoencoders_are_tried_on_what_they_take(name, on):
+    report = tried(families.FAMILIES["autoencoders"].describe(name), {})
+    assert (report.broken, report.untried) == ([], "")
+    assert report.on.startswith(on)
 
 
 def test_each_has_a_detector_and_data_of_its_own():
