@@ -20,9 +20,10 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Dense:
-    """`y = x wᵀ`; weights (out, in), inputs (N, …, in)."""
+    """`y = x wᵀ`; weights (out, in), inputs (N, …, in); in `parts` maps that lie side by side."""
 
     weight: torch.Tensor
+    parts: int = 1
 
     def prepared(self, weight: torch.Tensor) -> torch.Tensor:
         """Return weights as they are."""
@@ -41,9 +42,15 @@ class Dense:
         """How many columns come out."""
         return len(self.weight)
 
+    @property
+    def largest(self) -> torch.Tensor:
+        """The greatest size of a weight in the map that an output belongs to (out, 1)."""
+        each: torch.Tensor = self.weight.abs().unflatten(0, (self.parts, -1)).flatten(1).amax(1)
+        return each.repeat_interleave(self.outputs // self.parts)[:, None]
+
     def scaled(self, factor: torch.Tensor) -> Dense:
         """Return this map followed by a factor (out,) on its outputs: a folded BatchNorm."""
-        return Dense(self.weight * factor[:, None])
+        return replace(self, weight=self.weight * factor[:, None])
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,11 @@ class Convolution:
             y, x, weight, None, *self._settings(), mask
         )[0]
         return result
+
+    @property
+    def largest(self) -> torch.Tensor:
+        """The greatest size of a weight."""
+        return self.weight.abs().amax()
 
     @property
     def outputs(self) -> int:
@@ -130,6 +142,11 @@ class Doubled:
     def weight(self) -> torch.Tensor:
         """The convolution's weights (out, in, 3, 3)."""
         return self.convolution.weight
+
+    @property
+    def largest(self) -> torch.Tensor:
+        """The greatest size of a weight."""
+        return self.convolution.largest
 
     @property
     def outputs(self) -> int:

@@ -136,7 +136,7 @@ class Rule(ABC):
     def relative(self) -> torch.Tensor:
         """W relative to its largest element: shares do not depend on the scale of the weights."""
         weight = self.layer.weight
-        return weight / weight.abs().amax().clamp_min(torch.finfo(weight.dtype).tiny)
+        return weight / self.layer.largest.clamp_min(torch.finfo(weight.dtype).tiny)
 
     @cached_property
     def squares(self) -> torch.Tensor:

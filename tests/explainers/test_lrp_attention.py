@@ -153,6 +153,50 @@ def test_attention_as_a_module_is_taken_apart_too_and_plain_lrp_stays_what_it_wa
     assert float((attending.flatten(1).sum(1) / detector.error(X) - 1).abs().min()) > 1e-3
 
 
+class Separate(nn.Module):
+    """A module of attention with its three maps as layers of their own."""
+
+    def __init__(self, whole: nn.MultiheadAttention) -> None:
+        super().__init__()
+        parts = zip(whole.in_proj_weight.chunk(3), whole.in_proj_bias.chunk(3), strict=True)
+        self.maps = nn.ModuleList([self.of(*part) for part in parts])
+        self.out = whole.out_proj
+
+    @staticmethod
+    def of(weight, bias):
+        made = nn.Linear(4, 4)
+        made.weight.data, made.bias.data = weight.detach().clone(), bias.detach().clone()
+        return made
+
+    def forward(self, x):
+        heads = [layer(x).unflatten(-1, (2, 2)).transpose(1, 2) for layer in self.maps]
+        return self.out(F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+
+
+class Whole(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.attention.in_proj_weight.data[:4] *= 7.0  # queries on a scale of their own
+
+    def forward(self, x):
+        return self.attention(x, x, x, need_weights=False)[0]
+
+
+def test_maps_that_lie_side_by_side_share_as_if_they_were_apart():
+    whole = Whole().double().eval()
+    apart = Separate(whole.attention).double().eval()
+    x = X - 0.5  # of either sign: some outputs have no positive contribution
+    x[0] = -x[0].abs()
+    x[1] = 0.0
+    found, expected = (
+        explainers.create("lrp", Detector(m), first="z-plus").explain(x) for m in (whole, apart)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
+
+
 def test_what_a_mask_forbids_takes_nothing():
     x = torch.tensor([[1.0, -torch.inf, 2.0]])
     found = attention.of_softmax(x, torch.softmax(x, -1), torch.ones(1, 3), -1)

@@ -23,7 +23,8 @@ def linear(call: Call) -> Operation:
     """Append a Linear module or function."""
     weight = call.setting("weight", None, "weighted")
     compute = call.compute if call.module is None else direct(call.module)
-    return _weighted(call, call.x, compute, Dense(weight.detach()))
+    parts = 3 if call.place.endswith("in_proj (MultiheadAttention)") else 1  # of q, k and v
+    return _weighted(call, call.x, compute, Dense(weight.detach(), parts))
 
 
 def product_with_weights(call: Call) -> Operation:
