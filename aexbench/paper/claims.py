@@ -163,7 +163,7 @@ def of_table_1(found: Sequence[Damage], metric: str) -> Part:
         if damage.paper is not None:
             by_object.setdefault((damage.object, damage.block.name), []).append(damage)
     claims = [_average(by_object, metric)]
-    claims += [_direction(name, own, metric) for (name, _), own in by_object.items()]
+    claims += [_direction(own[0].shown, own, metric) for own in by_object.values()]
     claims += [Claim(_quoted(name), "", unknown(why)) for name, why in NO_FIGURE.items()]
     sample = dict.fromkeys(_sample(damage.block) for damage in found)
     return _part("Claims of Section 4.2", claims, [IMAGE_RULES, RULES[-1], *sample])

@@ -24,21 +24,25 @@ DIGITS = 3  # as the paper prints them
 
 
 class Damage(NamedTuple):
-    """A row of the table: the damage of an object, where ours is, and the paper's figures."""
+    """A row of the table: the damage of an object, where ours is, and the paper's figures; `shown`
+    names the object, with its detector where there are several.
+    """
 
     object: str
     name: str
     block: Block
     paper: Four | None
+    shown: str
 
 
 def damages(blocks: Sequence[Block]) -> list[Damage]:
     """Return the damages that a store has of the paper's data, in the paper's order."""
     found = []
-    for block in blocks:
-        category = _category(block)
+    categories = [_category(block) for block in blocks]
+    for block, category in zip(blocks, categories, strict=True):
+        shown = category if categories.count(category) == 1 else block.shown
         for name in block.groups if category else ():
-            found.append(Damage(category, name, block, TABLE_1.get((category, name))))
+            found.append(Damage(category, name, block, TABLE_1.get((category, name)), shown))
     order = list(TABLE_1)
     last = len(order)
     return sorted(found, key=lambda d: order.index(d[:2]) if d[:2] in order else last)
@@ -67,11 +71,11 @@ def keys(block: Block) -> list[Key | None]:
 def parts(found: Sequence[Damage], name: str) -> Iterator[Part]:
     """Yield the table, and that of the floors and twins beside it."""
     heads = [head for one in HEADS_OF_TABLE_1 for head in (f"{one} paper", f"{one} here")]
-    lines = [[d.object, d.name, *_beside(d.paper, _ours(d, name))] for d in found]
+    lines = [[d.shown, d.name, *_beside(d.paper, _ours(d, name))] for d in found]
     said = [f"the paper's figure beside the one of this store, by {name}", *_missing(found)]
     yield Part("Table 1", ["object", "damage", *heads], [*lines, *_overall(found, name)], 2, said)
     beside = list(dict.fromkeys(title for d in found for title in _others(d)))
-    lines = [[d.object, d.name, *_floors(d, name, beside)] for d in found]
+    lines = [[d.shown, d.name, *_floors(d, name, beside)] for d in found]
     yield Part(
         "Table 1, floors and untrained twins", ["object", "damage", *beside], lines, 2, [OURS]
     )

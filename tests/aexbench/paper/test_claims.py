@@ -46,7 +46,9 @@ def block(name: str, gap: float, noise: float) -> Block:
 def verdicts(gaps: dict[str, float], noise: float = 0.01) -> dict[tuple[str, str], str]:
     """Return what is said of objects, by claim and where it is asked."""
     blocks = {name: block(name, gap, noise) for name, gap in gaps.items()}
-    found = [Damage(name, d, blocks[name], TABLE_1[name, d]) for name, d in TABLE_1 if name in gaps]
+    found = [
+        Damage(name, d, blocks[name], TABLE_1[name, d], name) for name, d in TABLE_1 if name in gaps
+    ]
     part = claims.of_table_1(found, METRIC)
     return {(claim, where): verdict for claim, where, verdict, _ in part.lines}
 
@@ -91,10 +93,10 @@ def test_what_has_no_figure_cannot_be_said():
 
 def test_one_object_by_two_detectors_is_no_average():
     own = {name: block(name, 0.1, 0.01) for name in OBJECTS}
-    found = [Damage(name, d, own[name], paper) for (name, d), paper in TABLE_1.items()]
+    found = [Damage(name, d, own[name], paper, name) for (name, d), paper in TABLE_1.items()]
     other = block("bottle", -0.5, 0.01)
     other = Block(other.table, KIND, "bottle, another", "bottle", other.groups)
-    twice = [Damage("bottle", d, other, TABLE_1["bottle", d]) for d in other.groups]
+    twice = [Damage("bottle", d, other, TABLE_1["bottle", d], "bottle") for d in other.groups]
     part = claims.of_table_1([*found, *twice], METRIC)
     lines = [(claim, where, verdict) for claim, where, verdict, _ in part.lines]
     assert (*MEAN, "cannot be said") in lines

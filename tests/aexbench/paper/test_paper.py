@@ -64,6 +64,19 @@ def test_what_is_not_here_is_said_with_the_line_that_fetches_it(mvtec):
     assert [line.partition(":")[0] for line in found.lacking] == ["no Figure 2"]
 
 
+def test_several_networks_of_one_object_are_told_apart():
+    parts = of("image-training")
+    named = ["bottle sparse weights", "bottle Glorot's start", "bottle as paper-images"]
+    for part in ("Table 1", "Table 1, floors and untrained twins"):
+        assert {*named, "bottle 60 epochs"} == {line[0] for line in parts[part].lines}
+    claims = parts["Claims of Section 4.2"].lines
+    verdicts = {line[1]: line[2] for line in claims if line[1].startswith("bottle")}
+    assert verdicts == {
+        **dict.fromkeys([named[0], named[2], "bottle 60 epochs"], "not supported"),
+        named[1]: "supported",  # whose network has learned next to nothing
+    }
+
+
 def test_floors_and_twins_are_further_columns(mvtec):
     part = mvtec["Table 1, floors and untrained twins"]
     for head in ("deviation", "centre", "LRP L1, initial twin", "LRP L2, loss-ablated"):
