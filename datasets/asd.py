@@ -23,7 +23,7 @@ from aexbench.datasets.tools.segments import (
     read_segments,
 )
 from aexbench.datasets.tools.splits import listed
-from aexbench.datasets.tools.windows import By, windowed
+from aexbench.datasets.tools.windows import By, rows_or_windows
 from aexbench.declarations import Later
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
@@ -122,7 +122,7 @@ def asd(
     kinds = _kinds(place / TYPES, entity, segments, len(test))
     where, autoencoder = f"{place}, {entity}", "mlp[widths=[12, 6]]"
     data = dataset_of(series, where, autoencoder=autoencoder, kinds=kinds)
-    return data if window is None else windowed(data, window, stride, by=by)
+    return rows_or_windows(data, window, stride, by)
 
 
 def _table(path: Path) -> NDArray[np.float32]:

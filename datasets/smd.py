@@ -19,7 +19,7 @@ from aexbench.datasets.tools.segments import (
     labels_of,
     read_segments,
 )
-from aexbench.datasets.tools.windows import By, windowed
+from aexbench.datasets.tools.windows import By, rows_or_windows
 from aexbench.declarations import Later
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
@@ -108,7 +108,7 @@ def smd(
     segments = read_segments(place / "interpretation_label" / name, test.shape, past_the_end=True)
     series = Series(train, test, labels, segments)
     data = dataset_of(series, f"{place}, {name}", autoencoder="mlp[widths=[24, 8]]")
-    return data if window is None else windowed(data, window, stride, by=by)
+    return rows_or_windows(data, window, stride, by)
 
 
 def _numbers(path: Path, place: Path) -> NDArray[np.float32]:

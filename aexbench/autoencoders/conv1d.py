@@ -6,6 +6,7 @@ from torch import nn
 
 from aexbench.autoencoders import register
 from aexbench.autoencoders.series import ByTime, check_window
+from aexbench.errors import RequestError
 
 
 @register("conv1d", version=1, images=False, epochs=200, patience=10)
@@ -24,6 +25,8 @@ def conv1d(shape: tuple[int, ...], *, channels: tuple[int, ...] = (32, 8)) -> nn
     ----------
     None: a plain form of convolutional autoencoders, such as Masci et al. 2011 have for images.
     """
+    if not channels or min(channels) < 1:
+        raise RequestError(f"conv1d needs channels of at least 1; got {list(channels)}")
     _, width = check_window(shape, "conv1d", 2 ** len(channels))
     layers: list[nn.Module] = []
     for inputs, outputs in zip((width, *channels), channels, strict=False):

@@ -9,6 +9,7 @@ from torch import nn
 
 from aexbench.autoencoders import register
 from aexbench.autoencoders.series import ByTime, check_window
+from aexbench.errors import RequestError
 
 
 @register("tcn", version=1, images=False, epochs=200, patience=10)
@@ -41,6 +42,8 @@ def tcn(
     Thill, Konen, Wang and Bäck 2021, "Temporal convolutional autoencoder for unsupervised anomaly
     detection in time series"; without its skips.
     """
+    if not dilations or min(dilations) < 1:
+        raise RequestError(f"tcn needs dilations of at least 1; got {list(dilations)}")
     _, width = check_window(shape, "tcn", pooled)
     inward = [*_dilated(width, channels, dilations), nn.Conv1d(channels, code, 1)]
     outward = [*_dilated(code, channels, dilations[::-1]), nn.Conv1d(channels, width, 1)]

@@ -56,6 +56,21 @@ def windowed(
     )
 
 
+def rows_or_windows(data: Dataset, window: int | None, stride: int, by: By) -> Dataset:
+    """Return the windows of a data set, or itself without `window`.
+
+    Raises
+    ------
+    RequestError
+        If something is said of windows, and there are none.
+    """
+    if window is not None:
+        return windowed(data, window, stride, by=by)
+    if stride != 1 or by != "channels":
+        raise RequestError("stride and by are of windows: give window=T too")
+    return data
+
+
 def views_of(rows: NDArray[Any], window: int, stride: int, name: str) -> NDArray[Any]:
     """Return windows (N, T, …) of rows (n, …), without a copy.
 

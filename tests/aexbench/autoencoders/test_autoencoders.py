@@ -124,6 +124,8 @@ def test_conv_is_table_2():
         ("transformer", (1, 8, 8), "takes windows"),
         ("tcn", (9, 3), "a multiple of 2 rows; got 9"),
         ("conv1d[channels=[4, 4, 4]]", (12, 3), "a multiple of 8 rows; got 12"),
+        ("conv1d[channels=[]]", (8, 3), "channels of at least 1; got"),
+        ("tcn[dilations=[0]]", (8, 3), "dilations of at least 1; got"),
         ("transformer[units=6]", (8, 3), "6 units cannot be divided among 4 heads"),
         ("linear", (1, 8, 8), "rows of features"),
         ("linear[blocks=[0, 0]]", (3,), "one of blocks for each of 3 columns"),

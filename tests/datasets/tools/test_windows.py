@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aexbench import Dataset, Features, RequestError
-from aexbench.datasets.tools.windows import features_of, views_of, windowed
+from aexbench.datasets.tools.windows import features_of, rows_or_windows, views_of, windowed
 
 
 def series(
@@ -123,3 +123,9 @@ def test_what_makes_no_windows_is_said():
         views_of(np.zeros((4, 2)), 0, 1, "test")
     with pytest.raises(RequestError, match="channels"):
         windowed(series("0000"), 2, by="channel")
+    rows = series("0000")
+    assert rows_or_windows(rows, None, 1, "channels") is rows
+    assert rows_or_windows(rows, 2, 1, "steps").test.shape == (3, 2, 2)
+    for said in ((2, "channels"), (1, "steps")):
+        with pytest.raises(RequestError, match="give window=T too"):
+            rows_or_windows(rows, None, *said)
