@@ -57,8 +57,8 @@ def images() -> Ground:
 def windows() -> Ground:
     """Return the same images as windows (T, D), and a network that blurs their channels; a copy."""
     data = images().data
-    splits = (split[:, 0] for split in (data.train, data.validation, data.test))
-    series = Dataset(*splits, Features(), data.test_labels)
+    train, validation, test = data.train[:, 0], data.validation[:, 0], data.test[:, 0]
+    series = Dataset(train, validation, test, Features(), data.test_labels)
     blur = nn.Linear(SIZE, SIZE, bias=False)
     near = (torch.arange(SIZE)[:, None] - torch.arange(SIZE)).abs() < 2
     blur.weight.data = near / near.sum(1, keepdim=True)
