@@ -39,9 +39,14 @@ def symbolic_lengths(model: nn.Module) -> Iterator[None]:
 
 def _names(module: nn.Module) -> dict[str, Any]:
     """Return the global names that the forward pass of a module sees."""
-    forward = inspect.getattr_static(type(module), "forward", None)
+    forward = _forward(module)
     names: dict[str, Any] = getattr(inspect.unwrap(forward), "__globals__", {}) if forward else {}
     return names
+
+
+def _forward(module: nn.Module) -> Any:
+    """Return the forward pass that a module's class has; to ask a scripted one for it fails."""
+    return inspect.getattr_static(type(module), "forward", None)
 
 
 def _length(x: Any) -> Any:
@@ -55,7 +60,7 @@ class Tracer(fx.Tracer):
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Call a module, which is a symbol, or a tuple of them."""
         made: Any = super().call_module(m, forward, args, kwargs)
-        symbolic, own = isinstance(made, fx.Proxy), type(m).forward
+        symbolic, own = isinstance(made, fx.Proxy), _forward(m)
         if symbolic and own is nn.LSTM.forward:
             return made[0], (made[1][0], made[1][1])
         return (made[0], made[1]) if symbolic and own in PAIRS else made

@@ -888,3 +888,14 @@ def test_samples_of_another_shape_are_followed_anew():
     explainer = explainers.create("lrp", detector)
     for x in (IMAGES, torch.rand(2, 1, 8, 4, dtype=torch.float64), IMAGES[:1]):
         torch.testing.assert_close(explainer.explain(x).flatten(1).sum(1), detector.error(x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_part_that_torch_has_traced_is_read():
+    plain = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 6)).double()
+    traced = nn.Sequential(torch.jit.trace(plain[0], ROWS[:2]), plain[1], plain[2])
+    found, expected = (
+        explainers.create("lrp", Detector(model), first="w2").explain(ROWS)
+        for model in (traced, plain)
+    )
+    torch.testing.assert_close(found, expected)
