@@ -498,7 +498,8 @@ def in_chunks(
     start = 0
     while start < len(x) or not parts:
         try:
-            parts.append(compute(x if rows >= len(x) else x[start : start + rows]))
+            part = x if rows >= len(x) else x[start : start + rows]
+            _put(compute(part), parts, slice(start, start + len(part)), len(x))
             start += rows
             continue
         except (MemoryError, RuntimeError) as error:
@@ -506,6 +507,21 @@ def in_chunks(
                 raise
         rows //= 2  # outside of `except`: what the failed attempt has allocated is free by now
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _put(made: torch.Tensor, parts: list[torch.Tensor], of: slice, every: int) -> None:
+    """Write a part into the place of `every` row, where it has one for each sample of its own.
+
+    Thousands of small parts that stay lie between the large blocks that come and go, so that the
+    heap cannot give these back: it grew by gigabytes where a part was one number.
+    """
+    whole = len(made) == of.stop - of.start and not made.requires_grad
+    if whole and of.start == 0 and len(made) < every:
+        parts.append(made.new_empty(every, *made.shape[1:]))
+    if whole and parts and len(parts[0]) == every:
+        parts[0][of] = made
+    else:
+        parts.append(made)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

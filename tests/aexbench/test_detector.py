@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -174,6 +176,27 @@ def test_chunks_halve_where_memory_runs_out():
     x = torch.arange(10.0)[:, None]
     assert torch.equal(in_chunks(compute, x, rows=8), 2 * x)
     assert seen == [8, 4, 2, 2, 2, 2, 2]
+
+
+def test_no_part_stays_in_memory_for_itself():
+    made: list[weakref.ref[torch.Tensor]] = []
+
+    def compute(part):
+        assert sum(one() is not None for one in made) <= 1
+        result = 2 * part
+        made.append(weakref.ref(result))
+        return result
+
+    x = torch.arange(100.0)[:, None]
+    assert torch.equal(in_chunks(compute, x, rows=3), 2 * x)
+    assert len(made) == 34
+
+
+def test_parts_that_have_no_row_for_each_sample_are_joined_as_they_come():
+    x = torch.arange(7.0)
+    assert in_chunks(lambda part: part.sum(dim=0, keepdim=True), x, rows=3).tolist() == [3, 12, 6]
+    assert in_chunks(lambda part: part[:0], x, rows=3).tolist() == []
+    assert in_chunks(lambda part: part.repeat(2), x, rows=3).tolist()[:6] == [0, 1, 2, 0, 1, 2]
 
 
 @pytest.mark.parametrize(
