@@ -39,8 +39,8 @@ class Proposal(NamedTuple):
     """Corrupted samples (B, …), and what the corruption measured on each of them: arrays (B,) by
     name.
 
-    `mask` (B, …) says which columns it has changed where these are more than those of the one
-    feature it was given.
+    `mask` (B, …) says which columns it has changed where these are not those of the one feature it
+    was given. It holds one of that feature's at least: the draw is of that feature.
     """
 
     x: torch.Tensor
@@ -184,8 +184,8 @@ class SingleFeature:
         proposed = self.propose(detector, source.clone(), mask, rng, **self.parameters)
         proposal = proposed if isinstance(proposed, Proposal) else Proposal(proposed, {})
         if proposal.mask is not None:
-            if not bool(proposal.mask[mask].all()):
-                raise ValueError("a corruption's mask must hold the feature that it was given")
+            if not bool((proposal.mask & mask).flatten(1).any(dim=1).all()):
+                raise ValueError("a corruption's mask must meet the feature that it was given")
             mask, truth = proposal.mask, proposal.mask.cpu().numpy()
         if not torch.equal(proposal.x[~mask], source[~mask]):
             raise ValueError("a corruption may change the columns of its mask alone")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,13 +110,37 @@ def test_a_group_may_be_of_all_features():
     assert made.mask.all()
 
 
-def test_a_mask_without_the_chosen_feature_is_an_error(detector, linear_rows):
-    def forgetful(detector, x, mask, rng):
-        return Proposal(x, {}, torch.zeros_like(mask))
+def of_masks(mask_of):
+    """Return a corruption that changes what is made of the masks that it is given."""
 
-    plugin = corruptions.register.__self__.adapt(forgetful)
-    with pytest.raises(ValueError, match="must hold the feature"):
-        corruptions.register.__self__.make(plugin, (), {}).generate(detector, linear_rows[300:])
+    def propose(detector, x, mask, rng):
+        own = mask_of(mask)
+        return Proposal(torch.where(own, x + 0.5, x), {}, own)
+
+    family = corruptions.register.__self__
+    return family.make(family.adapt(propose), (), {})
+
+
+def all_but_one(mask):
+    own = mask.clone()
+    own[-1] = ~mask[-1]
+    return own
+
+
+@pytest.mark.parametrize("mask_of", [torch.zeros_like, torch.logical_not, all_but_one])
+def test_a_mask_without_the_chosen_feature_is_an_error(mask_of, detector, linear_rows):
+    with pytest.raises(ValueError, match="must meet the feature"):
+        of_masks(mask_of).generate(detector, linear_rows[300:], threshold=0.0)
+
+
+def test_a_mask_may_hold_a_part_of_the_chosen_feature(detector, linear_rows):
+    grouped = replace(detector, features=Features(groups=(0, 0, 1, 1, 2, 2, 3, 3)))
+    first = torch.tensor([True, False] * 4)
+    made = of_masks(lambda mask: mask & first).generate(
+        grouped, linear_rows[300:], count=20, threshold=0.0
+    )
+    assert set(np.flatnonzero(made.truth.any(axis=0)).tolist()) == {0, 2, 4, 6}
+    assert (made.truth.sum(axis=1) == 1).all()
 
 
 def test_categories_go_together_though_their_columns_add_up_to_one():
