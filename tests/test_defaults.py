@@ -13,6 +13,7 @@ from aexbench.running import planning
 
 GIVEN = inspect.Parameter.empty  # it must be given
 LIMITS = {"count": 100, "max_draws": 100_000}  # the paper's K
+SEGMENT = {"length": 8, "channels": 1}  # of a series
 SEGMENTS = {"segments": "slic", "count": 50}
 PICTURES = {"size": 128, "rotation": 10.0, "flips": True, "autoencoder": "conv", "seed": 0}
 FIT = {"loss": "l2", "patience": 10, "batch_size": 32, "epochs": 200, "learning_rate": 0.001}
@@ -35,9 +36,15 @@ DEFAULTS = {
             "bounded": False,
             **LIMITS,
         },
+        "drift": {"threshold": 0.3, "size": 10.0, **SEGMENT, "bounded": False, **LIMITS},
+        "exchange": {"threshold": 0.2, **SEGMENT, "length": 16, **LIMITS},
+        "flat-line": {"threshold": 0.05, **SEGMENT, "length": 16, **LIMITS},
         "group": {"threshold": 0.5, "size": 3, "choice": "random", "donor": None, **LIMITS},
         "inward": {"threshold": 0.3, **LIMITS},
+        "level-shift": {"threshold": 0.3, "size": 5.0, **SEGMENT, "bounded": False, **LIMITS},
         "mirror": {"threshold": 0.3, **LIMITS},
+        "noise": {"threshold": 0.3, "size": 5.0, **SEGMENT, "bounded": False, **LIMITS},
+        "spike": {"threshold": 0.3, "size": 10.0, "channels": 1, "bounded": False, **LIMITS},
         "swap": {"threshold": 0.3, **LIMITS},
     },
     "explainers": {

@@ -1,4 +1,4 @@
-"""Trying a component: its family's check on what it takes, rows or else images."""
+"""Trying a component: its family's check on what it takes, rows, or else images or windows."""
 
 from __future__ import annotations
 
@@ -140,7 +140,21 @@ def _corruption(made: Component) -> tuple[str, list[Finding]]:
     def on(ground: Ground) -> list[Finding]:
         return check_corruption(made.make(), ground.detector, ground.normal)
 
-    return _on_what_it_takes(on)
+    return _or_on_windows(on)
+
+
+def _or_on_windows(check: Callable[[Ground], list[Finding]]) -> tuple[str, list[Finding]]:
+    """Try a component on rows, or on images, or on windows of series if it takes neither."""
+    from aexbench.checking import grounds
+
+    try:
+        return _on_what_it_takes(check)
+    except SkipError as skipped:
+        windows = grounds.windows()
+        try:
+            return windows.name, check(windows)
+        except SkipError:
+            raise skipped from None
 
 
 def _on_what_it_takes(check: Callable[[Ground], list[Finding]]) -> tuple[str, list[Finding]]:
@@ -184,20 +198,11 @@ def _dataset(made: Component) -> tuple[str, list[Finding]]:
 
 
 def _autoencoder(made: Component) -> tuple[str, list[Finding]]:
-    from aexbench.checking import grounds
-
     def on(ground: Ground) -> list[Finding]:
         x = ground.anomalies
         return check_autoencoder(lambda: made.make(tuple(x.shape[1:])), x)
 
-    try:
-        return _on_what_it_takes(on)
-    except SkipError as skipped:
-        windows = grounds.windows()
-        try:
-            return windows.name, on(windows)
-        except SkipError:
-            raise skipped from None
+    return _or_on_windows(on)
 
 
 CHECKS: dict[str, Check] = {

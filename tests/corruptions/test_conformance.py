@@ -15,9 +15,11 @@ from torch import nn
 from aexbench import Detector, corruptions
 from aexbench.conformance import check_corruption
 from aexbench.conformance.corruptions import RULES
+from tests.corruptions import series
+from tests.corruptions.series import SERIES
 
 NAMES = [
-    *corruptions.names(),
+    *(name for name in corruptions.names() if name not in SERIES),
     "adversarial[epsilon=0.3,bounded=true]",
     "group[choice=correlated,size=2]",
 ]
@@ -31,6 +33,13 @@ def problems(*given, **keywords):
 @pytest.mark.parametrize("name", NAMES)
 def test_keeps_the_contract(name, detector, linear_rows):
     assert problems(corruptions.create(name), detector, linear_rows[300:]) == {}
+
+
+@pytest.mark.parametrize("by", ["channels", "steps", "cells"])
+@pytest.mark.parametrize("name", [*SERIES, "spike[channels=3,bounded=true]"])
+def test_keeps_it_with_series(name, by):
+    made, clean = corruptions.create(name), series.windows()
+    assert problems(made, series.detector(by), clean, threshold=0.05) == {}
 
 
 @pytest.mark.parametrize("threshold", ["strict", None])

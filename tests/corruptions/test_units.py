@@ -8,12 +8,13 @@ import torch
 
 from aexbench import Detector, Features, SkipError, corruptions
 from tests.conftest import mlp
+from tests.corruptions.series import SERIES
 from tests.explainers.in_units import UNITS, detector_in_units, in_units
 
 NET = mlp((6, 5, 3, 5, 6), ("tanh", "tanh", "tanh", "sigmoid"), seed=3)
 ROWS = np.random.default_rng(1).random((200, 6))
 NAMES = [
-    *corruptions.names(),
+    *(name for name in corruptions.names() if name not in SERIES),
     "adversarial[bounded=true]",
     "adversarial[epsilon=0.2,steps=30]",
     "group[choice=correlated,size=2]",

@@ -8,9 +8,11 @@ import torch
 
 from aexbench import Detector, SkipError, corruptions, explainers
 from tests.conftest import mlp
+from tests.corruptions.series import SERIES
 from tests.explainers.test_conformance import COSTLY
 
 ROWS = np.random.default_rng(0).random((40, 6)).astype(np.float32)
+WINDOWS = np.random.default_rng(0).random((40, 16, 6)).astype(np.float32)
 X = np.random.default_rng(1).random((3, 6)).astype(np.float32)
 
 
@@ -68,9 +70,11 @@ def test_a_network_made_inside(name):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", [*corruptions.names(), "adversarial[bounded=true,epsilon=0.2]"])
 def test_a_corruption_made_inside(name, dtype):
+    rows = WINDOWS if name in SERIES else ROWS
+
     def generated():
-        detector = Detector(NETWORKS[dtype]).calibrate(ROWS)
-        return corruptions.create(name).generate(detector, ROWS, count=4, threshold=0.01)
+        detector = Detector(NETWORKS[dtype]).calibrate(rows)
+        return corruptions.create(name).generate(detector, rows, count=4, threshold=0.01)
 
     expected = generated()
     with torch.inference_mode():

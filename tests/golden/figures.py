@@ -47,6 +47,7 @@ SHAPES = {
     **dict.fromkeys(("conv1d", "gru", "lstm", "tcn", "transformer"), WINDOW),
 }
 IMAGE = (1, 16, 16)
+SERIES = {"drift", "exchange", "flat-line", "level-shift", "noise", "spike"}
 
 Figures = dict[str, list[float]]
 
@@ -75,13 +76,13 @@ def _subjects() -> Iterator[tuple[str, Any, Any, Any]]:
 
 
 def of_corruption(name: str) -> Figures:
-    """Return what a corruption makes of rows, without groups, with them, and with categories:
-    proposed, and accepted.
+    """Return what a corruption makes of rows, without groups, with them, and with categories, or of
+    windows: proposed, and accepted.
     """
     plugin = corruptions.describe(name)
     found: Figures = {}
     for parameters in cases(plugin):
-        for kind, (detector, rows) in _clean().items():
+        for kind, (detector, rows) in (_series() if name in SERIES else _clean()).items():
             given = {"threshold": 0.05, "count": 8, "max_draws": 4000, **parameters}
             corruption = corruptions.create(name, **given)
             proposed = _proposed(corruption, detector, rows)
@@ -108,11 +109,17 @@ def _clean() -> dict[str, tuple[Any, Callable[[int, float], Any]]]:
     }
 
 
+def _series() -> dict[str, tuple[Any, Callable[[int, float], Any]]]:
+    """Return detectors of windows by what is a feature, and how the windows are made."""
+    return {by: (made.of_windows(by), made.windows) for by in ("channels", "steps", "cells")}
+
+
 def _proposed(corruption: Any, detector: Any, rows: Callable[[int, float], Any]) -> list[float]:
     """Return what a corruption would change rows to, whether or not the detector is alarmed."""
     x = torch.as_tensor(rows(14, 2.9)).double()
-    features = np.arange(14) % detector.features.count((made.COLUMNS,))
-    mask = torch.as_tensor(detector.features.masks(features, (made.COLUMNS,)))
+    shape = tuple(x.shape[1:])
+    features = np.arange(14) % detector.features.count(shape)
+    mask = torch.as_tensor(detector.features.masks(features, shape))
     every = {"clean": rows(50, 2.9), "alarms": rows(9, 4.4)}
     known = {name: every[name] for name in corruption.offered}
     rng = np.random.default_rng(5)

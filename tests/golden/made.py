@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from aexbench import Detector, Features
 from aexbench.contracts import AnomalySet
+from aexbench.datasets.tools.windows import By, features_of
 
-COLUMNS = 7
+COLUMNS, STEPS = 7, 16
 GROUPS = (0, 1, 2, 2, 3, 4, 4)
 CATEGORIES = Features(
     groups=(0, 0, 0, 1, 2, 2, 3), kinds=("onehot", "columns", "embedding", "columns")
@@ -56,6 +57,11 @@ def categories(count: int, step: float = 1.7) -> NDArray[np.float32]:
     return made
 
 
+def windows(count: int, step: float = 1.7) -> NDArray[np.float32]:
+    """Return windows (count, 16, 7) of such rows."""
+    return rows(count * STEPS, step).reshape(count, STEPS, COLUMNS)
+
+
 def images(count: int) -> NDArray[np.float32]:
     """Return grey images (count, 1, 16, 16) in [0, 1] with smooth parts: SLIC needs something."""
     down, across = np.meshgrid(np.arange(16), np.arange(16), indexing="ij")
@@ -78,6 +84,13 @@ def of_rows(groups: tuple[int, ...] | None = None) -> Detector:
 def of_categories() -> Detector:
     """Return a calibrated detector of rows that hold categories."""
     return Detector(of_rows().model, "l2", CATEGORIES).calibrate(categories(60, 2.1))
+
+
+@functools.cache
+def of_windows(by: By) -> Detector:
+    """Return a calibrated detector of windows, step by step."""
+    features = features_of(Features(), (STEPS, COLUMNS), by)
+    return Detector(of_rows().model, "l2", features).calibrate(windows(60, 2.1))
 
 
 @functools.cache

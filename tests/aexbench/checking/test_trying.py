@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from aexbench import families
+from aexbench import SkipError, families
 from aexbench.checking import grounds, grouped, tried
 from aexbench.checking.mending import CAUSES
 from aexbench.conformance import Finding
 from aexbench.docstrings import described, sections
+from tests.corruptions.series import SERIES
 from tests.explainers.test_conformance import COSTLY
 
 DATA = ["wine", "linear-autoencoder"]  # others take long, or are not here
@@ -44,6 +45,24 @@ def test_autoencoders_are_tried_on_what_they_take(name, on):
     report = tried(families.FAMILIES["autoencoders"].describe(name), {})
     assert (report.broken, report.untried) == ([], "")
     assert report.on.startswith(on)
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_corruptions_of_series_are_tried_on_windows(name):
+    report = tried(families.FAMILIES["corruptions"].describe(name), {})
+    assert (report.broken, report.untried) == ([], "")
+    assert report.on.startswith("windows of 16")
+
+
+def test_a_corruption_that_takes_nothing_says_why_not_of_images(monkeypatch):
+    registry = families.corruptions
+    monkeypatch.setattr(registry, "_plugins", dict(registry._plugins))
+
+    @registry.register("choosy")
+    def choosy(detector, x, mask, rng):
+        raise SkipError(f"not of shape {tuple(x.shape[1:])}")
+
+    assert tried(registry.describe("choosy"), {}).untried == "not of shape (1, 16, 16)"
 
 
 def test_each_has_a_detector_and_data_of_its_own():
