@@ -8,7 +8,8 @@ import torch
 
 import aexbench
 from aexbench import Dataset, Features, corruptions, datasets
-from aexbench.running import execution
+from aexbench.datasets.tools.windows import windowed
+from aexbench.running import execution, workspace
 
 
 def marked() -> Dataset:
@@ -47,6 +48,35 @@ def test_normal_samples_of_the_test_are_corrupted_anew_for_every_seed(tmp_path):
         assert len(made) == 10
         assert ((made.clean[:, 0] >= 0.4) & (made.clean[:, 0] < 0.5)).all()
     assert not np.array_equal(sets[0].unit, sets[1].unit)
+
+
+def overlapping(rows: int, window: int) -> Dataset:
+    """Windows of rows whose values are their numbers, an incident among them."""
+    values = np.arange(rows * 2, dtype=np.float32).reshape(rows, 2) / (2 * rows)
+    labels = (np.arange(rows) >= 20) & (np.arange(rows) < 25)
+    whole = Dataset(values, values, values, Features(), labels)
+    return windowed(whole, window)
+
+
+def test_what_is_made_of_a_window_has_the_unit_of_that_window(tmp_path):
+    datasets.register("overlapping")(lambda: overlapping(60, 4))
+    changed = {"datasets": ["overlapping"], "corruptions": ["swap[threshold=0.05,count=40]"]}
+    suite = suite_of(**changed, detectors=["gru[units=4,code=2,epochs=40,learning_rate=0.02]"], seeds=1)
+    results = aexbench.run(suite, tmp_path / "store", in_process=True)
+    data = overlapping(60, 4)
+    found = results.anomalies(results.cells[0])
+    first = (found.clean[:, 0, 0] * 60).round().astype(int)  # the row that each window begins with
+    np.testing.assert_array_equal(found.unit, data.test_units[first])
+    assert len(np.unique(found.unit)) < len(np.unique(first))
+
+
+def test_what_is_made_of_a_row_is_a_unit_of_its_own(detector, linear_rows):
+    rows = linear_rows[:100]
+    units, labels = np.arange(100) // 10, np.arange(100) < 20
+    data = Dataset(rows, rows, rows, Features(), labels, test_units=units)
+    made = corruptions.create("random").generate(detector, data.normal, count=20, threshold=0.1)
+    found = workspace.of_windows(made, data)
+    np.testing.assert_array_equal(data.normal[found.unit], found.clean.astype(np.float32))
 
 
 def test_a_record_says_what_its_cell_took_by_kinds_of_work(tmp_path):
