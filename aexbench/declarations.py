@@ -10,7 +10,7 @@ With that value it is left out of what counts, so that the results that were the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +18,20 @@ from annotated_types import Ge, Gt, Lt
 
 if TYPE_CHECKING:
     from aexbench.fetching.downloads import Download
+
+
+Kind = Literal["rows", "images", "series"]
+"""What samples are: rows (M,), images (C, H, W), or windows of series (T, D)."""
+
+
+def kind_of(shape: tuple[int, ...]) -> Kind:
+    """Return what samples of a shape are.
+
+    >>> kind_of((13,)), kind_of((1, 28, 28)), kind_of((32, 13))
+    ('rows', 'images', 'series')
+    """
+    kinds: dict[int, Kind] = {2: "series", 3: "images"}
+    return kinds.get(len(shape), "rows")
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,8 @@ class ExplainerDeclaration(Declaration):
     ----------
     floor
         It does not know what the detector has learned, and stands on every board as a floor.
-    images
-        A floor of images alone.
+    images, series
+        A floor of images alone, of windows of series alone, or of both.
     own_error
         It compares x with x̂ itself and never asks the detector for its error, or begins with what
         it finds so. With the detector's error map replaced by a constant it would find the same:
@@ -60,12 +74,18 @@ class ExplainerDeclaration(Declaration):
 
     floor: bool = False
     images: bool = False
+    series: bool = False
     own_error: bool = False
 
     @property
     def role(self) -> Literal["explainer", "floor"]:
         """What it is on a board."""
         return "floor" if self.floor else "explainer"
+
+    def stands_on(self, kind: Kind) -> bool:
+        """Whether it stands on every board of such samples."""
+        alone = [one for one in ("images", "series") if getattr(self, one)]
+        return self.floor and (not alone or kind in alone)
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,9 @@ class DatasetDeclaration(Declaration):
     images
         Whether its samples are images (C, H, W), so that their floors apply; the engine looks at
         the samples where it is left out, and refuses a declaration that contradicts them.
+    series
+        Of what declares `images=False`: whether its samples are windows (T, D), so that the floors
+        of series apply; or the name of the parameter that makes them windows where it is given.
     licence
         Of the data.
     download
@@ -90,10 +113,21 @@ class DatasetDeclaration(Declaration):
     """
 
     images: bool | None = None
+    series: bool | str = False
     licence: str = "not stated"
     download: Download | None = None
     reads: Callable[..., dict[str, Any]] | None = None
     endings: tuple[str, ...] = ()
+
+    def kind(self, parameters: Mapping[str, object]) -> Kind | None:
+        """Return what the samples are with some parameters; None where nobody has said it."""
+        if self.images is None:
+            return None
+        if self.images:
+            return "images"
+        named = isinstance(self.series, str)
+        windows = parameters.get(str(self.series)) is not None if named else self.series
+        return "series" if windows else "rows"
 
 
 @dataclass(frozen=True)

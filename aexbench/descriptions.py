@@ -146,7 +146,8 @@ def _declared(plugin: Plugin[Any]) -> Iterator[tuple[str, str]]:
         if asks(plugin):
             yield "asks", "the explainer and the model, in cells of its own"
     if isinstance(declared, ExplainerDeclaration) and declared.floor:
-        yield "floor", "of images" if declared.images else "yes"
+        alone = [kind for kind in ("images", "series") if getattr(declared, kind)]
+        yield "floor", f"of {' and '.join(alone)}" if alone else "yes"
     if isinstance(declared, ExplainerDeclaration) and declared.own_error:
         yield "error", "compares x with x̂ itself: no loss-ablated form"
     if isinstance(declared, DatasetDeclaration):

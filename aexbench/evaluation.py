@@ -10,6 +10,7 @@ from typing import Any
 from aexbench import families, files, given, soundness
 from aexbench.components import Component, component, of_plugin, read_entry
 from aexbench.contracts import TruthKind
+from aexbench.declarations import kind_of
 from aexbench.detector import Detector
 from aexbench.errors import RequestError, plain
 from aexbench.results import Results
@@ -118,7 +119,7 @@ def evaluate(
         seen = any(alarms.borrowed(one) for one in changed)
         changed.append(_corruption(f"{LABELS}[half=later]" if seen else LABELS, count))
     own = own_explainers(_many(explainers))
-    explained = [*own, *planning.standing(len(data.train.shape) == 4)]
+    explained = [*own, *planning.standing(kind_of(tuple(data.train.shape[1:])))]
     scored = [component(families.metrics, name) for name in _many(metrics)]
     draws = [
         planning.Draw(source.rows, source.network, 0, one, seed)

@@ -56,7 +56,15 @@ def _pickle(place: Path, entity: str, part: str) -> Path:
     return path
 
 
-@register("asd", version=1, images=False, licence="MIT", download=DOWNLOAD, reads=_files)
+@register(
+    "asd",
+    version=1,
+    images=False,
+    series="window",
+    licence="MIT",
+    download=DOWNLOAD,
+    reads=_files,
+)
 def asd(
     *,
     entity: str = "omi-1",

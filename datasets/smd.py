@@ -50,7 +50,15 @@ def _files(*, machine: str, root: Path | None, **_: Any) -> dict[str, Path]:
     return {part: place / part / f"machine-{machine}.txt" for part in PARTS}
 
 
-@register("smd", version=2, images=False, licence="MIT", download=DOWNLOAD, reads=_files)
+@register(
+    "smd",
+    version=2,
+    images=False,
+    series="window",
+    licence="MIT",
+    download=DOWNLOAD,
+    reads=_files,
+)
 def smd(
     *,
     machine: str = "1-1",

@@ -78,6 +78,7 @@ DEFAULTS = {
             **SEGMENTS,
         },
         "likelihood-compensation": {"l2": 0.1, "l1_ratio": 0.5, "steps": 200},
+        "last-value": {},
         "lime": {"loss": None, "nsamples": None, "neighbours": "sample", "seed": 0, **SEGMENTS},
         "lrp": {
             "loss": None,
@@ -95,6 +96,7 @@ DEFAULTS = {
             "alpha": 2.0,
         },
         "occlusion": {"window": None, "stride": None, "loss": None},
+        "own-past": {},
         "pca-residual": {"loss": None, "variance": 0.9, "nsamples": 1000},
         "per-feature-shap": {
             "nsamples": 1000,
@@ -107,6 +109,7 @@ DEFAULTS = {
         "repair": {"loss": None, "values": "mean", "quantiles": 5, **SEGMENTS},
         "residual": {"loss": None, "form": "plain", "sigma": 0.0, "nsamples": 10_000},
         "saliency": {"loss": None},
+        "seasonal": {},
         "shapley-permutation": {
             "nsamples": 3000,
             "rows": None,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from aexbench.auditing.sizes import typical_sizes
 from aexbench.components import Component, of_plugin
 from aexbench.contracts import Dataset
+from aexbench.declarations import kind_of
 from aexbench.detector import Detector
 from aexbench.explaining.choice import DEFAULT
 from aexbench.results import Results
@@ -192,7 +193,8 @@ class Trying:
 
     def tried(self) -> dict[str, list[Results]]:
         """Return what came of each kind, by its name with brackets."""
-        standing = [*planning.standing(False), self.explainers[DEFAULT]]
+        kind = kind_of(tuple(self.dataset.train.shape[1:]))
+        standing = [*planning.standing(kind), self.explainers[DEFAULT]]
         everything = [*self.kinds, *([self.labels] if self.labels else [])]
         self.say(f"making {len(everything)} kinds of anomalies")
         first = self.run(everything, COUNT, standing)

@@ -8,6 +8,7 @@ from typing import Any
 
 from aexbench.board import costs
 from aexbench.board.table import Table
+from aexbench.declarations import Kind
 from aexbench.running import alarms, planning
 from aexbench.running.controls import ABLATED, TWINS
 from aexbench.running.packed import AnyStore
@@ -86,16 +87,19 @@ def _of_own_errors(table: Table) -> Iterator[str]:
 def _of_later_floors(records: Sequence[Record]) -> Iterator[str]:
     """Yield the floors of today that a run with floors did not know yet."""
     roles = {record.cell.explainer.name: record.role for record in records}
-    floors, of_all = _floors(images=True), _floors(images=False)
-    images = any(name in roles for name in floors if name not in of_all)
-    later = [name for name in (floors if images else of_all) if name not in roles]
+    kinds: tuple[Kind, Kind] = ("images", "series")
+    of_all, known = _floors("rows"), dict[str, None]()
+    for floors in map(_floors, kinds):
+        if not roles.keys() & floors <= set(of_all):  # it has some that are theirs alone
+            known |= dict.fromkeys(floors)
+    later = [name for name in known or of_all if name not in roles]
     if "reference" in roles.values() and later:
         yield f"floors that came later are lacking: {', '.join(later)}"
 
 
-def _floors(images: bool) -> list[str]:
-    """Return the names of the floors that stand on every board, of images or of other data."""
-    return [one.name for one in planning.standing(images) if planning.role(one) == "floor"]
+def _floors(kind: Kind) -> list[str]:
+    """Return the names of the floors that stand on every board of such samples."""
+    return [one.name for one in planning.standing(kind) if planning.role(one) == "floor"]
 
 
 def _of_lineages(table: Table) -> Iterator[str]:

@@ -55,9 +55,14 @@ def images() -> Ground:
 
 
 def windows() -> Ground:
-    """Return the same images as windows (T, D), and a network that blurs their channels; a copy."""
+    """Return the same images as windows (T, D) that swing every four steps, and a network that
+    blurs their channels; a copy.
+    """
     data = images().data
-    train, validation, test = data.train[:, 0], data.validation[:, 0], data.test[:, 0]
+    swing = 0.5 + 0.5 * np.sin(np.arange(SIZE)[:, None] * np.pi / 2)
+    train, validation, test = (
+        0.5 * (split[:, 0] + swing) for split in (data.train, data.validation, data.test)
+    )
     series = Dataset(train, validation, test, Features(), data.test_labels)
     blur = nn.Linear(SIZE, SIZE, bias=False)
     near = (torch.arange(SIZE)[:, None] - torch.arange(SIZE)).abs() < 2

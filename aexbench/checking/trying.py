@@ -1,4 +1,4 @@
-"""Trying a component: its family's check on what it takes, rows, or else images or windows."""
+"""Trying a component: its family's check on what it takes, rows or else images or windows."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def _undeclared(made: Component, on: str) -> tuple[Remark, ...]:
 
     if made.plugin.family != "explainer":
         return ()
-    ground = rows if (rows := grounds.rows()).name == on else grounds.images()
+    every = (grounds.rows(), grounds.images(), grounds.windows())
     try:
-        return tuple(ablation.undeclared(made, ground))
+        return tuple(ablation.undeclared(made, next(one for one in every if one.name == on)))
     except SkipError:  # of a control, where there is nothing to compare with
         return ()
 
@@ -140,25 +140,11 @@ def _corruption(made: Component) -> tuple[str, list[Finding]]:
     def on(ground: Ground) -> list[Finding]:
         return check_corruption(made.make(), ground.detector, ground.normal)
 
-    return _or_on_windows(on)
-
-
-def _or_on_windows(check: Callable[[Ground], list[Finding]]) -> tuple[str, list[Finding]]:
-    """Try a component on rows, or on images, or on windows of series if it takes neither."""
-    from aexbench.checking import grounds
-
-    try:
-        return _on_what_it_takes(check)
-    except SkipError as skipped:
-        windows = grounds.windows()
-        try:
-            return windows.name, check(windows)
-        except SkipError:
-            raise skipped from None
+    return _on_what_it_takes(on)
 
 
 def _on_what_it_takes(check: Callable[[Ground], list[Finding]]) -> tuple[str, list[Finding]]:
-    """Try a component on rows, and on images if it takes no rows.
+    """Try a component on rows; on images if it takes no rows, and on windows if none of them.
 
     That it does not is a broken rule where it fails on rows, rather than to raise SkipError, and
     keeps on images what it breaks on rows.
@@ -169,8 +155,7 @@ def _on_what_it_takes(check: Callable[[Ground], list[Finding]]) -> tuple[str, li
     try:
         findings = check(rows)
     except SkipError:
-        images = grounds.images()
-        return images.name, check(images)
+        return _beside_rows(check)
     first = findings[0].problem
     if not _raised(first):
         return rows.name, findings
@@ -182,6 +167,21 @@ def _on_what_it_takes(check: Callable[[Ground], list[Finding]]) -> tuple[str, li
     if on_images[0].problem:
         return rows.name, findings
     return images.name, [*on_images, Finding(SKIPS, f"fails on rows: {first}")]
+
+
+def _beside_rows(check: Callable[[Ground], list[Finding]]) -> tuple[str, list[Finding]]:
+    """Try a component that takes no rows."""
+    from aexbench.checking import grounds
+
+    images = grounds.images()
+    try:
+        return images.name, check(images)
+    except SkipError as skipped:
+        windows = grounds.windows()
+        try:
+            return windows.name, check(windows)
+        except SkipError:
+            raise skipped from None
 
 
 def _raised(problem: str) -> bool:
@@ -202,7 +202,7 @@ def _autoencoder(made: Component) -> tuple[str, list[Finding]]:
         x = ground.anomalies
         return check_autoencoder(lambda: made.make(tuple(x.shape[1:])), x)
 
-    return _or_on_windows(on)
+    return _on_what_it_takes(on)
 
 
 CHECKS: dict[str, Check] = {

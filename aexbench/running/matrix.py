@@ -165,9 +165,9 @@ def named_model(suite: Suite, trust: bool) -> Model | None:
 def planned(suite: Suite, workspace: Workspace, named: Model | None) -> list[Cell]:
     """Return a suite's cells; a workspace has its trained model, where there is one, from now."""
     if named is None:
-        return planning.plan(suite, workspace.is_image)
+        return planning.plan(suite, workspace.kind)
     workspace.take(named)
-    return planning.plan(suite, workspace.is_image, named.network)
+    return planning.plan(suite, workspace.kind, named.network)
 
 
 def carry_out(

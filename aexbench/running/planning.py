@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aexbench import families, specs
 from aexbench.components import Component, Entry, component, read_entry, title_of
+from aexbench.declarations import Kind, kind_of
 from aexbench.digests import check_plain, value_digest
 from aexbench.errors import AbsentError, RequestError, short, tell, unknown
 from aexbench.loading.places import parse
@@ -28,7 +29,7 @@ from aexbench.running.probing import probes_of
 from aexbench.running.references import LABELS
 from aexbench.versions import stage
 
-IsImage = Callable[[Component], bool]
+Look = Callable[[Component], Kind]
 AXES = ("datasets", "detectors", "corruptions", "explainers", "metrics")
 FILLED = (*AXES, "curve")  # where entries may name parameters
 MOST = 100_000  # characters of a suite; longer ones may take long to be read
@@ -201,9 +202,7 @@ def metric_components(suite: Suite) -> list[Component]:
     return [*own, *(made for made in curve if made.text not in names)]
 
 
-def plan(
-    suite: Suite, is_image: IsImage | None = None, network: Component | None = None
-) -> list[Cell]:
+def plan(suite: Suite, look: Look | None = None, network: Component | None = None) -> list[Cell]:
     """Return the suite's cells, each once, those that share a data set, a detector and an anomaly
     set together.
 
@@ -211,9 +210,9 @@ def plan(
     ----------
     suite
         Its axes.
-    is_image
-        Looks whether a data set's samples are images, for the floors that apply; asked where its
-        plugin does not declare it. Without it the data set is made for a look.
+    look
+        Looks what a data set's samples are, for the floors that apply; asked where its plugin does
+        not declare it. Without it the data set is made for a look.
     network
         The trained model that the suite names, if it names one: there is one of it, whatever the
         seed of the anomalies.
@@ -224,9 +223,10 @@ def plan(
     probes = probes_of(metric_components(suite))
     cells: dict[str, Cell] = {}
     for dataset in sources:
-        images = _images(dataset, is_image)
-        explained = [*named, *(standing(images) if suite.controls else [])]
-        trained_on = [network] if network else [detector(e, images) for e in suite.detectors]
+        kind = _kind(dataset, look)
+        explained = [*named, *(standing(kind) if suite.controls else [])]
+        own = (detector(entry, kind == "images") for entry in suite.detectors)
+        trained_on = [network] if network else list(own)
         for trained, seed, changed in product(trained_on, suite.seed_list, corruptions):
             draw = Draw(dataset, trained, 0 if network else seed, changed, seed)
             for cell in draw.cells(explained, suite.twins if suite.controls else None, probes):
@@ -333,13 +333,13 @@ def _default_version(images: bool) -> str:
     return f"{first}.{value_digest(later)[:12]}" if later else first
 
 
-def standing(images: bool) -> list[Component]:
-    """Return what stands on every board, of images or of other data: references and floors."""
-    own, others = references.references, families.explainers
-    names = [name for name in own.names() if images or not own.describe(name).declaration.images]
-    declared = {name: others.describe(name).declaration for name in others.names()}
-    floors = [n for n, one in declared.items() if one.floor and (images or not one.images)]
-    return [explainer(name) for name in (*names, *floors)]
+def standing(kind: Kind) -> list[Component]:
+    """Return what stands on every board of such samples: references and floors."""
+    names = []
+    for registry in (references.references, families.explainers):
+        declared = {name: registry.describe(name).declaration for name in registry.names()}
+        names += [name for name, one in declared.items() if one.stands_on(kind)]
+    return [explainer(name) for name in names]
 
 
 def role(made: Component) -> Role:
@@ -353,12 +353,12 @@ def own_error(made: Component) -> bool:
     return bool(getattr(made.plugin.declaration, "own_error", False))
 
 
-def _images(dataset: Component, look: IsImage | None) -> bool:
-    """Whether a data set is one of images, by its declaration or else by its samples."""
-    declared: bool | None = dataset.plugin.declaration.images
+def _kind(dataset: Component, look: Look | None) -> Kind:
+    """Return what a data set's samples are, by its declaration or else by a look at them."""
+    declared: Kind | None = dataset.plugin.declaration.kind(dataset.arguments)
     if declared is not None:
         return declared
-    return len(dataset.make().train.shape) == 4 if look is None else look(dataset)
+    return kind_of(tuple(dataset.make().train.shape[1:])) if look is None else look(dataset)
 
 
 def _controls(made: Component, twins: int | None) -> Iterator[tuple[Control, int]]:

@@ -17,7 +17,7 @@ from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
 from aexbench.contracts import ALARMED, AnomalySet, Dataset
-from aexbench.declarations import Declaration
+from aexbench.declarations import Declaration, Kind
 from aexbench.errors import SkipError
 from aexbench.registry import Plugin, Registry
 from aexbench.rows import Picked, blocks
@@ -39,6 +39,10 @@ class ReferenceDeclaration(Declaration):
 
     role: Literal["floor", "reference"] = "reference"
     images: bool = False
+
+    def stands_on(self, kind: Kind) -> bool:
+        """Whether it stands on every board of such samples."""
+        return kind == "images" or not self.images
 
 
 def _bound(

@@ -20,6 +20,7 @@ from aexbench.autoencoders import fitting, training
 from aexbench.components import Component
 from aexbench.contents import content_digest
 from aexbench.contracts import Dataset
+from aexbench.declarations import kind_of
 from aexbench.detector import Detector, ScoreScale
 from aexbench.errors import RequestError, line
 from aexbench.features import Features
@@ -69,12 +70,7 @@ class Trained:
         if not isinstance(dataset, Dataset):
             kind = type(dataset).__name__
             raise RequestError(f"data set {component.text} made a {kind}, not an aexbench.Dataset")
-        declared, dimensions = component.plugin.declaration.images, len(dataset.train.shape)
-        if declared is not None and declared != (dimensions == 4):
-            raise RequestError(
-                f"data set {component.text} declares images={declared}, and its samples have shape "
-                f"{dataset.train.shape[1:]}: images are (C, H, W)"
-            )
+        _check_kind(component, tuple(dataset.train.shape[1:]))
         return dataset
 
     def detector(self, cell: Cell, dataset: Dataset) -> Detector:
@@ -112,6 +108,20 @@ class Trained:
             autoencoder=cell.detector.text,
             progress=lambda text, share: self.say(f"{what}: {text}", share),
             device=self.device,
+        )
+
+
+def _check_kind(component: Component, shape: tuple[int, ...]) -> None:
+    """Raise RequestError where a data set's samples are not what it declares."""
+    declaration, found = component.plugin.declaration, kind_of(shape)
+    declared, what = declaration.kind(component.arguments), None
+    if declared is not None and (declared == "images") != (found == "images"):
+        what = f"declares images={declaration.images}", "images are (C, H, W)"
+    elif declared == "series" and found != "series":
+        what = f"declares series={declaration.series!r}", "windows of series are (T, D)"
+    if what:
+        raise RequestError(
+            f"data set {component.text} {what[0]}, and its samples have shape {shape}: {what[1]}"
         )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from aexbench import files, soundness
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet, Dataset
+from aexbench.declarations import Kind, kind_of
 from aexbench.detector import Detector
 from aexbench.errors import SkipError, StoreError
 from aexbench.rows import Array, Rows, in_memory, moments
@@ -79,9 +80,9 @@ class Workspace:
         made: Lent = self._keep(key, lambda: Lent(self.dataset(component).train))
         return made
 
-    def is_image(self, component: Component) -> bool:
-        """Whether a data set's samples are images (N, C, H, W)."""
-        return len(self.dataset(component).train.shape) == 4
+    def kind(self, component: Component) -> Kind:
+        """Return what a data set's samples are."""
+        return kind_of(tuple(self.dataset(component).train.shape[1:]))
 
     def detector(self, cell: Cell) -> Detector:
         """Return the cell's detector."""

@@ -102,7 +102,7 @@ def copies(root: Path, suite: dict[str, object]) -> None:
     from aexbench.running.workspace import Workspace
 
     store = Store(root)
-    cells = planning.plan(planning.from_values(dict(suite), "engine"), Workspace(store).is_image)
+    cells = planning.plan(planning.from_values(dict(suite), "engine"), Workspace(store).kind)
     (first,) = store.records()[0]
     for cell in cells:
         store.write_record(first.model_copy(update={"cell": cell}))

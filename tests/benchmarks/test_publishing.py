@@ -35,7 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     aexbench.run(one, folder / "one")
     suite = planning.from_values(SUITE | AXES, "pages")
     made, first = Store(folder / "store", create=True), Store(folder / "one")
-    cells = planning.plan(suite, Workspace(first).is_image)
+    cells = planning.plan(suite, Workspace(first).kind)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)  # nobody needs it after a crash
         made.write_plan(suite.model_dump(), cells)

@@ -15,12 +15,13 @@ from tests.explainers.test_conformance import COSTLY, IMAGES, ROWS, of_images, o
 
 OUTSIDE = r"outside of the features' low and high.* \(.*\); use integrated-gradients"
 OF_A_DIFFERENCE = "loss is not one of the difference x − x̂ alone"
-OF_OTHER_SHAPES = "for images|over images|compares images|of single features"
+OF_OTHER_SHAPES = "for images|over images|compares images|of single features|for series"
 FOR_ROWS = {"deeplift": OF_A_DIFFERENCE, "smoothgrad": OUTSIDE, "lime": OUTSIDE}
 FOR_IMAGES = {"deeplift": OF_A_DIFFERENCE, "smoothgrad": OUTSIDE}
+OF_SERIES = {"last-value", "own-past", "seasonal"}
 OTHERS = (
-    {"blurred-deviation", "centre", "edges", "occlusion", "ssim-residual"},
-    {"acme-ad", "per-feature-shap"},
+    {"blurred-deviation", "centre", "edges", "occlusion", "ssim-residual", *OF_SERIES},
+    {"acme-ad", "per-feature-shap", *OF_SERIES},
 )
 NETWORKS = {
     "rows": (of_rows, ROWS, FOR_ROWS, OTHERS[0]),

@@ -242,6 +242,7 @@ EXPECTED: dict[str, Callable[[Floats], Floats]] = {
 # No closed form; laws below hold.
 SEARCHED = ["counterfactual", "lime", "likelihood-compensation", "arcana[alpha=0.1,rate=0.01]"]
 OF_IMAGES = ["blurred-deviation", "centre", "edges", "occlusion", "ssim-residual"]
+OF_SERIES = ["last-value", "own-past", "seasonal"]
 BLIND = ["random"]
 # LRP hands what is missed of a fixed column, to which no hidden unit leads, to all of them alike;
 # deviation and components do not ask the network. What permutations miss of the sum is taken from
@@ -257,7 +258,7 @@ def names(entries: object) -> set[str]:
 
 
 def test_every_explainer_stands_here():
-    every = names([*CLOSED, *EXPECTED, *SEARCHED, *OF_IMAGES, *BLIND])
+    every = names([*CLOSED, *EXPECTED, *SEARCHED, *OF_IMAGES, *OF_SERIES, *BLIND])
     assert every == set(explainers.names())
 
 

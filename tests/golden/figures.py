@@ -53,12 +53,15 @@ Figures = dict[str, list[float]]
 
 
 def of_explainer(name: str) -> Figures:
-    """Return an explainer's attributions of rows, of rows in groups and of images."""
+    """Return an explainer's attributions of rows, of rows in groups and of images; those of a floor
+    of series of windows.
+    """
     plugin = explainers.describe(name)
     found: Figures = {}
     for parameters in cases(plugin):
         text = plugin.write(parameters)
-        for kind, detector, background, x in _subjects():
+        subjects = _windows() if plugin.declaration.series else _subjects()
+        for kind, detector, background, x in subjects:
             try:
                 explainer = explainers.create(name, detector, background=background, **parameters)
                 found[f"{text} on {kind}"] = made.summary(explainer.explain(x).numpy())
@@ -73,6 +76,11 @@ def _subjects() -> Iterator[tuple[str, Any, Any, Any]]:
     yield "groups", made.of_rows(made.GROUPS), made.rows(60, 2.1), x
     pictures = torch.as_tensor(made.images(15)[12:]).double()
     yield "images", made.of_images(), made.images(12), pictures
+
+
+def _windows() -> Iterator[tuple[str, Any, Any, Any]]:
+    x = torch.as_tensor(made.windows(20)[17:][::-1].copy()).double()
+    yield "windows", made.of_windows(), made.windows(17), x
 
 
 def of_corruption(name: str) -> Figures:

@@ -69,6 +69,15 @@ def images(count: int) -> NDArray[np.float32]:
     return ((np.array(waves) + 1) / 2).astype(np.float32)[:, None]
 
 
+def windows(count: int) -> NDArray[np.float32]:
+    """Return windows (count, 16, 3) in [0, 1] of which each channel swings: every four, six and
+    eight steps, but for a wave.
+    """
+    time = np.arange(16 * count).reshape(count, 16, 1)
+    swings = np.sin(2 * np.pi * time / np.array([4, 6, 8]))
+    return (0.5 + 0.3 * swings + 0.1 * wave((count, 16, 3), 1.1)).astype(np.float32)
+
+
 @functools.cache  # whoever takes figures leaves it as it is
 def of_rows(groups: tuple[int, ...] | None = None) -> Detector:
     """Return a calibrated detector of rows."""
@@ -99,6 +108,13 @@ def of_images() -> Detector:
     layers = [torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU()]
     layers += [torch.nn.Conv2d(4, 1, 3, padding=1), torch.nn.Sigmoid()]
     return Detector(weighted(torch.nn.Sequential(*layers)), "l2").calibrate(images(12))
+
+
+@functools.cache
+def of_windows() -> Detector:
+    """Return a calibrated detector of windows."""
+    layers = [torch.nn.Linear(3, 2), torch.nn.ReLU(), torch.nn.Linear(2, 3), torch.nn.Sigmoid()]
+    return Detector(weighted(torch.nn.Sequential(*layers)), "l2").calibrate(windows(12))
 
 
 def anomalies(count: int = 12) -> AnomalySet:

@@ -336,6 +336,14 @@ def test_floors_that_came_later_are_named_where_floors_were_run(store):
     assert said() == []
 
 
+def test_floors_of_series_that_came_later_are_named_beside_those_that_were_run(store):
+    for name in ("random", "deviation", "feature-prior", "pca-residual", "last-value"):
+        add(store, name, BASE, role="floor")
+    add(store, "oracle", BASE + 1, role="reference")
+    (said,) = [note for note in leaderboard(store).notes if "came later" in note]
+    assert said == "floors that came later are lacking: own-past, seasonal"
+
+
 def likened(store: Store, explainer: str, control: str, *means: float | None) -> None:
     """Let the records of a control bear their likeness to the trained detector's, by seed, of one
     sample and of one more for each seed.

@@ -54,6 +54,13 @@ def test_corruptions_of_series_are_tried_on_windows(name):
     assert report.on.startswith("windows of 16")
 
 
+@pytest.mark.parametrize("name", ["own-past", "last-value", "seasonal"])
+def test_floors_of_series_are_tried_on_windows(name):
+    report = tried(families.explainers.describe(name), {})
+    assert (report.broken, report.untried) == ([], "")
+    assert report.on.startswith("windows of 16")
+
+
 def test_a_corruption_that_takes_nothing_says_why_not_of_images(monkeypatch):
     registry = families.corruptions
     monkeypatch.setattr(registry, "_plugins", dict(registry._plugins))

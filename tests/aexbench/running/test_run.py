@@ -461,6 +461,7 @@ def test_tabular_has_every_explainer_that_takes_tables():
     named = {specs.parse(entry)[0] for entry in planning.load("tabular").explainers}
     assert named == set(families.explainers.names()) - {
         *("occlusion", "ssim-residual", "blurred-deviation", "centre", "edges"),
+        *("last-value", "own-past", "seasonal"),
         "kernelshap-batched",  # asks what kernelshap asks
     }
 

@@ -1,0 +1,57 @@
+"""A floor for series: what is scored by seeing how far each value is from those before it, and not
+the detector.
+"""
+
+from __future__ import annotations
+
+import torch
+from numpy.typing import ArrayLike
+
+from aexbench import Detector
+from aexbench.explainers import register
+from aexbench.explainers.tools.baselines import normal_rows
+from aexbench.explainers.tools.series import Departure, require_series
+
+
+@register("own-past", version=1, floor=True, series=True)
+class OwnPast:
+    """Return |xₜ − mean of xₛ, s < t| / its usual size in training, channel by channel; the
+    detector is not asked.
+
+    The usual size is the root mean square of that difference over the training windows, step by
+    step (`aexbench.explainers.tools.series.Departure`); of a channel that is constant within each
+    of them, a millionth of its range. The first step has no past in its window, and gets 0.
+
+    Parameters
+    ----------
+    detector
+        Asked only whether it takes the background's windows, and for their ranges.
+    background
+        Normal windows (N, T, D), the training split.
+
+    Raises
+    ------
+    SkipError
+        If the samples are no windows of two steps or more.
+    """
+
+    def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
+        rows = normal_rows(detector, background)
+        require_series(rows, "own-past")
+        self.departure = Departure.of(mean_before, detector, rows)
+
+    def explain(self, x: torch.Tensor) -> torch.Tensor:
+        """Return how far each value is from its past (N, T, D)."""
+        require_series(x, "own-past")
+        return self.departure(x)
+
+
+def mean_before(x: torch.Tensor) -> torch.Tensor:
+    """Return the mean of all steps before each one (N, T, D), NaN for the first.
+
+    >>> mean_before(torch.tensor([[[2.0], [4.0], [9.0]]])).squeeze()
+    tensor([nan, 2., 3.])
+    """
+    steps = torch.arange(1, x.shape[1], dtype=x.dtype)
+    past = x.cumsum(1)[:, :-1] / steps[:, None]
+    return torch.cat([torch.full_like(x[:, :1], torch.nan), past], 1)
