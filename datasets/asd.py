@@ -23,7 +23,7 @@ from aexbench.datasets.tools.segments import (
     read_segments,
 )
 from aexbench.datasets.tools.splits import listed
-from aexbench.datasets.tools.windows import By, rows_or_windows
+from aexbench.datasets.tools.windows import PATCH, By, rows_or_windows
 from aexbench.declarations import Later
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
@@ -72,6 +72,7 @@ def asd(
     window: Annotated[int | None, Ge(1), Later(None)] = None,
     stride: Annotated[int, Ge(1), Later(1)] = 1,
     by: Annotated[By, Later("channels")] = "channels",
+    patch: Annotated[int, Ge(1), Later(PATCH)] = PATCH,
 ) -> Dataset:
     """Application Server Dataset, one entity: 19 measurements every five minutes of a server,
     scaled to [0, 1] by its publishers.
@@ -96,8 +97,10 @@ def asd(
         Rows of a window, and from the beginning of one to that of the next: samples are windows
         (T, D) then, views of the rows (`aexbench.datasets.tools.windows`).
     by
-        What counts as one feature of a window: `channels`, `steps`, or each value by itself
-        (`cells`).
+        What counts as one feature of a window: `channels`, `steps`, each value by itself (`cells`),
+        or some steps of a channel (`patches`).
+    patch
+        Steps of a patch.
     root
         The folder `data` of its publishers' repository (`processed` and `interpretation_label`),
         or the repository; `AEXBENCH_DATA` names that, or the folder that `InterFusion` lies in.
@@ -130,7 +133,7 @@ def asd(
     kinds = _kinds(place / TYPES, entity, segments, len(test))
     where, autoencoder = f"{place}, {entity}", "mlp[widths=[12, 6]]"
     data = dataset_of(series, where, autoencoder=autoencoder, kinds=kinds)
-    return rows_or_windows(data, window, stride, by)
+    return rows_or_windows(data, window, stride, by, patch)
 
 
 def _table(path: Path) -> NDArray[np.float32]:

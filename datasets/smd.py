@@ -19,7 +19,7 @@ from aexbench.datasets.tools.segments import (
     labels_of,
     read_segments,
 )
-from aexbench.datasets.tools.windows import By, rows_or_windows
+from aexbench.datasets.tools.windows import PATCH, By, rows_or_windows
 from aexbench.declarations import Later
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
@@ -66,6 +66,7 @@ def smd(
     window: Annotated[int | None, Ge(1), Later(None)] = None,
     stride: Annotated[int, Ge(1), Later(1)] = 1,
     by: Annotated[By, Later("channels")] = "channels",
+    patch: Annotated[int, Ge(1), Later(PATCH)] = PATCH,
 ) -> Dataset:
     """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its
     publishers.
@@ -83,8 +84,10 @@ def smd(
         Rows of a window, and from the beginning of one to that of the next: samples are windows
         (T, D) then, views of the rows (`aexbench.datasets.tools.windows`).
     by
-        What counts as one feature of a window: `channels`, `steps`, or each value by itself
-        (`cells`).
+        What counts as one feature of a window: `channels`, `steps`, each value by itself (`cells`),
+        or some steps of a channel (`patches`).
+    patch
+        Steps of a patch.
     root
         The folder `ServerMachineDataset` as it is published, or the one that it lies in;
         `AEXBENCH_DATA` names that too.
@@ -116,7 +119,7 @@ def smd(
     segments = read_segments(place / "interpretation_label" / name, test.shape, past_the_end=True)
     series = Series(train, test, labels, segments)
     data = dataset_of(series, f"{place}, {name}", autoencoder="mlp[widths=[24, 8]]")
-    return rows_or_windows(data, window, stride, by)
+    return rows_or_windows(data, window, stride, by, patch)
 
 
 def _numbers(path: Path, place: Path) -> NDArray[np.float32]:

@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 from aexbench import Dataset, Features, RequestError
 from aexbench.errors import unknown
 
-By = Literal["channels", "steps", "cells"]  # what counts as one feature of a window
+By = Literal["channels", "steps", "cells", "patches"]  # what counts as one feature of a window
+PATCH = 8  # steps
 
 
 def windowed(
-    data: Dataset, window: int, stride: int = 1, *, by: By = "channels", autoencoder: str = "gru"
+    data: Dataset,
+    window: int,
+    stride: int = 1,
+    *,
+    by: By = "channels",
+    patch: int = PATCH,
+    autoencoder: str = "gru",
 ) -> Dataset:
     """Return the windows of a data set whose splits are rows in time order.
 
@@ -27,8 +34,10 @@ def windowed(
     Parameters
     ----------
     by
-        What counts as one feature: a channel at all steps, a step of all channels, or each value by
-        itself.
+        What counts as one feature: a channel at all steps, a step of all channels, each value by
+        itself, or a patch, some steps of a channel.
+    patch
+        Steps of a patch; the last one of a channel has what is left.
     autoencoder
         The default one of the windows.
 
@@ -45,7 +54,7 @@ def windowed(
         views_of(data.train, window, stride, "train"),
         views_of(data.validation[window:], window, stride, "validation"),
         test,
-        features_of(data.features, (window, data.test.shape[1]), by),
+        features_of(data.features, (window, data.test.shape[1]), by, patch),
         _any(data.test_labels, window, starts),
         None if truth is None else views_of(truth, window, stride, "test_truth"),
         autoencoder,
@@ -56,16 +65,20 @@ def windowed(
     )
 
 
-def rows_or_windows(data: Dataset, window: int | None, stride: int, by: By) -> Dataset:
+def rows_or_windows(
+    data: Dataset, window: int | None, stride: int, by: By, patch: int = PATCH
+) -> Dataset:
     """Return the windows of a data set, or itself without `window`.
 
     Raises
     ------
     RequestError
-        If something is said of windows, and there are none.
+        If something is said of windows, and there are none; or of patches.
     """
+    if patch != PATCH and by != "patches":
+        raise RequestError("patch is how many steps a patch has: give by=patches too")
     if window is not None:
-        return windowed(data, window, stride, by=by)
+        return windowed(data, window, stride, by=by, patch=patch)
     if stride != 1 or by != "channels":
         raise RequestError("stride and by are of windows: give window=T too")
     return data
@@ -86,25 +99,40 @@ def views_of(rows: NDArray[Any], window: int, stride: int, name: str) -> NDArray
     return np.moveaxis(made, -1, 1)
 
 
-def features_of(features: Features, shape: tuple[int, int], by: By) -> Features:
-    """Return the description of windows (T, D) of rows that are described (D,)."""
+def features_of(features: Features, shape: tuple[int, int], by: By, patch: int = PATCH) -> Features:
+    """Return the description of windows (T, D) of rows that are described (D,).
+
+    >>> of_rows = Features(names=("cpu", "disk"))
+    >>> features_of(of_rows, (12, 2), "patches").group_names((12, 2))
+    ('cpu/0-7', 'cpu/8-11', 'disk/0-7', 'disk/8-11')
+    """
     steps, channels = shape
     names = features.names or tuple(f"channel-{number}" for number in range(1, channels + 1))
     step, channel = (part.ravel().tolist() for part in np.indices(shape))
-    groups = {"channels": channel, "steps": step, "cells": None}[by]
+    patches = -(-steps // patch)
+    of_patch = [c * patches + t // patch for t, c in zip(step, channel, strict=True)]
+    groups = {"channels": channel, "steps": step, "cells": None, "patches": of_patch}[by]
+    place = [_place(t, steps, patch) if by == "patches" else str(t) for t in range(steps)]
     low, high = (
         bound * steps if isinstance(bound, tuple) else bound
         for bound in (features.low, features.high)
     )
     return Features(
-        names=tuple(_name(names[c], t, by) for t, c in zip(step, channel, strict=True)),
+        names=tuple(_name(names[c], place[t], by) for t, c in zip(step, channel, strict=True)),
         low=low,
         high=high,
         groups=None if groups is None else tuple(groups),
     )
 
 
-def _name(channel: str, step: int, by: By) -> str:
+def _place(step: int, steps: int, patch: int) -> str:
+    """Return where a step is: the steps of its patch, and itself where these are several."""
+    first = step - step % patch
+    last = min(first + patch, steps) - 1
+    return f"{first}-{last}/{step}" if last > first else str(step)
+
+
+def _name(channel: str, step: str, by: By) -> str:
     """Return the name of a value; what its feature is called comes first."""
     return f"step-{step}/{channel}" if by == "steps" else f"{channel}/{step}"
 

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from aexbench import Dataset, Features, RequestError
+from aexbench import Dataset, Detector, Features, RequestError, explainers
 from aexbench.datasets.tools.windows import features_of, rows_or_windows, views_of, windowed
+
+
+class Halved(nn.Module):
+    """x̂ = x / 2."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 2
 
 
 def series(
@@ -118,12 +129,40 @@ def test_features_are_channels_steps_or_values():
     assert not unnamed.bounded
 
 
+@given(st.integers(1, 9), st.integers(1, 3), st.integers(1, 11))
+def test_a_patch_is_some_steps_of_a_channel(steps, channels, patch):
+    names = ("cpu", "disk", "net_2")[:channels]
+    features = features_of(Features(names=names), (steps, channels), "patches", patch)
+    blocks = [range(t, min(t + patch, steps)) for t in range(0, steps, patch)]
+    named = [f"{n}/{b[0]}-{b[-1]}" if len(b) > 1 else f"{n}/{b[0]}" for n in names for b in blocks]
+    assert list(features.group_names((steps, channels))) == named
+    for number, (channel, block) in enumerate(itertools.product(range(channels), blocks)):
+        (mask,) = features.masks(np.array([number]), (steps, channels))
+        held = {(t, channel) for t in block}
+        assert {(int(t), int(c)) for t, c in np.argwhere(mask)} == held
+
+
+@pytest.mark.parametrize("name", ["shapley-permutation", "kernelshap-batched"])
+def test_shapley_values_go_by_patches(name):
+    """Of an error that adds up over patches each has its own part of it."""
+    rng = np.random.default_rng(0)
+    detector = Detector(Halved(), features=features_of(Features(), (5, 2), "patches", 2), loss="l2")
+    normal, x = rng.random((40, 5, 2)), torch.as_tensor(rng.random((3, 5, 2)))
+    given = {"nsamples": 64 if name == "kernelshap-batched" else 3000}
+    made = explainers.create(name, detector, background=normal.astype(np.float32), **given)
+    found = detector.features.sum_groups(made.explain(x).numpy())
+    part = ((x.numpy() / 2) ** 2 - ((normal / 2) ** 2).mean(axis=0)) / 10
+    np.testing.assert_allclose(found, detector.features.sum_groups(part), atol=2e-3)
+
+
 def test_what_makes_no_windows_is_said():
     with pytest.raises(RequestError, match="at least 1; got 0 and 1"):
         views_of(np.zeros((4, 2)), 0, 1, "test")
     with pytest.raises(RequestError, match="channels"):
         windowed(series("0000"), 2, by="channel")
     rows = series("0000")
+    with pytest.raises(RequestError, match="give by=patches too"):
+        rows_or_windows(rows, 2, 1, "channels", 4)
     assert rows_or_windows(rows, None, 1, "channels") is rows
     assert rows_or_windows(rows, 2, 1, "steps").test.shape == (3, 2, 2)
     for said in ((2, "channels"), (1, "steps")):
