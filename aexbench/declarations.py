@@ -141,7 +141,8 @@ class MetricDeclaration(Declaration):
     pooled
         One value for many samples, rather than one for each.
     title
-        Its name in tables, with the parameters filled in: `recall@{top}`.
+        Its name in tables, with the parameters filled in: `recall@{top}`; or a function of the
+        parameters that returns it.
     without_each
         Of a pooled one: a function of the same arguments that returns the value without each sample
         in turn, faster than N calls.
@@ -150,6 +151,9 @@ class MetricDeclaration(Declaration):
         order decides.
     truthless
         It judges without the truth, so that there is no chance level and no ceiling.
+    columns
+        It is given attributions and truth by input column, in the samples' own shape, and not by
+        feature: what it looks at (the steps of a window) is not what the data's groups are.
     probe
         Of a class with a method `probe` (`aexbench.probes`): the version of what that asks. Raise
         it when outcomes change, and `version` when scores of the same outcome do; `version` counts
@@ -158,11 +162,18 @@ class MetricDeclaration(Declaration):
 
     higher_is_better: bool = True
     pooled: bool = False
-    title: str = ""
+    title: str | Callable[..., str] = ""
     without_each: Callable[..., Any] | None = None
     from_zero: bool = False
     truthless: bool = False
+    columns: bool = False
     probe: int | None = None
+
+    def titled(self, parameters: Mapping[str, Any]) -> str:
+        """Return the title with the parameters filled in; "" where there is none."""
+        if callable(self.title):
+            return self.title(**parameters)
+        return self.title.format(**parameters)
 
 
 @dataclass(frozen=True)

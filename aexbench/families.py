@@ -110,11 +110,11 @@ def _title_formats(plugin: Plugin[MetricDeclaration]) -> None:
     title, known = plugin.declaration.title, plugin.parameters
     values = {n: 0 if p.default is REQUIRED else p.default for n, p in known.items()}
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(title) if name is not None]
-        for name in names:
+        named = () if callable(title) else string.Formatter().parse(title)
+        for name in (name for _, name, _, _ in named if name is not None):
             if name not in known:
                 raise RequestError(f"metric {plugin.name}: its title names {name!r}, no parameter")
-        title.format(**values)
+        plugin.declaration.titled(values)
     except RequestError:
         raise
     except (ValueError, TypeError) as error:

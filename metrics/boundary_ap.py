@@ -11,8 +11,8 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench.metrics import register
-from aexbench.metrics.tools.planes import planes, regions, within
-from aexbench.metrics.tools.pooled import Mask, pooled
+from aexbench.metrics.tools.planes import counted
+from aexbench.metrics.tools.pooled import pooled
 from aexbench.metrics.tools.precision import average_precision, average_precision_without_each
 
 
@@ -87,16 +87,3 @@ def boundary_ap(
     values, true = pooled(attributions, truth)
     counts = counted(np.asarray(truth, dtype=bool), distance).reshape(true.shape)
     return average_precision(values[counts], true[counts])
-
-
-def counted(truth: Mask, distance: int) -> Mask:
-    """Return which pixels count: (N, C, H, W).
-
-    >>> counted(np.array([[[0, 0, 1, 1, 1]]], dtype=bool), 1).astype(int)[0, 0]
-    array([[1, 0, 0, 1, 1]])
-    """
-    true = planes(truth)
-    inner = ~within(~true, distance)
-    labels = regions(true)
-    wide = np.bincount(labels.ravel(), weights=inner.ravel()) > 0  # regions with inner pixels
-    return np.asarray(np.where(true, inner | ~wide[labels], ~within(true, distance)))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from aexbench.metrics import register
-from aexbench.metrics.tools.rankings import ranking
+from aexbench.metrics.tools.rankings import Scores, ranking
 
 
 @register("roc-auc", title="ROC AUC", version=1)
-def roc_auc(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
+def roc_auc(attributions: ArrayLike, truth: ArrayLike) -> Scores:
     """Return for each sample the share of its pairs of a true and a false feature in right order.
 
     Ties cost what chance costs: a tied pair counts one half. A sample whose features are all true
@@ -46,8 +45,4 @@ def roc_auc(attributions: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
     >>> roc_auc([[0.9, 0.7, 0.5], [0.5, 0.5, 0.5]], [[0, 1, 0], [0, 1, 0]])
     array([0.5, 0.5])
     """
-    ranked = ranking(attributions, truth)
-    false = ranked.features - ranked.causes
-    before = ranked.above - ranked.found + (ranked.tied - ranked.true) / 2  # false ones
-    right = (ranked.chances * (false[:, None] - before)).sum(axis=1)
-    return np.where(false > 0, right / np.maximum(ranked.causes * false, 1), 0.5)
+    return ranking(attributions, truth).pairs_in_order()

@@ -150,6 +150,8 @@ DEFAULTS = {
         "repair-curve": {"to": "normal", "steps": 20},
         "shapley-error": {"orders": 250},
         "sparseness": {},
+        "step-precision": {"top": 1, "boundary": 0},
+        "step-roc-auc": {"boundary": 0},
         "relevance-rank": {},
         "roc-auc": {},
     },

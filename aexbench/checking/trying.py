@@ -190,7 +190,9 @@ def _raised(problem: str) -> bool:
 
 
 def _metric(made: Component) -> tuple[str, list[Finding]]:
-    return "", check_metric(made.make(), made.plugin.declaration)
+    declared = made.plugin.declaration
+    on = "windows (T, D)" if declared.columns else ""
+    return on, check_metric(made.make(), declared)
 
 
 def _dataset(made: Component) -> tuple[str, list[Finding]]:

@@ -4,7 +4,8 @@ It must return finite scores, one a sample or, where it pools, one in all; charg
 chance costs; not depend on the order of samples or of columns, nor on the attributions' unit; think
 higher attributions of true columns better, in the direction that it declares; and leave its inputs
 and the random state as they were. One without truth has no chance and no best. One that asks the
-model is given what its probe brings of a small detector, the same when it asks twice.
+model is given what its probe brings of a small detector, the same when it asks twice. One that sees
+columns is tried on windows (T, D), whose steps have an order and whose channels have none.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ LEVELS = 16  # that attributions take: there are ties, and another unit is exact
 MAPS = 100  # random ones, whose mean score is what chance costs
 STANDARD_ERRORS = 4  # of that mean
 CLOSE = 1e-9
+CHANNELS = 3  # of windows
 Scores = NDArray[np.float64]
 
 
@@ -52,7 +54,8 @@ def check_metric(
         out, and the defaults if it never was.
     samples, columns
         Of the attributions that it is tried on, at least 2 each. The truth holds one to three
-        columns a sample.
+        columns a sample. Who declares `columns` is given windows of so many steps and three
+        channels, of which one to three steps are true, each in one channel.
     seed
         Of the attributions and the truth.
 
@@ -72,9 +75,12 @@ def check_metric(
         raise RequestError(f"samples={samples} and columns={columns} must be at least 2")
     made, declared, arguments = _resolved(metric)
     rng = np.random.default_rng(seed)
-    attributions = rng.integers(LEVELS, size=(samples, columns)) / LEVELS
-    truth = _late_truth(samples, columns, rng)
     declared = declared if declaration is None else declaration
+    shape = (columns, CHANNELS) if declared.columns else (columns,)
+    attributions = rng.integers(LEVELS, size=(samples, *shape)) / LEVELS
+    truth = _late_truth(samples, columns, rng)
+    if declared.columns:
+        truth = _in_channels(truth, rng)
     if callable(getattr(made, "probe", None)):
         findings, outcome = check_probe(made, Linear(samples, columns, seed))
         trial = Trial(made, declared, arguments, outcome, truth, seed)
@@ -127,6 +133,12 @@ def _late_truth(samples: int, columns: int, rng: np.random.Generator) -> NDArray
     return np.asarray(places.argsort(axis=1).argsort(axis=1) < count[:, None])
 
 
+def _in_channels(steps: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return a truth (N, T, D) of steps (N, T) that are true, each in one of the channels."""
+    channel = rng.integers(CHANNELS, size=steps.shape)
+    return np.asarray(steps[..., None] & (channel[..., None] == np.arange(CHANNELS)))
+
+
 def _finite(trial: Trial) -> str:
     for rows in (slice(None), slice(1)):  # all, and one alone
         given = trial.attributions[rows].copy(), trial.truth[rows].copy()
@@ -156,8 +168,8 @@ def _samples_in_any_order(trial: Trial) -> str:
 
 
 def _columns_in_any_order(trial: Trial) -> str:
-    order = np.random.default_rng(trial.seed).permutation(trial.truth.shape[1])
-    found = trial.scores(trial.attributions[:, order], trial.truth[:, order])
+    order = np.random.default_rng(trial.seed).permutation(trial.truth.shape[-1])
+    found = trial.scores(trial.attributions[..., order], trial.truth[..., order])
     return _differ(found, trial.scores(trial.attributions))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,13 +57,16 @@ def unfinished(
     return [cell for cell, record in found if record is None or again(record)]
 
 
-def preflight(cells: Sequence[Cell], workspace: Workspace) -> None:
+def preflight(
+    cells: Sequence[Cell], workspace: Workspace, metrics: Sequence[Component] = ()
+) -> None:
     """Load every data set and build every network before the first cell runs: what was asked
-    wrongly shows now.
+    wrongly shows now, as a metric of windows where samples are rows.
     """
     for cell in {(cell.detector_key, cell.corruption.key): cell for cell in cells}.values():
         try:
             _look_ahead(cell, workspace)
+            _fit(metrics, cell, workspace)
         except RequestError:
             raise
         except (Exception, SystemExit) as error:
@@ -79,6 +83,31 @@ def _look_ahead(cell: Cell, workspace: Workspace) -> None:
             "explained there; name a corruption instead"
         )
     workspace.origin.look(cell, dataset)
+
+
+def _fit(metrics: Sequence[Component], cell: Cell, workspace: Workspace) -> None:
+    """Raise RequestError for a metric that does not take a data set's samples."""
+    _take(metrics, cell, tuple(workspace.dataset(cell.dataset).train.shape[1:]))
+
+
+def fit_finished(metrics: Sequence[Component], known: Finished, store: Store) -> None:
+    """Raise RequestError for a metric that does not take the samples of finished cells, so that no
+    plan asks for what cannot be scored.
+    """
+    if not any(metric.plugin.declaration.columns for metric in metrics):
+        return
+    ok = (record for record in known.values() if record is not None and record.state == "ok")
+    for record in {record.cell.dataset.key: record for record in ok}.values():
+        with suppress(StoreError):  # what is lost or damaged is made again
+            _take(metrics, record.cell, store.anomalies_of(record).x.shape[1:])
+
+
+def _take(metrics: Sequence[Component], cell: Cell, shape: tuple[int, ...]) -> None:
+    for metric in metrics:
+        try:
+            scoring.check(metric, shape)
+        except RequestError as error:
+            raise RequestError(f"{metric.text} of {cell.dataset.text}: {error}") from error
 
 
 def run(

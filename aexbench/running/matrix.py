@@ -193,6 +193,7 @@ def carry_out(
 
     store = workspace.store
     known = execution.finished(cells, store)
+    execution.fit_finished(metrics, known, store)
     todo = execution.unfinished(cells, known, chosen)
     again = {cell.key for cell in todo if known[cell.key] is not None}
     to_time = rounds.expected(cells, known, todo) if timed else []
@@ -284,7 +285,7 @@ def left(
         started = (folder / "cells").is_dir()
         chosen = again(rerun, cells)
         todo = execution.pending(cells, Store(folder), chosen) if started else cells
-        execution.preflight(todo, workspace)
+        execution.preflight(todo, workspace, planning.metric_components(suite))
         known = Store(folder) if started else workspace.store
     return cells, todo, estimated(known, todo, jobs).left()
 

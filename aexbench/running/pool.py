@@ -145,7 +145,7 @@ class Here:
 
     def look(self, cells: Sequence[Cell]) -> None:
         """Load every data set and build every network; RequestError where one cannot be."""
-        execution.preflight(cells, self.workspace)
+        execution.preflight(cells, self.workspace, self.metrics)
 
     def records(
         self, cells: Sequence[Cell], again: Collection[str], stops: Callable[[], bool]

@@ -1,5 +1,5 @@
-"""Scores, derived from attributions: summed over feature groups, split by label and alarm, one
-value per sample.
+"""Scores, derived from attributions: summed over feature groups, unless a metric declares that it
+sees columns, split by label and alarm, one value per sample.
 
 A score is the mean over units of the mean over a unit's samples: an incident counts once, however
 long it lasts.
@@ -50,7 +50,7 @@ def of_cell(
     brought.
     """
     summed = found if cell.probe is not None else anomalies.features.sum_groups(found)
-    return score(summed, anomalies, metrics)
+    return _scores(found, summed, anomalies, metrics)
 
 
 def score(
@@ -59,12 +59,33 @@ def score(
     """Return for each metric one value per sample (N,), under the metric's name with brackets, of
     attributions by feature or of what a probe brings.
     """
-    truth = anomalies.features.any_groups(anomalies.truth)
+    return _scores(values, values, anomalies, metrics)
+
+
+def _scores(
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    anomalies: AnomalySet,
+    metrics: Sequence[Component],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scores of attributions by column, where a metric sees these, or by feature."""
+    by_feature = values, anomalies.features.any_groups(anomalies.truth)
+    by_column = columns, anomalies.truth
     parts = list(_parts(anomalies.label, anomalies.alarmed))
-    return {
-        metric.text: _by_part(_per_sample(metric), values, truth, anomalies.unit, parts)
-        for metric in metrics
-    }
+    found = {}
+    for metric in metrics:
+        given = by_column if metric.plugin.declaration.columns else by_feature
+        found[metric.text] = _by_part(_per_sample(metric), *given, anomalies.unit, parts)
+    return found
+
+
+def check(metric: Component, shape: tuple[int, ...]) -> None:
+    """Raise RequestError where a metric that sees columns takes no samples of this shape."""
+    if not metric.plugin.declaration.columns or probe_of(metric) is not None:
+        return
+    truth = np.zeros((1, *shape), dtype=bool)
+    truth.flat[0] = True
+    metric.make().score(np.zeros(truth.shape), truth)
 
 
 def summarize(
@@ -99,7 +120,7 @@ def info(metric: Component) -> MetricInfo:
     """Return what a leaderboard needs to know of a metric."""
     declared: MetricDeclaration = metric.plugin.declaration
     return MetricInfo(
-        title=declared.title.format(**metric.parameters) or metric.text,
+        title=declared.titled(metric.parameters) or metric.text,
         higher_is_better=declared.higher_is_better,
         pooled=declared.pooled,
         truthless=declared.truthless or probe_of(metric) is not None,

@@ -194,7 +194,7 @@ def _look(cells: list[Cell], begun: Callable[[], None]) -> tuple[str, None]:
     """See that the data set and the network of a cell can be made."""
     from aexbench.running import execution
 
-    execution.preflight(cells, DESK.workspace)
+    execution.preflight(cells, DESK.workspace, DESK.metrics)
     return "looked", None
 
 

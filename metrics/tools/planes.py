@@ -1,4 +1,5 @@
-"""Neighbours in images: connected regions of the truth, and what lies within some pixels of them.
+"""Neighbours in images: connected regions of the truth, what lies within some pixels of them, and
+what is left without their borders.
 
 The last two axes of (N, …, H, W) are an image's plane, and each channel has its own. A row (N, M)
 has no neighbours: each of its columns is a plane of one pixel.
@@ -59,3 +60,19 @@ def within(mask: Mask, distance: int) -> Mask:
     for place in zip(*np.nonzero(mask.any(axis=(2, 3))), strict=True):
         found[place] = ndimage.distance_transform_edt(~mask[place]) <= distance
     return found
+
+
+def counted(truth: Mask, distance: int) -> Mask:
+    """Return which pixels are not near a border of the truth (N, …, H, W), by plane: (N, C, H, W).
+
+    A true pixel is near it if a false one lies at most `distance` pixels away, and a false one if a
+    true one does. A region that is all border keeps its true pixels.
+
+    >>> counted(np.array([[[0, 0, 1, 1, 1]]], dtype=bool), 1).astype(int)[0, 0]
+    array([[1, 0, 0, 1, 1]])
+    """
+    true = planes(truth)
+    inner = ~within(~true, distance)
+    labels = regions(true)
+    wide = np.bincount(labels.ravel(), weights=inner.ravel()) > 0  # regions with inner pixels
+    return np.asarray(np.where(true, inner | ~wide[labels], ~within(true, distance)))

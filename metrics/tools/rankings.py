@@ -74,6 +74,15 @@ class Ranking:
         last = np.minimum(np.broadcast_to(tops, len(self.above)), self.features) - 1
         return np.asarray(self.hits()[np.arange(len(last)), last])
 
+    def pairs_in_order(self) -> Scores:
+        """Return the share of pairs of a true and a false feature whose true one stands above, one
+        half where there is no pair, as by chance: (N,).
+        """
+        false = self.features - self.causes
+        before = self.above - self.found + (self.tied - self.true) / 2  # false ones
+        right = (self.chances * (false[:, None] - before)).sum(axis=1)
+        return np.where(false > 0, right / np.maximum(self.causes * false, 1), 0.5)
+
 
 def ranking(attributions: ArrayLike, truth: ArrayLike) -> Ranking:
     """Return the ranking of each sample's features, the highest attribution first.

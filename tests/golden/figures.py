@@ -137,12 +137,13 @@ def _proposed(corruption: Any, detector: Any, rows: Callable[[int, float], Any])
 
 def of_metric(name: str) -> Figures:
     """Return what a metric gives attributions with ties, and without: of rows, and of images too
-    where it sees neighbours.
+    where it sees neighbours; of windows where it sees columns.
     """
     plugin = metrics.describe(name)
     if hasattr(plugin.target, "probe"):
         return _of_probe(plugin)
     truths = {"": made.anomalies().truth} | ({" images": made.damages()} if name in PLANES else {})
+    truths = {" windows": made.incidents()} if plugin.declaration.columns else truths
     found: Figures = {}
     for parameters in cases(plugin):
         metric = metrics.create(name, **parameters)

@@ -137,6 +137,13 @@ def damages() -> NDArray[np.bool_]:
     return truth
 
 
+def incidents() -> NDArray[np.bool_]:
+    """Return a truth of windows (4, 12, 3): a segment, one at the beginning, two, and one step."""
+    truth = np.zeros((4, 12, 3), dtype=bool)
+    truth[0, 4:9, 1] = truth[1, :4, :2] = truth[2, 2:6, 0] = truth[2, 9:, 2] = truth[3, 7] = True
+    return truth
+
+
 def summary(values: object) -> list[float]:
     """Return figures (N, …) of a few samples in three numbers each: no change passes all."""
     array = np.asarray(values, dtype=np.float64)

@@ -22,6 +22,9 @@ NAMES = [
     "boundary-ap[distance=3]",
     "pointing-game[tolerance=15]",
     "pro[limit=1]",
+    "step-precision[boundary=2,top=truth]",
+    "step-precision[top=3]",
+    "step-roc-auc[boundary=1]",
 ]
 
 

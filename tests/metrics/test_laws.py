@@ -27,6 +27,10 @@ NAMES = [
     "relevance-mass",
     "relevance-rank",
     "roc-auc",
+    "step-precision",
+    "step-precision[top=3]",
+    "step-precision[top=truth]",
+    "step-roc-auc",
 ]
 POOLED = [
     "boundary-ap",
@@ -47,6 +51,8 @@ each_pooled = pytest.mark.parametrize("name", POOLED)
 
 
 def score(name, attributions, truth):
+    if metrics.describe(name.partition("[")[0]).declaration.columns:  # steps of one channel each
+        attributions, truth = attributions[..., None], truth[..., None]
     return metrics.create(name).score(attributions, truth)
 
 

@@ -476,3 +476,23 @@ def test_leftover_temporary_files_are_swept(aexbench_cli, small, tmp_path):
     aexbench_cli("run", small, "--store", tmp_path / "store")
     assert (old.exists(), young.exists()) == (False, True)
     shutil.rmtree(folder)
+
+
+def test_a_metric_that_does_not_take_the_samples_costs_nothing(aexbench_cli, small, tmp_path):
+    store, asked = tmp_path / "store", ["run", small, "-m", "step-roc-auc", "--in-process"]
+    refused = aexbench_cli(*asked, "--store", store)
+    assert refused.code == 2
+    assert "step-roc-auc of wine: the steps of windows (T, D) are scored" in refused.err
+    assert not list((store / "cells").iterdir())
+    assert aexbench_cli(*asked[:2], *asked[4:], "--store", store).code == 0
+    before = files_of(store)
+    assert aexbench_cli(*asked, "--store", store).code == 2
+    refused = aexbench_cli("score", store, "-m", "recall[top=2]", "-m", "step-roc-auc")
+    assert refused.code == 2
+    assert "cannot score" in refused.err
+    assert files_of(store) == before
+    assert aexbench_cli("score", store).code == 0
+
+
+def files_of(store: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}

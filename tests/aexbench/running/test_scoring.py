@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from aexbench import Features, families
+from aexbench import Features, RequestError, families
 from aexbench.components import component
 from aexbench.contracts import AnomalySet
 from aexbench.metrics.pixel_ap import pixel_ap
 from aexbench.running import scoring
-from aexbench.running.references import feature_prior, oracle
+from aexbench.running.references import chance, feature_prior, oracle
 
 
 def anomalies(truth: np.ndarray, unit=None, label=None, features=None, alarmed=None) -> AnomalySet:
@@ -92,6 +92,38 @@ def test_attributions_are_summed_over_feature_groups_first():
     for attributions, expected in (([[0.3, 0.3, 0.5]], 1.0), ([[0.2, 0.2, 0.5]], 0.0)):
         found = scoring.of_cell(attributes, np.array(attributions), made, [metric("recall")])
         assert found["recall"] == [expected]
+
+
+def test_who_sees_columns_is_given_them_before_groups():
+    features = Features(groups=(0, 1, 0, 1, 0, 1))  # the channels of three steps
+    truth = np.array([[[True, False], [False, False], [False, False]]])
+    found = np.array([[[0.2, 0.2], [0.0, 0.3], [0.0, 0.0]]])
+    made, attributes = anomalies(truth, features=features), SimpleNamespace(probe=None)
+    names = ["step-precision", "recall", "step-roc-auc"]
+    scores = scoring.of_cell(attributes, found, made, [metric(name) for name in names])
+    assert {name: value.tolist() for name, value in scores.items()} == {
+        "step-precision": [1.0],
+        "recall": [0.0],  # of the second channel there is more
+        "step-roc-auc": [1.0],
+    }
+    assert list(scores) == names
+
+
+def test_references_are_scored_by_time_as_explainers_are():
+    truth = np.zeros((3, 5, 2), dtype=bool)
+    truth[:, 1:3, 0] = truth[1, 2, 1] = True
+    made = anomalies(truth, features=Features(groups=(0, 1) * 5))
+    attributes, by_time = SimpleNamespace(probe=None), [metric("step-roc-auc")]
+    for reference, expected in ((oracle, 1.0), (chance, 0.5)):
+        found = scoring.of_cell(attributes, reference(made), made, by_time)
+        assert found["step-roc-auc"] == pytest.approx(expected)
+
+
+def test_who_sees_columns_says_beforehand_which_samples_it_takes():
+    for name, shape in (("step-precision", (32, 38)), ("recall", (7,)), ("boundary-ap", (7,))):
+        scoring.check(metric(name), shape)
+    with pytest.raises(RequestError, match=r"these samples have shape \(7,\)"):
+        scoring.check(metric("step-precision"), (7,))
 
 
 def test_what_a_probe_brings_is_not_summed():
