@@ -1,5 +1,5 @@
-"""What each explainer pointed at: heat maps of images with the true damage outlined, and bars of
-rows. Derived from a store alone.
+"""What each explainer pointed at: heat maps of images with the true damage outlined, of windows
+over time, and bars of rows. Derived from a store alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aexbench import families, files, specs
-from aexbench.board import bars
+from aexbench.board import bars, series
 from aexbench.components import component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, plain, unknown
@@ -21,6 +21,7 @@ from aexbench.extras import optional
 from aexbench.running import titles
 from aexbench.running.packed import AnyStore
 from aexbench.running.store import Record
+from aexbench.series import is_window
 
 BRIGHTEST = 0.995  # quantile of a map's positive values that is drawn brightest
 INCHES, DOTS = 1.5, 110
@@ -29,8 +30,8 @@ BARS_INCHES = 2.2  # across
 
 @dataclass(frozen=True)
 class Page:
-    """One picture: the maps of several explainers for the samples of one anomaly set, or their
-    bars where these are no images.
+    """One picture: the maps of several explainers for the samples of one anomaly set, images or
+    windows, or their bars where these are rows.
     """
 
     title: str
@@ -47,7 +48,9 @@ def gallery(
     A row is a sample, `per_label` of each label; a column is an explainer. Each map of an image has
     its own scale, from 0 to the 99.5 % quantile of its positive values; what is negative is black.
     The outline is the truth. A row of a table has bars of its greatest attributions, red where the
-    feature is the truth, with whiskers of 1.96 standard errors where the explainer tells them.
+    feature is the truth, with whiskers of 1.96 standard errors where the explainer tells them. A
+    window of a series has a map of steps and channels, and above it the values: red where a channel
+    is true, blue where the explainer names one that is not, bold what it names.
 
     Parameters
     ----------
@@ -112,6 +115,8 @@ def _page(
     by_name = {record.cell.explainer.text: record for record in records}
     found = [by_name[name] for name in names if name in by_name]
     shown = {seen.of("explainer", one.cell.explainer): one for one in found}
+    if is_window(anomalies.x.shape[1:]):
+        return Page(title, anomalies, {n: store.read_attributions(r) for n, r in shown.items()})
     if anomalies.x.ndim != 4:
         rows = {name: bars.Bars.of(store, one, anomalies) for name, one in shown.items()}
         return Page(title, anomalies, {}, rows)
@@ -120,8 +125,30 @@ def _page(
 
 
 def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
-    figures = optional("matplotlib.figure", extra="plots")
     rows = chosen(page.anomalies.label, per_label, seed)
+    drawn = _windows if is_window(page.anomalies.x.shape[1:]) else _samples
+    figure = drawn(page, rows)
+    figure.suptitle(_literal(plain(page.title)), fontsize=8)
+    figure.savefig(path)
+    return path
+
+
+def _windows(page: Page, rows: Sequence[int]) -> Any:
+    """Return a figure of windows, each with its values above its map."""
+    lines = [
+        [series.Window.of(page.anomalies, number, maps) for maps in page.maps.values()]
+        for number in rows
+    ]
+    names = [_wrapped(plain(name)) for name in page.maps]
+    figure = series.figure(lines, [names, *[[""] * len(names)] * (len(rows) - 1)])
+    for axis, number in zip(figure.axes[:: 2 * len(names)], rows, strict=True):
+        axis.set_ylabel(plain(str(page.anomalies.label[number])), fontsize=7)
+    return figure
+
+
+def _samples(page: Page, rows: Sequence[int]) -> Any:
+    """Return a figure of images, or of rows of a table."""
+    figures = optional("matplotlib.figure", extra="plots")
     columns = [*page.rows] if page.rows else ["anomaly", *page.maps]
     width = BARS_INCHES if page.rows else INCHES
     figure = figures.Figure(
@@ -134,9 +161,7 @@ def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
         axes[line][0].set_ylabel(plain(str(page.anomalies.label[number])), fontsize=7)
     for axis, name in zip(axes[0], columns, strict=True):
         axis.set_title(_wrapped(plain(name)), fontsize=6)
-    figure.suptitle(_literal(plain(page.title)), fontsize=8)
-    figure.savefig(path)
-    return path
+    return figure
 
 
 def _cell(axis: Any, page: Page, name: str, number: int) -> None:

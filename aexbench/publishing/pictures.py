@@ -1,5 +1,5 @@
 """Heat maps for the pages of explainers, and anomalies for those of data sets, of stores of images
-that hold attributions.
+or windows that hold attributions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aexbench.board import gallery
+from aexbench.board import gallery, series
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
 from aexbench.errors import RequestError, SkipError, plain
@@ -22,8 +22,10 @@ from aexbench.publishing.links import Links
 from aexbench.publishing.reading import Reading
 from aexbench.publishing.slugs import slug
 from aexbench.running.store import Record, Store
+from aexbench.series import is_window
 
 SAMPLES = 8  # of a picture
+WINDOWS, ACROSS = 4, 2  # the same of windows, and how many stand side by side
 INCHES, DOTS = 1.25, 100
 FOLDER = "pictures"
 
@@ -87,7 +89,7 @@ def _of(reading: Reading) -> Iterator[Drawn]:
     for own in by_dataset.values():
         for first in examples.sets(own):
             anomalies = reading.store.anomalies_of(first)
-            if anomalies.x.ndim == 4:
+            if anomalies.x.ndim == 4 or is_window(anomalies.x.shape[1:]):
                 key = first.cell.anomaly_key
                 same = [record for record in own if record.cell.anomaly_key == key]
                 yield from _of_set(reading, first, anomalies, same)
@@ -104,7 +106,8 @@ def _of_set(
     yield _drawn(reading, first, None, where, _draw(anomalies, None, chosen))
     for record in records:
         if record.role != "reference":
-            maps = reading.store.read_attributions(record).sum(axis=1)
+            found = reading.store.read_attributions(record)
+            maps = found if is_window(found.shape[1:]) else found.sum(axis=1)
             explainer = record.cell.explainer
             yield _drawn(reading, first, explainer, where, _draw(anomalies, maps, chosen))
 
@@ -112,7 +115,8 @@ def _of_set(
 def _chosen(anomalies: AnomalySet) -> list[int]:
     """Return the numbers of some samples, of each label in turn."""
     labels = len(np.unique(anomalies.label))
-    return gallery.chosen(anomalies.label, max(1, SAMPLES // labels), 0)[:SAMPLES]
+    most = WINDOWS if is_window(anomalies.x.shape[1:]) else SAMPLES
+    return gallery.chosen(anomalies.label, max(1, most // labels), 0)[:most]
 
 
 def _drawn(
@@ -130,6 +134,21 @@ def _drawn(
 
 def _draw(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> bytes:
     """Return a picture of anomalies, and of their maps beneath them, as PNG."""
+    drawn = _windows if is_window(anomalies.x.shape[1:]) else _images
+    out = io.BytesIO()
+    drawn(anomalies, maps, chosen).savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def _windows(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> Any:
+    """Return a figure of windows that a phone shows as wide as it is."""
+    lines = [chosen[start : start + ACROSS] for start in range(0, len(chosen), ACROSS)]
+    windows = [[series.Window.of(anomalies, number, maps) for number in line] for line in lines]
+    titles = [[_label(anomalies, number) for number in line] for line in lines]
+    return series.figure(windows, titles, DOTS)
+
+
+def _images(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> Any:
     figures = optional("matplotlib.figure", extra="plots")
     height = 1 if maps is None else 2
     size = (INCHES * len(chosen), INCHES * height + 0.2)
@@ -141,9 +160,7 @@ def _draw(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> bytes:
         axes[0][column].set_title(_label(anomalies, number), fontsize=7)
         if maps is not None:
             gallery.show(axes[1][column], maps[number], truth, image=False)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", metadata={"Software": None})
-    return out.getvalue()
+    return figure
 
 
 def _label(anomalies: AnomalySet, number: int) -> str:
