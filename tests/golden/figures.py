@@ -79,8 +79,8 @@ def _subjects() -> Iterator[tuple[str, Any, Any, Any]]:
 
 
 def _windows() -> Iterator[tuple[str, Any, Any, Any]]:
-    x = torch.as_tensor(made.windows(20)[17:][::-1].copy()).double()
-    yield "windows", made.of_windows(), made.windows(17), x
+    x = torch.as_tensor(made.swinging(20)[17:][::-1].copy()).double()
+    yield "windows", made.of_swinging(), made.swinging(17), x
 
 
 def of_corruption(name: str) -> Figures:

@@ -69,7 +69,7 @@ def images(count: int) -> NDArray[np.float32]:
     return ((np.array(waves) + 1) / 2).astype(np.float32)[:, None]
 
 
-def windows(count: int) -> NDArray[np.float32]:
+def swinging(count: int) -> NDArray[np.float32]:
     """Return windows (count, 16, 3) in [0, 1] of which each channel swings: every four, six and
     eight steps, but for a wave.
     """
@@ -111,10 +111,10 @@ def of_images() -> Detector:
 
 
 @functools.cache
-def of_windows() -> Detector:
-    """Return a calibrated detector of windows."""
+def of_swinging() -> Detector:
+    """Return a calibrated detector of windows that swing."""
     layers = [torch.nn.Linear(3, 2), torch.nn.ReLU(), torch.nn.Linear(2, 3), torch.nn.Sigmoid()]
-    return Detector(weighted(torch.nn.Sequential(*layers)), "l2").calibrate(windows(12))
+    return Detector(weighted(torch.nn.Sequential(*layers)), "l2").calibrate(swinging(12))
 
 
 def anomalies(count: int = 12) -> AnomalySet:

@@ -61,7 +61,9 @@ def overlapping(rows: int, window: int) -> Dataset:
 def test_what_is_made_of_a_window_has_the_unit_of_that_window(tmp_path):
     datasets.register("overlapping")(lambda: overlapping(60, 4))
     changed = {"datasets": ["overlapping"], "corruptions": ["swap[threshold=0.05,count=40]"]}
-    suite = suite_of(**changed, detectors=["gru[units=4,code=2,epochs=40,learning_rate=0.02]"], seeds=1)
+    suite = suite_of(
+        **changed, detectors=["gru[units=4,code=2,epochs=40,learning_rate=0.02]"], seeds=1
+    )
     results = aexbench.run(suite, tmp_path / "store", in_process=True)
     data = overlapping(60, 4)
     found = results.anomalies(results.cells[0])
