@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from aexbench.features import Features
 
+ROUNDING = 1e-12  # of a half
 UNNAMED = " … "  # in the name of a group whose columns' names have nothing in common
 
 
@@ -50,3 +51,27 @@ def leading(relevance: NDArray[np.float64], most: int) -> list[int]:
     sums = relevance.sum(axis=0)
     order = np.argsort(-sums, kind="stable")[:most]
     return [int(channel) for channel in order if sums[channel] > 0]
+
+
+def half(by_step: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Return the first and last of the fewest steps in a row that have at least half of what is
+    positive at all steps (T,); of several runs as short the one that has the most, then the first.
+    None where nothing is positive.
+
+    Examples
+    --------
+    >>> half(np.array([0.0, 0.1, 0.4, 0.3, 0.2, -5.0]))
+    (2, 3)
+    >>> half(np.ones(6)), half(np.zeros(6))
+    ((0, 2), None)
+    """
+    positive = np.maximum(np.asarray(by_step, dtype=np.float64), 0.0)
+    whole = positive.sum()
+    if not whole > 0:
+        return None
+    for length in range(1, len(positive)):
+        sums = np.convolve(positive, np.ones(length), mode="valid")
+        best = int(sums.argmax())
+        if sums[best] >= whole / 2 * (1 - ROUNDING):
+            return best, best + length - 1
+    return 0, len(positive) - 1

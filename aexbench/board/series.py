@@ -83,7 +83,7 @@ def draw(above: Any, below: Any, window: Window) -> None:
     _values(above, window)
     _map(below, window)
     outline(below, window.truth.T)
-    _named(below, window)
+    name_channels(below, window.names, window.named, window.true)
     for axis in (above, below):
         axis.set_xlim(-0.5, len(window.values) - 0.5)
         axis.tick_params(labelsize=SMALL, length=1.5, pad=1)
@@ -150,14 +150,15 @@ def runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(first, stop - 1) for first, stop in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _named(axis: Any, window: Window) -> None:
-    """Name the channels: all where they are few, else what the explainer names and what is true, as
-    far as there is room; red where they are true.
+def name_channels(
+    axis: Any, names: Sequence[str], named: Sequence[int], true: Sequence[int] = ()
+) -> None:
+    """Name the channels beside a map: all where they are few, else what the explainer names and
+    what is true, as far as there is room; red where they are true.
     """
-    count, true = len(window.names), window.true
-    wanted = [*window.named, *true] if count > NAMES else range(count)
-    shown = _apart(wanted, -(-count // NAMES))
-    axis.set_yticks(shown, [_label(window.names[channel]) for channel in shown])
+    wanted = [*named, *true] if len(names) > NAMES else range(len(names))
+    shown = _apart(wanted, -(-len(names) // NAMES))
+    axis.set_yticks(shown, [_label(names[channel]) for channel in shown])
     for channel, text in zip(shown, axis.get_yticklabels(), strict=True):
         text.set_color(TRUE if channel in true else "black")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aexbench.detector import Detector
-from aexbench.explaining.parts import Category, Column, Feature, Usual
+from aexbench.explaining.parts import Category, Column, Feature, Steps, Usual
 from aexbench.explaining.views import Floats, View
 from aexbench.rows import Array, Rows, most, sample
 
@@ -60,6 +61,7 @@ def features_of(
     normal: Normal | None,
     attributions: Floats,
     errors: Floats | None = None,
+    spans: Sequence[Sequence[Steps | None]] | None = None,
 ) -> list[tuple[Feature, ...]]:
     """Return each sample's features, the most responsible first.
 
@@ -69,6 +71,8 @@ def features_of(
         By feature.
     errors : (N, G), optional
         Their standard errors.
+    spans : (N, G), optional
+        At which steps of a window each one's relevance lies.
     """
     shares = _of_error(view.by_column(seen.error_map))
     values, expected = view.values(seen.x), view.values(seen.x_hat)
@@ -83,6 +87,9 @@ def features_of(
         if errors is not None:
             told = zip(made, errors[row].tolist(), strict=True)
             made = [replace(feature, standard_error=error) for feature, error in told]
+        if spans is not None:
+            lying = zip(made, spans[row], strict=True)
+            made = [replace(feature, steps=steps) for feature, steps in lying]
         found.append(tuple(made[number] for number in np.argsort(-given, kind="stable")))
     return found
 

@@ -19,6 +19,7 @@ from aexbench.explaining.describing import Seen, features_of, normal_of
 from aexbench.explaining.parts import Explanation, Explanations, Lead, Pixels, Vote
 from aexbench.explaining.sureness import lead
 from aexbench.explaining.views import Floats, View, view
+from aexbench.explaining.windows import first_rows, label, spans, windows
 from aexbench.rows import Rows, as_rows
 from aexbench.state import as_usual
 
@@ -64,7 +65,7 @@ def explain(
         Seeds that an explainer which draws at random is asked with; its attributions are their
         mean.
     rows : (N,), optional
-        The samples' numbers in the source, to call them by.
+        The samples' numbers in the source, to call them by; a window's is that of its first row.
 
     Returns
     -------
@@ -97,11 +98,13 @@ def explain(
             normal = as_rows(normal)
         soundness.check(own, samples if normal is None else normal)
         seen = view(own.features, samples.shape[1:], data)
-        asked = Asked(own, seen, torch.as_tensor(samples), normal)
+        copied = torch.as_tensor(np.array(samples))  # views of rows may be read-only
+        asked = Asked(own, seen, copied, normal)
         choice = chosen(explainer, audit, detector)
         given = answers(choice.component, asked, draws)
         others = [one for one in map(made, shortlist) if one.text != choice.component.text]
-        return _together(asked, choice, given, votes(others, asked), _numbers(rows, len(samples)))
+        elected, numbers = votes(others, asked), _numbers(rows, len(samples))
+        return _together(asked, choice, given, elected, numbers, first_rows(data, seen, numbers))
 
 
 def _check(detector: object, draws: int) -> None:
@@ -155,6 +158,7 @@ def _together(
     given: Answers,
     elected: list[list[Vote]],
     numbers: list[int | None],
+    firsts: list[int | None],
 ) -> Explanations:
     """Return the explanations of all samples."""
     seen = asked.seen
@@ -163,15 +167,17 @@ def _together(
     error = given.standard_error
     # Columns of one feature may share one error: their sum is never too small.
     errors = None if error is None else asked.view.sums(error)
-    features = features_of(asked.view, seen, normal, by_feature, errors)
+    lying = spans(asked.view, given.attributions)
+    features = features_of(asked.view, seen, normal, by_feature, errors, lying)
     leads = _leads(asked.view, given, errors)
     images = _images(asked.view, seen, given.attributions)
+    series = windows(asked.view, seen, given.attributions, normal, firsts)
     text = choice.component.text
     scored = _scored(asked.detector, asked.x)
     return Explanations(
         tuple(
             Explanation(
-                label=f"Sample {place}" if numbers[place] is None else f"Row {numbers[place]}",
+                label=label(place, numbers[place], firsts[place], asked.view.shape),
                 row=numbers[place],
                 **scored[place],
                 explainer=text,
@@ -181,6 +187,7 @@ def _together(
                 lead=leads[place],
                 votes=(Vote(text, named(by_feature[place], asked.view.names)), *elected[place]),
                 pixels=images[place],
+                window=series[place],
             )
             for place in range(len(asked.x))
         )

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
+from aexbench import series
 from aexbench.explaining.choice import By
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Steps = tuple[int, int]  # the first and the last of a run of steps, from 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class Feature:
         The attribution over the sum of all positive ones; None where none is positive.
     standard_error
         Of the attribution, as the explainer tells it; None where it does not.
+    steps
+        Of a window's feature that has several: the first and the last of the fewest steps in a row
+        with half of its positive relevance; None where nothing is positive, and of other features.
     """
 
     name: str
@@ -82,6 +89,7 @@ class Feature:
     attribution: float
     share: float | None
     standard_error: float | None = None
+    steps: Steps | None = None
 
     @property
     def leading(self) -> Column:
@@ -150,15 +158,61 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A window (T, D) of a series, whatever counts as one feature of it.
+
+    Attributes
+    ----------
+    channels : (D,)
+        Their names.
+    values, expected : (T, D)
+        The window and x̂ in the user's units.
+    attribution : (T, D)
+        The explainer's.
+    first_row
+        The number of its first row in the source, where that is known.
+    usual : (2, T, D) or None
+        5 % and 95 % of normal windows, in the user's units.
+    """
+
+    channels: tuple[str, ...]
+    values: NDArray[Any]
+    expected: NDArray[Any]
+    attribution: NDArray[Any]
+    first_row: int | None
+    usual: NDArray[Any] | None
+
+    @property
+    def length(self) -> int:
+        """How many steps it has: T."""
+        return len(self.values)
+
+    @property
+    def by_step(self) -> NDArray[Any]:
+        """The attribution of each step, summed over channels: (T,)."""
+        return np.asarray(self.attribution.sum(axis=1))
+
+    @property
+    def by_channel(self) -> NDArray[Any]:
+        """The attribution of each channel, summed over steps: (D,)."""
+        return np.asarray(self.attribution.sum(axis=0))
+
+    @property
+    def steps(self) -> Steps | None:
+        """The fewest steps in a row with half of the positive relevance of all steps."""
+        return series.half(self.by_step)
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why a detector finds one sample anomalous.
 
     Attributes
     ----------
     label
-        What the sample is called: `Row 17`.
+        What the sample is called: `Row 17`, or for a window `Window of rows 17–48`.
     row
-        Its number in the source, where that is known.
+        Its number in the source, where that is known; a window's is that of its first row.
     error
         Its reconstruction error.
     error_alarm
@@ -176,6 +230,8 @@ class Explanation:
         What this explainer and each of the shortlist name first.
     pixels
         Of an image.
+    window
+        Of a series.
     """
 
     label: str
@@ -191,10 +247,13 @@ class Explanation:
     lead: Lead | None
     votes: tuple[Vote, ...]
     pixels: Pixels | None = field(default=None, repr=False, compare=False)
+    window: Window | None = field(default=None, repr=False, compare=False)
 
     @property
     def kind(self) -> str:
-        """What samples like it are called: rows, or images."""
+        """What samples like it are called: rows, windows, or images."""
+        if self.window is not None:
+            return "windows"
         return "rows" if self.pixels is None else "images"
 
     @property
@@ -227,7 +286,7 @@ class Explanation:
         return as_json(self)
 
     def plot(self) -> Any:
-        """Return a bar chart (altair), or for an image a figure of heat maps (matplotlib)."""
+        """Return a bar chart (altair), or of an image or a window a heat map (matplotlib)."""
         return Explanations((self,)).plot()
 
     def save(self, path: str | Path) -> Path:
@@ -278,7 +337,7 @@ class Explanations(Sequence[Explanation]):
         return "".join(f"{one.json()}\n" for one in self.items)
 
     def plot(self) -> Any:
-        """Return bar charts (altair), or for images a figure of heat maps (matplotlib)."""
+        """Return bar charts (altair), or of images and windows heat maps (matplotlib)."""
         from aexbench.explaining.pictures import drawn
 
         return drawn(self.items)

@@ -1,4 +1,4 @@
-"""Explanations as pictures: bar charts of features, and heat maps of images."""
+"""Explanations as pictures: bar charts of features, and heat maps of images and windows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from aexbench.errors import RequestError
-from aexbench.explaining import bars, maps
+from aexbench.explaining import bars, maps, strips
 from aexbench.explaining.parts import Explanation
 from aexbench.plotting import drawing
 
 
 def drawn(explanations: Sequence[Explanation]) -> Any:
-    """Return a chart of altair, or for images a figure of matplotlib.
+    """Return a chart of altair, or for images and windows a figure of matplotlib.
 
     Raises
     ------
@@ -23,6 +23,8 @@ def drawn(explanations: Sequence[Explanation]) -> Any:
     """
     if not explanations:
         raise RequestError("there is no explanation to draw")
+    if explanations[0].window is not None:
+        return strips.figure(explanations)
     images = explanations[0].pixels is not None
     return maps.figure(explanations) if images else bars.chart(explanations)
 
@@ -30,5 +32,5 @@ def drawn(explanations: Sequence[Explanation]) -> Any:
 def picture(explanations: Sequence[Explanation], form: str) -> bytes:
     """Return the bytes of a picture, `svg` or `png`."""
     found = drawn(explanations)
-    images = explanations[0].pixels is not None
-    return maps.to_bytes(found, form) if images else drawing.to_bytes(found, form)
+    rows = explanations[0].kind == "rows"
+    return drawing.to_bytes(found, form) if rows else maps.to_bytes(found, form)

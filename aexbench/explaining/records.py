@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aexbench.explaining.parts import Explanation, Feature
+from aexbench.explaining.parts import Explanation, Feature, Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,20 @@ def as_json(one: Explanation) -> str:
         "lead": None if one.lead is None else asdict(one.lead),
         "votes": [asdict(vote) for vote in one.votes],
     }
+    if one.window is not None:
+        said["window"] = _window(one.window)
     return json.dumps(said, ensure_ascii=False, allow_nan=False)
+
+
+def _window(window: Window) -> dict[str, Any]:
+    """Return what is said of a window by channel and by step, whatever its features are."""
+    return {
+        "first_row": window.first_row,
+        "steps": window.steps,
+        "by_channel": dict(zip(window.channels, window.by_channel.tolist(), strict=True)),
+        "by_step": window.by_step.tolist(),
+        "attribution": window.attribution.tolist(),
+    }
 
 
 def as_frame(explanations: Sequence[Explanation]) -> pd.DataFrame:

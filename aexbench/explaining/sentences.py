@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from aexbench.errors import plain
-from aexbench.explaining.parts import Category, Column, Explanation, Feature, Lead, Vote
-from aexbench.explaining.wording import apart, decimals, listed, number, percent, quoted
+from aexbench.explaining.parts import (
+    Category,
+    Column,
+    Explanation,
+    Feature,
+    Lead,
+    Steps,
+    Vote,
+    Window,
+)
+from aexbench.explaining.wording import (
+    apart,
+    decimals,
+    in_steps,
+    listed,
+    long,
+    number,
+    percent,
+    quoted,
+)
 from aexbench.texts import counted
 
 HEAVY = 0.5  # of the error of normal samples: more than all other features together
@@ -38,7 +56,38 @@ def _named(one: Explanation) -> str:
     if first.share is None:
         highest = f"the highest is that of {quoted(first.name)}, {first.attribution:.3g}"
         return f"{explainer} names no feature, as no attribution is above 0; {highest}"
-    return f"{explainer} names {quoted(first.name)} first ({_share(one)}): {odd(first, one.kind)}"
+    named = f"{explainer} names {quoted(first.name)} first ({_share(one)}{_when(one)})"
+    return f"{named}: {odd(first, one.kind)}"
+
+
+def _when(one: Explanation) -> str:
+    """Return at which steps of a window the first feature's relevance lies."""
+    if one.window is None or one.features[0].steps is None:
+        return ""
+    return f", {lies(one.features[0].steps, one.window)}"
+
+
+def lies(steps: Steps, window: Window) -> str:
+    """Return where half of the relevance lies, in steps and in the source's rows."""
+    if long(steps, window):
+        return "spread over the window"
+    return f"half at {in_steps(steps)}{_in_rows(steps, window)}"
+
+
+def when(window: Window) -> str:
+    """Return which steps of a window carry the most, and what steps are in the source."""
+    counted_from = "Steps count from 0"
+    if window.first_row is not None:
+        counted_from += f", which is row {window.first_row}"
+    told = "none above 0" if window.steps is None else lies(window.steps, window)
+    return f"Relevance of the whole window, by step: {told}. {counted_from}."
+
+
+def _in_rows(steps: Steps, window: Window) -> str:
+    if window.first_row is None:
+        return ""
+    first, last = (window.first_row + step for step in steps)
+    return f", row {first}" if first == last else f", rows {first}–{last}"
 
 
 def _share(one: Explanation) -> str:

@@ -8,9 +8,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aexbench.errors import plain
-from aexbench.explaining.parts import Explanation, Feature
-from aexbench.explaining.sentences import agreement, heavy, how_sure, sentence
-from aexbench.explaining.wording import cut, decimals, number, percent, quoted, wrapped
+from aexbench.explaining.parts import Explanation, Feature, Window
+from aexbench.explaining.sentences import agreement, heavy, how_sure, sentence, when
+from aexbench.explaining.wording import (
+    cut,
+    decimals,
+    in_short,
+    long,
+    number,
+    percent,
+    quoted,
+    wrapped,
+)
 from aexbench.texts import counted
 
 MOST = 10  # features in a table
@@ -36,23 +45,38 @@ class Line(NamedTuple):
 
 def lines(one: Explanation) -> list[Line]:
     """Return the cells of the most responsible features, ten at most."""
-    return [_line(feature) for feature in one.features[:MOST]]
+    return [_line(feature, one.window) for feature in one.features[:MOST]]
 
 
-def _line(feature: Feature) -> Line:
+def _line(feature: Feature, window: Window | None = None) -> Line:
     error, column = percent(feature.error_share), feature.leading
     if (found := feature.category) is not None:
         usual = "" if found.frequency is None else f"in {percent(found.frequency)}"
         usual = "never" if found.frequency == 0 else usual
         return Line(feature.name, found.value, usual, found.expected, error, feature.share)
     places = decimals(column)
-    name = feature.name if len(feature.columns) == 1 else f"{feature.name}: {column.name}"
+    name = _called(feature, window)
     usual = ""
     if column.usual is not None:
         low, high = number(column.usual.low, places), number(column.usual.high, places)
         usual = low if low == high else f"{low} – {high}"
     value, expected = number(column.value, places), number(column.expected, places)
     return Line(name, value, usual, expected, error, feature.share)
+
+
+def _called(feature: Feature, window: Window | None) -> str:
+    """Return a feature's name, with what more there is to say in a narrow cell: at which steps its
+    relevance lies, or which of its columns has the values beside it.
+    """
+    if window is not None and feature.steps is not None:
+        lying = "spread" if long(feature.steps, window) else in_short(feature.steps)
+        return f"{feature.name} ({lying})"
+    column = feature.leading
+    if len(feature.columns) == 1:
+        return feature.name
+    if window is not None and len(feature.columns) == len(window.channels):  # of one step
+        return f"{feature.name}: {window.channels[feature.columns.index(column)]}"
+    return f"{feature.name}: {column.name}"
 
 
 def left_out(one: Explanation) -> str:
@@ -70,7 +94,8 @@ def left_out(one: Explanation) -> str:
 def remarks(one: Explanation) -> list[str]:
     """Return what stands below the table: how sure, whether others agree, why this explainer."""
     why = f"Why {quoted(one.explainer)}: {plain(one.reason)}."
-    return [*filter(None, [heavy(one)]), how_sure(one.lead), agreement(one.votes), why]
+    lying = "" if one.window is None else when(one.window)
+    return [*filter(None, [lying, heavy(one)]), how_sure(one.lead), agreement(one.votes), why]
 
 
 def as_text(one: Explanation, width: int) -> str:

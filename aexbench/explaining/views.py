@@ -5,12 +5,13 @@ A table's columns are seen as they are, an image by regions, whose value is thei
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aexbench import series
 from aexbench.contracts import Dataset
 from aexbench.explaining.regions import regions
 from aexbench.features import SEPARATORS, Codes, Features
@@ -95,8 +96,29 @@ def view(features: Features, shape: tuple[int, ...], data: Dataset | None) -> Vi
     names = features.group_names(shape)
     owner = np.arange(len(names)) if features.groups is None else np.asarray(features.groups)
     members = tuple(np.flatnonzero(owner == number) for number in range(len(names)))
+    if len(shape) == 2 and features.groups is not None:
+        names = _of_windows(features, names, members, shape)
     columns = features.names or _numbered(features, names, shape)
     return View(names, columns, members, features, shape, inverse, by_region=False)
+
+
+def _of_windows(
+    features: Features,
+    names: tuple[str, ...],
+    members: Sequence[NDArray[np.int64]],
+    shape: tuple[int, int],
+) -> tuple[str, ...]:
+    """Return the names of a window's features: a channel's own where that is one at all steps, and
+    a step's number where it is a step of all channels.
+    """
+    channels, found = series.channels(features, shape), list(names)
+    for number, columns in enumerate(members):
+        steps, owners = (np.unique(part) for part in np.unravel_index(columns, shape))
+        if len(owners) == 1 and len(steps) == shape[0]:
+            found[number] = channels[owners[0]]
+        elif len(steps) == 1 and len(owners) == shape[1]:
+            found[number] = f"step {steps[0]}"
+    return tuple(found)
 
 
 def _numbered(

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from aexbench.errors import plain
-from aexbench.explaining.parts import Column
+from aexbench.explaining.parts import Column, Steps, Window
 
 DIGITS = 3  # significant ones, of the range that normal values span
 MOST_DECIMALS = 12
@@ -101,6 +101,30 @@ def listed(names: Sequence[str]) -> str:
     if len(names) > 3:
         return f"{', '.join(shown)} and {len(names) - 3} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def in_steps(steps: Steps) -> str:
+    """Return steps in words.
+
+    >>> in_steps((12, 19)), in_steps((3, 3))
+    ('steps 12–19', 'step 3')
+    """
+    return f"step{'' if steps[0] == steps[1] else 's'} {in_short(steps)}"
+
+
+def in_short(steps: Steps) -> str:
+    """Return steps in figures.
+
+    >>> in_short((12, 19)), in_short((3, 3))
+    ('12–19', '3')
+    """
+    first, last = steps
+    return f"{first}" if first == last else f"{first}–{last}"
+
+
+def long(steps: Steps, window: Window) -> bool:
+    """Whether half of the relevance takes half of the steps: it lies nowhere in particular."""
+    return 2 * (steps[1] - steps[0] + 1) >= window.length
 
 
 def cut(text: str, width: int) -> str:
