@@ -44,11 +44,15 @@ def chance_and_ceiling(metric, truth, label=None) -> Levels:
     return Levels(*(score(one, made, [metric])[metric.text] for one in maps))
 
 
-def truth_of(samples=40, columns=9, seed=0):
-    """Return a truth (N, M) of one to all columns."""
+def truth_of(text, samples=40, columns=9, seed=0):
+    """Return a truth (N, M) of one to all columns; windows (N, M, 1) for what is by step."""
     rng = np.random.default_rng(seed)
     count = rng.integers(1, columns + 1, size=(samples, 1))
-    return rng.random((samples, columns)).argsort(axis=1) < count
+    return shaped(text, rng.random((samples, columns)).argsort(axis=1) < count)
+
+
+def shaped(text, truth):
+    return truth[..., None] if metric(text).plugin.declaration.columns else truth
 
 
 def pooling_gains(text, truth):
@@ -62,7 +66,7 @@ def pooling_gains(text, truth):
 
 @pytest.mark.parametrize("text", NAMES)
 def test_chance_is_the_mean_over_random_maps(text):
-    truth, rng = truth_of(), np.random.default_rng(1)
+    truth, rng = truth_of(text), np.random.default_rng(1)
     made = metric(text).make()
     random = [np.mean(made.score(rng.random(truth.shape), truth)) for _ in range(MAPS)]
     allowed = 4 * np.std(random, ddof=1) / MAPS**0.5 + pooling_gains(text, truth) + 1e-9
@@ -78,7 +82,7 @@ BY_AMOUNT = [name for name in NAMES if "thresholds" in name or name == "relevanc
 @pytest.mark.parametrize("text", NAMES)
 @pytest.mark.parametrize("kind", ["random", "tied", "better", "truth"])
 def test_nothing_scores_better_than_the_ceiling(text, kind):
-    truth, rng = truth_of(), np.random.default_rng(2)
+    truth, rng = truth_of(text), np.random.default_rng(2)
     given = {
         "random": rng.random(truth.shape),
         "tied": rng.integers(3, size=truth.shape).astype(float),
@@ -96,7 +100,7 @@ def test_nothing_scores_better_than_the_ceiling(text, kind):
 
 @pytest.mark.parametrize("text", NAMES)
 def test_chance_is_no_better_than_the_ceiling(text):
-    chance, ceiling = chance_and_ceiling(metric(text), truth_of())
+    chance, ceiling = chance_and_ceiling(metric(text), truth_of(text))
     sign = 1 if info(metric(text)).higher_is_better else -1
     assert (sign * (ceiling - chance) >= -1e-12).all()
     assert (sign * (ceiling - chance) > 0.05).any()
@@ -118,12 +122,16 @@ LEVELS = {
     "pointing-game": (4 / 9, 1),
     "pixel-roc-auc": (1 / 2, 1),
     "boundary-ap": (4 / 9, 1),
+    "step-precision": (4 / 9, 1),
+    "step-precision[top=truth]": (4 / 9, 1),
+    "step-precision[boundary=1,top=truth]": (3 / 7, 1),
+    "step-roc-auc": (1 / 2, 1),
 }
 
 
 @pytest.mark.parametrize("text", LEVELS)
 def test_levels_of_four_true_features_among_nine(text):
-    truth = np.tile(np.arange(9) < 4, (3, 1))
+    truth = shaped(text, np.tile(np.arange(9) < 4, (3, 1)))
     levels = chance_and_ceiling(metric(text), truth)
     np.testing.assert_allclose(levels, np.tile(np.array(LEVELS[text])[:, None], 3), atol=1e-12)
 
@@ -136,7 +144,7 @@ def test_samples_of_a_label_are_pooled_and_others_are_not(monkeypatch):
         """Return a share's square, which differs from the mean of its parts."""
         return float(truth.mean() ** 2)
 
-    truth, label = truth_of(), np.repeat(["a", "b"], 20)
+    truth, label = truth_of("pixel-ap"), np.repeat(["a", "b"], 20)
     chance = chance_and_ceiling(metric("squared-share"), truth, label).chance
     parts = [chance_and_ceiling(metric("squared-share"), truth[rows]).chance for rows in HALVES]
     np.testing.assert_allclose(chance, np.concatenate(parts))
@@ -145,6 +153,6 @@ def test_samples_of_a_label_are_pooled_and_others_are_not(monkeypatch):
 
 
 def test_pooled_average_precision_has_the_share_of_true_features_at_chance():
-    truth = truth_of()
+    truth = truth_of("pixel-ap")
     chance = chance_and_ceiling(metric("pixel-ap"), truth).chance
     assert chance.mean() == pytest.approx(truth.mean())
