@@ -19,7 +19,7 @@ PICTURES = {"size": 128, "rotation": 10.0, "flips": True, "autoencoder": "conv",
 FIT = {"loss": "l2", "patience": 10, "batch_size": 32, "epochs": 200, "learning_rate": 0.001}
 LONG = {"loss": "l2", "patience": 30, "batch_size": 64, "epochs": 1000, "learning_rate": 0.002}
 ALONG_TIME = {**LONG, "epochs": 200, "patience": 10}
-RECURRENT = {**LONG, "epochs": 60, "patience": 10, "batch_size": 16}
+RECURRENT = {**LONG, "epochs": 60, "batch_size": 16}
 WINDOWS = {"window": None, "stride": 1, "by": "channels", "patch": 8}
 
 DEFAULTS = {

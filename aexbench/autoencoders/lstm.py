@@ -11,7 +11,7 @@ from aexbench.autoencoders import register
 from aexbench.autoencoders.series import Recurrent, check_window
 
 
-@register("lstm", version=1, images=False, epochs=60, patience=10, batch_size=16)
+@register("lstm", version=1, images=False, epochs=60, patience=30, batch_size=16)
 def lstm(
     shape: tuple[int, ...], *, units: Annotated[int, Ge(1)] = 32, code: Annotated[int, Ge(1)] = 8
 ) -> nn.Module:

@@ -32,28 +32,29 @@ LOOKED_AT = 8  # samples by which a twin is told from the trained network
 TWINS: tuple[Control, ...] = ("initial", "permuted")
 
 
-def controlled(detector: Detector, control: Control, seed: int, x: Array | None = None) -> Detector:
+def controlled(detector: Detector, control: Control, seed: int) -> Detector:
     """Return the control of a detector that an explainer is to be refitted on, or the detector
     itself for `none`.
 
     Raises
     ------
     SkipError
-        If there is no such control; given samples x (N, …), also if a twin reconstructs them as the
-        trained network does.
+        If there is no such control.
     """
     if control == "none":
         return detector
-    if control == ABLATED:
-        return loss_ablated(detector)
-    twin = _twin(detector, control, seed)
-    if x is not None and _alike(detector, twin, x[:LOOKED_AT]):
+    return loss_ablated(detector) if control == ABLATED else _twin(detector, control, seed)
+
+
+def check_untrained(detector: Detector, twin: Detector, x: Array) -> None:
+    """Raise SkipError if a twin reconstructs samples x (N, …) as the trained network does."""
+    one, other = detector.reconstruct(x[:LOOKED_AT]), twin.reconstruct(x[:LOOKED_AT])
+    if bool((one == other).all()):
         raise SkipError(
             "an untrained twin reconstructs as the trained network does: what was trained are no "
             "parameters of torch, or do not matter; give Detector(..., fresh=function) that makes "
             "the model untrained"
         )
-    return twin
 
 
 def twin_seed(detector_seed: int, control_seed: int) -> int:
@@ -62,11 +63,6 @@ def twin_seed(detector_seed: int, control_seed: int) -> int:
     """
     seeds = np.random.SeedSequence([detector_seed, control_seed])
     return int(seeds.generate_state(1, np.uint64)[0] >> 1)  # torch takes signed ones
-
-
-def _alike(detector: Detector, twin: Detector, x: Array) -> bool:
-    one, other = detector.reconstruct(x), twin.reconstruct(x)
-    return bool((one == other).all())
 
 
 def loss_ablated(detector: Detector) -> Detector:

@@ -24,7 +24,6 @@ from aexbench.detector import Detector, is_out_of_memory
 from aexbench.errors import RequestError, SkipError, StoreError, line
 from aexbench.running import asking, planning, probing, references, scoring, staleness, timing
 from aexbench.running.cells import Cell
-from aexbench.running.controls import controlled, twin_seed
 from aexbench.running.estimate import EXPLAINING
 from aexbench.running.kept import kept, kept_process
 from aexbench.running.provenance import provenance
@@ -189,7 +188,8 @@ def _prepared(cell: Cell, workspace: Workspace) -> Ask:
     if cell.explainer.plugin.registry is references.references:
         return functools.partial(Explained, cell.explainer.make()(anomalies))
     lent = workspace.background(cell.dataset)
-    return functools.partial(_explained, cell, anomalies.x, workspace.detector(cell), lent)
+    asked = workspace.controlled(cell, anomalies.x)
+    return functools.partial(_explained, cell, anomalies.x, workspace.detector(cell), asked, lent)
 
 
 def _result(
@@ -251,13 +251,13 @@ class Explained(NamedTuple):
     standard_error: NDArray[Any] | None = None
 
 
-def _explained(cell: Cell, x: NDArray[Any], detector: Detector, lent: Lent) -> Explained:
+def _explained(
+    cell: Cell, x: NDArray[Any], detector: Detector, asked: Detector, lent: Lent
+) -> Explained:
     """Return what a cell's explainer answers on the detector or on its control, or what its probe
     brings.
     """
-    with kept(detector, lent=lent):
-        seed = twin_seed(cell.detector_seed, cell.control_seed)
-        asked = controlled(detector, cell.control, seed, x)
+    with kept(detector, lent=lent), kept(asked):
         if cell.probe is not None:
             return Explained(asking.outcome(cell, asked, lent.rows, x), report=asked.report)
         explained = explain(functools.partial(cell.made, asked, lent.rows), x, asked)

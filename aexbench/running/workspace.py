@@ -20,6 +20,7 @@ from aexbench.errors import SkipError, StoreError
 from aexbench.rows import Array, Rows, in_memory, moments
 from aexbench.running import alarms, references, strata
 from aexbench.running.cells import GIVEN, Cell
+from aexbench.running.controls import TWINS, check_untrained, controlled, twin_seed
 from aexbench.running.estimate import CORRUPTING, LOADING, TRAINING
 from aexbench.running.kept import kept
 from aexbench.running.progress import Show
@@ -27,7 +28,7 @@ from aexbench.running.sources import Loaded, Model, Say, Source, Trained
 from aexbench.running.spent import Spent
 from aexbench.running.store import FileInfo, Store, file_info, pack_anomalies
 
-KEPT = 16  # data sets, their backgrounds, detectors and anomaly sets
+KEPT = 16  # data sets, their backgrounds, detectors, their twins and anomaly sets
 MOST_LENT = 2**28  # bytes of a background that is copied
 
 
@@ -108,6 +109,20 @@ class Workspace:
             detector = self.origin.detector(cell, dataset)
             soundness.check(detector, dataset.validation)
         return detector
+
+    def controlled(self, cell: Cell, x: Array) -> Detector:
+        """Return the control of the cell's detector that its explainer is refitted on.
+
+        An untrained twin is made once for all explainers, some of which take seconds to read a
+        network; SkipError if it reconstructs the samples x (N, …) as the trained one does.
+        """
+        detector, seed = self.detector(cell), twin_seed(cell.detector_seed, cell.control_seed)
+        if cell.control not in TWINS:
+            return controlled(detector, cell.control, seed)
+        key = f"{cell.detector_key} {cell.control} {seed}"
+        twin: Detector = self._keep(key, lambda: controlled(detector, cell.control, seed))
+        check_untrained(detector, twin, x)
+        return twin
 
     def anomalies(self, cell: Cell) -> AnomalySet:
         """Return the cell's anomaly set, made once and kept in the store; SkipError if there is no

@@ -127,13 +127,13 @@ def test_adversarial_anomalies_need_gradients(opaque):
 @pytest.mark.parametrize("control", ["initial", "permuted"])
 def test_a_function_has_no_untrained_twins(opaque, control):
     with pytest.raises(SkipError, match=r"drawn anew; Detector.of.*fresh=function"):
-        controlled(opaque, control, 0, ROWS)
-    assert controlled(opaque, "loss-ablated", 0, ROWS).error(ROWS).std() == 0
+        controlled(opaque, control, 0)
+    assert controlled(opaque, "loss-ablated", 0).error(ROWS).std() == 0
 
 
 def test_an_untrained_model_that_is_given_is_the_twin():
     made = Detector.of(projected, fresh=lambda: torch.nn.Linear(8, 8))
-    assert isinstance(controlled(made, "initial", 0, ROWS).model, torch.nn.Linear)
+    assert isinstance(controlled(made, "initial", 0).model, torch.nn.Linear)
 
 
 def test_a_board_says_which_floors_are_lacking(opaque):
@@ -165,7 +165,7 @@ def test_constants_of_units_stay_in_permuted_twins():
     x = ROWS * np.arange(1, 9)
     made = Detector.of(make_pipeline(StandardScaler(), PCA(3)).fit(x))
     for control in ("initial", "permuted"):
-        twin = controlled(made, control, 0, x)
+        twin = controlled(made, control, 0)
         own, other = (dict(one.model.named_buffers()) for one in (made, twin))
         assert own.keys() == other.keys() != set()
         assert all(torch.equal(own[name], other[name]) for name in own)

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations, prune
 from torch.utils._pytree import tree_leaves
 
 from aexbench import Detector, Features, SkipError
-from aexbench.running.controls import controlled
+from aexbench.running.controls import check_untrained, controlled
 
 X = torch.rand(6, 4, generator=torch.Generator().manual_seed(1))
 
@@ -395,8 +395,10 @@ def test_a_twin_that_reconstructs_as_the_trained_network_does_is_none(control):
         given.append(Detector(model, fresh=lambda: copy.deepcopy(model)))
     for detector in given:
         with pytest.raises(SkipError, match="reconstructs as the trained network does"):
-            controlled(detector, control, 0, X)
-    assert controlled(Detector(model), control, 0, X).model is not model
+            check_untrained(detector, controlled(detector, control, 0), X)
+    other = controlled(Detector(model), control, 0)
+    check_untrained(Detector(model), other, X)
+    assert other.model is not model
 
 
 class FirstIsZero(nn.Module):
@@ -411,7 +413,7 @@ class FirstIsZero(nn.Module):
 
 
 def test_a_column_that_every_network_reconstructs_alike_takes_no_twin():
-    assert controlled(Detector(FirstIsZero()), "initial", 0, X).report == {}
+    assert controlled(Detector(FirstIsZero()), "initial", 0).report == {}
 
 
 @pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])

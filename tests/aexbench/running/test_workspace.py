@@ -199,3 +199,17 @@ def test_labels_bear_whether_they_raise_an_alarm_and_boards_count_those(tmp_path
     name = next(iter(scores))
     assert section.rows[0].scores[name].mean == pytest.approx(scores[name][alarmed].mean())
     assert results.frame.score.iloc[0] == pytest.approx(scores[name][alarmed].mean())
+
+
+def test_an_untrained_twin_is_made_once_and_is_what_it_was(tmp_path):
+    datasets.register("marked")(marked)
+    suite = suite_of(corruptions=["random[threshold=0.3,count=5]"], controls=True, twins=1)
+    results = aexbench.run(suite, tmp_path / "store")
+    cell = next(one for one in results.cells if one.control == "permuted")
+    own = workspace.Workspace(results.store)
+    x = own.anomalies(cell).x
+    twin = own.controlled(cell, x)
+    assert own.controlled(cell, x) is twin
+    again = workspace.Workspace(results.store).controlled(cell, x)
+    assert torch.equal(again.reconstruct(x), twin.reconstruct(x))
+    assert not torch.equal(own.detector(cell).reconstruct(x), twin.reconstruct(x))
