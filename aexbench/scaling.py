@@ -94,6 +94,15 @@ class Scale:
         offset, factor, _ = self._shaped(rows.shape[1:])
         return np.asarray(offset + factor * rows)
 
+    def repeated(self, steps: int) -> Scale:
+        """Return the scale of windows (T, D) of the rows (D,) that this one is for.
+
+        >>> Scale(offset=(1.0, 2.0), factor=4.0).repeated(2)
+        Scale(offset=(1.0, 2.0, 1.0, 2.0), factor=4.0, tolerance=0.0)
+        """
+        parts = (part * steps if isinstance(part, tuple) else part for part in self._parts)
+        return Scale(*parts)
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise RequestError unless samples of this shape have as many columns as the scale."""
         for part in self._parts:

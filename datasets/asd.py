@@ -5,10 +5,9 @@ abnormal in each.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
@@ -23,8 +22,7 @@ from aexbench.datasets.tools.segments import (
     read_segments,
 )
 from aexbench.datasets.tools.splits import listed
-from aexbench.datasets.tools.windows import PATCH, By, rows_or_windows
-from aexbench.declarations import Later
+from aexbench.datasets.tools.windows import Windows
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
 
@@ -69,10 +67,7 @@ def asd(
     *,
     entity: str = "omi-1",
     root: Path | None = None,
-    window: Annotated[int | None, Ge(1), Later(None)] = None,
-    stride: Annotated[int, Ge(1), Later(1)] = 1,
-    by: Annotated[By, Later("channels")] = "channels",
-    patch: Annotated[int, Ge(1), Later(PATCH)] = PATCH,
+    windows: Windows = Windows(),  # noqa: B008
 ) -> Dataset:
     """Application Server Dataset, one entity: 19 measurements every five minutes of a server,
     scaled to [0, 1] by its publishers.
@@ -93,14 +88,8 @@ def asd(
     ----------
     entity
         `omi-1` to `omi-12`.
-    window, stride
-        Rows of a window, and from the beginning of one to that of the next: samples are windows
-        (T, D) then, views of the rows (`aexbench.datasets.tools.windows`).
-    by
-        What counts as one feature of a window: `channels`, `steps`, each value by itself (`cells`),
-        or some steps of a channel (`patches`).
-    patch
-        Steps of a patch.
+    windows
+        Of the rows, which are in the order of time.
     root
         The folder `data` of its publishers' repository (`processed` and `interpretation_label`),
         or the repository; `AEXBENCH_DATA` names that, or the folder that `InterFusion` lies in.
@@ -133,7 +122,7 @@ def asd(
     kinds = _kinds(place / TYPES, entity, segments, len(test))
     where, autoencoder = f"{place}, {entity}", "mlp[widths=[12, 6]]"
     data = dataset_of(series, where, autoencoder=autoencoder, kinds=kinds)
-    return rows_or_windows(data, window, stride, by, patch)
+    return windows.of(data)
 
 
 def _table(path: Path) -> NDArray[np.float32]:

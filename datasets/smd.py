@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, RequestError
@@ -19,8 +18,7 @@ from aexbench.datasets.tools.segments import (
     labels_of,
     read_segments,
 )
-from aexbench.datasets.tools.windows import PATCH, By, rows_or_windows
-from aexbench.declarations import Later
+from aexbench.datasets.tools.windows import Windows
 from aexbench.fetching.downloads import Download
 from aexbench.fetching.local_data import folder
 
@@ -63,10 +61,7 @@ def smd(
     *,
     machine: str = "1-1",
     root: Path | None = None,
-    window: Annotated[int | None, Ge(1), Later(None)] = None,
-    stride: Annotated[int, Ge(1), Later(1)] = 1,
-    by: Annotated[By, Later("channels")] = "channels",
-    patch: Annotated[int, Ge(1), Later(PATCH)] = PATCH,
+    windows: Windows = Windows(),  # noqa: B008
 ) -> Dataset:
     """Server Machine Dataset, one machine: 38 measurements a minute, scaled to [0, 1] by its
     publishers.
@@ -80,14 +75,8 @@ def smd(
     ----------
     machine
         Such as `1-7`: the number of its group and its own.
-    window, stride
-        Rows of a window, and from the beginning of one to that of the next: samples are windows
-        (T, D) then, views of the rows (`aexbench.datasets.tools.windows`).
-    by
-        What counts as one feature of a window: `channels`, `steps`, each value by itself (`cells`),
-        or some steps of a channel (`patches`).
-    patch
-        Steps of a patch.
+    windows
+        Of the rows, which are in the order of time.
     root
         The folder `ServerMachineDataset` as it is published, or the one that it lies in;
         `AEXBENCH_DATA` names that too.
@@ -119,7 +108,7 @@ def smd(
     segments = read_segments(place / "interpretation_label" / name, test.shape, past_the_end=True)
     series = Series(train, test, labels, segments)
     data = dataset_of(series, f"{place}, {name}", autoencoder="mlp[widths=[24, 8]]")
-    return rows_or_windows(data, window, stride, by, patch)
+    return windows.of(data)
 
 
 def _numbers(path: Path, place: Path) -> NDArray[np.float32]:

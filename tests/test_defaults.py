@@ -187,6 +187,7 @@ DEFAULTS = {
             "encoding": "scalar",
             "columns": 8,
             "codes": "known",
+            **WINDOWS,
         },
         "image-folder": {
             "path": GIVEN,
@@ -249,9 +250,9 @@ DEFAULTS = {
     "autoencoders": {
         "conv": {"output": "relu", "narrow": 1, "start": "he", "l1": 0.0, **FIT},
         "conv-transpose": {"channels": (16, 32, 64), **FIT},
-        "conv1d": {"channels": (32, 8), **ALONG_TIME},
-        "gru": {"units": 32, "code": 8, **RECURRENT},
-        "lstm": {"units": 32, "code": 8, **RECURRENT},
+        "conv1d": {"channels": (32, 8), "output": "sigmoid", **ALONG_TIME},
+        "gru": {"units": 32, "code": 8, "output": "sigmoid", **RECURRENT},
+        "lstm": {"units": 32, "code": 8, "output": "sigmoid", **RECURRENT},
         "linear": {"blocks": (), "loadings": (), "centre": 0.5, **LONG},
         "mlp": {
             "widths": (64, 32, 8),
@@ -260,9 +261,16 @@ DEFAULTS = {
             "l1": 0.0,
             **LONG,
         },
-        "tcn": {"channels": 32, "code": 4, "dilations": (1, 2, 4), "pooled": 2, **ALONG_TIME},
+        "tcn": {
+            "output": "sigmoid",
+            "channels": 32,
+            "code": 4,
+            "dilations": (1, 2, 4),
+            "pooled": 2,
+            **ALONG_TIME,
+        },
         "transformer": {
-            **{"units": 32, "heads": 4, "layers": 1, "code": 4},
+            **{"units": 32, "heads": 4, "layers": 1, "code": 4, "output": "sigmoid"},
             **{**LONG, "epochs": 100, "patience": 10, "learning_rate": 0.001},
         },
         "unet": {"channels": (16, 32, 64), **FIT},

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from aexbench.auditing.sizes import typical_sizes
 from aexbench.components import Component, of_plugin
 from aexbench.contracts import Dataset
@@ -181,7 +183,7 @@ class Trying:
     def labels(self) -> Component | None:
         """The labelled rows of the later half, where some have a truth."""
         truth = self.dataset.test_truth
-        if truth is None or not truth.any():
+        if truth is None or not np.any(truth):
             return None
         return planning.corruption(f"{LABELS}[half=later,count={LABELLED}]")
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import nn
 
 from aexbench.autoencoders import register
-from aexbench.autoencoders.series import ByTime, check_window
+from aexbench.autoencoders.series import ByTime, Output, check_window, ending
+from aexbench.declarations import Later
 from aexbench.errors import RequestError
 
 
 @register("conv1d", version=1, images=False, epochs=200, patience=10)
-def conv1d(shape: tuple[int, ...], *, channels: tuple[int, ...] = (32, 8)) -> nn.Module:
+def conv1d(
+    shape: tuple[int, ...],
+    *,
+    channels: tuple[int, ...] = (32, 8),
+    output: Annotated[Output, Later("sigmoid")] = "sigmoid",
+) -> nn.Module:
     """Return convolutions along time that halve it at each layer, mirrored by nearest upsampling,
     with ReLU inside and a sigmoid at the end.
 
@@ -20,6 +28,8 @@ def conv1d(shape: tuple[int, ...], *, channels: tuple[int, ...] = (32, 8)) -> nn
         Of one sample: (T, D), where T is divisible by 2 to the number of `channels`.
     channels
         After each halving, the last of them the bottleneck.
+    output
+        What ends the network: `sigmoid` reaches from 0 to 1, `identity` everywhere.
 
     References
     ----------
@@ -34,4 +44,4 @@ def conv1d(shape: tuple[int, ...], *, channels: tuple[int, ...] = (32, 8)) -> nn
     back = channels[::-1]
     for inputs, outputs in zip(back, (*back[1:], back[-1]), strict=True):
         layers += [nn.Upsample(scale_factor=2.0), nn.Conv1d(inputs, outputs, 3, 1, 1), nn.ReLU()]
-    return ByTime(*layers, nn.Conv1d(channels[0], width, 1), nn.Sigmoid())
+    return ByTime(*layers, nn.Conv1d(channels[0], width, 1), ending(output))

@@ -8,12 +8,17 @@ from annotated_types import Ge
 from torch import nn
 
 from aexbench.autoencoders import register
-from aexbench.autoencoders.series import Recurrent, check_window
+from aexbench.autoencoders.series import Output, Recurrent, check_window
+from aexbench.declarations import Later
 
 
 @register("gru", version=1, images=False, epochs=60, patience=30, batch_size=16)
 def gru(
-    shape: tuple[int, ...], *, units: Annotated[int, Ge(1)] = 32, code: Annotated[int, Ge(1)] = 8
+    shape: tuple[int, ...],
+    *,
+    units: Annotated[int, Ge(1)] = 32,
+    code: Annotated[int, Ge(1)] = 8,
+    output: Annotated[Output, Later("sigmoid")] = "sigmoid",
 ) -> nn.Module:
     """Return a GRU that reads a window into a code, and one that writes the window from it.
 
@@ -25,6 +30,8 @@ def gru(
         Of each of the two layers.
     code
         Numbers that the decoder reads, the same at every step.
+    output
+        What ends the network: `sigmoid` reaches from 0 to 1, `identity` everywhere.
 
     References
     ----------
@@ -32,4 +39,4 @@ def gru(
     Machine Translation"; the layout is that of `lstm`.
     """
     _, channels = check_window(shape, "gru")
-    return Recurrent(nn.GRU, channels, units, code)
+    return Recurrent(nn.GRU, channels, units, code, output)

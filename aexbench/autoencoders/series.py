@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 
 from aexbench.errors import RequestError
+
+Output = Literal["sigmoid", "identity"]  # what ends a network: [0, 1], or any value
+
+
+def ending(output: Output) -> nn.Module:
+    """Return the last module."""
+    return nn.Sigmoid() if output == "sigmoid" else nn.Identity()
 
 
 class Recurrent(nn.Module):
@@ -13,19 +22,28 @@ class Recurrent(nn.Module):
     and writes the window backwards: its last row first (Malhotra et al. 2016).
     """
 
-    def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], width: int, units: int, code: int):
+    def __init__(
+        self,
+        kind: type[nn.LSTM] | type[nn.GRU],
+        width: int,
+        units: int,
+        code: int,
+        output: Output = "sigmoid",
+    ):
         super().__init__()
         self.encoder = kind(width, units, batch_first=True)
         self.code = nn.Linear(units, code)
         self.decoder = kind(code, units, batch_first=True)
         self.output = nn.Linear(units, width)
+        self.ending = ending(output)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return windows of the shape of x (N, T, D)."""
         outputs, _ = self.encoder(x)
         code = self.code(outputs[:, -1:]).expand(-1, x.shape[1], -1)
         decoded, _ = self.decoder(code)
-        return torch.sigmoid(self.output(decoded)).flip(1)
+        made: torch.Tensor = self.ending(self.output(decoded))
+        return made.flip(1)
 
 
 class ByTime(nn.Module):

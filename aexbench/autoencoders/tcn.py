@@ -8,7 +8,8 @@ from annotated_types import Ge
 from torch import nn
 
 from aexbench.autoencoders import register
-from aexbench.autoencoders.series import ByTime, check_window
+from aexbench.autoencoders.series import ByTime, Output, check_window, ending
+from aexbench.declarations import Later
 from aexbench.errors import RequestError
 
 
@@ -20,6 +21,7 @@ def tcn(
     code: Annotated[int, Ge(1)] = 4,
     dilations: tuple[int, ...] = (1, 2, 4),
     pooled: Annotated[int, Ge(1)] = 2,
+    output: Annotated[Output, Later("sigmoid")] = "sigmoid",
 ) -> nn.Module:
     """Return dilated convolutions along time, a code of few channels that is averaged over
     neighbouring steps, and dilated convolutions back, with ReLU inside and a sigmoid at the end.
@@ -36,6 +38,8 @@ def tcn(
         Of the convolutions of three steps, on either side.
     pooled
         Steps that are averaged.
+    output
+        What ends the network: `sigmoid` reaches from 0 to 1, `identity` everywhere.
 
     References
     ----------
@@ -48,7 +52,7 @@ def tcn(
     inward = [*_dilated(width, channels, dilations), nn.Conv1d(channels, code, 1)]
     outward = [*_dilated(code, channels, dilations[::-1]), nn.Conv1d(channels, width, 1)]
     middle = [nn.AvgPool1d(pooled), nn.Upsample(scale_factor=float(pooled))]
-    return ByTime(*inward, *middle, *outward, nn.Sigmoid())
+    return ByTime(*inward, *middle, *outward, ending(output))
 
 
 def _dilated(inputs: int, channels: int, dilations: tuple[int, ...]) -> list[nn.Module]:

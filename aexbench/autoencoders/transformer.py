@@ -9,20 +9,29 @@ from annotated_types import Ge
 from torch import nn
 
 from aexbench.autoencoders import register
-from aexbench.autoencoders.series import check_window
+from aexbench.autoencoders.series import Output, check_window, ending
+from aexbench.declarations import Later
 from aexbench.errors import RequestError
 
 
 class Attending(nn.Module):
     """Layers of attention over the steps, on either side of a narrow code of each step."""
 
-    def __init__(self, shape: tuple[int, int], units: int, heads: int, layers: int, code: int):
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        units: int,
+        heads: int,
+        layers: int,
+        code: int,
+        output: Output,
+    ):
         super().__init__()
         self.embed = nn.Linear(shape[1], units)
         self.places = nn.Parameter(torch.empty(1, shape[0], units))
         self.encoder, self.decoder = (_layers(units, heads, layers) for _ in range(2))
         self.code, self.back = nn.Linear(units, code), nn.Linear(code, units)
-        self.output = nn.Linear(units, shape[1])
+        self.output, self.ending = nn.Linear(units, shape[1]), ending(output)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -32,7 +41,9 @@ class Attending(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return windows of the shape of x (N, T, D)."""
         code = self.code(self.encoder(self.embed(x) + self.places))
-        return torch.sigmoid(self.output(self.decoder(self.back(code) + self.places)))
+        decoded = self.decoder(self.back(code) + self.places)
+        made: torch.Tensor = self.ending(self.output(decoded))
+        return made
 
 
 @register("transformer", version=1, images=False, epochs=100, patience=10, learning_rate=0.001)
@@ -43,6 +54,7 @@ def transformer(
     heads: Annotated[int, Ge(1)] = 4,
     layers: Annotated[int, Ge(1)] = 1,
     code: Annotated[int, Ge(1)] = 4,
+    output: Annotated[Output, Later("sigmoid")] = "sigmoid",
 ) -> nn.Module:
     """Return layers of attention over the steps of a window, a narrow code of each step, and layers
     of attention back, with a sigmoid at the end.
@@ -55,6 +67,8 @@ def transformer(
         Of the attention on either side; the units are divided among the heads.
     code
         Numbers of each step in the bottleneck.
+    output
+        What ends the network: `sigmoid` reaches from 0 to 1, `identity` everywhere.
 
     References
     ----------
@@ -63,7 +77,7 @@ def transformer(
     steps, channels = check_window(shape, "transformer")
     if units % heads:
         raise RequestError(f"transformer: {units} units cannot be divided among {heads} heads")
-    return Attending((steps, channels), units, heads, layers, code)
+    return Attending((steps, channels), units, heads, layers, code, output)
 
 
 def _layers(units: int, heads: int, layers: int) -> nn.TransformerEncoder:

@@ -2,7 +2,7 @@
 
 `texts` reads CSV and its kin, `reading` any file by the role that its parts have, `table` makes
 numbers of them and says all that is wrong with them, `remarks` and `clocks` find what is no
-feature, `grouping` columns that encode one feature together.
+feature, `grouping` columns that encode one feature together, `runs` the rows that windows are of.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from aexbench.datasets import register
 from aexbench.datasets.file.grouping import features_of
 from aexbench.datasets.file.labels import label_rows
 from aexbench.datasets.file.reading import ENDINGS, Roles
+from aexbench.datasets.file.runs import check, in_no_window, runs_by_split, windowed
 from aexbench.datasets.file.table import Table, tables
 from aexbench.datasets.tools.embedding import Coding
 from aexbench.datasets.tools.splits import (
@@ -35,14 +36,18 @@ from aexbench.datasets.tools.splits import (
     warn_of,
 )
 from aexbench.datasets.tools.training_scale import Scaling
+from aexbench.datasets.tools.windows import Windows
 from aexbench.declarations import Later
 from aexbench.frames import Frame
 from aexbench.specs import parse, write
 
+SIGMOID = ("mlp", "conv1d", "gru", "lstm", "tcn", "transformer")  # what ends in one
 Name = str | int | float  # of a column; a data frame without names has numbers
 
 
-@register("file", version=2, images=False, licence="your own data", endings=ENDINGS)
+@register(
+    "file", version=2, images=False, series="window", licence="your own data", endings=ENDINGS
+)
 def file(
     *,
     path: Path | Frame,
@@ -62,6 +67,7 @@ def file(
     labels: Path | None = None,
     encoding: Annotated[Literal["scalar", "embedding"], Later("scalar")] = "scalar",
     coding: Coding = Coding(),  # noqa: B008
+    windows: Windows = Windows(),  # noqa: B008
 ) -> Dataset:
     """Your own table: `.csv`, `.parquet` or `.npz`, one row per sample, every feature a finite
     number.
@@ -99,8 +105,9 @@ def file(
     data
         The array of features in an NPZ.
     autoencoder
-        The autoencoder to train, a name with brackets. Where the scale is not `minmax`, an `mlp`
-        whose output nobody names ends in `identity`: its sigmoid would end at 1.
+        The autoencoder to train, a name with brackets; `gru` of windows, where it is left out.
+        Where the scale is not `minmax`, one whose output nobody names ends in `identity`: its
+        sigmoid would end at 1.
     seed
         Of a random split.
     test
@@ -139,6 +146,11 @@ def file(
         and explanations are then not in the file's units.
     coding
         Of embedded features.
+    windows
+        Of the rows, which must be in the order of time: `split=time`, or `unit` where a unit's rows
+        lie together. A window is of rows that follow one another in the file, all of one unit and
+        of one split: none crosses what was left out between two of them. It is of the rows' unit;
+        without units, those that meet one run of anomalous rows are of one.
 
     Raises
     ------
@@ -147,6 +159,7 @@ def file(
         with it, by column and row.
     """
     coding.check(encoding)
+    check(windows, split, encoding, groups)
     roles = Roles(
         label=_text(label),
         truth=_text(truth),
@@ -159,6 +172,8 @@ def file(
     table = tables(path, test, roles, whole_units=split == "unit")
     if labels is not None:
         label_rows(table, labels, roles.groups)
+    if windows.window is not None and autoencoder == "mlp":
+        autoencoder = "gru"
     units = None if table.units is None else np.unique(table.units, return_inverse=True)[1]
     parts = _parts(table, split, units, seed)
     features, kept = features_of(table.names, table.values, roles.groups)
@@ -167,7 +182,9 @@ def file(
     )
     if made.bounds is not None and encoding == "scalar":
         features, autoencoder = features.within(*made.bounds), _unbounded(autoencoder)
+    runs = runs_by_split(table, parts)
     said = [*table.notes, *notes([made])]
+    said += in_no_window(windows, runs["test"], table.anomalous[parts.test])
     warn_of([_taken(table), *said] if said else [], stacklevel=3)
     dataset = Dataset(
         made.table[parts.train],
@@ -183,17 +200,19 @@ def file(
         made.scale,
         _numbers(table, parts),
     )
+    if windows.window is not None:
+        return windowed(dataset, windows, runs)
     return coding.embedded(dataset) if encoding == "embedding" else dataset
 
 
 def _unbounded(autoencoder: str) -> str:
-    """Return an autoencoder that can leave [0, 1], where nobody has named the output of an mlp.
+    """Return an autoencoder that can leave [0, 1], where nobody has named its output.
 
     >>> _unbounded("mlp[widths=[16, 8]]")
     'mlp[output=identity,widths=[16, 8]]'
     """
     name, parameters = parse(autoencoder)
-    own = {"output": "identity"} if name == "mlp" else {}
+    own = {"output": "identity"} if name in SIGMOID else {}
     return write(name, {**own, **parameters})
 
 

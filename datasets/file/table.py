@@ -39,6 +39,8 @@ class Table:
         What rows belong to, and the kinds of the anomalies, as texts.
     from_test
         The first row that comes from a test file, where there is one.
+    places : (N,) int or None
+        Where rows stand in their files; as they stand here without it.
     wrong, notes
         What is wrong with it, and what to say of it.
     source
@@ -52,9 +54,15 @@ class Table:
     units: NDArray[np.str_] | None = None
     kinds: NDArray[np.str_] | None = None
     from_test: int | None = None
+    places: NDArray[np.int64] | None = None
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     source: str = ""
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Where each row (N,) stands in its file."""
+        return np.arange(len(self.values)) if self.places is None else self.places
 
     @property
     def anomalous(self) -> NDArray[np.bool_]:
@@ -313,6 +321,7 @@ def _joined(made: Sequence[Table]) -> Table:
         None if test.units is None else np.concatenate([units, test.units]),
         None if test.kinds is None else np.concatenate([np.full(count, NORMAL), test.kinds]),
         from_test=count,
+        places=np.concatenate([np.flatnonzero(kept), np.arange(len(test.values))]),
         notes=list(dict.fromkeys(notes)),
         source=first.source,
     )

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
+from aexbench.contracts import Split
+from aexbench.declarations import Later
 from aexbench.errors import unknown
+from aexbench.rows import Picked
 
 By = Literal["channels", "steps", "cells", "patches"]  # what counts as one feature of a window
 PATCH = 8  # steps
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+NONE = -1  # the run of rows that are in no window
 
 
 def windowed(
@@ -22,14 +31,15 @@ def windowed(
     by: By = "channels",
     patch: int = PATCH,
     autoencoder: str = "gru",
+    runs: Mapping[Split, NDArray[np.int64]] = MappingProxyType({}),
 ) -> Dataset:
     """Return the windows of a data set whose splits are rows in time order.
 
     Samples are (T, D), T = `window`, and begin every `stride` rows. They are views: overlapping
-    windows take no memory of their own. The first `window` rows of validation are left out, as
-    those of training lie right before them. A window is anomalous if one of its rows is, and its
-    kind is the one of the first that is. Windows that meet one segment are one unit; normal ones
-    are one where they begin in the same `window` rows. A window's number is that of its first row.
+    windows take no memory of their own. Rows of validation less than `window` rows behind training
+    are left out. A window is anomalous if one of its rows is, and its kind is the one of the first
+    that is. Windows that meet one segment are one unit; normal ones are one where they begin in the
+    same `window` rows. A window's number is that of its first row.
 
     Parameters
     ----------
@@ -40,63 +50,143 @@ def windowed(
         Steps of a patch; the last one of a channel has what is left.
     autoencoder
         The default one of the windows.
+    runs
+        By split, the number of the run that each of its rows (N,) is of, see `runs_of`: no window
+        crosses from one to the next. A split is one run where it is left out.
 
     Raises
     ------
     RequestError
-        If a split is shorter than a window.
+        If no run of a split is as long as a window.
     """
     if by not in get_args(By):
         raise unknown("what is a feature of a window", by, get_args(By))
-    test = views_of(data.test, window, stride, "test")
-    starts, truth = np.arange(len(test)) * stride, data.test_truth
+    every = {split: runs.get(split, _one_run(getattr(data, split))) for split in SPLITS}
+    every["validation"] = np.where(_behind_training(data, window), NONE, every["validation"])
+    begin = {split: starts_of(every[split], window, stride, split) for split in SPLITS}
+    starts, truth = begin["test"], data.test_truth
     return Dataset(
-        views_of(data.train, window, stride, "train"),
-        views_of(data.validation[window:], window, stride, "validation"),
-        test,
+        views_of(data.train, window, begin["train"]),
+        views_of(data.validation, window, begin["validation"]),
+        views_of(data.test, window, starts),
         features_of(data.features, (window, data.test.shape[1]), by, patch),
         _any(data.test_labels, window, starts),
-        None if truth is None else views_of(truth, window, stride, "test_truth"),
+        None if truth is None else views_of(truth, window, starts),
         autoencoder,
         _units(data, window, starts),
         _kinds(data, window, starts),
         data.test_truth_kind,
-        rows={"test": data.numbers("test")[starts]},
+        data.scale.repeated(window),
+        {split: known[begin[split]] for split in SPLITS if len(known := data.numbers(split))},
     )
 
 
-def rows_or_windows(
-    data: Dataset, window: int | None, stride: int, by: By, patch: int = PATCH
-) -> Dataset:
-    """Return the windows of a data set, or itself without `window`.
+@dataclass(frozen=True)
+class Windows:
+    """How rows in time order become windows: four parameters of each data set that has such rows.
 
-    Raises
-    ------
-    RequestError
-        If something is said of windows, and there are none; or of patches.
+    Parameters
+    ----------
+    window, stride
+        Rows of a window, and from the beginning of one to that of the next: samples are windows
+        (T, D) then, views of the rows (`aexbench.datasets.tools.windows`).
+    by
+        What counts as one feature of a window: `channels`, `steps`, each value by itself (`cells`),
+        or some steps of a channel (`patches`).
+    patch
+        Steps of a patch.
     """
-    if patch != PATCH and by != "patches":
-        raise RequestError("patch is how many steps a patch has: give by=patches too")
-    if window is not None:
-        return windowed(data, window, stride, by=by, patch=patch)
-    if stride != 1 or by != "channels":
-        raise RequestError("stride and by are of windows: give window=T too")
-    return data
+
+    window: Annotated[int | None, Ge(1), Later(None)] = None
+    stride: Annotated[int, Ge(1), Later(1)] = 1
+    by: Annotated[By, Later("channels")] = "channels"
+    patch: Annotated[int, Ge(1), Later(PATCH)] = PATCH
+
+    def check(self) -> None:
+        """Raise RequestError where something is said of windows, and there are none; or of
+        patches.
+        """
+        if self.patch != PATCH and self.by != "patches":
+            raise RequestError("patch is how many steps a patch has: give by=patches too")
+        if self.window is None and self != Windows():
+            raise RequestError("stride and by are of windows: give window=T too")
+
+    def of(self, data: Dataset, **how: Any) -> Dataset:
+        """Return the windows of a data set, or itself without `window`; see `windowed`."""
+        self.check()
+        if self.window is None:
+            return data
+        return windowed(data, self.window, self.stride, by=self.by, patch=self.patch, **how)
 
 
-def views_of(rows: NDArray[Any], window: int, stride: int, name: str) -> NDArray[Any]:
-    """Return windows (N, T, …) of rows (n, …), without a copy.
+def runs_of(numbers: NDArray[np.int64], units: NDArray[Any] | None = None) -> NDArray[np.int64]:
+    """Return the number of the run that each row (N,) is of: rows that follow one another where
+    they come from, of one unit.
 
-    >>> views_of(np.arange(5)[:, None], 3, 2, "test")[:, :, 0]
-    array([[0, 1, 2],
-           [2, 3, 4]])
+    >>> runs_of(np.array([3, 4, 7, 8]), np.array(["a", "a", "a", "b"]))
+    array([0, 0, 1, 2])
+    """
+    new = np.diff(numbers, prepend=numbers[:1] - 1) != 1
+    if units is not None:
+        new[1:] |= units[1:] != units[:-1]
+    return np.asarray(np.cumsum(new))
+
+
+def starts_of(runs: NDArray[np.int64], window: int, stride: int, name: str) -> NDArray[np.int64]:
+    """Return where windows begin: every `stride` rows from the first of each run.
+
+    Parameters
+    ----------
+    runs : (N,)
+        The number of each row's run; -1 of rows that are to be in no window.
+    name
+        Of the split.
+
+    Examples
+    --------
+    >>> starts_of(np.array([0, 0, 0, 1, 1, 1, 1, -1, -1]), 2, 2, "test")
+    array([0, 3, 5])
     """
     if window < 1 or stride < 1:
         raise RequestError(f"window and stride must be at least 1; got {window} and {stride}")
-    if len(rows) < window:
-        raise RequestError(f"{name} has {len(rows)} rows: no window of {window} fits in it")
-    made = np.lib.stride_tricks.sliding_window_view(rows, window, axis=0)[::stride]
-    return np.moveaxis(made, -1, 1)
+    rows = np.arange(len(runs))
+    opens = np.flatnonzero(np.diff(runs, prepend=runs[:1] - 1))
+    since = rows - np.repeat(opens, np.diff(opens, append=len(runs)))
+    longest = int(since[runs != NONE].max(initial=-1)) + 1
+    if longest < window:
+        raise RequestError(
+            f"no window of {window} fits in {name}: at most {longest} of its rows lie together"
+        )
+    starts = rows[: len(rows) - window + 1]
+    within = (runs[starts] != NONE) & (runs[starts] == runs[starts + window - 1])
+    return np.asarray(starts[within & (since[starts] % stride == 0)])
+
+
+def views_of(rows: NDArray[Any], window: int, starts: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the windows (N, T, …) of rows (n, …) that begin at some of them, without a copy.
+
+    >>> views_of(np.arange(5)[:, None], 3, np.array([0, 2]))[:, :, 0]
+    array([[0, 1, 2],
+           [2, 3, 4]])
+    """
+    every = np.moveaxis(np.lib.stride_tricks.sliding_window_view(rows, window, axis=0), -1, 1)
+    apart = np.unique(np.diff(starts))
+    if len(apart) > 1:
+        return Picked(every, starts)  # type: ignore[return-value]  # read like an array
+    return every[starts[0] : starts[-1] + 1 : int(apart[0]) if len(apart) else 1]
+
+
+def _one_run(rows: NDArray[Any]) -> NDArray[np.int64]:
+    return np.zeros(len(rows), dtype=np.int64)
+
+
+def _behind_training(data: Dataset, window: int) -> NDArray[np.bool_]:
+    """Return which rows of validation (N,) lie less than `window` rows behind training."""
+    train, own = data.numbers("train"), data.numbers("validation")
+    if not len(train):
+        train, own = np.array([-1]), np.arange(len(data.validation))
+    behind = own - train[-1] - 1
+    return np.asarray((behind >= 0) & (behind < window))
 
 
 def features_of(features: Features, shape: tuple[int, int], by: By, patch: int = PATCH) -> Features:

@@ -10,18 +10,24 @@ from hypothesis import strategies as st
 from torch import nn
 
 from aexbench import Dataset, Detector, Features, SkipError, datasets, evaluate, explainers
-from aexbench.datasets.tools.windows import views_of
 from aexbench.explainers.seasonal import autocorrelations, periods
 from aexbench.running.planning import from_values, plan, standing
 
 NAMES = ["own-past", "last-value", "seasonal"]
+
+
+def windows_of(rows: np.ndarray, window: int, stride: int) -> np.ndarray:
+    every = np.lib.stride_tricks.sliding_window_view(rows, window, axis=0)
+    return np.moveaxis(every[::stride], -1, 1)
+
+
 RNG = np.random.default_rng(0)
 TIME = np.arange(600)
 SERIES = np.stack(
     [np.sin(2 * np.pi * TIME / 5), TIME // 6 % 2, np.full(600, 0.1), RNG.random(600)], 1
 )
 SERIES[:, :2] += 0.2 * RNG.normal(size=(600, 2))
-NORMAL = views_of(SERIES.astype(np.float32), 16, 3, "train")
+NORMAL = windows_of(SERIES.astype(np.float32), 16, 3)
 X = torch.as_tensor(RNG.random((4, 16, 4)))
 PERIODS = [5, 12, 5, 5]  # the last two have none: that of the clearest
 
@@ -63,7 +69,7 @@ def departures(name: str, windows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_its_formula_value_by_value(name):
-    windows = views_of(SERIES.astype(np.float32), 30, 3, "train").astype(np.float64)
+    windows = windows_of(SERIES.astype(np.float32), 30, 3).astype(np.float64)
     x = RNG.random((2, 30, 4))
     made = explainers.create(name, detector(), background=windows.astype(np.float32))
     usual = departures(name, windows) ** 2
@@ -81,7 +87,7 @@ def test_the_period_of_a_sine_is_found_whatever_its_phase(period, noise, seed):
     rng = np.random.default_rng(seed)
     wave = np.sin(2 * np.pi * (np.arange(1500) / period + rng.random()) + 0.1)
     rows = wave + noise * wave.std() * rng.normal(size=1500)
-    windows = views_of(rows[:, None].astype(np.float32), 48, 7, "train")
+    windows = windows_of(rows[:, None].astype(np.float32), 48, 7)
     if period > 2:
         assert periods(autocorrelations(windows)) == [period]
 
@@ -90,7 +96,7 @@ def test_other_shapes_than_sines_have_their_period_and_not_a_part_of_it():
     time = np.arange(1000)
     spikes, twice = time % 9 == 0, np.sin(np.pi * time / 6) + 1.74 * np.sin(np.pi * time / 2)
     rows = np.stack([spikes, twice], 1).astype(np.float32)
-    assert periods(autocorrelations(views_of(rows, 40, 3, "train"))) == [9, 12]
+    assert periods(autocorrelations(windows_of(rows, 40, 3))) == [9, 12]
 
 
 @pytest.mark.parametrize("kind", ["noise", "wander", "uneven", "ramp", "constant", "long"])
@@ -104,7 +110,7 @@ def test_what_has_no_period_in_the_window_is_skipped_with_the_reason(kind):
         "constant": np.full(1000, 0.1),
         "long": np.sin(2 * np.pi * np.arange(1000) / 17),  # 16 steps would come twice
     }[kind]
-    windows = views_of(rows[:, None].astype(np.float32), 32, 2, "train")
+    windows = windows_of(rows[:, None].astype(np.float32), 32, 2)
     with pytest.raises(SkipError, match="no channel has a period that comes twice in 32 steps"):
         explainers.create("seasonal", detector(), background=windows)
 
@@ -152,7 +158,7 @@ def pulses(monkeypatch):
     def pulses(*, window: int | None = None) -> Dataset:
         rows = np.abs(SERIES).astype(np.float32)
         if window is not None:
-            rows = views_of(rows, window, 4, "train")
+            rows = windows_of(rows, window, 4)
         return Dataset(rows[:60], rows[60:80], rows[80:], Features())
 
     @datasets.register("waves", version=1)
@@ -188,7 +194,7 @@ def test_a_data_set_that_declares_series_and_has_none_is_refused(pulses, tmp_pat
 
 
 def test_evaluate_has_them_beside_windows_and_a_skipped_one_is_a_result():
-    rows = views_of(RNG.random((400, 3)).astype(np.float32), 8, 2, "train")
+    rows = windows_of(RNG.random((400, 3)).astype(np.float32), 8, 2)
     network = nn.Sequential(nn.Linear(3, 1), nn.Linear(1, 3))
     results = evaluate(
         Detector(network), rows[100:], background=rows[:100], explainers=["residual"],

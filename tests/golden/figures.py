@@ -314,7 +314,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "breast-cancer": [{"seed": 1}, {"encoding": "embedding"}],
     "defects": [{"category": "carpet"}, {"category": "transistor"}, {"flips": False, "seed": 1}],
     "digits": [{"anomaly": 3}],
-    "file": [{"encoding": "embedding"}],
+    "file": [
+        {"encoding": "embedding"},
+        {"split": "time", "window": 3, "by": "patches", "patch": 2},
+        {"split": "time", "window": 2, "stride": 2, "scale": "standard"},
+    ],
     "image-folder": [{"corners": "mirror"}, {"rotation": 0.0}, {"flips": False}],
     "linear-autoencoder": [{"seed": 1}, {"noise": 0.0}, {"change": 0.1}],
     "perfect-autoencoder": [{"seed": 1}],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from aexbench import Dataset, Detector, Features, RequestError, explainers
-from aexbench.datasets.tools.windows import features_of, rows_or_windows, views_of, windowed
+from aexbench.datasets.tools.windows import Windows, features_of, starts_of, windowed
 
 
 class Halved(nn.Module):
@@ -50,7 +50,7 @@ def test_validation_begins_a_window_after_training():
     made = windowed(series("0000"), 4)
     assert made.train[-1, -1].tolist() == [1008, 1008]
     assert made.validation[0, 0].tolist() == [1504, 1504]
-    with pytest.raises(RequestError, match="validation has 4 rows: no window of 5 fits"):
+    with pytest.raises(RequestError, match="fits in validation: at most 4 of its rows"):
         windowed(series("00000"), 5)
 
 
@@ -157,14 +157,14 @@ def test_shapley_values_go_by_patches(name):
 
 def test_what_makes_no_windows_is_said():
     with pytest.raises(RequestError, match="at least 1; got 0 and 1"):
-        views_of(np.zeros((4, 2)), 0, 1, "test")
+        starts_of(np.zeros(4, dtype=int), 0, 1, "test")
     with pytest.raises(RequestError, match="channels"):
         windowed(series("0000"), 2, by="channel")
     rows = series("0000")
     with pytest.raises(RequestError, match="give by=patches too"):
-        rows_or_windows(rows, 2, 1, "channels", 4)
-    assert rows_or_windows(rows, None, 1, "channels") is rows
-    assert rows_or_windows(rows, 2, 1, "steps").test.shape == (3, 2, 2)
-    for said in ((2, "channels"), (1, "steps")):
+        Windows(2, patch=4).of(rows)
+    assert Windows().of(rows) is rows
+    assert Windows(2, by="steps").of(rows).test.shape == (3, 2, 2)
+    for said in ({"stride": 2}, {"by": "steps"}, {"by": "patches", "patch": 2}):
         with pytest.raises(RequestError, match="give window=T too"):
-            rows_or_windows(rows, None, *said)
+            Windows(**said).of(rows)
