@@ -413,7 +413,10 @@ class FirstIsZero(nn.Module):
 
 
 def test_a_column_that_every_network_reconstructs_alike_takes_no_twin():
-    assert controlled(Detector(FirstIsZero()), "initial", 0).report == {}
+    detector = Detector(FirstIsZero())
+    twin = controlled(detector, "initial", 0)
+    check_untrained(detector, twin, X)
+    assert twin.report == {}
 
 
 @pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])

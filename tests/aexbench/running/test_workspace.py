@@ -145,7 +145,8 @@ def test_every_seed_has_anomalies_of_its_own_on_one_detector(detector, linear_ro
 def test_twins_are_drawn_anew_for_every_seed_of_the_detector(tmp_path, monkeypatch):
     datasets.register("marked")(marked)
     seen = []
-    monkeypatch.setattr(execution, "controlled", lambda d, c, seed, x: seen.append((c, seed)) or d)
+    monkeypatch.setattr(workspace, "controlled", lambda d, c, seed: seen.append((c, seed)) or d)
+    monkeypatch.setattr(workspace, "check_untrained", lambda *_: None)
     suite = suite_of(corruptions=["random[threshold=0.3,count=5]"], controls=True, twins=2)
     aexbench.run(suite, tmp_path / "store", in_process=True)
     for control in ("initial", "permuted"):
@@ -201,15 +202,14 @@ def test_labels_bear_whether_they_raise_an_alarm_and_boards_count_those(tmp_path
     assert results.frame.score.iloc[0] == pytest.approx(scores[name][alarmed].mean())
 
 
-def test_an_untrained_twin_is_made_once_and_is_what_it_was(tmp_path):
+def test_an_untrained_twin_is_made_once_for_all_explainers(tmp_path, monkeypatch):
     datasets.register("marked")(marked)
-    suite = suite_of(corruptions=["random[threshold=0.3,count=5]"], controls=True, twins=1)
-    results = aexbench.run(suite, tmp_path / "store")
-    cell = next(one for one in results.cells if one.control == "permuted")
-    own = workspace.Workspace(results.store)
-    x = own.anomalies(cell).x
-    twin = own.controlled(cell, x)
-    assert own.controlled(cell, x) is twin
-    again = workspace.Workspace(results.store).controlled(cell, x)
-    assert torch.equal(again.reconstruct(x), twin.reconstruct(x))
-    assert not torch.equal(own.detector(cell).reconstruct(x), twin.reconstruct(x))
+    made = []
+    real = workspace.controlled
+    monkeypatch.setattr(workspace, "controlled", lambda *given: made.append(given) or real(*given))
+    explainers = {"explainers": ["residual", "saliency", "repair"], "twins": 1, "seeds": 1}
+    changed = {"corruptions": ["random[threshold=0.3,count=5]"], "controls": True}
+    results = aexbench.run(suite_of(**explainers, **changed), tmp_path / "store", in_process=True)
+    twins = [cell for cell in results.cells if cell.control == "permuted"]
+    assert len(twins) >= 3
+    assert [control for _, control, _ in made].count("permuted") == 1
