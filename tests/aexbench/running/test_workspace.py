@@ -9,7 +9,7 @@ import torch
 import aexbench
 from aexbench import Dataset, Features, corruptions, datasets
 from aexbench.datasets.tools.windows import windowed
-from aexbench.running import execution, workspace
+from aexbench.running import workspace
 
 
 def marked() -> Dataset:
