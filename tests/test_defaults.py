@@ -252,7 +252,7 @@ DEFAULTS = {
         "conv-transpose": {"channels": (16, 32, 64), **FIT},
         "conv1d": {"channels": (32, 8), "output": "sigmoid", **ALONG_TIME},
         "gru": {"units": 32, "code": 8, "output": "sigmoid", **RECURRENT},
-        "lstm": {"units": 32, "code": 8, "output": "sigmoid", **RECURRENT},
+        "lstm": {"units": 32, "code": 8, "output": "sigmoid", **RECURRENT, "learning_rate": 0.005},
         "linear": {"blocks": (), "loadings": (), "centre": 0.5, **LONG},
         "mlp": {
             "widths": (64, 32, 8),

@@ -12,7 +12,9 @@ from aexbench.autoencoders.series import Output, Recurrent, check_window
 from aexbench.declarations import Later
 
 
-@register("lstm", version=1, images=False, epochs=60, patience=30, batch_size=16)
+@register(
+    "lstm", version=1, images=False, epochs=60, patience=30, batch_size=16, learning_rate=0.005
+)
 def lstm(
     shape: tuple[int, ...],
     *,
