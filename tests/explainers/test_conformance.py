@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import random
 
@@ -10,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from aexbench import Detector, RequestError, SkipError, explainers
+from aexbench import Detector, Features, RequestError, SkipError, autoencoders, explainers
 from aexbench.conformance import check_explainer
+from aexbench.datasets.tools.windows import features_of
 from tests.conftest import mlp
 from tests.explainers.networks import trained
 
@@ -26,6 +29,7 @@ COSTLY = {
     "likelihood-compensation": {"steps": 20},
 }
 ROWS = np.random.default_rng(1).random((40, 7)).astype(np.float32)
+WINDOWS = np.random.default_rng(3).random((20, 8, 3))
 IMAGES = np.random.default_rng(2).random((12, 1, 16, 16)).astype(np.float32)
 
 
@@ -52,7 +56,34 @@ def of_trained() -> tuple[Detector, np.ndarray, torch.Tensor]:
     return detector, background[:100], x[:5]
 
 
-@pytest.mark.parametrize("kind", [of_rows, of_images, of_trained])
+def of_windows(name: str) -> tuple[Detector, np.ndarray, torch.Tensor]:
+    """An autoencoder of windows (8, 3) by channels, as small as it can be."""
+    small = {"lstm": {"units": 3, "code": 2}, "transformer": {"units": 4, "heads": 2, "code": 2}}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = autoencoders.create(name, (8, 3), **small[name]).model.double().eval()
+    features = features_of(Features(), (8, 3), "channels")
+    return Detector(model, features=features), WINDOWS, torch.as_tensor(WINDOWS[:4, ::-1].copy())
+
+
+of_lstm, of_transformer = (functools.partial(of_windows, name) for name in ("lstm", "transformer"))
+KINDS = [of_rows, of_images, of_trained, of_lstm, of_transformer]
+UNCLAIMED = {
+    "blurred-deviation", "centre", "edges", "occlusion", "per-feature-shap", "ssim-residual",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(explainers.names()) - UNCLAIMED))
+@pytest.mark.parametrize("kind", [of_lstm, of_transformer])
+def test_who_takes_windows_explains_recurrence_and_attention(name, kind):
+    detector, background, x = kind()
+    declines = name in ("deeplift", "seasonal")  # no layer that captum knows; no period
+    with pytest.raises(SkipError) if declines else contextlib.nullcontext():
+        made = explainers.create(name, detector, background=background, **COSTLY.get(name, {}))
+        assert made.explain(x).shape == x.shape
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", explainers.names())
 def test_keeps_the_contract(name, kind):
     detector, background, x = kind()
