@@ -149,7 +149,8 @@ class Dataset:
     rows : mapping of (N,) int64
         By split, the number of each of its rows in the source: 0 is a file's first row of data. A
         number stands for one row, so that a split which comes from another source than the test
-        has none. Without any, the test's rows are numbered as they stand.
+        has none; that of a window (T, D) is its first row's. Without any, the test's rows are
+        numbered as they stand.
     """
 
     train: Array
@@ -374,6 +375,9 @@ def _no_row(dataset: Dataset, number: int) -> str:
     """Return in words that no split has the row of a number."""
     known = np.concatenate([dataset.numbers(split) for split in _SPLITS])
     last = int(known.max(initial=-1))
+    if len(dataset.train.shape) == 3 and len(known):
+        nearest = known[np.abs(known - number).argmin()]
+        return f"no window begins at row {number}; the nearest begins at row {nearest}"
     if 0 <= number <= last:
         return f"row {number} is in no split: it was left out; rows are numbered 0 to {last}"
     return f"there is no row {number}: rows are numbered 0 to {last}"

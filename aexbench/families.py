@@ -117,7 +117,7 @@ def _title_formats(plugin: Plugin[MetricDeclaration]) -> None:
         plugin.declaration.titled(values)
     except RequestError:
         raise
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # a title may be a function of its author's
         raise RequestError(f"metric {plugin.name}: its title does not format: {error}") from None
 
 

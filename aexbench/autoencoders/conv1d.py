@@ -20,7 +20,7 @@ def conv1d(
     output: Annotated[Output, Later("sigmoid")] = "sigmoid",
 ) -> nn.Module:
     """Return convolutions along time that halve it at each layer, mirrored by nearest upsampling,
-    with ReLU inside and a sigmoid at the end.
+    with ReLU inside.
 
     Parameters
     ----------

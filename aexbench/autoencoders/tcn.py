@@ -24,7 +24,7 @@ def tcn(
     output: Annotated[Output, Later("sigmoid")] = "sigmoid",
 ) -> nn.Module:
     """Return dilated convolutions along time, a code of few channels that is averaged over
-    neighbouring steps, and dilated convolutions back, with ReLU inside and a sigmoid at the end.
+    neighbouring steps, and dilated convolutions back, with ReLU inside.
 
     Parameters
     ----------

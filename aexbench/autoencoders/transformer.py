@@ -57,7 +57,7 @@ def transformer(
     output: Annotated[Output, Later("sigmoid")] = "sigmoid",
 ) -> nn.Module:
     """Return layers of attention over the steps of a window, a narrow code of each step, and layers
-    of attention back, with a sigmoid at the end.
+    of attention back.
 
     Parameters
     ----------

@@ -74,8 +74,10 @@ def _called(feature: Feature, window: Window | None) -> str:
     column = feature.leading
     if len(feature.columns) == 1:
         return feature.name
-    if window is not None and len(feature.columns) == len(window.channels):  # of one step
-        return f"{feature.name}: {window.channels[feature.columns.index(column)]}"
+    if window is not None and len(feature.columns) == len(window.channels):
+        channel = window.channels[feature.columns.index(column)]
+        if column.name.endswith(channel):  # the feature is a step
+            return f"{feature.name}: {channel}"
     return f"{feature.name}: {column.name}"
 
 

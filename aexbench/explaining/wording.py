@@ -123,8 +123,10 @@ def in_short(steps: Steps) -> str:
 
 
 def long(steps: Steps, window: Window) -> bool:
-    """Whether half of the relevance takes half of the steps: it lies nowhere in particular."""
-    return 2 * (steps[1] - steps[0] + 1) >= window.length
+    """Whether half of the relevance takes half of the steps, and more than one: it lies nowhere in
+    particular.
+    """
+    return steps[1] > steps[0] and 2 * (steps[1] - steps[0] + 1) >= window.length
 
 
 def cut(text: str, width: int) -> str:

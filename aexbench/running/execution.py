@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,8 +105,9 @@ def _take(metrics: Sequence[Component], cell: Cell, shape: tuple[int, ...]) -> N
     for metric in metrics:
         try:
             scoring.check(metric, shape)
-        except RequestError as error:
-            raise RequestError(f"{metric.text} of {cell.dataset.text}: {error}") from error
+        except Exception as error:  # a metric of somebody's own may raise anything
+            said = error if isinstance(error, RequestError) else line(error)
+            raise RequestError(f"{metric.text} of {cell.dataset.text}: {said}") from error
 
 
 def run(
@@ -257,7 +258,8 @@ def _explained(
     """Return what a cell's explainer answers on the detector or on its control, or what its probe
     brings.
     """
-    with kept(detector, lent=lent), kept(asked):
+    twin = nullcontext() if asked is detector else kept(asked)
+    with kept(detector, lent=lent), twin:
         if cell.probe is not None:
             return Explained(asking.outcome(cell, asked, lent.rows, x), report=asked.report)
         explained = explain(functools.partial(cell.made, asked, lent.rows), x, asked)

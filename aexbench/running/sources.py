@@ -117,7 +117,7 @@ def _check_kind(component: Component, shape: tuple[int, ...]) -> None:
     declared, what = declaration.kind(component.arguments), None
     if declared is not None and (declared == "images") != (found == "images"):
         what = f"declares images={declaration.images}", "images are (C, H, W)"
-    elif declared == "series" and found != "series":
+    elif declared is not None and (declared == "series") != (found == "series"):
         what = f"declares series={declaration.series!r}", "windows of series are (T, D)"
     if what:
         raise RequestError(

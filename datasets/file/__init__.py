@@ -201,7 +201,7 @@ def file(
         _numbers(table, parts),
     )
     if windows.window is not None:
-        return windowed(dataset, windows, runs)
+        return windowed(dataset, windows, runs, gap=split == "time")
     return coding.embedded(dataset) if encoding == "embedding" else dataset
 
 

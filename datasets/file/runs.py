@@ -58,14 +58,14 @@ def in_no_window(
     return [f"{lost} anomalous {rows} in no window of {windows.window}"] if lost else []
 
 
-def windowed(dataset: Dataset, windows: Windows, runs: Runs) -> Dataset:
-    """Return the windows of a data set of rows. They are of its rows' units; where rows have none,
-    those that meet one run of anomalous rows are of one.
+def windowed(dataset: Dataset, windows: Windows, runs: Runs, *, gap: bool) -> Dataset:
+    """Return the windows of a data set of rows, with a gap behind training or without. They are of
+    its rows' units; where rows have none, those that meet one run of anomalous rows are of one.
     """
     units, labels = dataset.test_units, dataset.test_labels
     if units is None and labels is not None:
         dataset.test_units = _segments(labels, runs["test"])
-    made = windows.of(dataset, autoencoder=dataset.autoencoder, runs=runs)
+    made = windows.of(dataset, autoencoder=dataset.autoencoder, runs=runs, gap=gap)
     if units is not None and windows.window is not None:
         made.test_units = units[starts_of(runs["test"], windows.window, windows.stride, "test")]
     return made

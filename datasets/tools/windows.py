@@ -32,6 +32,7 @@ def windowed(
     patch: int = PATCH,
     autoencoder: str = "gru",
     runs: Mapping[Split, NDArray[np.int64]] = MappingProxyType({}),
+    gap: bool = True,
 ) -> Dataset:
     """Return the windows of a data set whose splits are rows in time order.
 
@@ -53,6 +54,9 @@ def windowed(
     runs
         By split, the number of the run that each of its rows (N,) is of, see `runs_of`: no window
         crosses from one to the next. A split is one run where it is left out.
+    gap
+        Whether rows of validation right behind training are left out: not where they are of
+        another unit.
 
     Raises
     ------
@@ -62,7 +66,8 @@ def windowed(
     if by not in get_args(By):
         raise unknown("what is a feature of a window", by, get_args(By))
     every = {split: runs.get(split, _one_run(getattr(data, split))) for split in SPLITS}
-    every["validation"] = np.where(_behind_training(data, window), NONE, every["validation"])
+    if gap:
+        every["validation"] = np.where(_behind_training(data, window), NONE, every["validation"])
     begin = {split: starts_of(every[split], window, stride, split) for split in SPLITS}
     starts, truth = begin["test"], data.test_truth
     return Dataset(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from aexbench import RequestError
 from aexbench.metrics.tools.planes import counted
 from aexbench.metrics.tools.pooled import Mask
-from aexbench.metrics.tools.rankings import Ranking, Scores, ranking
+from aexbench.metrics.tools.rankings import Ranking, Scores, ranking, rows
 
 Score = Callable[[Ranking], Scores]
 OF_ROWS = "the steps of windows (T, D) are scored, and these samples have shape {shape}"
@@ -48,8 +48,8 @@ def by_step(score: Score, attributions: ArrayLike, truth: ArrayLike, boundary: i
     found = np.empty(len(true))
     patterns, which = np.unique(counts, axis=0, return_inverse=True)
     for number, kept in enumerate(patterns):  # windows of one pattern have as many steps
-        rows = np.flatnonzero(which.ravel() == number)
-        found[rows] = score(ranking(values[rows][:, kept], true[rows][:, kept]))
+        own = np.flatnonzero(which.ravel() == number)
+        found[own] = score(ranking(values[own][:, kept], true[own][:, kept]))
     return found
 
 
@@ -61,7 +61,7 @@ def steps(attributions: ArrayLike, truth: ArrayLike) -> tuple[Scores, Mask]:
     RequestError
         If samples are no windows (T, D).
     ValueError
-        If shapes differ.
+        If shapes differ, an attribution is not finite, or a window has no true value.
 
     Examples
     --------
@@ -69,10 +69,9 @@ def steps(attributions: ArrayLike, truth: ArrayLike) -> tuple[Scores, Mask]:
     (array([[0.75, 0.  ]]), array([[ True, False]]))
     """
     values, true = np.asarray(attributions, dtype=np.float64), np.asarray(truth, dtype=bool)
-    if values.shape != true.shape:
-        raise ValueError(f"attributions {values.shape} and truth {true.shape} must have one shape")
     if values.ndim != 3:
         raise RequestError(f"{OF_ROWS.format(shape=values.shape[1:])}: {WAY_OUT}")
+    rows(values, true)  # as those say it of features
     return np.asarray(values.sum(axis=2)), np.asarray(true.any(axis=2))
 
 

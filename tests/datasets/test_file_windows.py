@@ -173,3 +173,10 @@ def test_what_makes_no_windows_is_said(given, said):
 def test_windows_begin_anew_with_each_run():
     runs = np.array([0, 0, 0, 0, 0, 1, 1, 1, -1, 2, 2])
     assert starts_of(runs, 2, 2, "test").tolist() == [0, 2, 5, 9]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_windows_of_a_unit_right_behind_training_are_kept(seed):
+    frame = table("0" * 60, machine=[*"a" * 20, *"b" * 20, *"c" * 20]).drop(columns="y")
+    made = windows_of(frame, label=None, unit="machine", split="unit", window=15, seed=seed)
+    assert len(made.validation) == 6

@@ -169,6 +169,10 @@ def pulses(monkeypatch):
     def wrong() -> Dataset:
         return datasets.create("pulses")
 
+    @datasets.register("silent", version=1, images=False)
+    def silent() -> Dataset:
+        return datasets.create("pulses", window=16)
+
 
 def explained(*names: str) -> list[set[str]]:
     values = {"name": "x", "corruptions": ["null"], "explainers": ["residual"]}
@@ -182,14 +186,18 @@ def test_data_sets_say_or_show_whether_they_are_series(pulses):
     assert not rows - windows
 
 
-def test_a_data_set_that_declares_series_and_has_none_is_refused(pulses, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("wrong", r"series=True, .* \(4,\)"), ("silent", r"series=False, .* \(16, 4\)")],
+)
+def test_a_data_set_that_is_not_what_it_declares_is_refused(pulses, tmp_path, name, said):
     from aexbench.running.planning import datasets as sources
     from aexbench.running.store import Store
     from aexbench.running.workspace import Workspace
 
     values = {"name": "x", "corruptions": ["null"], "explainers": ["residual"]}
-    (made,) = sources(from_values({**values, "datasets": ["wrong"]}, "x"))
-    with pytest.raises(Exception, match=r"declares series=True, .* \(4,\): windows of series"):
+    (made,) = sources(from_values({**values, "datasets": [name]}, "x"))
+    with pytest.raises(Exception, match=f"declares {said}: windows of series"):
         Workspace(Store(tmp_path, create=True), "cpu").dataset(made)
 
 

@@ -183,3 +183,13 @@ def test_rows_and_images_have_no_steps(name, shape):
 def test_what_cannot_be_scored_is_an_error(name, attributions, truth, message):
     with pytest.raises(ValueError, match=message):
         score(name, attributions, truth)
+
+
+@pytest.mark.parametrize("name", ["step-precision", "step-roc-auc"])
+def test_what_is_not_finite_is_refused_where_it_does_not_count_either(name):
+    truth = np.zeros((1, 6, 1), dtype=bool)
+    truth[0, 2:4] = True
+    broken = np.zeros((1, 6, 1))
+    broken[0, 4] = np.nan
+    with pytest.raises(ValueError, match="attributions are not finite"):
+        metrics.create(name, boundary=1).score(broken, truth)

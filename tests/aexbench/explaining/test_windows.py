@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aexbench import Dataset, Detector, Features
+from aexbench import Dataset, Detector, Features, RequestError
 from aexbench.datasets.tools.windows import windowed
-from aexbench.explaining import explain
+from aexbench.explaining import explain, tables, wording
 from aexbench.scaling import Scale
 from aexbench.series import half
 from tests.aexbench.explaining.conftest import Constant
@@ -144,3 +145,34 @@ def test_a_picture_has_what_was_expected_and_the_map_in_the_users_units(tmp_path
     assert below.get_xlabel() == "step; 0 is row 40"
     assert one.save(tmp_path / "why.png").read_bytes()[:4] == b"\x89PNG"
     assert "matplotlib.org" not in one.save(tmp_path / "why.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "called"),
+    [
+        ("disk", ("disk/0", "disk/1", "disk/2"), "disk: disk/1"),
+        ("step-4", ("step-4/cpu", "step-4/disk", "step-4/net"), "step-4: disk"),
+    ],
+)
+def test_a_window_with_as_many_steps_as_channels_names_the_column_with_the_values(
+    name, columns, called
+):
+    found = [SimpleNamespace(name=column) for column in columns]
+    feature = SimpleNamespace(name=name, columns=found, leading=found[1], steps=None)
+    assert tables._called(feature, SimpleNamespace(channels=NAMES)) == called
+
+
+def test_half_of_the_relevance_in_one_step_of_two_is_not_spread():
+    window = SimpleNamespace(length=2)
+    assert not wording.long((1, 1), window)
+    assert wording.long((0, 1), window)
+    assert not wording.long((0, 0), SimpleNamespace(length=1))
+
+
+def test_a_row_at_which_no_window_begins_is_told_the_nearest():
+    plain = Dataset(*(rows(40, seed) for seed in range(3)), Features(names=NAMES))
+    data = windowed(plain, STEPS, 4)
+    with pytest.raises(
+        RequestError, match="no window begins at row 5; the nearest begins at row 4"
+    ):
+        data.sample(5)
