@@ -39,6 +39,7 @@ from aexbench.features import Features
 from aexbench.files import DamagedFileError
 from aexbench.garbage import uncollected
 from aexbench.running.cells import Cell, Role
+from aexbench.running.folding import folded, unfolded
 from aexbench.running.scoring import MetricInfo
 from aexbench.running.strata import STRATA
 from aexbench.texts import pathless, plain_lines
@@ -599,7 +600,8 @@ def pack_anomalies(anomalies: AnomalySet) -> bytes:
         arrays["clean"] = anomalies.clean
     features = {f.name: getattr(anomalies.features, f.name) for f in fields(Features)}
     return files.pack(
-        arrays, {"labels": labels.tolist(), "features": features, "report": dict(anomalies.report)}
+        folded(arrays),
+        {"labels": labels.tolist(), "features": features, "report": dict(anomalies.report)},
     )
 
 
@@ -613,8 +615,9 @@ def _check_set(arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def unpack_anomalies(path: Path) -> AnomalySet:
     """Return the anomaly set in a file; DamagedFileError if there is none."""
-    arrays, metadata = _unpacked(path)
+    held, metadata = _unpacked(path)
     try:
+        arrays = unfolded(held)
         _check_set(arrays)
         features = {
             k: tuple(v) if isinstance(v, list) else v for k, v in metadata["features"].items()
