@@ -70,8 +70,8 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """Whether every cell is ok."""
-        return sum(record.state == "ok" for record in self.records) == len(self.keys)
+        """Whether every cell is ok, or a floor that has nothing to say of these data: no season."""
+        return sum(_settled(record) for record in self.records) == len(self.keys)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -233,6 +233,10 @@ def open(store: str | Path) -> Results:
     for complaint in opened.records()[1]:
         warnings.warn(plain(complaint), stacklevel=2)
     return Results(opened)
+
+
+def _settled(record: Record) -> bool:
+    return record.state == "ok" or (record.role, record.state) == ("floor", "skipped")
 
 
 def _rows(record: Record, metrics: list[str]) -> Iterator[dict[str, Any]]:

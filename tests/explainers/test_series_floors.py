@@ -210,3 +210,4 @@ def test_evaluate_has_them_beside_windows_and_a_skipped_one_is_a_result():
     )  # fmt: skip
     states = results.frame.groupby("explainer").state.first()
     assert states[["own-past", "last-value", "seasonal"]].tolist() == ["ok", "ok", "skipped"]
+    assert results.complete
