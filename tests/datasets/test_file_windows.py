@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -50,7 +50,11 @@ def test_no_window_holds_rows_that_do_not_follow_one_another(lengths, where, win
     frame = table(labels, machine=units) if unit else table(labels)
     given = {"unit": "machine"} if unit else {}
     rows = windows_of(frame, **given)
-    made = windows_of(frame, window=window, stride=stride, **given)
+    try:
+        made = windows_of(frame, window=window, stride=stride, **given)
+    except RequestError as error:
+        assume("of its rows lie together" not in str(error))
+        raise
     marked = np.array([label == "1" for label in labels])
     for split in SPLITS:
         held, own = rows_of(made, split), set(rows.numbers(split).tolist())
