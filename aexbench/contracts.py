@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aexbench import summaries
-from aexbench.declarations import Training
+from aexbench.declarations import Training, kind_of
 from aexbench.errors import RequestError, unknown
 from aexbench.features import Features
 from aexbench.frames import Frame, pandas_frame
@@ -375,7 +375,7 @@ def _no_row(dataset: Dataset, number: int) -> str:
     """Return in words that no split has the row of a number."""
     known = np.concatenate([dataset.numbers(split) for split in _SPLITS])
     last = int(known.max(initial=-1))
-    if len(dataset.train.shape) == 3 and len(known):
+    if kind_of(tuple(dataset.train.shape[1:])) == "series" and len(known):
         nearest = known[np.abs(known - number).argmin()]
         return f"no window begins at row {number}; the nearest begins at row {nearest}"
     if 0 <= number <= last:

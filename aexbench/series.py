@@ -11,15 +11,6 @@ ROUNDING = 1e-12  # of a half
 UNNAMED = " … "  # in the name of a group whose columns' names have nothing in common
 
 
-def is_window(shape: tuple[int, ...]) -> bool:
-    """Whether a sample of this shape is a window.
-
-    >>> is_window((32, 38)), is_window((13,)), is_window((1, 28, 28))
-    (True, False, False)
-    """
-    return len(shape) == 2
-
-
 def channels(features: Features, shape: tuple[int, int]) -> tuple[str, ...]:
     """Return a name for each channel of windows (T, D): what its columns' names begin with, or end
     with where steps are named first; its number from 1 on where that says nothing.

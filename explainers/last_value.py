@@ -5,16 +5,14 @@ not the detector.
 from __future__ import annotations
 
 import torch
-from numpy.typing import ArrayLike
 
-from aexbench import Detector
 from aexbench.explainers import register
-from aexbench.explainers.tools.baselines import normal_rows
-from aexbench.explainers.tools.series import Departure, require_series
+from aexbench.explainers.tools.series import DepartureFloor, Expected
+from aexbench.rows import Rows
 
 
 @register("last-value", version=1, floor=True, series=True)
-class LastValue:
+class LastValue(DepartureFloor):
     """Return |xₜ − xₜ₋₁| / its usual size in training, channel by channel; the detector is not
     asked.
 
@@ -35,15 +33,11 @@ class LastValue:
         If the samples are no windows of two steps or more.
     """
 
-    def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
-        rows = normal_rows(detector, background)
-        require_series(rows, "last-value")
-        self.departure = Departure.of(before, detector, rows)
+    name = "last-value"
 
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return how far each value is from the one before it (N, T, D)."""
-        require_series(x, "last-value")
-        return self.departure(x)
+    def expected(self, rows: Rows) -> Expected:
+        """Return what suggests values, whatever the rows."""
+        return before
 
 
 def before(x: torch.Tensor) -> torch.Tensor:

@@ -5,16 +5,14 @@ the detector.
 from __future__ import annotations
 
 import torch
-from numpy.typing import ArrayLike
 
-from aexbench import Detector
 from aexbench.explainers import register
-from aexbench.explainers.tools.baselines import normal_rows
-from aexbench.explainers.tools.series import Departure, require_series
+from aexbench.explainers.tools.series import DepartureFloor, Expected
+from aexbench.rows import Rows
 
 
 @register("own-past", version=1, floor=True, series=True)
-class OwnPast:
+class OwnPast(DepartureFloor):
     """Return |xₜ − mean of xₛ, s < t| / its usual size in training, channel by channel; the
     detector is not asked.
 
@@ -35,15 +33,11 @@ class OwnPast:
         If the samples are no windows of two steps or more.
     """
 
-    def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
-        rows = normal_rows(detector, background)
-        require_series(rows, "own-past")
-        self.departure = Departure.of(mean_before, detector, rows)
+    name = "own-past"
 
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return how far each value is from its past (N, T, D)."""
-        require_series(x, "own-past")
-        return self.departure(x)
+    def expected(self, rows: Rows) -> Expected:
+        """Return what suggests values, whatever the rows."""
+        return mean_before
 
 
 def mean_before(x: torch.Tensor) -> torch.Tensor:

@@ -5,14 +5,13 @@ and not the detector.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
-from numpy.typing import ArrayLike
 
-from aexbench import Detector, SkipError
+from aexbench import SkipError
 from aexbench.explainers import register
-from aexbench.explainers.tools.baselines import normal_rows
-from aexbench.explainers.tools.series import Departure, require_series
+from aexbench.explainers.tools.series import DepartureFloor, Expected
 from aexbench.rows import Rows, blocks
 
 LEAST = 0.5  # of the autocorrelation one period later: half of the variance comes back
@@ -21,7 +20,7 @@ NEAR = 0.9  # of the greatest: the least such lag is the period, and no multiple
 
 
 @register("seasonal", version=1, floor=True, series=True)
-class Seasonal:
+class Seasonal(DepartureFloor):
     """Return |xₜ − mean of xₜ₋ₚ, xₜ₋₂ₚ, …| / its usual size in training, channel by channel; the
     detector is not asked.
 
@@ -47,25 +46,26 @@ class Seasonal:
         If no channel has a period that comes twice in a window, or the samples are no windows.
     """
 
-    def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
-        rows = normal_rows(detector, background)
-        require_series(rows, "seasonal")
-        self.periods = periods(autocorrelations(rows))
-        self.departure = Departure.of(self._expected, detector, rows)
+    name = "seasonal"
 
-    def explain(self, x: torch.Tensor) -> torch.Tensor:
-        """Return how far each value is from those of earlier periods (N, T, D)."""
-        require_series(x, "seasonal")
-        return self.departure(x)
+    def expected(self, rows: Rows) -> Expected:
+        """Return what suggests values by the periods of the rows."""
+        return partial(mean_of_periods, torch.as_tensor(periods(autocorrelations(rows))))
 
-    def _expected(self, x: torch.Tensor) -> torch.Tensor:
-        found = torch.full_like(x, torch.nan)
-        own = torch.as_tensor(self.periods)
-        for period in set(self.periods):
-            for step in range(period, x.shape[1]):
-                earlier = x[:, step % period : step : period, own == period]
-                found[:, step, own == period] = earlier.mean(1)
-        return found
+
+def mean_of_periods(own: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the values one period before each one, two, … (N, T, D), each channel's
+    own (D,), NaN in the first period.
+
+    >>> mean_of_periods(torch.tensor([2]), torch.tensor([[[1.0], [2.0], [3.0], [4.0], [5.0]]]))[0].T
+    tensor([[nan, nan, 1., 2., 2.]])
+    """
+    found = torch.full_like(x, torch.nan)
+    for period in set(own.tolist()):
+        for step in range(period, x.shape[1]):
+            earlier = x[:, step % period : step : period, own == period]
+            found[:, step, own == period] = earlier.mean(1)
+    return found
 
 
 def autocorrelations(rows: Rows) -> torch.Tensor:

@@ -16,14 +16,13 @@ from aexbench import families, files, specs
 from aexbench.board import bars, series
 from aexbench.components import component
 from aexbench.contracts import AnomalySet
+from aexbench.declarations import kind_of
 from aexbench.errors import RequestError, plain, unknown
 from aexbench.extras import optional
 from aexbench.running import titles
 from aexbench.running.packed import AnyStore
 from aexbench.running.store import Record
-from aexbench.series import is_window
 
-BRIGHTEST = 0.995  # quantile of a map's positive values that is drawn brightest
 INCHES, DOTS = 1.5, 110
 BARS_INCHES = 2.2  # across
 
@@ -115,7 +114,7 @@ def _page(
     by_name = {record.cell.explainer.text: record for record in records}
     found = [by_name[name] for name in names if name in by_name]
     shown = {seen.of("explainer", one.cell.explainer): one for one in found}
-    if is_window(anomalies.x.shape[1:]):
+    if kind_of(anomalies.x.shape[1:]) == "series":
         return Page(title, anomalies, {n: store.read_attributions(r) for n, r in shown.items()})
     if anomalies.x.ndim != 4:
         rows = {name: bars.Bars.of(store, one, anomalies) for name, one in shown.items()}
@@ -126,7 +125,7 @@ def _page(
 
 def _draw(page: Page, path: Path, per_label: int, seed: int) -> Path:
     rows = chosen(page.anomalies.label, per_label, seed)
-    drawn = _windows if is_window(page.anomalies.x.shape[1:]) else _samples
+    drawn = _windows if kind_of(page.anomalies.x.shape[1:]) == "series" else _samples
     figure = drawn(page, rows)
     figure.suptitle(_literal(plain(page.title)), fontsize=8)
     figure.savefig(path)
@@ -185,7 +184,7 @@ def show(axis: Any, values: NDArray[Any], truth: NDArray[np.bool_], image: bool)
             values,
             cmap="inferno",
             vmin=0.0,
-            vmax=float(np.quantile(positive, BRIGHTEST)) if len(positive) else 1.0,
+            vmax=float(np.quantile(positive, series.BRIGHTEST)) if len(positive) else 1.0,
         )
     if truth.any() and not truth.all():
         axis.contour(truth, levels=[0.5], colors=["red" if image else "cyan"], linewidths=0.6)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aexbench import series
 from aexbench.contracts import Dataset
+from aexbench.declarations import kind_of
 from aexbench.explaining.describing import Normal, Seen
 from aexbench.explaining.parts import Steps, Window
 from aexbench.explaining.views import Floats, View
@@ -19,7 +20,7 @@ def spans(view: View, attributions: Floats) -> list[list[Steps | None]] | None:
     """Return for each window of attributions (N, T, D) where each feature's relevance lies; None
     for samples that are no windows, and for features of one step.
     """
-    if not series.is_window(view.shape):
+    if kind_of(view.shape) != "series":
         return None
     found = attributions.reshape(len(attributions), -1)
     owner = np.indices(view.shape)[0].ravel()  # the step of each column
@@ -43,7 +44,7 @@ def windows(
     first_rows: Sequence[int | None],
 ) -> list[Window | None]:
     """Return windows in the user's units with their maps; None for samples that are none."""
-    if not series.is_window(view.shape):
+    if kind_of(view.shape) != "series":
         return [None] * len(seen.x)
     steps, count = view.shape
     names = series.channels(view.features, (steps, count))
@@ -57,7 +58,7 @@ def first_rows(data: Dataset | None, view: View, numbers: Sequence[int | None]) 
     """Return the number of each window's first row in the source, where the data set numbers its
     rows: a window's number is that one.
     """
-    known = data is not None and bool(data.rows) and series.is_window(view.shape)
+    known = data is not None and bool(data.rows) and kind_of(view.shape) == "series"
     return [number if known else None for number in numbers]
 
 
@@ -71,4 +72,5 @@ def label(place: int, number: int | None, first: int | None, shape: tuple[int, .
         return f"Sample {place}"
     if first is not None:
         return f"Window of rows {first}–{first + shape[0] - 1}"
-    return f"{'Window' if series.is_window(shape) else 'Row'} {number}"
+    kind = "Window" if kind_of(shape) == "series" else "Row"
+    return f"{kind} {number}"

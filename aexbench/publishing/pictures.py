@@ -14,6 +14,7 @@ import numpy as np
 from aexbench.board import gallery, series
 from aexbench.components import Component
 from aexbench.contracts import AnomalySet
+from aexbench.declarations import kind_of
 from aexbench.errors import RequestError, SkipError, plain
 from aexbench.extras import optional
 from aexbench.files import UnreadableError
@@ -22,7 +23,6 @@ from aexbench.publishing.links import Links
 from aexbench.publishing.reading import Reading
 from aexbench.publishing.slugs import slug
 from aexbench.running.store import Record, Store
-from aexbench.series import is_window
 
 SAMPLES = 8  # of a picture
 WINDOWS, ACROSS = 4, 2  # the same of windows, and how many stand side by side
@@ -89,7 +89,7 @@ def _of(reading: Reading) -> Iterator[Drawn]:
     for own in by_dataset.values():
         for first in examples.sets(own):
             anomalies = reading.store.anomalies_of(first)
-            if anomalies.x.ndim == 4 or is_window(anomalies.x.shape[1:]):
+            if kind_of(anomalies.x.shape[1:]) != "rows":
                 key = first.cell.anomaly_key
                 same = [record for record in own if record.cell.anomaly_key == key]
                 yield from _of_set(reading, first, anomalies, same)
@@ -107,7 +107,7 @@ def _of_set(
     for record in records:
         if record.role != "reference":
             found = reading.store.read_attributions(record)
-            maps = found if is_window(found.shape[1:]) else found.sum(axis=1)
+            maps = found if kind_of(found.shape[1:]) == "series" else found.sum(axis=1)
             explainer = record.cell.explainer
             yield _drawn(reading, first, explainer, where, _draw(anomalies, maps, chosen))
 
@@ -115,7 +115,7 @@ def _of_set(
 def _chosen(anomalies: AnomalySet) -> list[int]:
     """Return the numbers of some samples, of each label in turn."""
     labels = len(np.unique(anomalies.label))
-    most = WINDOWS if is_window(anomalies.x.shape[1:]) else SAMPLES
+    most = WINDOWS if kind_of(anomalies.x.shape[1:]) == "series" else SAMPLES
     return gallery.chosen(anomalies.label, max(1, most // labels), 0)[:most]
 
 
@@ -134,7 +134,7 @@ def _drawn(
 
 def _draw(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> bytes:
     """Return a picture of anomalies, and of their maps beneath them, as PNG."""
-    drawn = _windows if is_window(anomalies.x.shape[1:]) else _images
+    drawn = _windows if kind_of(anomalies.x.shape[1:]) == "series" else _images
     out = io.BytesIO()
     drawn(anomalies, maps, chosen).savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()

@@ -46,37 +46,19 @@ class MetricInfo(BaseModel):
 def of_cell(
     cell: Cell, found: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scores of what a cell holds (N, …): attributions by column, or what its probe has
-    brought.
-    """
-    summed = found if cell.probe is not None else anomalies.features.sum_groups(found)
-    return _scores(found, summed, anomalies, metrics)
-
-
-def score(
-    values: NDArray[Any], anomalies: AnomalySet, metrics: Sequence[Component]
-) -> dict[str, NDArray[np.float64]]:
     """Return for each metric one value per sample (N,), under the metric's name with brackets, of
-    attributions by feature or of what a probe brings.
+    what a cell holds (N, …): attributions by column, or what its probe has brought.
     """
-    return _scores(values, values, anomalies, metrics)
-
-
-def _scores(
-    columns: NDArray[Any],
-    values: NDArray[Any],
-    anomalies: AnomalySet,
-    metrics: Sequence[Component],
-) -> dict[str, NDArray[np.float64]]:
-    """Return the scores of attributions by column, where a metric sees these, or by feature."""
-    by_feature = values, anomalies.features.any_groups(anomalies.truth)
-    by_column = columns, anomalies.truth
+    features = anomalies.features
+    summed = found if cell.probe is not None else features.sum_groups(found)
+    by_feature = summed, features.any_groups(anomalies.truth)
     parts = list(_parts(anomalies.label, anomalies.alarmed))
-    found = {}
+    scores = {}
     for metric in metrics:
-        given = by_column if metric.plugin.declaration.columns else by_feature
-        found[metric.text] = _by_part(_per_sample(metric), *given, anomalies.unit, parts)
-    return found
+        by_column = metric.plugin.declaration.columns
+        values, truth = (found, anomalies.truth) if by_column else by_feature
+        scores[metric.text] = _by_part(_per_sample(metric), values, truth, anomalies.unit, parts)
+    return scores
 
 
 def check(metric: Component, shape: tuple[int, ...]) -> None:

@@ -120,8 +120,9 @@ class Workspace:
         if cell.control not in TWINS:
             return controlled(detector, cell.control, seed)
         key = f"{cell.detector_key} {cell.control} {seed}"
-        twin: Detector = self._keep(key, lambda: controlled(detector, cell.control, seed))
-        check_untrained(detector, twin, x)
+        with kept(detector, "what makes an untrained twin"):
+            twin: Detector = self._keep(key, lambda: controlled(detector, cell.control, seed))
+            check_untrained(detector, twin, x)
         return twin
 
     def anomalies(self, cell: Cell) -> AnomalySet:
@@ -229,7 +230,7 @@ def of_windows(found: AnomalySet, dataset: Dataset) -> AnomalySet:
     Of other samples each is a unit of its own, as it was when results were published, although
     some data sets know of units there too: the sessions of `sql-workload`.
     """
-    if dataset.test_units is None or len(dataset.test.shape) != 3:
+    if dataset.test_units is None or kind_of(tuple(dataset.test.shape[1:])) != "series":
         return found
     units = np.asarray(dataset.test_units)
     normal = units if dataset.test_labels is None else units[~dataset.test_labels]

@@ -4,13 +4,16 @@ is usual in training.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from numpy.typing import ArrayLike
 
 from aexbench.detector import Detector
 from aexbench.errors import SkipError
+from aexbench.explainers.tools.baselines import normal_rows
 from aexbench.explainers.tools.units import Units
 from aexbench.rows import Rows, blocks
 
@@ -69,3 +72,23 @@ def _away(expected: Expected, x: torch.Tensor) -> torch.Tensor:
     """Return x − expected, in float64."""
     values = x.detach().cpu().double()
     return values - expected(values)
+
+
+class DepartureFloor(ABC):
+    """A floor that says how far values are from what others of their window suggest."""
+
+    name: str  # as it is registered
+
+    def __init__(self, detector: Detector, *, background: ArrayLike) -> None:
+        rows = normal_rows(detector, background)
+        require_series(rows, self.name)
+        self.departure = Departure.of(self.expected(rows), detector, rows)
+
+    @abstractmethod
+    def expected(self, rows: Rows) -> Expected:
+        """Return what suggests values, by training windows (N, T, D)."""
+
+    def explain(self, x: torch.Tensor) -> torch.Tensor:
+        """Return how far each value is from what is expected (N, T, D)."""
+        require_series(x, self.name)
+        return self.departure(x)

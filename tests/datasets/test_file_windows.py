@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from aexbench import Dataset, Detector, RequestError, explainers
+from aexbench import Dataset, Detector, RequestError, autoencoders, explainers
+from aexbench.datasets.file import SIGMOID
 from aexbench.datasets.tools.windows import runs_of, starts_of
 
 SPLITS = ("train", "validation", "test")
@@ -184,3 +185,8 @@ def test_windows_of_a_unit_right_behind_training_are_kept(seed):
     frame = table("0" * 60, machine=[*"a" * 20, *"b" * 20, *"c" * 20]).drop(columns="y")
     made = windows_of(frame, label=None, unit="machine", split="unit", window=15, seed=seed)
     assert len(made.validation) == 6
+
+
+def test_every_autoencoder_whose_sigmoid_can_be_left_out_is_known():
+    outputs = {n: autoencoders.describe(n).parameters.get("output") for n in autoencoders.names()}
+    assert {n for n, one in outputs.items() if one and one.default == "sigmoid"} == {*SIGMOID}
