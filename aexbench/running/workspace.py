@@ -120,8 +120,13 @@ class Workspace:
         if cell.control not in TWINS:
             return controlled(detector, cell.control, seed)
         key = f"{cell.detector_key} {cell.control} {seed}"
-        with kept(detector, "what makes an untrained twin"):
-            twin: Detector = self._keep(key, lambda: controlled(detector, cell.control, seed))
+
+        def made() -> Detector:
+            with kept(detector, "what makes an untrained twin"):
+                return controlled(detector, cell.control, seed)
+
+        twin: Detector = self._keep(key, made)
+        with kept(detector, "an untrained twin"):
             check_untrained(detector, twin, x)
         return twin
 

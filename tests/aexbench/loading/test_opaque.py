@@ -173,3 +173,21 @@ def test_constants_of_units_stay_in_permuted_twins():
             torch.equal(one, two)
             for one, two in zip(made.model.parameters(), twin.model.parameters(), strict=True)
         )
+
+
+def test_what_makes_an_untrained_model_leaves_the_process_as_it_is():
+    def fresh():
+        torch.set_default_dtype(torch.float64)
+        return torch.nn.Linear(8, 8)
+
+    own = {
+        "explainers": ["residual", "repair"],
+        "corruptions": ["random[threshold=0.05]"],
+        "count": 4,
+    }
+    made = Detector.of(projected, fresh=fresh)
+    frame = aexbench.evaluate(made, ROWS[40:], background=ROWS[:40], twins=1, **own).frame
+    assert torch.get_default_dtype() == torch.float32
+    said = frame[(frame.control == "initial") & frame.explainer.isin(own["explainers"])]
+    assert said.reason.str.contains("what makes an untrained twin changed").all()
+    assert set(said.explainer) == {*own["explainers"]}
