@@ -141,7 +141,7 @@ def _draw(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> bytes:
 
 
 def _windows(anomalies: AnomalySet, maps: Any, chosen: Sequence[int]) -> Any:
-    """Return a figure of windows that a phone shows as wide as it is."""
+    """Return a figure of windows, two side by side: a phone shows one of them at a time."""
     lines = [chosen[start : start + ACROSS] for start in range(0, len(chosen), ACROSS)]
     windows = [[series.Window.of(anomalies, number, maps) for number in line] for line in lines]
     titles = [[_label(anomalies, number) for number in line] for line in lines]

@@ -133,7 +133,7 @@ def test_a_gallery_has_a_window_a_row_and_an_explainer_a_column(tmp_path: Path, 
     assert size == (int(2 * 2.4 * 110), int((2 * 2.3 + 0.5) * 110))
 
 
-def test_pages_show_windows_as_wide_as_a_phone(monkeypatch):
+def test_pages_show_windows_two_by_two(monkeypatch):
     made = anomalies(count=9)
     chosen = pictures._chosen(made)
     assert len(chosen) == 4
