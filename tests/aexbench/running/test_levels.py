@@ -10,8 +10,8 @@ import pytest
 from aexbench import families
 from aexbench.components import component
 from aexbench.running.references import references
-from aexbench.running.scoring import info, score
-from tests.aexbench.running.test_scoring import anomalies
+from aexbench.running.scoring import info
+from tests.aexbench.running.test_scoring import anomalies, scored
 from tests.golden.choices import cases
 
 MAPS = 400
@@ -41,7 +41,7 @@ class Levels(NamedTuple):
 def chance_and_ceiling(metric, truth, label=None) -> Levels:
     made = anomalies(truth, label=label)
     maps = [references.create(name)(made) for name in ("chance", "oracle")]
-    return Levels(*(score(one, made, [metric])[metric.text] for one in maps))
+    return Levels(*(scored(one, made, metric.text) for one in maps))
 
 
 def truth_of(text, samples=40, columns=9, seed=0):

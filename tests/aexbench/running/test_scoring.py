@@ -31,15 +31,20 @@ def metric(text: str):
 
 
 PLAIN = SimpleNamespace(probe=None)  # of a cell, what scoring asks
+
+
+def scored(values, made, text):
+    """Return the scores of attributions by one metric, (N,)."""
+    return scoring.of_cell(PLAIN, values, made, [metric(text)])[text]
+
+
 RNG = np.random.default_rng(0)
 TRUTH = np.eye(6, dtype=bool)[RNG.integers(6, size=30)]
 
 
 def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
     attributions = RNG.random((30, 6)) + 0.3 * TRUTH
-    values = scoring.of_cell(PLAIN, attributions, anomalies(TRUTH), [metric("pixel-ap")])[
-        "pixel-ap"
-    ]
+    values = scored(attributions, anomalies(TRUTH), "pixel-ap")
     pooled = families.metrics.create("pixel-ap").score(attributions, TRUTH)
     assert values.mean() == pytest.approx(pooled)
     assert 0.2 < pooled < 0.9
@@ -58,11 +63,11 @@ def test_pooled_metrics_get_jackknife_values_whose_mean_is_the_pooled_score():
 def test_the_jackknife_counts_with_the_metrics_own_arguments():
     attributions, truth = RNG.random((4, 6)), np.tile(np.arange(6) < 2, (4, 1))
     text = "pixel-ap[thresholds=5]"
-    values = scoring.of_cell(PLAIN, attributions, anomalies(truth), [metric(text)])[text]
+    values = scored(attributions, anomalies(truth), text)
     own = functools.partial(pixel_ap, thresholds=5)
     expected = scoring._jackknife(own, None, attributions, truth, np.arange(4))
     np.testing.assert_allclose(values, expected)
-    exact = scoring.of_cell(PLAIN, attributions, anomalies(truth), [metric("pixel-ap")])["pixel-ap"]
+    exact = scored(attributions, anomalies(truth), "pixel-ap")
     assert not np.allclose(values, exact)
 
 
@@ -71,16 +76,14 @@ def test_a_single_sample_of_a_label_has_the_pooled_score_itself(text):
     attributions = np.array([[0.2, 0.9, 0.5], [0.3, 0.2, 0.1], [0.1, 0.2, 0.3]])
     truth = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=bool)
     made = anomalies(truth, label=["one", "two", "two"])
-    found = scoring.of_cell(PLAIN, attributions, made, [metric(text)])[text]
+    found = scored(attributions, made, text)
     # The true column is the second of three; of thresholds at .2, .55 and .9 the first finds it.
     assert found[0] == pytest.approx(0.5)
 
 
 def test_labels_are_pooled_apart():
     attributions, label = RNG.random((30, 6)) + 0.3 * TRUTH, np.repeat(["a", "b"], 15)
-    values = scoring.of_cell(
-        PLAIN, attributions, anomalies(TRUTH, label=label), [metric("pixel-ap")]
-    )["pixel-ap"]
+    values = scored(attributions, anomalies(TRUTH, label=label), "pixel-ap")
     assert values[:15].mean() == pytest.approx(
         families.metrics.create("pixel-ap").score(attributions[:15], TRUTH[:15])
     )
@@ -146,7 +149,7 @@ def test_attributions_are_signed_and_stay_so():
 def test_what_is_pooled_is_left_out_unit_by_unit():
     attributions, unit = RNG.random((30, 6)) + 0.3 * TRUTH, np.repeat(range(5), [2, 4, 6, 8, 10])
     made = anomalies(TRUTH, unit=unit)
-    values = scoring.of_cell(PLAIN, attributions, made, [metric("pixel-ap")])["pixel-ap"]
+    values = scored(attributions, made, "pixel-ap")
     whole, *without = (
         families.metrics.create("pixel-ap").score(attributions[rows], TRUTH[rows])
         for rows in (np.ones(30, bool), *(unit != one for one in range(5)))
@@ -159,7 +162,7 @@ def test_what_is_pooled_is_left_out_unit_by_unit():
 def test_what_raises_no_alarm_is_pooled_apart():
     attributions, alarmed = RNG.random((30, 6)) + 0.3 * TRUTH, np.arange(30) % 3 > 0
     made = anomalies(TRUTH, alarmed=alarmed)
-    values = scoring.of_cell(PLAIN, attributions, made, [metric("pixel-ap")])["pixel-ap"]
+    values = scored(attributions, made, "pixel-ap")
     for rows in (alarmed, ~alarmed):
         alone = families.metrics.create("pixel-ap").score(attributions[rows], TRUTH[rows])
         assert values[rows].mean() == pytest.approx(alone)
@@ -189,16 +192,13 @@ def test_what_raises_no_alarm_does_not_count():
 def test_scores_that_are_not_finite_are_an_error():
     families.metrics.register("endless")(lambda attributions, truth: np.full(len(truth), np.inf))
     with pytest.raises(ValueError, match="not finite"):
-        scoring.of_cell(PLAIN, TRUTH.astype(float), anomalies(TRUTH), [metric("endless")])
+        scored(TRUTH.astype(float), anomalies(TRUTH), "endless")
 
 
 def test_oracle_is_perfect_and_the_prior_never_sees_its_own_unit():
     truth = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=bool)
     made = anomalies(truth, unit=[0, 0, 1, 2])
-    assert (
-        scoring.of_cell(PLAIN, oracle(made), made, [metric("recall")])["recall"].tolist()
-        == [1.0] * 4
-    )
+    assert scored(oracle(made), made, "recall").tolist() == [1.0] * 4
     np.testing.assert_allclose(feature_prior(made)[0], [0, 0.5, 0.5])
     np.testing.assert_allclose(feature_prior(made)[2], [2 / 3, 0, 1 / 3])
     assert feature_prior(anomalies(truth[:1])).tolist() == [[0.0, 0.0, 0.0]]
@@ -207,7 +207,7 @@ def test_oracle_is_perfect_and_the_prior_never_sees_its_own_unit():
 def test_a_metric_of_the_wrong_kind_is_an_error():
     families.metrics.register("odd")(lambda attributions, truth: 1.0)
     with pytest.raises(ValueError, match="one value per sample"):
-        scoring.of_cell(PLAIN, TRUTH.astype(float), anomalies(TRUTH), [metric("odd")])
+        scored(TRUTH.astype(float), anomalies(TRUTH), "odd")
 
 
 def test_a_metric_may_be_better_when_lower():
