@@ -13,22 +13,29 @@ from aexbench.running.titles import Seen
 
 COSTS = ("latency_s", "latency_spread", "samples_per_s", "prepare_s")
 ROWS = ("forward_rows", "backward_rows")
-BESIDE = "beside other work: its times are not shown"
+BESIDE, SEVERAL = "beside other work", "on several machines"
 
 
 def times(records: Iterable[Record]) -> dict[str, Any]:
     """Return median times and rows; only times of one kind of machine, on which nothing else of
     ours ran, stand in one row.
     """
-    timed = [record for record in records if record.timing is not None]
-    alone = [record for record in timed if jobs(_machine(record)) == 1]
+    known = [record for record in records if record.timing is not None]
+    alone = [record for record in known if jobs(_machine(record)) == 1]
     machines = {describe(_machine(record)) for record in alone}
-    rows = {name: _median(timed, name) for name in ROWS}
+    rows = {name: _median(known, name) for name in ROWS}
     if len(machines) != 1:
-        why = "several machines" if machines else BESIDE if timed else ""
+        why = SEVERAL if machines else BESIDE if known else ""
         return {**dict.fromkeys(COSTS), **rows, "hardware": why}
     medians = {name: _median(alone, name) for name in COSTS}
     return {**medians, **rows, "hardware": machines.pop()}
+
+
+def timed(hardware: str) -> str:
+    """Return what is said of where explainers were timed."""
+    if hardware in (BESIDE, SEVERAL):
+        return f"timed {hardware}, so that times are not shown (run --rerun times takes them anew)"
+    return f"timed on {hardware}"
 
 
 def _machine(record: Record) -> object:

@@ -64,7 +64,7 @@ def run(
     ] = True,
     rerun: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHICH", help="Run again: failed, timeout, …, all, or 'lrp*'."),
+        typer.Option(metavar="WHICH", help="Run again: failed, timeout, …, all, times, or 'lrp*'."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Cells that run at once.")] = 1,
     timeout: Annotated[

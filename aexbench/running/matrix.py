@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aexbench.running.workspace import Workspace
 
 RESULTS = Path("aexbench-results")
+TIMES = "times"  # to rerun
 MOST_LOOKED_AT = 500  # records, for what cells cost
 Again = Callable[[Record], bool]
 
@@ -87,7 +88,7 @@ def run(
         `cpu` or `cuda`.
     rerun
         Which finished cells are run again: states such as `failed`, `all`, or patterns that
-        explainers match, such as `lrp*`.
+        explainers match, such as `lrp*`. `times` explains nothing again, and takes all times anew.
     jobs
         Cells that run at once, each in a process of its own. Explainers are timed afterwards, when
         nothing else of the run is at work.
@@ -143,7 +144,12 @@ def run(
     with waiting("looking at the data"):
         cells = planned(own, workspace, named)
     scored = planning.metric_components(own)
+    rerun = [rerun] if isinstance(rerun, str) else rerun
     chosen = again(rerun, cells)
+    if TIMES in rerun:
+        from aexbench.running import rounds
+
+        rounds.forget(cells, workspace.store)
     plan = own.model_dump(mode="json")
     return carry_out(cells, scored, workspace, plan, chosen, apart=apart, quiet=quiet)
 
@@ -338,7 +344,7 @@ def again(names: Iterable[str], cells: Sequence[Cell]) -> Again:
     """
     wanted = [names] if isinstance(names, str) else list(names)
     explainers = {cell.explainer.text for cell in cells}
-    known = {*STATES, "all", *explainers}
+    known = {*STATES, "all", TIMES, *explainers}
     for name in wanted:
         if name not in known and not any(_matches(cell, name) for cell in cells):
             raise unknown("state or explainer", name, known)

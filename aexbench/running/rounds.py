@@ -62,6 +62,16 @@ def still(cells: Round, store: Store) -> Round:
     return [cell for cell in cells if _waits(store.record(cell.key))]
 
 
+def forget(cells: Iterable[Cell], store: Store) -> None:
+    """Take the times of cells out of their records, so that they are timed again."""
+    for cell in itertools.chain.from_iterable(planned(cells)):
+        record = store.record(cell.key)
+        if record is not None and (record.timing or record.untimed):
+            files = {name: info for name, info in record.files.items() if name != "timings"}
+            update = {"timing": None, "untimed": "", "files": files}
+            store.write_record(record.model_copy(update=update))
+
+
 def expected(
     cells: Iterable[Cell], known: Mapping[str, Record | None], todo: Iterable[Cell]
 ) -> list[Cell]:

@@ -234,3 +234,29 @@ def test_a_second_run_reads_each_record_once(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "read_record", lambda path: reads.append(path) or read(path))
     assert aexbench.run(suite, tmp_path, seeds=2).ran == 0
     assert len(reads) == len(set(reads)) == cells
+
+
+def test_times_are_taken_anew_and_nothing_is_explained_again(tmp_path):
+    suite = {
+        "name": "small",
+        "datasets": ["wine"],
+        "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
+        "corruptions": ["random[threshold=0.2,count=12]"],
+        "explainers": ["residual", "repair"],
+        "controls": False,
+    }
+    first = aexbench.run(suite, tmp_path, seeds=2)
+    before = {record.cell.key: record for record in first.records}
+    for record in filter(lambda r: r.timing, before.values()):
+        could = record.cell.explainer.name == "repair"
+        beside = record.timing.model_copy(update={"hardware": {"jobs": 2}})
+        changed = {"timing": beside} if could else {"timing": None, "untimed": "it broke"}
+        first.store.write_record(record.model_copy(update=changed))
+    assert aexbench.run(suite, tmp_path, seeds=2).ran == 0
+    assert {r.timing.hardware["jobs"] for r in first.store.records()[0] if r.timing} == {2}
+    assert aexbench.run(suite, tmp_path, seeds=2, rerun="times").ran == 0
+    for record in first.store.records()[0]:
+        old = before[record.cell.key]
+        assert record.files["attributions"] == old.files["attributions"]
+        assert bool(record.timing) == bool(old.timing) == ("timings" in record.files)
+        assert not record.timing or record.timing.hardware["jobs"] == 1
