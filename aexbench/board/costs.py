@@ -31,7 +31,7 @@ def times(records: Iterable[Record]) -> dict[str, Any]:
     return {**medians, **rows, "hardware": machines.pop()}
 
 
-def timed(hardware: str) -> str:
+def where(hardware: str) -> str:
     """Return what is said of where explainers were timed."""
     if hardware in (BESIDE, SEVERAL):
         return f"timed {hardware}, so that times are not shown (run --rerun times takes them anew)"

@@ -43,7 +43,7 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
     found += [*_of_earlier(records), *_of_twins(records)]
     found += costs.untimed(records, table.seen)
     machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
-    return [*found, *map(costs.timed, sorted(machines))]
+    return [*found, *map(costs.where, sorted(machines))]
 
 
 def _what(record: Record, seen: Seen) -> str:

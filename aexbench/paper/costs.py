@@ -56,7 +56,7 @@ def part(block: Block) -> Part:
     found = {name: times(block, name) for name in OF_FIGURE_2}
     lines = [_line(block, name, own) for name, own in found.items()]
     machines = dict.fromkeys(str(own["hardware"]) for own in found.values() if own["hardware"])
-    said = [costs.timed(machine) for machine in machines] or ["nothing was timed here"]
+    said = [costs.where(machine) for machine in machines] or ["nothing was timed here"]
     return Part(f"What an explanation costs: {block.shown}", HEADS, lines, said=said)
 
 
