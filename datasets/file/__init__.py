@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from aexbench import Dataset, RequestError
+from aexbench import Dataset, Features, RequestError
 from aexbench.contracts import Split, TruthKind
 from aexbench.datasets import register
 from aexbench.datasets.file.grouping import features_of
@@ -28,6 +28,7 @@ from aexbench.datasets.tools.splits import (
     SHARES,
     SHARES_BEFORE_TEST,
     Parts,
+    Scaled,
     notes,
     row_numbers,
     rows_in_time,
@@ -174,8 +175,7 @@ def file(
         label_rows(table, labels, roles.groups)
     if windows.window is not None and autoencoder == "mlp":
         autoencoder = "gru"
-    units = None if table.units is None else np.unique(table.units, return_inverse=True)[1]
-    parts = _parts(table, split, units, seed)
+    parts = _parts(table, split, seed)
     features, kept = features_of(table.names, table.values, roles.groups)
     made = scaled(
         table.values, table.names, parts.train, ~table.anomalous, scaling=scale, kept=kept
@@ -186,20 +186,7 @@ def file(
     said = [*table.notes, *notes([made])]
     said += in_no_window(windows, runs["test"], table.anomalous[parts.test])
     warn_of([_taken(table), *said] if said else [], stacklevel=3)
-    dataset = Dataset(
-        made.table[parts.train],
-        made.table[parts.validation],
-        made.table[parts.test],
-        features,
-        None if table.labels is None and table.truth is None else table.anomalous[parts.test],
-        None if table.truth is None else table.truth[parts.test],
-        autoencoder,
-        None if units is None else units[parts.test],
-        None if table.kinds is None else table.kinds[parts.test],
-        truth_kind,
-        made.scale,
-        _numbers(table, parts),
-    )
+    dataset = _dataset(table, parts, made, features, autoencoder, truth_kind)
     if windows.window is not None:
         return windowed(dataset, windows, runs, gap=split == "time")
     return coding.embedded(dataset) if encoding == "embedding" else dataset
@@ -220,8 +207,44 @@ def _text(name: Name | None) -> str | None:
     return None if name is None else str(name)
 
 
-def _parts(table: Table, split: str, units: NDArray[np.int64] | None, seed: int) -> Parts:
+def _units(table: Table) -> NDArray[np.int64] | None:
+    """Return the number of each row's unit (N,), if the table has units."""
+    return None if table.units is None else np.unique(table.units, return_inverse=True)[1]
+
+
+def _dataset(
+    table: Table,
+    parts: Parts,
+    made: Scaled,
+    features: Features,
+    autoencoder: str,
+    truth_kind: TruthKind,
+) -> Dataset:
+    """Return the scaled rows of the three splits, with what the table says of those of the test."""
+    labelled = table.labels is not None or table.truth is not None
+    return Dataset(
+        made.table[parts.train],
+        made.table[parts.validation],
+        made.table[parts.test],
+        features,
+        test_labels=table.anomalous[parts.test] if labelled else None,
+        test_truth=_rows_of(table.truth, parts.test),
+        autoencoder=autoencoder,
+        test_units=_rows_of(_units(table), parts.test),
+        test_kinds=_rows_of(table.kinds, parts.test),
+        test_truth_kind=truth_kind,
+        scale=made.scale,
+        rows=_numbers(table, parts),
+    )
+
+
+def _rows_of(known: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+    return None if known is None else known[rows]
+
+
+def _parts(table: Table, split: str, seed: int) -> Parts:
     """Return the rows of the three splits; those of a test file are the test's."""
+    units = _units(table)
     known, shares = table.anomalous, SHARES
     if table.from_test is not None:
         known, shares = table.anomalous[: table.from_test], SHARES_BEFORE_TEST
