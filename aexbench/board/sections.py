@@ -81,7 +81,7 @@ class Row:
         if self.role == "reference":
             return "the truth" if self.explainer == CEILING else "chance"
         if self.role == "floor":
-            return "floor"
+            return "floor" if self.complete else "floor, in part"
         if not self.complete:
             return "incomplete"
         if self.gain is None or self.gain.above:

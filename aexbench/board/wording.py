@@ -141,6 +141,10 @@ def _floors(section: Section) -> Iterator[Said]:
     for row in section.rows:
         if row.role == "floor" and (text := meanings.of_explainer(row.explainer)):
             yield Said(f"{row.shown} (floor)", text)
+    part = [row for row in section.rows if row.role == "floor" and not row.complete]
+    if part:
+        own = (f"{row.shown} in {len(row.by_group)} of {len(section.groups)}" for row in part)
+        yield Said("in part", f"scored in some groups, and compared in these: {', '.join(own)}")
 
 
 def _kinds_of_floors(section: Section) -> Iterator[str]:

@@ -64,7 +64,7 @@ class Estimate:
     Parameters
     ----------
     workers
-        How many cells are worked on at once.
+        How many cells are worked on at once; they are timed one after the other.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -105,23 +105,27 @@ class Estimate:
         unknown = sum(count for what, count in waiting.items() if not self._knows(what))
         if unknown > (1 - LEAST_KNOWN) * waiting.total():
             return None
-        begun = [max(0.0, cost - since) for cost, since in self._begun(running, waiting)]
+        begun = list(self._begun(running, waiting))
         costs = {what: self._cost(what) for what in +waiting}
-        total = sum(begun) + sum(costs[what] * waiting[what] for what in costs)
-        return max([total / self.workers, *begun, *costs.values()])
+        each = [*begun, *((what[0], cost * waiting[what]) for what, cost in costs.items())]
+        alone = sum(cost for kind, cost in each if kind == TIMING)
+        at_once = sum(cost for kind, cost in each if kind != TIMING)
+        longest = (cost for _, cost in begun)
+        return max([at_once / self.workers + alone, *longest, *costs.values()])
 
     def _begun(
         self, running: Iterable[Running], waiting: Counter[Work]
-    ) -> Iterator[tuple[float, float]]:
-        """Yield what running cells cost with all that is made for them, and since when they run;
-        none of that waits any more.
+    ) -> Iterator[tuple[str, float]]:
+        """Yield of running cells the kind of work and the seconds that are left of it and of all
+        that is made for it; none of that waits any more.
         """
         taken = set[Job]()
         for kind, cell, since in running:
             jobs = {job for job in _jobs(kind, cell) if job in self._jobs} - taken
             taken |= jobs
             waiting.subtract(self._jobs[job] for job in jobs)
-            yield sum(self._cost(self._jobs[job]) for job in jobs), since
+            cost = sum(self._cost(self._jobs[job]) for job in jobs)
+            yield kind, max(0.0, cost - since)
 
     def _cost(self, what: Work) -> float:
         """Return what work costs: the mean of what is most like it, of this run first."""
@@ -137,7 +141,11 @@ class Estimate:
 
 
 def _jobs(kind: str, cell: Cell) -> list[Job]:
-    """Return what is to be made for a cell, if nobody has; a given detector is there."""
+    """Return what is to be made for a cell, if nobody has; a given detector is there, and all that
+    a cell needs once it is timed.
+    """
+    if kind == TIMING:
+        return [(kind, cell.key)]
     trained = [] if cell.detector.name == GIVEN else [(TRAINING, cell.detector_key)]
     return [*trained, (CORRUPTING, cell.anomaly_key), (kind, cell.key)]
 

@@ -26,7 +26,7 @@ PREPARING = "loading the data"
 @dataclass
 class Running:
     """A cell that is worked on: the kind of work, what is done now, the share of it that is done
-    where that is known, and since when (monotonic seconds).
+    where that is known, since when (monotonic seconds), and how many cells share that time.
     """
 
     kind: str
@@ -34,6 +34,11 @@ class Running:
     text: str
     share: float | None
     since: float
+    sharing: int = 1
+
+    def took(self) -> float:
+        """Return the seconds that have gone into it."""
+        return (time.monotonic() - self.since) / self.sharing
 
     def __str__(self) -> str:
         epochs = "" if self.share is None else f" ({self.share:.0%} of the epochs)"
@@ -61,11 +66,11 @@ class Show:
             self.estimate.expect(cells, kind)
             self.total += len(cells)
 
-    def begin(self, cell: Cell, kind: str = EXPLAINING) -> None:
-        """Take note that a cell is worked on from now on."""
+    def begin(self, cell: Cell, kind: str = EXPLAINING, sharing: int = 1) -> None:
+        """Take note that a cell is worked on from now on, one of `sharing` that are so at once."""
         text = cell.shown if kind == EXPLAINING else f"{kind} {cell.shown}"
         with self._lock:
-            self.running[cell.key] = Running(kind, cell, text, None, time.monotonic())
+            self.running[cell.key] = Running(kind, cell, text, None, time.monotonic(), sharing)
 
     def say(self, text: str, share: float | None, cell: Cell | None = None) -> None:
         """Take note of what is done for a cell, the only one that runs where it is left out, and of
@@ -83,7 +88,7 @@ class Show:
             seconds = dict(record.seconds) if kind == EXPLAINING else {}
             if (running := self.running.pop(record.cell.key, None)) is not None:
                 others = sum(took for name, took in seconds.items() if name != kind)
-                seconds[kind] = max(0.0, time.monotonic() - running.since - others)
+                seconds[kind] = max(0.0, running.took() - others)
             self.estimate.done(record.cell, seconds, kind)
             self.done += 1
 
@@ -94,9 +99,8 @@ class Show:
         """Return how long the rest takes, in words; nothing where nobody can say, or none is."""
         if self.done >= self.total:
             return ""
-        now = time.monotonic()
         with self._lock:
-            running = [(r.kind, r.cell, now - r.since) for r in self.running.values()]
+            running = [(r.kind, r.cell, r.took()) for r in self.running.values()]
             seconds = self.estimate.left(running)
         return "" if seconds is None else f"{in_words(max(1.0, seconds))} left"
 

@@ -54,7 +54,7 @@ class Turns:
 
     def _round(self, cells: Round) -> None:
         for cell in cells:
-            self.show.begin(cell, TIMING)
+            self.show.begin(cell, TIMING, len(cells))
         try:
             if cells:  # nobody was quicker
                 self._timed(cells)

@@ -234,8 +234,14 @@ def test_a_floor_is_compared_on_the_groups_that_it_has(store):
         add(store, "one", BASE + shift, corruption=corruption)
     for corruption in ("null", "random"):
         add(store, "dice", BASE, role="floor", corruption=corruption)
-    gain = rows(store)["one"].gain
+    found, board = rows(store), FORMATS["markdown"](leaderboard(store))
+    gain = found["one"].gain
     assert (gain.gain, gain.low) == (pytest.approx(0.75), pytest.approx(0.75))
+    assert found["dice"].note == "floor, in part"
+    assert "scored in some groups, and compared in these: dice in 2 of 3" in board
+    add(store, "dice", BASE, role="floor", corruption="swap")
+    assert rows(store)["dice"].note == "floor"
+    assert "in part" not in FORMATS["markdown"](leaderboard(store))
 
 
 def test_twins_count_by_their_mean(store):

@@ -124,6 +124,17 @@ def test_workers_without_a_cell_make_nothing_quicker():
     assert estimate.left() == pytest.approx(20)
 
 
+def test_explainers_are_timed_one_after_the_other_on_what_is_there():
+    estimate = Estimate(workers=4)
+    estimate.before.add(cell("lime"), {"explaining": 20.0, "timing": 6.0})
+    cells = [cell("lime", seed=n) for n in range(5)]
+    estimate.expect(cells, "timing")
+    assert estimate.left() == pytest.approx(5 * 6)
+    assert estimate.left([("timing", cells[0], 2.0)]) == pytest.approx(4 * 6 + 4)
+    estimate.expect(cells, there=made)
+    assert estimate.left() == pytest.approx(5 * 20 / 4 + 5 * 6)
+
+
 def test_what_is_in_the_store_or_given_is_not_made_again():
     estimate = Estimate()
     estimate.before.add(cell(), {"explaining": 1.0, "training": 30.0, "corrupting": 5.0})

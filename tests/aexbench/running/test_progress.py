@@ -101,6 +101,22 @@ def test_more_work_of_another_kind_makes_a_run_longer(clock, monkeypatch, capsys
     assert "[3/4, 30 s left] weighing lime" in capsys.readouterr().err
 
 
+def test_cells_that_are_worked_on_together_share_the_time(clock):
+    cells = [cell(seed=seed) for seed in range(12)]
+    show = Show()
+    show.expect(cells, "timing")
+    for one in cells[:4]:
+        show.begin(one, "timing", sharing=4)
+    clock[0] += 20
+    for one in cells[:4]:
+        show.end(record(one), "timing")
+    assert show.estimate.left() == pytest.approx(8 * 5)
+    for one in cells[4:8]:
+        show.begin(one, "timing", sharing=4)
+    clock[0] += 8
+    assert show.left() == "32 s left"
+
+
 def test_what_is_shown_as_running_is_running(clock):
     show, (one, other) = Show(Estimate(2), 2), (cell("residual"), cell("lime"))
     assert show.now() == PREPARING

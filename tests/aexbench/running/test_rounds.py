@@ -174,13 +174,16 @@ def test_a_round_that_another_coordinator_times_is_left_to_it(store, monkeypatch
     assert (runner.asked, waits) == ([], [turns.LOOK_S])
 
 
-def test_rounds_are_timed_unless_the_run_stops(store):
-    cells, runner = explained(store, "residual", "lrp"), Runner()
+def test_rounds_are_timed_unless_the_run_stops(store, monkeypatch):
+    cells, runner, show = explained(store, "residual", "lrp"), Runner(), Show()
+    sharing = []
+    monkeypatch.setattr(show, "begin", lambda cell, kind, at_once: sharing.append(at_once))
     Turns(store, runner, Show(), lambda: True).take(cells)
     assert runner.asked == []
     runner.times = lambda some, beat: {one.key: Outcome(TIMES, {}) for one in some}
-    Turns(store, runner, Show(), lambda: False).take(cells)
+    Turns(store, runner, show, lambda: False).take(cells)
     assert [store.record(one.key).timing for one in cells] == [TIMES, TIMES]
+    assert sharing == [2, 2]  # both have the time of the round
     assert list((store.root / "claims").iterdir()) == []
 
 
