@@ -65,7 +65,8 @@ class ExplainerDeclaration(Declaration):
     floor
         It does not know what the detector has learned, and stands on every board as a floor.
     images, series
-        A floor of images alone, of windows of series alone, or of both.
+        It takes images alone, windows of series alone, or both alone; a floor stands on boards of
+        what it takes.
     own_error
         It compares x with x̂ itself and never asks the detector for its error, or begins with what
         it finds so. With the detector's error map replaced by a constant it would find the same:
@@ -198,7 +199,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class CorruptionDeclaration(Limits, Declaration):
-    """What a corruption may declare: its version, and its own defaults of the `Limits`."""
+    """What a corruption may declare beside its own defaults of the `Limits`.
+
+    Attributes
+    ----------
+    series
+        It takes windows of series alone.
+    """
+
+    series: bool = False
 
 
 @dataclass(frozen=True)

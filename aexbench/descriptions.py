@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}  # of annotated_types
 EXAMPLES = {
-    "explainer": "aexbench run -d wine{plugin} -e residual -e {name}",
+    "explainer": "aexbench run -d {data}{plugin} -e residual -e {name}",
     "data set": "aexbench run{plugin} -d {name}",
-    "corruption": "aexbench run -d wine{plugin} -c {name}",
+    "corruption": "aexbench run -d {data}{plugin} -c {name}",
     "metric": "aexbench score STORE{plugin} -m {name}",
     "probe": "aexbench run -d wine{plugin} -m recall -m {name}",
     "reference": "aexbench run -d wine   # it is on every board",
     "autoencoder": "detectors = [{quoted}]   # in a suite's file",
 }
+DATA = {"images": "digits", "series": "'smd[window=32]'"}  # to try on what takes these alone
 
 
 class Setting(NamedTuple):
@@ -145,9 +146,11 @@ def _declared(plugin: Plugin[Any]) -> Iterator[tuple[str, str]]:
         yield "scores", "one for all samples" if declared.pooled else "one for each sample"
         if asks(plugin):
             yield "asks", "the explainer and the model, in cells of its own"
+    alone = "" if isinstance(declared, DatasetDeclaration) else " and ".join(_alone(plugin))
     if isinstance(declared, ExplainerDeclaration) and declared.floor:
-        alone = [kind for kind in ("images", "series") if getattr(declared, kind)]
-        yield "floor", f"of {' and '.join(alone)}" if alone else "yes"
+        yield "floor", f"of {alone}" if alone else "yes"
+    elif alone:
+        yield "takes", f"{alone} alone"
     if isinstance(declared, ExplainerDeclaration) and declared.own_error:
         yield "error", "compares x with x̂ itself: no loss-ablated form"
     if isinstance(declared, DatasetDeclaration):
@@ -155,6 +158,11 @@ def _declared(plugin: Plugin[Any]) -> Iterator[tuple[str, str]]:
         yield "licence", declared.licence
         if declared.download:
             yield "data", _fetched(plugin.name, declared.download)
+
+
+def _alone(plugin: Plugin[Any]) -> list[str]:
+    """Return which kinds of samples an explainer or a corruption takes, if not all."""
+    return [kind for kind in DATA if getattr(plugin.declaration, kind, False)]
 
 
 def _fetched(name: str, download: Download) -> str:
@@ -170,18 +178,20 @@ def _example(plugin: Plugin[Any]) -> str:
     needed = {one.name: "..." for one in parameters if one.default is REQUIRED}
     plain_ones = (one for one in parameters if isinstance(one.default, int | float | str))
     name = specs.write(plugin.name, needed or {o.name: o.default for o in islice(plain_ones, 1)})
-    return to_type(plugin.family, name)
+    kind = next(iter(_alone(plugin)), "rows")
+    return to_type(plugin.family, name, data=DATA.get(kind, "wine"))
 
 
-def to_type(family: str, name: str, file: str = "") -> str:
-    """Return a line to type with a component, which a plugin file registers if one is named.
+def to_type(family: str, name: str, file: str = "", data: str = "wine") -> str:
+    """Return a line to type with a component, which a plugin file registers if one is named, on a
+    data set if it needs one.
 
     >>> to_type("metric", "recall[top=3]", "my file.py")
     "aexbench score STORE --plugin 'my file.py' -m 'recall[top=3]'"
     """
     plugin = f" --plugin {shlex.quote(file)}" if file else ""
     line = EXAMPLES["probe" if family == "metric" and _asks(name) else family]
-    return line.format(name=shlex.quote(name), quoted=json.dumps(name), plugin=plugin)
+    return line.format(name=shlex.quote(name), quoted=json.dumps(name), plugin=plugin, data=data)
 
 
 def _asks(metric: str) -> bool:

@@ -14,7 +14,7 @@ from aexbench.corruptions.tools import segments
 from aexbench.rows import Array
 
 
-@register("drift", threshold=0.3, version=1)
+@register("drift", threshold=0.3, version=1, series=True)
 def drift(
     detector: Detector,
     x: torch.Tensor,

@@ -14,7 +14,7 @@ from aexbench.corruptions.tools import segments
 from aexbench.rows import Array
 
 
-@register("exchange", threshold=0.2, version=1)
+@register("exchange", threshold=0.2, version=1, series=True)
 def exchange(
     detector: Detector,
     x: torch.Tensor,

@@ -13,7 +13,7 @@ from aexbench.corruptions import register
 from aexbench.corruptions.tools import segments
 
 
-@register("flat-line", threshold=0.05, version=1)
+@register("flat-line", threshold=0.05, version=1, series=True)
 def flat_line(
     detector: Detector,
     x: torch.Tensor,

@@ -14,7 +14,7 @@ from aexbench.corruptions.tools import segments
 from aexbench.rows import Array
 
 
-@register("level-shift", threshold=0.3, version=1)
+@register("level-shift", threshold=0.3, version=1, series=True)
 def level_shift(
     detector: Detector,
     x: torch.Tensor,

@@ -17,7 +17,7 @@ from aexbench.rows import Array
 LEAST = 2.0**-54  # less than what is drawn, but for 0: its quantile is infinite
 
 
-@register("noise", threshold=0.3, version=1)
+@register("noise", threshold=0.3, version=1, series=True)
 def noise(
     detector: Detector,
     x: torch.Tensor,

@@ -14,7 +14,7 @@ from aexbench.corruptions.tools import segments
 from aexbench.rows import Array
 
 
-@register("spike", threshold=0.3, version=1)
+@register("spike", threshold=0.3, version=1, series=True)
 def spike(
     detector: Detector,
     x: torch.Tensor,

@@ -16,7 +16,7 @@ from aexbench.explainers.tools.segments import is_image
 from aexbench.extras import optional
 
 
-@register("occlusion", version=1)
+@register("occlusion", version=1, images=True)
 class Occlusion:
     """Return by how much the error falls where a window of an image shows the mean of the
     background.

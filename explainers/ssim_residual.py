@@ -18,7 +18,7 @@ K1, K2 = 0.01, 0.03
 SIGMA, RADIUS = 1.5, 5  # a window of 11 × 11 pixels
 
 
-@register("ssim-residual", version=1, own_error=True)
+@register("ssim-residual", version=1, images=True, own_error=True)
 def ssim_residual(detector: Detector, x: torch.Tensor) -> torch.Tensor:
     """Return (1 − SSIM(x, x̂))/2 in [0, 1], pixel by pixel and each channel by itself; images only.
 

@@ -15,6 +15,7 @@ from aexbench.publishing.links import Links
 from aexbench.texts import counted
 
 SOME = 4  # groups that are named in a sentence
+TIED = 2  # explainers that are named in a cell
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,21 @@ def grid(row: Row, section: Section, links: Links, found: list[Standing]) -> Gri
 
 def _line(one: Standing, row: Row, section: Section, heads: Heads) -> Line:
     place, gain = section.place(one.group), row.by_group[one.group][1]
-    best = f"{one.best:z.2f} {', '.join(one.names)}" if one.names else figures.NONE
     cells = [
         *heads.of(place),
         units(section.groups[one.group]),
         Cell(f"{one.score:z.2f}", one.score, f"{one.score:z.4f}", strong=one.wins),
         figures.gain(gain, section),
         Cell(section.shown(gain.floor) if gain else ""),
-        Cell(best, one.best),
+        _best(one),
     ]
     return Line(cells, dataset=place.dataset, corruption=place.corruption)
+
+
+def _best(one: Standing) -> Cell:
+    """Return the best score in a group and who has it; of many, the first ones."""
+    if not one.names:
+        return Cell(figures.NONE, one.best)
+    more = len(one.names) - TIED
+    names = ", ".join(one.names[:TIED]) + (f" and {more} more" if more > 0 else "")
+    return Cell(f"{one.best:z.2f} {names}", one.best, ", ".join(one.names) if more > 0 else "")

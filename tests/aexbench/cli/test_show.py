@@ -52,6 +52,19 @@ def test_an_example_can_be_typed(aexbench_cli):
     assert example.strip() == "aexbench score STORE -m 'recall[top=1]'"
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("own-past", "aexbench run -d 'smd[window=32]' -e residual -e own-past"),
+        ("edges", "aexbench run -d digits -e residual -e edges"),
+        ("drift", "aexbench run -d 'smd[window=32]' -c 'drift[size=10.0]'"),
+        ("saliency", "aexbench run -d wine -e residual -e saliency"),
+    ],
+)
+def test_an_example_has_data_that_it_can_be_tried_on(name, line, aexbench_cli):
+    assert f"    {line}\n" in aexbench_cli("show", name).out
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_example_names_parameters_that_there_are(family):
     registry = FAMILIES[family]
@@ -144,6 +157,9 @@ def test_what_is_declared_is_said(aexbench_cli):
     assert "scores: one for all samples\n" in aexbench_cli("show", "pixel-ap").out
     assert "    floor: of images\n" in aexbench_cli("show", "centre").out
     assert "floor" not in aexbench_cli("show", "residual").out
+    assert "    takes: images alone\n" in aexbench_cli("show", "occlusion").out
+    assert "    takes: series alone\n" in aexbench_cli("show", "spike").out
+    assert "takes" not in aexbench_cli("show", "residual").out
     out = aexbench_cli("show", "smd").out
     assert "images: no\n    licence: MIT\n    data: aexbench data get smd\n" in out
     assert "data: fetched by hand: " in aexbench_cli("show", "asd").out

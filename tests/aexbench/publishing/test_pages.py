@@ -11,7 +11,7 @@ import pytest
 from aexbench import SkipError
 from aexbench.board.leaderboard import leaderboard
 from aexbench.plotting import looks
-from aexbench.publishing import charts, data, figures, pictures, publish
+from aexbench.publishing import charts, data, figures, pictures, publish, verdicts
 from aexbench.running.packed import open_store
 from aexbench.running.store import Store
 from aexbench.running.titles import AXES
@@ -175,6 +175,15 @@ def test_an_explainer_has_a_page_of_its_own(quickstart):
     groups = page.tables[-1]
     assert len(groups.rows) == 1 + 6
     assert groups.column("the best there")[0] == "0.98 repair"
+
+
+def test_of_many_who_are_best_in_a_group_the_first_are_named():
+    names = ("residual", "repair", "lrp", "saliency")
+    cell = verdicts._best(verdicts.Standing("one", 0.5, 1.0, names, wins=False))
+    assert cell.text == "1.00 residual, repair and 2 more"
+    assert cell.hint == "residual, repair, lrp, saliency"
+    cell = verdicts._best(verdicts.Standing("one", 0.5, 1.0, names[:2], wins=False))
+    assert (cell.text, cell.hint) == ("1.00 residual, repair", "")
 
 
 def test_a_data_set_has_its_licence_and_what_its_detectors_are_worth(quickstart):
