@@ -146,12 +146,9 @@ def run(
     scored = planning.metric_components(own)
     rerun = [rerun] if isinstance(rerun, str) else rerun
     chosen = again(rerun, cells)
-    if TIMES in rerun:
-        from aexbench.running import rounds
-
-        rounds.forget(cells, workspace.store)
     plan = own.model_dump(mode="json")
-    return carry_out(cells, scored, workspace, plan, chosen, apart=apart, quiet=quiet)
+    anew = TIMES in rerun
+    return carry_out(cells, scored, workspace, plan, chosen, apart=apart, quiet=quiet, anew=anew)
 
 
 def named_model(suite: Suite, trust: bool) -> Model | None:
@@ -186,12 +183,14 @@ def carry_out(
     apart: Apart | None = None,
     quiet: bool = False,
     timed: bool = True,
+    anew: bool = False,
 ) -> Results:
     """Run the cells that are not finished, score what lacks a metric, and return the results.
 
     `suite` is what the store's plan says of them; `chosen` says which finished ones are run again;
     `keep` lives as long as the results; `apart` says how they run in processes of their own, if
-    they do; `quiet` shows no progress; `timed` whether explainers are timed.
+    they do; `quiet` shows no progress; `timed` whether explainers are timed, and
+    `anew` whether those are too that have been.
     """
     from aexbench.running import execution, pool, rounds  # imports torch
     from aexbench.running.turns import Turns
@@ -202,7 +201,7 @@ def carry_out(
     execution.fit_finished(metrics, known, store)
     todo = execution.unfinished(cells, known, chosen)
     again = {cell.key for cell in todo if known[cell.key] is not None}
-    to_time = rounds.expected(cells, known, todo) if timed else []
+    to_time = rounds.expected(cells, known, todo, anew) if timed else []
     workspace.borne = store.borne(apart_from=todo) if todo or to_time else {}
     stop = Stop()
     estimate = estimated(store, todo, 1 if apart is None else apart.jobs)
@@ -215,7 +214,7 @@ def carry_out(
                 plans.write_grown(store, suite, cells)
                 for record in runner.records(todo, again, stop):
                     show.end(record)
-                Turns(store, runner, show, stop).take(to_time)
+                Turns(store, runner, show, stop).take(to_time, anew)
         if stop():
             raise KeyboardInterrupt
     except KeyboardInterrupt:

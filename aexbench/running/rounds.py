@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,40 +51,37 @@ def planned(cells: Iterable[Cell]) -> list[Round]:
     return list(rounds.values())
 
 
-def waiting(cells: Iterable[Cell], store: Store) -> list[Round]:
-    """Return the rounds of cells, with those of their cells that are explained and not timed."""
-    rounds = [still(one, store) for one in planned(cells)]
+def waiting(cells: Iterable[Cell], store: Store, anew: Collection[str] = ()) -> list[Round]:
+    """Return the rounds of cells, with those of their cells that are explained and not timed, or
+    are to be timed anew.
+    """
+    rounds = [still(one, store, anew) for one in planned(cells)]
     return [one for one in rounds if one]
 
 
-def still(cells: Round, store: Store) -> Round:
-    """Return those of a round that are explained and not timed."""
-    return [cell for cell in cells if _waits(store.record(cell.key))]
-
-
-def forget(cells: Iterable[Cell], store: Store) -> None:
-    """Take the times of cells out of their records, so that they are timed again."""
-    for cell in itertools.chain.from_iterable(planned(cells)):
-        record = store.record(cell.key)
-        if record is not None and (record.timing or record.untimed):
-            files = {name: info for name, info in record.files.items() if name != "timings"}
-            update = {"timing": None, "untimed": "", "files": files}
-            store.write_record(record.model_copy(update=update))
+def still(cells: Round, store: Store, anew: Collection[str] = ()) -> Round:
+    """Return those of a round that are explained and not timed, or are to be timed anew."""
+    return [cell for cell in cells if _waits(store.record(cell.key), cell.key in anew)]
 
 
 def expected(
-    cells: Iterable[Cell], known: Mapping[str, Record | None], todo: Iterable[Cell]
+    cells: Iterable[Cell],
+    known: Mapping[str, Record | None],
+    todo: Iterable[Cell],
+    anew: bool = False,
 ) -> list[Cell]:
     """Return the cells that are to be timed once those that are to do are explained; `known` are
-    the records of the others.
+    the records of the others, which may be timed anew.
     """
     keys = {cell.key for cell in todo}
     timed = (cell for one in planned(cells) for cell in one)
-    return [cell for cell in timed if cell.key in keys or _waits(known[cell.key])]
+    return [cell for cell in timed if cell.key in keys or _waits(known[cell.key], anew)]
 
 
-def _waits(record: Record | None) -> bool:
-    return record is not None and record.state == "ok" and not (record.timing or record.untimed)
+def _waits(record: Record | None, anew: bool) -> bool:
+    if record is None or record.state != "ok":
+        return False
+    return anew or not (record.timing or record.untimed)
 
 
 def name(cells: Round) -> str:
@@ -221,10 +218,14 @@ def outcomes(
 
 
 def write(store: Store, key: str, outcome: Outcome) -> None:
-    """Put what came of timing a cell into its record."""
+    """Put what came of timing a cell into its record, in place of what stood there."""
     record = store.record(key)
     if record is None:  # somebody has taken it away
         return
+    if record.timing or record.untimed:
+        files = {name: info for name, info in record.files.items() if name != "timings"}
+        record = record.model_copy(update={"timing": None, "untimed": "", "files": files})
+        store.write_record(record)  # the samples of before are about to go
     update: dict[str, Any] = {"untimed": outcome.reason}
     if outcome.times is not None and outcome.samples is not None:
         info = store.write_timings(key, outcome.samples)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aexbench.errors import tell
@@ -33,21 +33,24 @@ class Turns:
         """Claim nothing yet."""
         self.claims = Claims(self.store)
 
-    def take(self, cells: Iterable[Cell]) -> None:
-        """Time the explainers of cells. What another coordinator times is waited for."""
-        waiting, told = rounds.waiting(cells, self.store), False
+    def take(self, cells: Sequence[Cell], anew: bool = False) -> None:
+        """Time the explainers of cells, or time them anew. What another coordinator times is
+        waited for.
+        """
+        again = {cell.key for cell in cells} if anew else set()
+        waiting, told = rounds.waiting(cells, self.store, again), False
         while waiting and not self.stops():
             mine = next((one for one in waiting if self._claimed(one)), None)
             if mine is not None:
                 waiting.remove(mine)
-                self._round(rounds.still(mine, self.store))
+                self._round(rounds.still(mine, self.store, again))
                 continue
             if not told:
                 tell(f"waiting for {len(waiting)} rounds of timing, at which another run is")
                 told = True
             time.sleep(LOOK_S)
             self.show.beat()
-            waiting = [one for one in waiting if rounds.still(one, self.store)]
+            waiting = [one for one in waiting if rounds.still(one, self.store, again)]
 
     def _claimed(self, cells: Round) -> bool:
         return self.claims.take(f"timing-{cells[0].anomaly_key}", rounds.name(cells))

@@ -23,6 +23,14 @@ from aexbench.running.turns import Turns
 from aexbench.running.workers import Limits, Worker, timing
 from aexbench.running.workspace import Lent
 
+SMALL = {
+    "name": "small",
+    "datasets": ["wine"],
+    "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
+    "corruptions": ["random[threshold=0.2,count=12]"],
+    "explainers": ["residual", "repair"],
+    "controls": False,
+}
 TIMES = Times(prepare_s=1, latency_s=2, samples_per_s=3, hardware={"jobs": 1})
 
 
@@ -223,43 +231,45 @@ def test_who_changes_its_samples_in_a_round_is_not_timed(monkeypatch):
 
 
 def test_a_second_run_reads_each_record_once(tmp_path, monkeypatch):
-    suite = {
-        "name": "small",
-        "datasets": ["wine"],
-        "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
-        "corruptions": ["random[threshold=0.2,count=12]"],
-        "explainers": ["residual", "repair"],
-        "controls": False,
-    }
-    cells = len(aexbench.run(suite, tmp_path, seeds=2))
+    cells = len(aexbench.run(SMALL, tmp_path, seeds=2))
     reads = []
     read = store_module.read_record
     monkeypatch.setattr(store_module, "read_record", lambda path: reads.append(path) or read(path))
-    assert aexbench.run(suite, tmp_path, seeds=2).ran == 0
+    assert aexbench.run(SMALL, tmp_path, seeds=2).ran == 0
     assert len(reads) == len(set(reads)) == cells
 
 
-def test_times_are_taken_anew_and_nothing_is_explained_again(tmp_path):
-    suite = {
-        "name": "small",
-        "datasets": ["wine"],
-        "detectors": ["mlp[widths=[6, 3],epochs=10,learning_rate=0.02,batch_size=16]"],
-        "corruptions": ["random[threshold=0.2,count=12]"],
-        "explainers": ["residual", "repair"],
-        "controls": False,
-    }
-    first = aexbench.run(suite, tmp_path, seeds=2)
+def raised():
+    raise aexbench.RequestError("stopped")
+
+
+def test_times_are_taken_anew_and_nothing_is_explained_again(tmp_path, monkeypatch):
+    first = aexbench.run(SMALL, tmp_path, seeds=2)
     before = {record.cell.key: record for record in first.records}
     for record in filter(lambda r: r.timing, before.values()):
         could = record.cell.explainer.name == "repair"
         beside = record.timing.model_copy(update={"hardware": {"jobs": 2}})
         changed = {"timing": beside} if could else {"timing": None, "untimed": "it broke"}
         first.store.write_record(record.model_copy(update=changed))
-    assert aexbench.run(suite, tmp_path, seeds=2).ran == 0
+    assert aexbench.run(SMALL, tmp_path, seeds=2).ran == 0
     assert {r.timing.hardware["jobs"] for r in first.store.records()[0] if r.timing} == {2}
-    assert aexbench.run(suite, tmp_path, seeds=2, rerun="times").ran == 0
+    monkeypatch.setattr(Turns, "_timed", lambda turns, cells: raised())
+    with pytest.raises(aexbench.RequestError, match="stopped"):  # times stay until there are others
+        aexbench.run(SMALL, tmp_path, seeds=2, rerun="times")
+    assert {r.timing.hardware["jobs"] for r in first.store.records()[0] if r.timing} == {2}
+    monkeypatch.undo()
+    assert aexbench.run(SMALL, tmp_path, seeds=2, rerun="times").ran == 0
     for record in first.store.records()[0]:
         old = before[record.cell.key]
         assert record.files["attributions"] == old.files["attributions"]
         assert bool(record.timing) == bool(old.timing) == ("timings" in record.files)
         assert not record.timing or record.timing.hardware["jobs"] == 1
+
+
+def test_what_comes_of_timing_stands_in_place_of_what_stood_there(store):
+    (one,) = explained(store, "residual")
+    for outcome in (Outcome(TIMES, {"rows": [1]}), Outcome(reason="it broke"), Outcome(TIMES, {})):
+        rounds.write(store, one.key, outcome)
+        record = store.record(one.key)
+        assert (record.timing, record.untimed) == (outcome.times, outcome.reason)
+        assert ("timings" in record.files) == (outcome.times is not None)
