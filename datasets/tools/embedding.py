@@ -20,6 +20,7 @@ from aexbench.rows import Array, sample
 Codes = Literal["known", "any"]
 KINDS: dict[str, Literal["embedding", "columns"]] = {"known": "embedding", "any": "columns"}
 FIT_ROWS = 65_536  # training rows that ranks are taken from, at most
+TOGETHER = 4096  # rows: their codes stay in a cache while they are made
 TURNS = 4  # a column of frequency 1 goes round once: the first one goes a quarter of the way
 
 
@@ -54,12 +55,22 @@ class Embedding:
 
     def encode(self, x: Array) -> NDArray[np.float32]:
         """Return rows (N, M) as their codes (N, M K), the columns of a feature side by side."""
+        codes = np.empty((len(x), len(self.values), self.columns), np.float32)
+        for start in range(0, len(x), TOGETHER):
+            self._write(x[start : start + TOGETHER], codes[start : start + TOGETHER])
+        return codes.reshape(len(x), len(self.values) * self.columns)
+
+    def _write(self, x: Array, codes: NDArray[np.float32]) -> None:
+        """Write the codes (n, M, K) of rows (n, M) where they are to lie."""
         known = zip(x.T, self.values, self.ranks, strict=True)
         rank = np.stack([np.interp(*one) for one in known], axis=1).astype(np.float32)
         number = np.arange(self.columns, dtype=np.float32)
-        turns = rank[..., None] * ((number + 1) / TURNS) + number / self.columns
-        codes = np.asarray((1 + np.sin(np.float32(2 * np.pi) * turns)) / 2, dtype=np.float32)
-        return codes.reshape(len(x), len(self.values) * self.columns)
+        np.multiply(rank[..., None], (number + 1) / TURNS, out=codes)
+        codes += number / self.columns
+        codes *= np.float32(2 * np.pi)
+        np.sin(codes, out=codes)
+        codes += 1
+        codes /= 2
 
     def spread(self, truth: Array) -> NDArray[np.bool_]:
         """Return a truth (N, M) by features as one by columns (N, M K)."""

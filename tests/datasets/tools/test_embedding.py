@@ -12,7 +12,13 @@ import pytest
 import torch
 
 from aexbench import Dataset, Detector, Features, RequestError, corruptions, datasets
-from aexbench.datasets.tools.embedding import FIT_ROWS, Coding
+from aexbench.datasets.tools.embedding import (
+    FIT_ROWS,
+    TOGETHER,
+    Coding,
+    Embedding,
+    EncodedRows,
+)
 from aexbench.detector import ScoreScale
 
 COLUMNS = 4
@@ -82,6 +88,14 @@ class Counted:
         numbers = np.arange(self.shape[0])[index] if isinstance(index, slice) else index
         self.read += len(numbers)
         return np.stack([numbers % 7, numbers % 5, numbers % 3], axis=1).astype(np.float32)
+
+
+def test_many_rows_have_the_codes_that_each_has_by_itself():
+    many = EncodedRows(
+        scalars(TOGETHER + 2), Embedding.fit(scalars(), 4).encode, 12, np.dtype("f4")
+    )
+    ends = [0, TOGETHER - 1, TOGETHER, TOGETHER + 1]
+    np.testing.assert_array_equal(many[:][ends], [many[row] for row in ends])
 
 
 def test_ten_million_rows_are_encoded_as_they_are_read_and_not_before():
