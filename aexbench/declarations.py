@@ -224,6 +224,9 @@ class Training:
         Stop when the validation error has not fallen by a thousandth of itself for so many epochs.
     batch_size, learning_rate
         Of Adam.
+    steps_per_epoch
+        An epoch is so many steps: of many rows a part, and the next one goes on from there; few
+        rows are passed over several times. One pass over all rows where it is left out.
     """
 
     loss: Literal["l1", "l2"] = "l2"
@@ -231,6 +234,7 @@ class Training:
     patience: Annotated[int, Ge(1)] = 30
     batch_size: Annotated[int, Ge(1)] = 64
     learning_rate: Annotated[float, Gt(0)] = 0.002
+    steps_per_epoch: Annotated[int | None, Ge(1), Later(None)] = None
 
 
 @dataclass(frozen=True)

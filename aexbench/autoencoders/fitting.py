@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -216,8 +216,9 @@ def _train(
         return next(steps) <= EARLY and _dead(detector, validation)
 
     epochs = training.epochs if _trainable(detector.model) else 0
-    for epoch in range(1, epochs + 1):
-        error = _epoch(detector, optimizer, train, generator, training.batch_size, after)
+    order = _epochs(train, generator, training, detector.device)
+    for epoch, batches in zip(range(1, epochs + 1), order, strict=False):
+        error = _epoch(detector, optimizer, batches, after)
         if not np.isfinite(error):
             report["diverged"] = epoch
             break
@@ -250,32 +251,53 @@ def _reason(epoch: int, epochs: int) -> str:
     return "epochs used up" if epoch == epochs else "early"
 
 
+def _epochs(
+    train: Rows, generator: torch.Generator, training: Training, device: torch.device
+) -> Iterator[Iterator[torch.Tensor]]:
+    """Yield the batches of epoch after epoch: of one pass over the rows each, or `steps_per_epoch`
+    of passes that go on in the next epoch.
+    """
+
+    def one_pass() -> Iterator[torch.Tensor]:
+        return _pass(train, generator, training.batch_size, device)
+
+    endless = itertools.chain.from_iterable(one_pass() for _ in itertools.count())
+    steps = training.steps_per_epoch
+    while True:
+        yield one_pass() if steps is None else itertools.islice(endless, steps)
+
+
+def _pass(
+    train: Rows, generator: torch.Generator, batch_size: int, device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Yield all rows once, in batches and in random order."""
+
+    def order(count: int) -> NDArray[np.int64]:
+        return torch.randperm(count, generator=generator).numpy()
+
+    for pool in shuffled(train, order):
+        yield from _batches(torch.as_tensor(pool).to(device), batch_size)
+
+
 def _epoch(
     detector: Detector,
     optimizer: torch.optim.Optimizer,
-    train: Rows,
-    generator: torch.Generator,
-    batch_size: int,
+    batches: Iterable[torch.Tensor],
     after: Callable[[], bool] = lambda: False,
 ) -> float:
     """Take one step per batch and return the last batch's error; it ends where `after` a step says
     so.
     """
-
-    def order(count: int) -> NDArray[np.int64]:
-        return torch.randperm(count, generator=generator).numpy()
-
     detector.model.train()
     penalty = getattr(detector.model, "penalty", None)
     loss = torch.zeros(())
-    for pool in shuffled(train, order):
-        for batch in _batches(torch.as_tensor(pool).to(detector.device), batch_size):
-            loss = detector.error_share(batch, detector.model(batch)).sum() / len(batch)
-            optimizer.zero_grad()
-            (loss if penalty is None else loss + penalty()).backward()
-            optimizer.step()
-            if after():
-                return float(loss.detach())
+    for batch in batches:
+        loss = detector.error_share(batch, detector.model(batch)).sum() / len(batch)
+        optimizer.zero_grad()
+        (loss if penalty is None else loss + penalty()).backward()
+        optimizer.step()
+        if after():
+            break
     return float(loss.detach())
 
 

@@ -62,13 +62,9 @@ def epoch(train: Rows, columns: int) -> float:
     optimizer = torch.optim.Adam(untrained.model.parameters())
     start = time.perf_counter()
     with fitting.few_threads(0):
-        fitting._epoch(
-            detector,
-            optimizer,
-            train,
-            torch.Generator().manual_seed(0),
-            untrained.training.batch_size,
-        )
+        generator = torch.Generator().manual_seed(0)
+        size = untrained.training.batch_size
+        fitting._epoch(detector, optimizer, fitting._pass(train, generator, size, detector.device))
     return time.perf_counter() - start
 
 

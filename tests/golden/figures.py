@@ -210,7 +210,8 @@ def _trained(recipe: Component, shape: tuple[int, ...]) -> list[float]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         generator = torch.Generator().manual_seed(0)
-        error = fitting._epoch(detector, optimizer, rows, generator, batch_size=2)
+        batches = fitting._pass(rows, generator, 2, detector.device)
+        error = fitting._epoch(detector, optimizer, batches)
     weights = torch.cat([p.detach().flatten() for p in detector.model.parameters()])
     return [error, *made.whole(weights.numpy())]
 

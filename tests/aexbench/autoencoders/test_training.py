@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from itertools import chain, islice
+
 import numpy as np
 import pytest
 import torch
 
 from aexbench import Dataset, Detector, Features, RequestError, files
 from aexbench.autoencoders import fitting, training
+from aexbench.declarations import Training
 
 TINY = "mlp[widths=[3],epochs=40,patience=5,learning_rate=0.01]"
 
@@ -159,6 +162,37 @@ def test_the_best_weights_by_validation_are_kept_and_training_stops_early(datase
     assert detector.report["validation_error"] == pytest.approx(min(seen), rel=6e-3)
     assert detector.report["epochs"] == detector.report["best_epoch"] + 8 < 60
     assert detector.report["stopped"] == "early"
+
+
+def epochs_of(rows, count, **training):
+    """Return the first epochs' batches of rows (N, 1), a list of numbers each."""
+    generator = torch.Generator().manual_seed(3)
+    made = fitting._epochs(rows, generator, Training(batch_size=4, **training), torch.device("cpu"))
+    return [[batch[:, 0].tolist() for batch in epoch] for epoch in islice(made, count)]
+
+
+def test_an_epoch_is_one_pass_over_all_rows_in_an_order_of_its_own():
+    rows = np.arange(10.0)[:, None]
+    first, second = epochs_of(rows, 2)
+    assert [len(batch) for batch in first] == [4, 4, 2]
+    assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(10))
+    assert first != second
+
+
+def test_epochs_of_so_many_steps_go_on_where_the_one_before_ended():
+    rows = np.arange(10.0)[:, None]
+    steps = epochs_of(rows, 3, steps_per_epoch=2)
+    assert [[len(batch) for batch in epoch] for epoch in steps] == [[4, 4], [2, 4], [4, 2]]
+    one_pass_each = epochs_of(rows, 2)
+    assert list(chain(*chain(*steps))) == list(chain(*chain(*one_pass_each)))
+
+
+def test_steps_per_epoch_count_where_they_are_given_alone(dataset):
+    recipes = [training.recipe(f"mlp[{text}]", "mlp") for text in ("", "steps_per_epoch=7")]
+    assert "steps_per_epoch" not in recipes[0].parameters
+    assert recipes[0].key != recipes[1].key
+    report = dataset.detector(autoencoder="default[steps_per_epoch=7,epochs=3,patience=3]").report
+    assert report["epochs"] == 3
 
 
 def test_the_scale_comes_from_the_validation_split(dataset):
