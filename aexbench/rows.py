@@ -179,9 +179,9 @@ def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each column's mean and standard deviation, float64 of the shape of one row.
 
     Sums of squares are taken around the first block's mean, so that a large mean does not swallow a
-    small spread. What is known of an array that cannot be written is kept as long as the array.
+    small spread. What is known of rows that cannot be written is kept as long as they are.
     """
-    if not isinstance(rows, np.ndarray) or rows.flags.writeable:
+    if not _fixed(rows):
         return _moments(rows)
     key = id(rows)
     if key not in _KNOWN:
@@ -189,6 +189,15 @@ def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         weakref.finalize(rows, _KNOWN.pop, key, None)
     mean, spread = _KNOWN[key]
     return mean.copy(), spread.copy()
+
+
+def _fixed(rows: Any) -> bool:
+    """Whether nobody can write into rows, nor into those that they are made from."""
+    if isinstance(rows, np.ndarray):
+        return not rows.flags.writeable
+    if hasattr(rows, "__setitem__") or not type(rows).__weakrefoffset__:
+        return False
+    return not hasattr(rows, "rows") or _fixed(rows.rows)
 
 
 _KNOWN: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}

@@ -120,6 +120,29 @@ def test_moments_are_numpys_also_far_from_zero(table, sharded, monkeypatch):
     np.testing.assert_allclose(spread, table.std(axis=0, dtype=np.float64), rtol=1e-9)
 
 
+def fixed(values: np.ndarray) -> np.ndarray:
+    values.flags.writeable = False
+    return values
+
+
+def test_moments_of_rows_that_cannot_be_written_are_read_once(sharded, monkeypatch):
+    picked = rows.Picked(fixed(np.arange(6.0).reshape(3, 2)), np.array([0, 2]))
+    known = [rows.moments(one) for one in (sharded, picked, picked.rows)]
+    monkeypatch.setattr(rows, "blocks", lambda values: pytest.fail("read again"))
+    for one, (mean, spread) in zip((sharded, picked, picked.rows), known, strict=True):
+        np.testing.assert_array_equal(rows.moments(one), (mean, spread))
+        mean += 1  # a caller's own
+        assert not np.array_equal(rows.moments(one)[0], mean)
+
+
+def test_moments_of_what_can_be_written_are_taken_anew():
+    values = np.arange(6.0).reshape(3, 2)
+    for one in (values, rows.Picked(values, np.array([0, 2]))):
+        before = rows.moments(one)[0]
+        values += 1
+        np.testing.assert_array_equal(rows.moments(one)[0], before + 1)
+
+
 def permutations(seed: int):
     rng = np.random.default_rng(seed)
     return lambda count: rng.permutation(count)
