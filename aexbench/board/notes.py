@@ -24,14 +24,12 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
     """Return what a reader must know of the whole board."""
     found = [str(suite["notes"]).strip() for suite, _ in store.plans() if suite.get("notes")]
     sets = {r.cell.anomaly_key: r for r in records if r.state == "ok"}
-    for record in sets.values():
-        cell, what = record.cell, _what(record, table.seen)
-        said = [f"{what}: {note}" for note in _left_out(record.anomalies)]
-        found += [note for note in said if note not in found]  # alike for every seed
-        said = list(_of_anomalies(record.anomalies))
-        found += [f"{what} seed {cell.anomaly_seed}: {note}" for note in said]
     explained = list(sets.values())
-    found += [*_alarms(explained, table.seen), *_leaks(explained, table.seen)]
+    found += [
+        *_of_sets(explained, table),
+        *_alarms(explained, table.seen),
+        *_leaks(explained, table.seen),
+    ]
     found += _without_scores(records, table.seen)
     bad = sum(record.state != "ok" for record in records)
     if bad:
@@ -44,6 +42,21 @@ def notes(records: Sequence[Record], table: Table, store: AnyStore) -> list[str]
     found += costs.untimed(records, table.seen)
     machines = {m for own in table.records.values() if (m := costs.times(own)["hardware"])}
     return [*found, *map(costs.where, sorted(machines))]
+
+
+def _of_sets(explained: Sequence[Record], table: Table) -> Iterator[str]:
+    """Yield what a reader must know of anomaly sets, once for all seeds of which it is true."""
+    seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for record in explained:
+        cell, report = record.cell, record.anomalies
+        what = " / ".join(filter(None, table.place(cell, "")))
+        for note in _left_out(report):  # alike for every seed
+            _ = seeds[what, note]
+        for note in _of_anomalies(report):
+            seeds[what, note].append(cell.anomaly_seed)
+    for (what, note), own in seeds.items():
+        numbers = f" seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}" if own else ""
+        yield f"{what}{numbers}: {note}"
 
 
 def _what(record: Record, seen: Seen) -> str:

@@ -703,6 +703,19 @@ def test_what_a_reader_must_know_of_anomalies_is_said(report, said):
     assert all(one.startswith(said) for one in found)
 
 
+def test_what_is_said_of_anomalies_names_the_detector_and_its_seeds_once(store):
+    low, lower = {"median_gain": 0.05}, {"median_gain": 0.02}
+    add(store, "one", BASE, detector="deep", report=low)
+    add_one(store, "one", BASE, detector="wide", seed=1, report=low)
+    add_one(store, "one", BASE, detector="wide", seed=2, report=lower)
+    said = [note.split(" alone")[0] for note in leaderboard(store).notes if "rose by" in note]
+    assert sorted(said) == [
+        "data / deep / null seeds 0, 1, 2: the median score rose by 0.05",
+        "data / wide / null seed 1: the median score rose by 0.05",
+        "data / wide / null seed 2: the median score rose by 0.02",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
