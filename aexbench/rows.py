@@ -67,6 +67,11 @@ class Picked:
         return (len(self.numbers), *self.rows.shape[1:])
 
     @property
+    def fixed(self) -> bool:
+        """Whether nobody can write into them."""
+        return fixed(self.rows) and fixed(self.numbers)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the values."""
         kind: np.dtype[Any] = self.rows.dtype
@@ -181,7 +186,7 @@ def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     Sums of squares are taken around the first block's mean, so that a large mean does not swallow a
     small spread. What is known of rows that cannot be written is kept as long as they are.
     """
-    if not _fixed(rows):
+    if not fixed(rows):
         return _moments(rows)
     key = id(rows)
     if key not in _KNOWN:
@@ -191,13 +196,16 @@ def moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return mean.copy(), spread.copy()
 
 
-def _fixed(rows: Any) -> bool:
-    """Whether nobody can write into rows, nor into those that they are made from."""
+def fixed(rows: Any) -> bool:
+    """Whether nobody can write into rows: an array that says so, or rows whose `fixed` is true."""
     if isinstance(rows, np.ndarray):
         return not rows.flags.writeable
-    if hasattr(rows, "__setitem__") or not type(rows).__weakrefoffset__:
-        return False
-    return not hasattr(rows, "rows") or _fixed(rows.rows)
+    return bool(getattr(rows, "fixed", False))
+
+
+def forget() -> None:
+    """Forget the moments that are known: who times what needs them pays for them."""
+    _KNOWN.clear()
 
 
 _KNOWN: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}

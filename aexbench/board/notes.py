@@ -54,7 +54,8 @@ def _of_sets(explained: Sequence[Record], table: Table) -> Iterator[str]:
             _ = seeds[what, note]
         for note in _of_anomalies(report):
             seeds[what, note].append(cell.anomaly_seed)
-    for (what, note), own in seeds.items():
+    for (what, note), found in seeds.items():
+        own = list(dict.fromkeys(found))  # merged stores may have one seed twice
         numbers = f" seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}" if own else ""
         yield f"{what}{numbers}: {note}"
 

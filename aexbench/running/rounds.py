@@ -19,6 +19,7 @@ from aexbench.contracts import AnomalySet
 from aexbench.detector import Detector
 from aexbench.door import checked
 from aexbench.errors import line
+from aexbench.rows import forget
 from aexbench.running import arithmetic, references, timing
 from aexbench.running.arithmetic import Rows
 from aexbench.running.cells import Cell
@@ -113,10 +114,16 @@ def timed(cells: Round, x: NDArray[Any], detector: Detector, lent: Lent) -> Time
 
 def _entrant(cell: Cell, x: torch.Tensor, detector: Detector, lent: Lent) -> Entrant:
     """Return an explainer that is ready to take its turns."""
-    make = Last(functools.partial(cell.made, detector, lent.rows))
+    make = Last(functools.partial(_made_alone, cell, detector, lent))
     prepare = timing.Repeats(make, x.device, warm_ups=1, least=1, most=1)
     timing.interleaved([prepare])
     return Entrant(make.value.explainer.explain, x, detector, prepare.samples.wall_s[0])
+
+
+def _made_alone(cell: Cell, detector: Detector, lent: Lent) -> Any:
+    """Return an explainer that finds nothing of its background known from others."""
+    forget()
+    return cell.made(detector, lent.rows)
 
 
 class Last:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aexbench import Dataset, Features, RequestError
 from aexbench.declarations import Later
-from aexbench.rows import Array, sample
+from aexbench.rows import Array, fixed, sample
 
 Codes = Literal["known", "any"]
 KINDS: dict[str, Literal["embedding", "columns"]] = {"known": "embedding", "any": "columns"}
@@ -103,6 +103,11 @@ class EncodedRows:
     def shape(self) -> tuple[int, ...]:
         """(N, width)."""
         return len(self.rows), self.width
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nobody can write into those that they are made from."""
+        return fixed(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class Shards:
         When it is read: if a file is no array, or has other columns than the first.
     """
 
+    fixed: ClassVar[bool] = True  # the maps cannot be written
     paths: tuple[Path, ...]
 
     @cached_property

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aexbench import Dataset, Features, corruptions, explainers, rows
 from aexbench.datasets.tools import shards
+from aexbench.datasets.tools.embedding import EncodedRows
 from aexbench.errors import RequestError, StoreError
 from aexbench.explainers.tools.baselines import baseline, nearest
 from aexbench.frames import NumberError, number
@@ -126,21 +127,53 @@ def fixed(values: np.ndarray) -> np.ndarray:
 
 
 def test_moments_of_rows_that_cannot_be_written_are_read_once(sharded, monkeypatch):
-    picked = rows.Picked(fixed(np.arange(6.0).reshape(3, 2)), np.array([0, 2]))
-    known = [rows.moments(one) for one in (sharded, picked, picked.rows)]
+    picked = rows.Picked(fixed(np.arange(6.0).reshape(3, 2)), fixed(np.array([0, 2])))
+    encoded = EncodedRows(sharded, lambda block: block + 1, sharded.shape[1], sharded.dtype)
+    every = (sharded, encoded, picked, picked.rows)
+    known = [rows.moments(one) for one in every]
     monkeypatch.setattr(rows, "blocks", lambda values: pytest.fail("read again"))
-    for one, (mean, spread) in zip((sharded, picked, picked.rows), known, strict=True):
+    for one, (mean, spread) in zip(every, known, strict=True):
         np.testing.assert_array_equal(rows.moments(one), (mean, spread))
         mean += 1  # a caller's own
         assert not np.array_equal(rows.moments(one)[0], mean)
 
 
+class Own:
+    """A caller's own rows, which say nothing of whether they change."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, index):
+        return self.values[index]
+
+
 def test_moments_of_what_can_be_written_are_taken_anew():
     values = np.arange(6.0).reshape(3, 2)
-    for one in (values, rows.Picked(values, np.array([0, 2]))):
+    encoded = EncodedRows(values, lambda block: 2 * block, 2, np.dtype(float))
+    for one, by in ((values, 1), (rows.Picked(values, np.array([0, 2])), 1), (encoded, 2)):
         before = rows.moments(one)[0]
         values += 1
-        np.testing.assert_array_equal(rows.moments(one)[0], before + 1)
+        np.testing.assert_array_equal(rows.moments(one)[0], before + by)
+    own, before = Own(values), rows.moments(Own(values))[0]
+    values += 1
+    np.testing.assert_array_equal(rows.moments(own)[0], before + 1)
+    picked = rows.Picked(fixed(values), np.array([0, 1]))
+    before = rows.moments(picked)[0]
+    picked.numbers[:] = 2
+    assert not np.array_equal(rows.moments(picked)[0], before)
+
+
+def test_what_is_known_of_rows_goes_with_them():
+    rows.forget()
+    values = fixed(np.arange(6.0).reshape(3, 2))
+    rows.moments(values)
+    assert len(rows._KNOWN) == 1
+    del values
+    assert not rows._KNOWN
 
 
 def permutations(seed: int):

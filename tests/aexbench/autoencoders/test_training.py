@@ -187,12 +187,26 @@ def test_epochs_of_so_many_steps_go_on_where_the_one_before_ended():
     assert list(chain(*chain(*steps))) == list(chain(*chain(*one_pass_each)))
 
 
-def test_steps_per_epoch_count_where_they_are_given_alone(dataset):
+def test_epochs_go_on_in_the_midst_of_a_pool(monkeypatch):
+    monkeypatch.setattr("aexbench.rows.RUN_BYTES", 2 * 8)
+    monkeypatch.setattr("aexbench.rows.POOL_BYTES", 6 * 8)  # six rows, and four
+    rows = np.arange(10.0)[:, None]
+    steps = epochs_of(rows, 3, steps_per_epoch=3)
+    assert [len(batch) for batch in chain(*steps)] == [4, 2, 4, 4, 2, 4, 4, 2, 4]
+    assert all(sorted(chain(*epoch)) == list(range(10)) for epoch in steps)
+    steps = epochs_of(rows, 3, steps_per_epoch=2)
+    assert list(chain(*chain(*steps))) == list(chain(*chain(*epochs_of(rows, 2))))
+
+
+def test_steps_per_epoch_count_where_they_are_given_alone(dataset, monkeypatch):
     recipes = [training.recipe(f"mlp[{text}]", "mlp") for text in ("", "steps_per_epoch=7")]
     assert "steps_per_epoch" not in recipes[0].parameters
     assert recipes[0].key != recipes[1].key
+    taken = []
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda own: (taken.append(1), step(own))[1])
     report = dataset.detector(autoencoder="default[steps_per_epoch=7,epochs=3,patience=3]").report
-    assert report["epochs"] == 3
+    assert (report["epochs"], len(taken)) == (3, 21)
 
 
 def test_the_scale_comes_from_the_validation_split(dataset):

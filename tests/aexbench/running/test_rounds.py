@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import aexbench
-from aexbench import Detector, explainers, families
+from aexbench import Detector, explainers, families, rows
 from aexbench.components import component
 from aexbench.running import arithmetic, planning, rounds, turns
 from aexbench.running import store as store_module
@@ -110,13 +110,22 @@ def test_explainers_are_timed_and_their_rows_counted():
     x = np.random.default_rng(0).random((6, 4)).astype(np.float32)
     cells = [cell("residual"), cell("saliency"), cell("integrated-gradients[steps=7]")]
     clocks = rounds.timed(cells, x, detector(), Lent(x))
-    rows = {one.explainer.name: clocks[one.key].rows for one in cells}
-    assert rows["residual"] == (1, 0)
-    assert rows["saliency"] == (1, 1)
-    assert rows["integrated-gradients"] == (7 + 2, 7)
+    asked = {one.explainer.name: clocks[one.key].rows for one in cells}
+    assert asked["residual"] == (1, 0)
+    assert asked["saliency"] == (1, 1)
+    assert asked["integrated-gradients"] == (7 + 2, 7)
     for clock in clocks.values():
         assert (clock.set_size, clock.prepare_s > 0) == (6, True)
         assert min(len(clock.latency.wall_s), len(clock.throughput.wall_s)) >= 3
+
+
+def test_nobody_who_is_timed_finds_the_background_known_already(monkeypatch):
+    x = np.random.default_rng(0).random((6, 4)).astype(np.float32)
+    lent, read, moments = Lent(x), [], rows._moments
+    monkeypatch.setattr(rows, "_moments", lambda own: (read.append(len(own)), moments(own))[1])
+    rows.moments(lent.rows)
+    rounds.timed([cell("deviation")], x, detector(), lent)
+    assert read == [6] * 3, "before, by the warm-up, and by what is measured"
 
 
 def test_the_last_answer_must_be_one(monkeypatch):
