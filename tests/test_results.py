@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from aexbench.board.leaderboard import cards as leaderboard_of_cards
 from aexbench.board.leaderboard import leaderboard
 from aexbench.board.rendering import as_json, as_markdown
 from aexbench.results import Results, _rows
-from aexbench.running import planning
+from aexbench.running import matrix, planning
 from aexbench.running.packed import Packed, open_store
 from tests.alike import alike
 
@@ -92,6 +94,29 @@ def test_cells_of_earlier_versions_are_those_of_their_plan(name):
 def test_they_are_few_files():
     for folder in filter(Path.is_dir, RESULTS.iterdir()):
         assert len(list(folder.rglob("*"))) <= 6, "five, and a picture at most"
+
+
+TABLE = re.findall(
+    r"^\| \[`(.+?)`\]\(.+?\) \| `aexbench run (.+?)`",
+    (RESULTS / "README.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+def test_every_board_has_its_command():
+    folders = {path.name for path in RESULTS.iterdir() if path.is_dir()} - {"images-h200"}
+    assert {name for name, _ in TABLE} == folders
+
+
+@pytest.mark.parametrize(("name", "command"), TABLE, ids=[name for name, _ in TABLE])
+def test_its_command_is_that_of_its_plan(name, command):
+    words = shlex.split(command)
+    given = dict(pairwise(words))
+    seeds = int(given["--seeds"]) if "--seeds" in given else None
+    suite = "quickstart" if words[0].startswith("--") else words[0]
+    wanted = matrix.asked(suite, seeds=seeds)
+    ((plan, _),) = open_store(RESULTS / name).plans()
+    assert (plan["name"], plan["seeds"]) == (wanted.name, wanted.seeds)
 
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
