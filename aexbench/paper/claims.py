@@ -10,7 +10,7 @@ from typing import NamedTuple
 from aexbench.board.alike import CONTROLS
 from aexbench.board.comparing import Estimate
 from aexbench.board.table import Key
-from aexbench.paper import costs, figure2, table1
+from aexbench.paper import costs, figure2, table1, tried
 from aexbench.paper.published import (
     CORRUPTIONS,
     LEAST_FACTOR,
@@ -103,9 +103,8 @@ def of_figure_2(block: Block) -> Part:
     found = [c for m in DEPTHS if m in known for c in _curves(Curves(block, known[m]), f"m = {m}")]
     order = dict.fromkeys(claim.text for claim in found)
     lines = [claim for text in order for claim in found if claim.text == text]
-    return _part(
-        f"Claims of Section 4.1: {block.shown}", [*lines, _faster(block)], [*RULES, _sample(block)]
-    )
+    said = [*RULES, _sample(block), tried.FIGURE_2]
+    return _part(f"Claims of Section 4.1: {block.shown}", [*lines, _faster(block)], said)
 
 
 def _curves(asked: Curves, where: str) -> Iterator[Claim]:
@@ -167,7 +166,8 @@ def of_table_1(found: Sequence[Damage], metric: str) -> Part:
     claims += [_direction(own[0].shown, own, metric) for own in by_object.values()]
     claims += [Claim(_quoted(name), "", unknown(why)) for name, why in NO_FIGURE.items()]
     sample = dict.fromkeys(_sample(damage.block) for damage in found)
-    return _part("Claims of Section 4.2", claims, [IMAGE_RULES, RULES[-1], *sample])
+    said = [IMAGE_RULES, RULES[-1], *sample, tried.TABLE_1]
+    return _part("Claims of Section 4.2", claims, said)
 
 
 NO_FIGURE = {
