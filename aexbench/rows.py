@@ -26,7 +26,9 @@ POOL_BYTES = 2**26  # that are shuffled with each other at a time
 
 
 class Rows(Protocol):
-    """What a split must be able to do."""
+    """What a split must be able to do; those that nobody can write into may say `fixed = True`:
+    their moments are read once.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
