@@ -5,10 +5,10 @@ The boards of these suites are published (results/README.md).
 from __future__ import annotations
 
 FIGURE_2 = (
-    "tried to make the paper's LRP come out (suite paper-regime): one, three and five hidden "
-    "layers, L1 on the weights and none, features in one column and in several. It takes one wide "
-    "hidden layer of sparse weights on features of several columns; depth destroys it; nowhere was "
-    "LRP above its floors"
+    "tried to make the paper's LRP come out (suites paper-regime and paper-sql): one, three and "
+    "five hidden layers, L1 on the weights and none, features in one column and in several. It "
+    "takes one wide hidden layer of sparse weights on features of several columns; depth destroys "
+    "most of it; nowhere was LRP above its floors"
 )
 TABLE_1 = (
     "tried to make the paper's LRP come out (suites image-training and paper-images): three times "

@@ -31,7 +31,7 @@ def test_how_often_lrp_was_ahead_on_bottles():
 
 
 @pytest.mark.parametrize(
-    "name", ["paper-regime", "paper-images", "paper-images-1000", "image-training"]
+    "name", ["paper-regime", "paper-sql", "paper-images", "paper-images-1000", "image-training"]
 )
 def test_nowhere_was_lrp_above_its_floors(name):
     rows = [row for row in leaderboard(open_store(RESULTS / name)).rows if row.gain]
